@@ -1,0 +1,89 @@
+//! What the operator wrote becomes what the program means.
+//!
+//! [`Config::from_json`] is the only way in: it checks everything and names every option it refuses by its path.
+
+use std::time::Duration;
+
+use crate::types::{
+    Centiseconds, ChecksumPolicy, LinkName, Priority, SimplePassword, Version, VirtualAddress, Vrid,
+};
+
+/// Everything `setup { … }` said, checked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// Name of this node in logs and status.
+    pub router_id: String,
+    /// Which nginx process should carry the thread.
+    pub carrier: Carrier,
+    /// The virtual routers, in the order written.
+    pub instances: Vec<InstanceConfig>,
+    /// When nginx counts as serving.
+    pub health: HealthConfig,
+    /// How often addresses are announced.
+    pub announce: AnnounceConfig,
+}
+
+/// One virtual router.
+#[derive(Clone, Debug, PartialEq)]
+pub struct InstanceConfig {
+    /// Name in Lua, logs and status.
+    pub name: String,
+    /// The interface it runs on.
+    pub interface: LinkName,
+    /// Protocol version.
+    pub version: Version,
+    /// Virtual router identifier.
+    pub vrid: Vrid,
+    /// Configured priority, 1–255.
+    pub priority: Priority,
+    /// Addresses carried in advertisements.
+    pub addresses: Vec<VirtualAddress>,
+    /// Addresses that move with the others but are not carried in advertisements.
+    pub addresses_excluded: Vec<VirtualAddress>,
+    /// Time between two of our advertisements while Active.
+    pub adver_interval: Centiseconds,
+    /// Advertisements missed before the Active router is taken for dead, 1–100 (the RFC's constant 3).
+    pub dead_factor: u8,
+    /// Whether a router of higher priority takes over from a living one (RFC 9568 §6.1 `Preempt_Mode`).
+    pub preempt: bool,
+    /// How long a lower-priority Active router is tolerated before it is preempted.
+    pub preempt_delay: Duration,
+    /// How long the router listens after its start before it may claim anything.
+    pub startup_hold: Duration,
+    /// Version 2 simple text password.
+    pub auth: Option<SimplePassword>,
+    /// Checksum form of version 3.
+    pub checksum: ChecksumPolicy,
+}
+
+/// When nginx counts as serving.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct HealthConfig {
+    /// Workers that must beat, 1–[`MAX_WORKERS`](crate::config::MAX_WORKERS).
+    pub min_workers: u16,
+    /// Silence after which a worker counts as dead, stopped or hung.
+    pub worker_timeout: Duration,
+}
+
+/// How often addresses are announced (gratuitous ARP).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct AnnounceConfig {
+    /// Announcements of each address after a takeover: at 0, 1, 5, 9 … s.
+    pub count: u8,
+    /// Time between two announcements of an Active router's addresses afterwards; `None` is never.
+    pub refresh: Option<Duration>,
+}
+
+/// The `carrier` option.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Carrier {
+    /// The privileged agent where the core has one, else worker 0.
+    Auto,
+    /// OpenResty's privileged agent.
+    Agent,
+    /// Worker 0.
+    Worker,
+}
+
+/// Workers that the board has room for.
+pub const MAX_WORKERS: u16 = 1024;

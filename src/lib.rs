@@ -1,0 +1,5 @@
+//! VRRP inside nginx.
+
+pub mod config;
+pub mod proto;
+pub mod types;

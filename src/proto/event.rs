@@ -1,0 +1,238 @@
+//! The whole vocabulary of the core: what it is told, what it asks for.
+
+use std::fmt;
+use std::net::Ipv4Addr;
+
+use super::receive::Discard;
+use crate::types::{Instant, Priority};
+
+/// A virtual router of this node: its place in the configuration.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct RouterId(pub usize);
+
+/// An interface of this node: its place in [`Node::links`](super::Node::links).
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct LinkId(pub usize);
+
+/// Something the core is told.
+#[derive(Clone, Debug)]
+pub enum Input<'a> {
+    /// The node starts: no virtual router leaves Initialize before this.
+    Startup,
+    /// A datagram, IP header first, was read from the VRRP socket of a link.
+    Datagram {
+        /// The link it arrived on.
+        link: LinkId,
+        /// The octets the socket gave, trailing padding included.
+        bytes: &'a [u8],
+    },
+    /// The facts about a link changed.
+    Link {
+        /// The link.
+        link: LinkId,
+        /// All that is now true of it.
+        facts: LinkFacts,
+    },
+    /// nginx began or ceased to serve.
+    Health(Health),
+    /// The effective priority of one virtual router changed (tracking, checks).
+    Priority {
+        /// The virtual router.
+        router: RouterId,
+        /// The priority to use from now on, 1–254; an owner ignores it.
+        priority: Priority,
+    },
+    /// The node stops: resign, release, stay in Initialize.
+    Shutdown,
+}
+
+/// What the core must know about a link.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct LinkFacts {
+    /// Whether frames can pass.
+    pub carrier: LinkCarrier,
+    /// The primary IPv4 address: the first one on the link that is not virtual.
+    pub primary: Option<Ipv4Addr>,
+}
+
+/// Whether frames can pass a link.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum LinkCarrier {
+    /// There is no interface of that name.
+    Missing,
+    /// It is switched off, or its cable has no signal.
+    Down,
+    /// It is up and has a signal.
+    Up,
+}
+
+/// Whether this nginx can serve what is sent to the virtual addresses.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Health {
+    /// Not known yet: routers stay in Initialize without being in fault.
+    Unknown,
+    /// It serves.
+    Serving,
+    /// It does not, and why: `2 of 2 workers silent for 2000 ms`.
+    Failing(String),
+}
+
+/// Something the core asks for. Carry them out in the order given.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// Send one advertisement now, or drop and count it: an advertisement is never queued.
+    Advertise {
+        /// The virtual router.
+        router: RouterId,
+        /// The priority to put on the wire; 0 resigns.
+        priority: Priority,
+    },
+    /// The addresses of the router belong on this host: see to it, then announce them.
+    Claim(RouterId),
+    /// The addresses of the router do not belong on this host.
+    Release(RouterId),
+    /// Announce the addresses again: somebody may have learned otherwise.
+    Announce(RouterId),
+    /// A router changed state.
+    Transition(Transition),
+    /// Something an operator should read. Already rate limited.
+    Report(Report),
+}
+
+/// A change of state.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Transition {
+    /// The virtual router.
+    pub router: RouterId,
+    /// When.
+    pub at: Instant,
+    /// From which state.
+    pub from: State,
+    /// To which state.
+    pub to: State,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// The state of a virtual router as the world sees it (RFC 9568 §6.4), and `Fault`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum State {
+    /// Not started, or waiting to learn whether nginx serves.
+    Initialize,
+    /// Listening to the Active router.
+    Backup,
+    /// Holds the addresses.
+    Active,
+    /// Held in Initialize because something is wrong.
+    Fault,
+}
+
+/// Why a virtual router changed state.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Reason {
+    /// The node started, or what held the router in Initialize has gone.
+    Startup,
+    /// The owner of the addresses is Active as soon as it starts (RFC 9568 §6.4.1).
+    Owner,
+    /// The Active router has not been heard for `Active_Down_Interval`.
+    NoResponse,
+    /// The Active router resigned (priority 0).
+    Resigned,
+    /// The Active router has a lower priority than ours.
+    Preempted,
+    /// A router of higher priority, or of equal priority and higher address, is Active.
+    HigherPriority,
+    /// The node stops.
+    Shutdown,
+    /// The interface does not exist.
+    LinkMissing,
+    /// The interface is down.
+    LinkDown,
+    /// The interface has no primary address.
+    NoPrimaryAddress,
+    /// nginx does not serve.
+    Unhealthy,
+}
+
+impl State {
+    /// Returns the name in the status.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Initialize => "initialize",
+            Self::Backup => "backup",
+            Self::Active => "active",
+            Self::Fault => "fault",
+        }
+    }
+}
+
+impl Reason {
+    /// Returns the name in the status.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Startup => "startup",
+            Self::Owner => "owner",
+            Self::NoResponse => "no_response",
+            Self::Resigned => "resigned",
+            Self::Preempted => "preempted",
+            Self::HigherPriority => "higher_priority",
+            Self::Shutdown => "shutdown",
+            Self::LinkMissing => "link_missing",
+            Self::LinkDown => "link_down",
+            Self::NoPrimaryAddress => "no_primary_address",
+            Self::Unhealthy => "unhealthy",
+        }
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Something an operator should read.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Report {
+    /// The link it happened on.
+    pub link: LinkId,
+    /// The virtual router, if one is concerned.
+    pub router: Option<RouterId>,
+    /// Who sent what was wrong, if that could be read.
+    pub source: Option<Ipv4Addr>,
+    /// What was wrong.
+    pub problem: Problem,
+    /// How many reports of the same kind were kept back since the last one.
+    pub suppressed: u64,
+}
+
+/// What a [`Report`] is about.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Problem {
+    /// A datagram was discarded.
+    Discarded(Discard),
+    /// A peer advertises another interval than ours; version 3 follows it while Backup.
+    IntervalDiffers {
+        /// What the peer advertised, in milliseconds.
+        theirs_ms: u32,
+        /// What is configured here, in milliseconds.
+        ours_ms: u32,
+    },
+    /// A peer advertises other addresses than ours.
+    AddressesDiffer,
+    /// Another router claims to own the addresses that are ours.
+    DuplicateOwner,
+    /// Another router is Active although we are.
+    AnotherActive {
+        /// Its priority.
+        priority: Priority,
+    },
+}

@@ -1,0 +1,291 @@
+//! The words of VRRP as types: an impossible value cannot be built, and every number knows its unit.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr};
+use std::num::{NonZeroU8, NonZeroU16};
+use std::ops::{Add, Sub};
+use std::time::Duration;
+
+/// A moment on `CLOCK_MONOTONIC`, in nanoseconds.
+///
+/// Every process of a host reads the same clock, so a moment keeps its meaning in shared memory and
+/// in another process; [`std::time::Instant`] does not promise that.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Instant(u64);
+
+impl Instant {
+    /// Builds a moment from nanoseconds of `CLOCK_MONOTONIC`.
+    #[must_use]
+    pub const fn from_nanos(nanos: u64) -> Self {
+        Self(nanos)
+    }
+
+    /// Returns the nanoseconds of `CLOCK_MONOTONIC`.
+    #[must_use]
+    pub const fn as_nanos(self) -> u64 {
+        self.0
+    }
+
+    /// Returns the milliseconds of `CLOCK_MONOTONIC`, rounded down.
+    #[must_use]
+    pub const fn as_millis(self) -> u64 {
+        self.0 / 1_000_000
+    }
+
+    /// Returns the time that has passed since `earlier`, zero if `earlier` is later.
+    #[must_use]
+    pub const fn since(self, earlier: Self) -> Duration {
+        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+}
+
+impl Add<Duration> for Instant {
+    type Output = Self;
+
+    fn add(self, duration: Duration) -> Self {
+        let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+        Self(self.0.saturating_add(nanos))
+    }
+}
+
+impl Sub for Instant {
+    type Output = Duration;
+
+    fn sub(self, earlier: Self) -> Duration {
+        self.since(earlier)
+    }
+}
+
+/// A virtual router identifier, 1–255 (RFC 9568 §5.2.3).
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Vrid(NonZeroU8);
+
+impl Vrid {
+    /// Returns the identifier, or `None` for 0, which is never a virtual router.
+    #[must_use]
+    pub const fn new(vrid: u8) -> Option<Self> {
+        match NonZeroU8::new(vrid) {
+            Some(vrid) => Some(Self(vrid)),
+            None => None,
+        }
+    }
+
+    /// Returns the identifier as on the wire.
+    #[must_use]
+    pub const fn get(self) -> u8 {
+        self.0.get()
+    }
+}
+
+impl fmt::Display for Vrid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A priority as on the wire (RFC 9568 §5.2.4): 255 is the address owner, 0 means the sender resigns.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct Priority(u8);
+
+impl Priority {
+    /// The Active router is leaving.
+    pub const RESIGN: Self = Self(0);
+    /// The router whose interface really has the virtual addresses.
+    pub const OWNER: Self = Self(255);
+
+    /// Builds a priority from the octet on the wire.
+    #[must_use]
+    pub const fn new(priority: u8) -> Self {
+        Self(priority)
+    }
+
+    /// Returns the octet on the wire.
+    #[must_use]
+    pub const fn get(self) -> u8 {
+        self.0
+    }
+
+    /// Tells whether the router owns the addresses.
+    #[must_use]
+    pub const fn is_owner(self) -> bool {
+        self.0 == Self::OWNER.0
+    }
+
+    /// Tells whether the sender resigns.
+    #[must_use]
+    pub const fn is_resigning(self) -> bool {
+        self.0 == Self::RESIGN.0
+    }
+}
+
+impl fmt::Display for Priority {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// An advertisement interval in hundredths of a second, never 0.
+///
+/// Version 3 has 12 bits for it on the wire (0.01–40.95 s), version 2 whole seconds (1–255 s).
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct Centiseconds(NonZeroU16);
+
+impl Centiseconds {
+    /// Returns the interval, or `None` for 0, which no advertisement may carry (RFC 9568 erratum 8301).
+    #[must_use]
+    pub const fn new(centiseconds: u16) -> Option<Self> {
+        match NonZeroU16::new(centiseconds) {
+            Some(centiseconds) => Some(Self(centiseconds)),
+            None => None,
+        }
+    }
+
+    /// Returns a version 2 interval, or `None` for 0 seconds.
+    #[must_use]
+    pub const fn from_seconds(seconds: u8) -> Option<Self> {
+        Self::new(seconds as u16 * 100)
+    }
+
+    /// Returns the number of hundredths of a second.
+    #[must_use]
+    pub const fn get(self) -> u16 {
+        self.0.get()
+    }
+
+    /// Converts to a [`Duration`].
+    #[must_use]
+    pub const fn duration(self) -> Duration {
+        Duration::from_millis(self.0.get() as u64 * 10)
+    }
+}
+
+/// The protocol version of a virtual router.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Version {
+    /// RFC 3768.
+    V2,
+    /// RFC 9568.
+    V3,
+}
+
+impl Version {
+    /// Returns the number on the wire.
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        match self {
+            Self::V2 => 2,
+            Self::V3 => 3,
+        }
+    }
+}
+
+/// An address family. Virtual router 7 of IPv4 and virtual router 7 of IPv6 are two routers.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Family {
+    /// IPv4.
+    Ipv4,
+    /// IPv6.
+    Ipv6,
+}
+
+impl Family {
+    /// Returns the family of an address.
+    #[must_use]
+    pub const fn of(address: IpAddr) -> Self {
+        match address {
+            IpAddr::V4(_) => Self::Ipv4,
+            IpAddr::V6(_) => Self::Ipv6,
+        }
+    }
+}
+
+impl fmt::Display for Family {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Ipv4 => "ipv4",
+            Self::Ipv6 => "ipv6",
+        })
+    }
+}
+
+/// An address that moves between routers, with the length of its prefix.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct VirtualAddress {
+    /// The address itself.
+    pub address: IpAddr,
+    /// Bits of the network part: 0–32 for IPv4, 0–128 for IPv6.
+    pub prefix: u8,
+}
+
+impl fmt::Display for VirtualAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.address, self.prefix)
+    }
+}
+
+/// The name of a network interface: 1–15 bytes, without `/` and white space (Linux's `dev_valid_name`).
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct LinkName(String);
+
+impl LinkName {
+    /// Returns the name, or `None` if no interface can be called so.
+    #[must_use]
+    pub fn new(name: &str) -> Option<Self> {
+        let valid = (1..=15).contains(&name.len())
+            && name != "."
+            && name != ".."
+            && !name
+                .contains(|c: char| c == '/' || c == ':' || c == '\0' || c.is_ascii_whitespace());
+        valid.then(|| Self(name.to_owned()))
+    }
+
+    /// Returns the name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for LinkName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Which octets the checksum of a version 3 advertisement over IPv4 covers.
+///
+/// RFC 9568 §5.2.8 settled on the message alone; keepalived and FRR still add a pseudo-header, as RFC 5798
+/// could be read, and refuse anything else.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ChecksumForm {
+    /// The VRRP message alone (RFC 9568 §5.2.8).
+    Message,
+    /// An IPv4 pseudo-header and the message (RFC 5798 as deployed).
+    PseudoHeader,
+}
+
+/// How a virtual router chooses and accepts checksum forms.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ChecksumPolicy {
+    /// Accepts both; starts with the pseudo-header, then sends what a valid peer was last heard to send.
+    Auto,
+    /// Sends and accepts this form only.
+    Only(ChecksumForm),
+}
+
+/// The first eight octets of a version 2 simple text password, padded with zeros (RFC 2338 §5.3.10).
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub struct SimplePassword(pub [u8; 8]);
+
+impl fmt::Debug for SimplePassword {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SimplePassword(…)")
+    }
+}
+
+/// The group that IPv4 advertisements are sent to (RFC 9568 §5.1.1.2).
+pub const GROUP_IPV4: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 18);
+/// IP protocol number of VRRP (RFC 9568 §5.1.1.4).
+pub const IP_PROTOCOL: u8 = 112;
+/// The only Time to Live an advertisement may have: it has not crossed a router (RFC 9568 §5.1.1.3).
+pub const TTL: u8 = 255;
