@@ -2,7 +2,15 @@
 //!
 //! [`Config::from_json`] is the only way in: it checks everything and names every option it refuses by its path.
 
+mod error;
+mod read;
+mod table;
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
+
+pub use error::{ConfigError, ConfigErrors};
 
 use crate::types::{
     Centiseconds, ChecksumPolicy, LinkName, Priority, SimplePassword, Version, VirtualAddress, Vrid,
@@ -11,8 +19,8 @@ use crate::types::{
 /// Everything `setup { … }` said, checked.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
-    /// Name of this node in logs and status.
-    pub router_id: String,
+    /// Name of this node in logs and status; the host's name unless given.
+    pub router_id: Option<String>,
     /// Which nginx process should carry the thread.
     pub carrier: Carrier,
     /// The virtual routers, in the order written.
@@ -21,6 +29,8 @@ pub struct Config {
     pub health: HealthConfig,
     /// How often addresses are announced.
     pub announce: AnnounceConfig,
+    /// The kernel removes an address that was not refreshed for so long; `None` is never.
+    pub address_lifetime: Option<Duration>,
 }
 
 /// One virtual router.
@@ -59,7 +69,7 @@ pub struct InstanceConfig {
 /// When nginx counts as serving.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct HealthConfig {
-    /// Workers that must beat, 1–[`MAX_WORKERS`](crate::config::MAX_WORKERS).
+    /// Workers that must beat, 1–[`MAX_WORKERS`].
     pub min_workers: u16,
     /// Silence after which a worker counts as dead, stopped or hung.
     pub worker_timeout: Duration,
@@ -87,3 +97,9 @@ pub enum Carrier {
 
 /// Workers that the board has room for.
 pub const MAX_WORKERS: u16 = 1024;
+/// Virtual routers of one node.
+pub const MAX_INSTANCES: usize = 4096;
+/// Addresses that one advertisement can carry (RFC 9568 §5.2.5).
+pub const MAX_ADDRESSES: usize = 255;
+/// Excluded addresses of one virtual router.
+pub const MAX_EXCLUDED: usize = 4096;

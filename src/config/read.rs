@@ -1,0 +1,314 @@
+//! Reads [`Config`] from JSON, which is what Lua tables and option files both become.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::error::{ConfigError, ConfigErrors};
+use super::table::{Problems, Read, Table, boolean, one_of, shown, text, whole};
+use super::{
+    AnnounceConfig, Carrier, Config, HealthConfig, InstanceConfig, MAX_ADDRESSES, MAX_EXCLUDED,
+    MAX_INSTANCES, MAX_WORKERS,
+};
+use crate::types::{
+    Centiseconds, ChecksumForm, ChecksumPolicy, Family, LinkName, Priority, SimplePassword,
+    Version, VirtualAddress, Vrid,
+};
+
+impl Config {
+    /// Reads and checks a whole configuration.
+    ///
+    /// # Errors
+    ///
+    /// Lists every option that cannot be accepted, each with its path and with what is allowed.
+    pub fn from_json(json: &str) -> Result<Self, ConfigErrors> {
+        let value: Value = serde_json::from_str(json).map_err(|error| {
+            let problem = format!("not valid JSON: {error}");
+            ConfigErrors(vec![ConfigError { path: String::new(), problem }])
+        })?;
+        let problems = Problems::default();
+        let config = config(&value, &problems);
+        match (config, problems.into_vec()) {
+            (Some(config), problems) if problems.is_empty() => Ok(config),
+            (_, problems) => Err(ConfigErrors(problems)),
+        }
+    }
+}
+
+fn config(value: &Value, problems: &Problems) -> Option<Config> {
+    let mut table = Table::new(value, "", problems)?;
+    let router_id = table.optional("router_id", text(1..=63));
+    let carrier = table.or("carrier", Carrier::Auto, one_of(CARRIERS));
+    let instances = table.list("instances", MAX_INSTANCES, instance);
+    let health = health(&mut table);
+    let announce = announce(&mut table);
+    let lifetime_s = table.or("address_lifetime_s", 3, whole(0..=3600, "s (0 = permanent)"));
+    table.not_yet(&["run_dir", "sync_groups", "last_one_standing", "control", "realtime"]);
+
+    if instances.as_ref().is_some_and(Vec::is_empty) {
+        table.refuse("instances", "at least one instance is needed");
+    }
+    if !value.get("instances").is_some_and(|instances| !instances.is_null()) {
+        table.refuse("instances", "required, but not given");
+    }
+    refuse_conflicts(instances.as_deref().unwrap_or_default(), problems);
+    table.finish();
+
+    Some(Config {
+        router_id,
+        carrier,
+        instances: instances?,
+        health,
+        announce,
+        address_lifetime: (lifetime_s > 0).then(|| Duration::from_secs(lifetime_s)),
+    })
+}
+
+fn health(table: &mut Table<'_>) -> HealthConfig {
+    let (mut min_workers, mut timeout_ms) = (1, 2000);
+    if let Some(mut health) = table.table("health") {
+        min_workers = health.or("min_workers", min_workers, whole(1..=MAX_WORKERS.into(), ""));
+        timeout_ms = health.or("worker_timeout_ms", timeout_ms, whole(100..=60_000, "ms"));
+        health.not_yet(&["probe"]);
+        health.finish();
+    }
+    HealthConfig {
+        min_workers: narrow(min_workers),
+        worker_timeout: Duration::from_millis(timeout_ms),
+    }
+}
+
+fn announce(table: &mut Table<'_>) -> AnnounceConfig {
+    let (mut count, mut refresh_ms) = (3, 60_000);
+    if let Some(mut announce) = table.table("announce") {
+        count = announce.or("count", count, whole(1..=20, ""));
+        refresh_ms = announce.or("refresh_ms", refresh_ms, refresh);
+        announce.finish();
+    }
+    let refresh = (refresh_ms > 0).then(|| Duration::from_millis(refresh_ms));
+    AnnounceConfig { count: narrow(count), refresh }
+}
+
+fn refresh(value: &Value) -> Read<u64> {
+    match value.as_u64() {
+        Some(0) => Ok(0),
+        _ => whole(1000..=86_400_000, "ms, or 0 for never")(value),
+    }
+}
+
+fn instance(value: &Value, path: &str, problems: &Problems) -> Option<InstanceConfig> {
+    let mut table = Table::new(value, path, problems)?;
+    let name = table.required("name", text(1..=63));
+    let interface = table.required("interface", interface);
+    let vrid = table.required("vrid", whole(1..=255, ""));
+    let priority = table.or("priority", 100, whole(1..=255, "(255 = address owner)"));
+    let version = table.or("version", Version::V3, version);
+    let interval = interval(&mut table, version);
+    let dead_factor = table.or("dead_factor", 3, whole(1..=100, "adverts"));
+    let preempt = table.or("preempt", true, boolean);
+    let preempt_delay_ms = table.or("preempt_delay_ms", 0, whole(0..=MAX_DELAY_MS, "ms"));
+    let startup_hold_ms = table.or("startup_hold_ms", 0, whole(0..=MAX_DELAY_MS, "ms"));
+    let auth = auth(&mut table, version);
+    let checksum = checksum(&mut table, version);
+    let (addresses, addresses_excluded) = addresses(&mut table);
+    table.or("accept", true, accept);
+    table.not_yet(&["peers", "source", "virtual_mac", "track"]);
+    table.finish();
+
+    Some(InstanceConfig {
+        name: name?,
+        interface: interface?,
+        version,
+        vrid: Vrid::new(narrow(vrid?))?,
+        priority: Priority::new(narrow(priority)),
+        addresses: addresses?,
+        addresses_excluded,
+        adver_interval: interval?,
+        dead_factor: narrow(dead_factor),
+        preempt,
+        preempt_delay: Duration::from_millis(preempt_delay_ms),
+        startup_hold: Duration::from_millis(startup_hold_ms),
+        auth,
+        checksum,
+    })
+}
+
+fn interface(value: &Value) -> Read<LinkName> {
+    value.as_str().and_then(LinkName::new).ok_or_else(|| {
+        format!("expected the name of a network interface (1 to 15 bytes), got {}", shown(value))
+    })
+}
+
+fn version(value: &Value) -> Read<Version> {
+    match value.as_u64() {
+        Some(2) => Ok(Version::V2),
+        Some(3) => Ok(Version::V3),
+        _ => Err(format!("expected 2 (RFC 3768) or 3 (RFC 9568), got {}", shown(value))),
+    }
+}
+
+/// Version 2 has whole seconds on the wire: anything else is refused rather than rounded.
+fn interval(table: &mut Table<'_>, version: Version) -> Option<Centiseconds> {
+    let (range, step, remark) = match version {
+        Version::V2 => (1000..=255_000, 1000, "ms in whole seconds (version 2)"),
+        Version::V3 => (10..=40_950, 10, "ms in steps of 10"),
+    };
+    let in_steps = |value: &Value| {
+        let interval_ms = whole(range, remark)(value)?;
+        if interval_ms % step == 0 {
+            return Ok(interval_ms);
+        }
+        Err(format!("expected a multiple of {step} ms, got {}", shown(value)))
+    };
+    let interval_ms = table.or("advert_interval_ms", 1000, in_steps);
+    Centiseconds::new(narrow(interval_ms / 10))
+}
+
+fn auth(table: &mut Table<'_>, version: Version) -> Option<SimplePassword> {
+    let mut auth = table.table("auth")?;
+    let kind = auth.required("type", one_of(&[("simple", ())]));
+    let secret = auth.required("secret", secret);
+    auth.finish();
+    if version == Version::V3 {
+        table
+            .refuse("auth", "version 3 has no authentication (RFC 9568 §9); only with version = 2");
+    }
+    kind.and(secret)
+}
+
+/// The secret itself is never repeated in a message.
+fn secret(value: &Value) -> Read<SimplePassword> {
+    match value.as_str().map(str::as_bytes) {
+        Some(secret) if (1..=8).contains(&secret.len()) => {
+            let mut padded = [0; 8];
+            padded[..secret.len()].copy_from_slice(secret);
+            Ok(SimplePassword(padded))
+        }
+        Some(secret) => Err(format!(
+            "expected 1 to 8 bytes, got {} (keepalived sends the first 8 of a longer one)",
+            secret.len()
+        )),
+        None => Err("expected a text of 1 to 8 bytes".to_owned()),
+    }
+}
+
+fn checksum(table: &mut Table<'_>, version: Version) -> ChecksumPolicy {
+    let given = table.optional("checksum", one_of(CHECKSUMS));
+    if given.is_some_and(|policy| policy != ChecksumPolicy::Auto) && version == Version::V2 {
+        table.refuse("checksum", "version 2 has one form only; leave it out, or use version = 3");
+    }
+    given.unwrap_or(ChecksumPolicy::Auto)
+}
+
+fn accept(value: &Value) -> Read<bool> {
+    match boolean(value)? {
+        true => Ok(true),
+        false => Err("not available in this version: nginx must answer on its addresses".into()),
+    }
+}
+
+type Addresses = (Option<Vec<VirtualAddress>>, Vec<VirtualAddress>);
+
+fn addresses(table: &mut Table<'_>) -> Addresses {
+    let carried = table.list("addresses", MAX_ADDRESSES, address);
+    let excluded = table.list("addresses_excluded", MAX_EXCLUDED, address).unwrap_or_default();
+    if carried.as_ref().is_none_or(Vec::is_empty) {
+        let problem = "at least one address is needed, such as \"192.168.56.100/24\"";
+        table.refuse("addresses", problem);
+    }
+    let mut seen = BTreeSet::new();
+    for given in carried.iter().flatten().chain(&excluded) {
+        if !seen.insert(given.address) {
+            table.refuse("addresses", format!("{} is given twice", given.address));
+        }
+    }
+    (carried, excluded)
+}
+
+fn address(value: &Value, path: &str, problems: &Problems) -> Option<VirtualAddress> {
+    match parse_address(value) {
+        Ok(address) => Some(address),
+        Err(problem) => {
+            problems.add(path, problem);
+            None
+        }
+    }
+}
+
+fn parse_address(value: &Value) -> Read<VirtualAddress> {
+    let expected = || {
+        format!(
+            "expected an address with prefix length, such as \"192.168.56.100/24\", got {}",
+            shown(value)
+        )
+    };
+    let (address, prefix) =
+        value.as_str().and_then(|text| text.split_once('/')).ok_or_else(expected)?;
+    let address: IpAddr = address.parse().map_err(|_| expected())?;
+    let IpAddr::V4(ipv4) = address else {
+        return Err("IPv6 is not available in this version".to_owned());
+    };
+    let prefix = prefix.parse().ok().filter(|prefix| *prefix <= 32).ok_or_else(expected)?;
+    if !is_assignable(ipv4) {
+        return Err(format!("{ipv4} cannot be an address of a host"));
+    }
+    Ok(VirtualAddress { address, prefix })
+}
+
+fn is_assignable(address: Ipv4Addr) -> bool {
+    !address.is_multicast()
+        && !address.is_unspecified()
+        && !address.is_broadcast()
+        && !address.is_loopback()
+}
+
+/// Refuses two instances with one name, one (interface, family, vrid), or one address.
+fn refuse_conflicts(instances: &[InstanceConfig], problems: &Problems) {
+    let mut names = BTreeMap::new();
+    let mut routers = BTreeMap::new();
+    let mut owners = BTreeMap::new();
+    for (index, instance) in instances.iter().enumerate() {
+        let here = format!("instances[{}]", index + 1);
+        if let Some(other) = names.insert(&instance.name, index) {
+            let problem =
+                format!("{:?} is the name of instances[{}], too", instance.name, other + 1);
+            problems.add(format!("{here}.name"), problem);
+        }
+        let family = instance.addresses.first().map(|address| Family::of(address.address));
+        let key = (&instance.interface, family, instance.vrid);
+        if let Some(other) = routers.insert(key, index) {
+            let problem = format!(
+                "instances[{}] is already virtual router {} on {}",
+                other + 1,
+                instance.vrid,
+                instance.interface
+            );
+            problems.add(format!("{here}.vrid"), problem);
+        }
+        for address in instance.addresses.iter().chain(&instance.addresses_excluded) {
+            let other = *owners.entry(address.address).or_insert(index);
+            if other != index {
+                let problem =
+                    format!("{} belongs to instances[{}], too", address.address, other + 1);
+                problems.add(format!("{here}.addresses"), problem);
+            }
+        }
+    }
+}
+
+/// Narrows a number whose range was just checked.
+fn narrow<T: TryFrom<u64> + Default>(number: u64) -> T {
+    T::try_from(number).unwrap_or_default()
+}
+
+const CARRIERS: &[(&str, Carrier)] =
+    &[("auto", Carrier::Auto), ("agent", Carrier::Agent), ("worker", Carrier::Worker)];
+const CHECKSUMS: &[(&str, ChecksumPolicy)] = &[
+    ("auto", ChecksumPolicy::Auto),
+    ("rfc9568", ChecksumPolicy::Only(ChecksumForm::Message)),
+    ("pseudo-header", ChecksumPolicy::Only(ChecksumForm::PseudoHeader)),
+];
+/// The longest hold or delay: one hour.
+const MAX_DELAY_MS: u64 = 3_600_000;

@@ -1,0 +1,183 @@
+use serde_json::{Value, json};
+
+use super::*;
+
+fn problems(options: &Value) -> Vec<String> {
+    match Config::from_json(&options.to_string()) {
+        Ok(_) => Vec::new(),
+        Err(errors) => errors.0.iter().map(ToString::to_string).collect(),
+    }
+}
+
+/// A valid instance with some options replaced.
+fn instance(changes: &Value) -> Value {
+    let mut instance =
+        json!({ "name": "VI_1", "interface": "eth0", "vrid": 51, "addresses": ["192.0.2.1/24"] });
+    for (name, value) in changes.as_object().expect("changes are a table") {
+        instance[name] = value.clone();
+    }
+    instance
+}
+
+/// What is said of a configuration whose one instance has these options.
+fn said(changes: &Value) -> String {
+    problems(&json!({ "instances": [instance(changes)] })).join("\n")
+}
+
+#[test]
+fn the_smallest_configuration_has_the_documented_defaults() {
+    let options = json!({ "instances": [instance(&json!({}))] });
+
+    let config = Config::from_json(&options.to_string()).expect("it is valid");
+
+    assert_eq!(config.carrier, Carrier::Auto);
+    assert_eq!(config.health.worker_timeout, Duration::from_millis(2000));
+    assert_eq!(config.announce.count, 3);
+    assert_eq!(config.announce.refresh, Some(Duration::from_secs(60)));
+    assert_eq!(config.address_lifetime, Some(Duration::from_secs(3)));
+    let instance = &config.instances[0];
+    assert_eq!((instance.version, instance.priority.get()), (Version::V3, 100));
+    assert_eq!(instance.adver_interval.get(), 100);
+    assert_eq!((instance.dead_factor, instance.preempt), (3, true));
+    assert_eq!(instance.checksum, ChecksumPolicy::Auto);
+}
+
+#[test]
+fn a_typo_is_answered_with_the_option_that_was_probably_meant() {
+    assert_eq!(
+        said(&json!({ "priorty": 150 })),
+        "instances[1].priorty: unknown option; did you mean \"priority\"?"
+    );
+    assert!(said(&json!({ "zzz": 1 })).contains("unknown option; known here: name, interface"));
+}
+
+#[test]
+fn wrong_types_and_ranges_name_the_option_and_what_is_allowed() {
+    let cases = [
+        (json!({ "priority": 0 }), "instances[1].priority: expected a whole number from 1 to 255"),
+        (json!({ "priority": 256 }), "instances[1].priority: expected"),
+        (json!({ "priority": "high" }), "got \"high\""),
+        (json!({ "priority": 1.5 }), "got 1.5"),
+        (json!({ "vrid": 0 }), "instances[1].vrid: expected a whole number from 1 to 255"),
+        (json!({ "vrid": null }), "instances[1].vrid: required, but not given"),
+        (json!({ "interface": "an interface" }), "instances[1].interface: expected the name"),
+        (json!({ "interface": "sixteen-letters-" }), "instances[1].interface: expected the name"),
+        (json!({ "version": 4 }), "instances[1].version: expected 2 (RFC 3768) or 3 (RFC 9568)"),
+        (json!({ "preempt": "yes" }), "instances[1].preempt: expected true or false"),
+        (json!({ "dead_factor": 0 }), "instances[1].dead_factor: expected"),
+        (json!({ "name": "a\nb" }), "instances[1].name: expected a text"),
+        (json!({ "checksum": "best" }), "expected \"auto\" or \"rfc9568\" or \"pseudo-header\""),
+    ];
+    for (changes, expected) in cases {
+        let said = said(&changes);
+        assert!(said.contains(expected), "{changes}: {said}");
+    }
+}
+
+#[test]
+fn intervals_that_the_wire_cannot_carry_are_refused_not_rounded() {
+    for (changes, accepted) in [
+        (json!({ "advert_interval_ms": 10 }), true),
+        (json!({ "advert_interval_ms": 40_950 }), true),
+        (json!({ "advert_interval_ms": 15 }), false),
+        (json!({ "advert_interval_ms": 0 }), false),
+        (json!({ "advert_interval_ms": 40_960 }), false),
+        (json!({ "version": 2, "advert_interval_ms": 2000 }), true),
+        (json!({ "version": 2, "advert_interval_ms": 255_000 }), true),
+        (json!({ "version": 2, "advert_interval_ms": 500 }), false),
+        (json!({ "version": 2, "advert_interval_ms": 1500 }), false),
+    ] {
+        assert_eq!(said(&changes).is_empty(), accepted, "{changes}: {}", said(&changes));
+    }
+}
+
+#[test]
+fn addresses_need_a_prefix_and_one_family() {
+    for address in
+        ["192.0.2.1", "192.0.2.1/33", "192.0.2/24", "host/24", "224.0.0.18/32", "0.0.0.0/0"]
+    {
+        let said = said(&json!({ "addresses": [address] }));
+        assert!(said.starts_with("instances[1].addresses[1]: "), "{address}: {said}");
+    }
+    let mixed = said(&json!({ "addresses": ["192.0.2.1/24", "2001:db8::1/64"] }));
+    assert_eq!(
+        mixed.lines().next(),
+        Some("instances[1].addresses[2]: IPv6 is not available in this version")
+    );
+    assert!(said(&json!({ "addresses": [] })).contains("at least one address is needed"));
+    assert!(
+        said(&json!({ "addresses": ["192.0.2.1/24", "192.0.2.1/32"] })).contains("given twice")
+    );
+}
+
+#[test]
+fn two_instances_cannot_be_one_virtual_router_nor_share_a_name_or_an_address() {
+    let options = json!({ "instances": [instance(&json!({})), instance(&json!({}))] });
+
+    assert_eq!(
+        problems(&options),
+        [
+            "instances[2].name: \"VI_1\" is the name of instances[1], too",
+            "instances[2].vrid: instances[1] is already virtual router 51 on eth0",
+            "instances[2].addresses: 192.0.2.1 belongs to instances[1], too",
+        ]
+    );
+}
+
+#[test]
+fn a_password_is_for_version_2_and_never_repeated() {
+    let simple = json!({ "type": "simple", "secret": "secret" });
+    assert_eq!(said(&json!({ "version": 2, "auth": simple })), "");
+    assert!(said(&json!({ "auth": simple })).contains("only with version = 2"));
+
+    let long = json!({ "version": 2, "auth": { "type": "simple", "secret": "nine-long" } });
+    let said = said(&long);
+
+    assert!(said.contains("instances[1].auth.secret: expected 1 to 8 bytes, got 9"), "{said}");
+    assert!(!said.contains("nine-long"));
+}
+
+#[test]
+fn every_problem_is_listed_not_only_the_first() {
+    let options = json!({ "carier": "agent", "health": { "min_workers": 0 }, "instances": [instance(&json!({ "vrid": 300 }))] });
+
+    let problems = problems(&options);
+
+    assert_eq!(problems.len(), 3, "{problems:?}");
+}
+
+#[test]
+fn options_of_later_versions_are_refused_rather_than_ignored() {
+    assert!(said(&json!({ "virtual_mac": true })).contains("not available in this version"));
+    assert!(said(&json!({ "accept": false })).contains("not available in this version"));
+}
+
+#[test]
+fn a_thousand_instances_are_accepted_and_too_many_are_not() {
+    let many = |count: usize| {
+        let one = |n: usize| {
+            instance(&json!({
+                "name": format!("VI_{n}"),
+                "interface": format!("eth{}", n / 250),
+                "vrid": n % 250 + 1,
+                "addresses": [format!("10.{}.{}.1/32", n / 250, n % 250)],
+            }))
+        };
+        json!({ "instances": (0..count).map(one).collect::<Vec<_>>() })
+    };
+
+    assert_eq!(problems(&many(1000)), Vec::<String>::new());
+    assert_eq!(problems(&many(MAX_INSTANCES + 1)), ["instances: at most 4096 elements, got 4097"]);
+}
+
+#[test]
+fn what_is_not_a_table_of_options_is_refused_with_its_place() {
+    assert!(problems(&json!([1, 2]))[0].contains("expected a table of options"));
+    assert_eq!(problems(&json!({})), ["instances: required, but not given"]);
+    assert!(problems(&json!({ "instances": "VI_1" }))[0].starts_with("instances: expected a list"));
+    assert!(
+        problems(&json!({ "instances": [5] }))[0].starts_with("instances[1]: expected a table")
+    );
+    let broken = Config::from_json("{\n  \"instances\": [,]\n}").expect_err("it is broken");
+    assert!(broken.to_string().contains("line 2 column"), "{broken}");
+}
