@@ -1,4 +1,4 @@
-//! The words of VRRP as types: an impossible value cannot be built, and every number knows its unit.
+//! The words of VRRP as types: an impossible value cannot be built, a number knows its unit.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
@@ -83,7 +83,7 @@ impl fmt::Display for Vrid {
     }
 }
 
-/// A priority as on the wire (RFC 9568 §5.2.4): 255 is the address owner, 0 means the sender resigns.
+/// A priority as on the wire (RFC 9568 §5.2.4): 255 is the address owner, 0 resigns.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct Priority(u8);
 
@@ -131,7 +131,7 @@ impl fmt::Display for Priority {
 pub struct Centiseconds(NonZeroU16);
 
 impl Centiseconds {
-    /// Returns the interval, or `None` for 0, which no advertisement may carry (RFC 9568 erratum 8301).
+    /// Returns the interval, or `None` for 0, which no advertisement may carry (erratum 8301).
     #[must_use]
     pub const fn new(centiseconds: u16) -> Option<Self> {
         match NonZeroU16::new(centiseconds) {
@@ -223,7 +223,7 @@ impl fmt::Display for VirtualAddress {
     }
 }
 
-/// The name of a network interface: 1–15 bytes, without `/` and white space (Linux's `dev_valid_name`).
+/// The name of a network interface: 1–15 bytes, no `/`, no white space (Linux's `dev_valid_name`).
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct LinkName(String);
 
@@ -254,8 +254,8 @@ impl fmt::Display for LinkName {
 
 /// Which octets the checksum of a version 3 advertisement over IPv4 covers.
 ///
-/// RFC 9568 §5.2.8 settled on the message alone; keepalived and FRR still add a pseudo-header, as RFC 5798
-/// could be read, and refuse anything else.
+/// RFC 9568 §5.2.8 settled on the message alone; keepalived and FRR still add a pseudo-header, as
+/// RFC 5798 could be read, and refuse anything else.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ChecksumForm {
     /// The VRRP message alone (RFC 9568 §5.2.8).
@@ -267,13 +267,13 @@ pub enum ChecksumForm {
 /// How a virtual router chooses and accepts checksum forms.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ChecksumPolicy {
-    /// Accepts both; starts with the pseudo-header, then sends what a valid peer was last heard to send.
+    /// Accepts both; starts with the pseudo-header, then sends what a valid peer last sent.
     Auto,
     /// Sends and accepts this form only.
     Only(ChecksumForm),
 }
 
-/// The first eight octets of a version 2 simple text password, padded with zeros (RFC 2338 §5.3.10).
+/// The first eight octets of a version 2 simple text password, zero-padded (RFC 2338 §5.3.10).
 #[derive(Clone, Copy, Eq, PartialEq)]
 pub struct SimplePassword(pub [u8; 8]);
 
@@ -287,5 +287,5 @@ impl fmt::Debug for SimplePassword {
 pub const GROUP_IPV4: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 18);
 /// IP protocol number of VRRP (RFC 9568 §5.1.1.4).
 pub const IP_PROTOCOL: u8 = 112;
-/// The only Time to Live an advertisement may have: it has not crossed a router (RFC 9568 §5.1.1.3).
+/// The only Time to Live an advertisement may have: it crossed no router (RFC 9568 §5.1.1.3).
 pub const TTL: u8 = 255;
