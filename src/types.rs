@@ -273,9 +273,39 @@ pub enum ChecksumPolicy {
     Only(ChecksumForm),
 }
 
+/// What octets behind the last field of a message mean.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum TrailingOctets {
+    /// The message is discarded: no checksum covers them.
+    #[default]
+    Reject,
+    /// They are not looked at; keepalived's `auth_hmac` puts 28 of them there.
+    Ignore,
+}
+
+/// What a list of addresses that is not ours means (RFC 9568 §7.1, RFC 3768 §7.1).
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum AddressList {
+    /// It is counted and reported; the advertisement counts as any other.
+    #[default]
+    Report,
+    /// Version 2 only: the advertisement is discarded unless its sender owns the addresses.
+    Enforce,
+}
+
 /// The first eight octets of a version 2 simple text password, zero-padded (RFC 2338 §5.3.10).
 #[derive(Clone, Copy, Eq, PartialEq)]
 pub struct SimplePassword(pub [u8; 8]);
+
+impl SimplePassword {
+    /// Tells whether a peer sent the same password.
+    ///
+    /// All eight octets are compared at once: how long it takes does not tell how many are right.
+    #[must_use]
+    pub const fn matches(self, sent: [u8; 8]) -> bool {
+        u64::from_be_bytes(self.0) == u64::from_be_bytes(sent)
+    }
+}
 
 impl fmt::Debug for SimplePassword {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

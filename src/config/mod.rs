@@ -13,7 +13,8 @@ use std::time::Duration;
 pub use error::{ConfigError, ConfigErrors};
 
 use crate::types::{
-    Centiseconds, ChecksumPolicy, LinkName, Priority, SimplePassword, Version, VirtualAddress, Vrid,
+    AddressList, Centiseconds, ChecksumPolicy, LinkName, Priority, SimplePassword, TrailingOctets,
+    Version, VirtualAddress, Vrid,
 };
 
 /// Everything `setup { … }` said, checked.
@@ -64,6 +65,10 @@ pub struct InstanceConfig {
     pub auth: Option<SimplePassword>,
     /// Checksum form of version 3.
     pub checksum: ChecksumPolicy,
+    /// What octets behind a received message mean.
+    pub trailing_octets: TrailingOctets,
+    /// What another list of addresses than ours means.
+    pub address_list: AddressList,
 }
 
 /// When nginx counts as serving.

@@ -13,8 +13,8 @@ use super::{
     MAX_INSTANCES, MAX_WORKERS,
 };
 use crate::types::{
-    Centiseconds, ChecksumForm, ChecksumPolicy, Family, LinkName, Priority, SimplePassword,
-    Version, VirtualAddress, Vrid,
+    AddressList, Centiseconds, ChecksumForm, ChecksumPolicy, Family, LinkName, Priority,
+    SimplePassword, TrailingOctets, Version, VirtualAddress, Vrid,
 };
 
 impl Config {
@@ -112,6 +112,9 @@ fn instance(value: &Value, path: &str, problems: &Problems) -> Option<InstanceCo
     let startup_hold_ms = table.or("startup_hold_ms", 0, whole(0..=MAX_DELAY_MS, "ms"));
     let auth = auth(&mut table, version);
     let checksum = checksum(&mut table, version);
+    let trailing_octets =
+        table.or("trailing_octets", TrailingOctets::Reject, one_of(TRAILING_OCTETS));
+    let address_list = address_list(&mut table, version);
     let (addresses, addresses_excluded) = addresses(&mut table);
     table.or("accept", true, accept);
     table.not_yet(&["peers", "source", "virtual_mac", "track"]);
@@ -132,6 +135,8 @@ fn instance(value: &Value, path: &str, problems: &Problems) -> Option<InstanceCo
         startup_hold: Duration::from_millis(startup_hold_ms),
         auth,
         checksum,
+        trailing_octets,
+        address_list,
     })
 }
 
@@ -200,6 +205,14 @@ fn checksum(table: &mut Table<'_>, version: Version) -> ChecksumPolicy {
         table.refuse("checksum", "version 2 has one form only; leave it out, or use version = 3");
     }
     given.unwrap_or(ChecksumPolicy::Auto)
+}
+
+fn address_list(table: &mut Table<'_>, version: Version) -> AddressList {
+    let policy = table.or("address_list", AddressList::Report, one_of(ADDRESS_LISTS));
+    if policy == AddressList::Enforce && version == Version::V3 {
+        table.refuse("address_list", "version 3 never drops on it (RFC 9568 §7.1); leave it out");
+    }
+    policy
 }
 
 fn accept(value: &Value) -> Read<bool> {
@@ -310,5 +323,11 @@ const CHECKSUMS: &[(&str, ChecksumPolicy)] = &[
     ("rfc9568", ChecksumPolicy::Only(ChecksumForm::Message)),
     ("pseudo-header", ChecksumPolicy::Only(ChecksumForm::PseudoHeader)),
 ];
+
+const TRAILING_OCTETS: &[(&str, TrailingOctets)] =
+    &[("reject", TrailingOctets::Reject), ("ignore", TrailingOctets::Ignore)];
+
+const ADDRESS_LISTS: &[(&str, AddressList)] =
+    &[("report", AddressList::Report), ("enforce", AddressList::Enforce)];
 /// The longest hold or delay: one hour.
 const MAX_DELAY_MS: u64 = 3_600_000;

@@ -40,6 +40,8 @@ fn the_smallest_configuration_has_the_documented_defaults() {
     assert_eq!(instance.adver_interval.get(), 100);
     assert_eq!((instance.dead_factor, instance.preempt), (3, true));
     assert_eq!(instance.checksum, ChecksumPolicy::Auto);
+    assert_eq!(instance.trailing_octets, TrailingOctets::Reject);
+    assert_eq!(instance.address_list, AddressList::Report);
 }
 
 #[test]
@@ -67,6 +69,8 @@ fn wrong_types_and_ranges_name_the_option_and_what_is_allowed() {
         (json!({ "dead_factor": 0 }), "instances[1].dead_factor: expected"),
         (json!({ "name": "a\nb" }), "instances[1].name: expected a text"),
         (json!({ "checksum": "best" }), "expected \"auto\" or \"rfc9568\" or \"pseudo-header\""),
+        (json!({ "trailing_octets": true }), "expected \"reject\" or \"ignore\""),
+        (json!({ "address_list": "enforce" }), "instances[1].address_list: version 3 never drops"),
     ];
     for (changes, expected) in cases {
         let said = said(&changes);
