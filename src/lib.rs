@@ -2,5 +2,6 @@
 
 pub mod config;
 pub mod proto;
+pub mod status;
 pub mod types;
 pub mod wire;

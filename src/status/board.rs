@@ -1,0 +1,335 @@
+//! The board as its writer sees it.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::path::Path;
+use std::ptr;
+use std::slice;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::atomic::{AtomicU8, AtomicU64, fence};
+use std::time::Duration;
+
+use memmap2::MmapRaw;
+
+use super::layout::{
+    AddressSlot, Header, InstanceSlot, LAYOUT, MAGIC, REASONS, WORKERS, WorkerSlot, cut, engine,
+};
+use crate::types::Instant;
+
+/// What a new board says about a configuration before any engine runs.
+#[derive(Debug)]
+pub struct Plan {
+    /// Name of this node.
+    pub router_id: String,
+    /// Silence after which a worker counts as dead, stopped or hung.
+    pub worker_timeout: Duration,
+    /// The virtual routers.
+    pub instances: Vec<InstanceSlot>,
+    /// The addresses of all virtual routers.
+    pub addresses: Vec<AddressSlot>,
+}
+
+/// Why a board cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum BoardError {
+    /// The shared memory cannot be opened, sized or mapped.
+    #[error("cannot map the board")]
+    Map(#[from] io::Error),
+    /// It was made by another version of this library, or by something else.
+    #[error("this is not a board of this version")]
+    Foreign,
+    /// There are more virtual routers or addresses than can be numbered.
+    #[error("the board would be too large")]
+    TooLarge,
+}
+
+/// Workers as they were found on the board.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Workers {
+    /// Workers that nginx was told to run; 0 until the first one has started.
+    pub total: u32,
+    /// Workers that have beaten in time.
+    pub alive: u32,
+}
+
+/// The board, mapped by its writer. There is one writer at a time: the engine of the carrier.
+#[derive(Debug)]
+pub struct Board {
+    map: MmapRaw,
+}
+
+impl Board {
+    /// Gives the empty memfd at `path` (`/proc/self/fd/7`) its size and what is known from the configuration.
+    ///
+    /// # Errors
+    ///
+    /// If the memory cannot be opened, sized or mapped, or would be larger than the board can address.
+    pub fn create(path: &Path, plan: &Plan) -> Result<Self, BoardError> {
+        let offsets = Offsets::of(plan).ok_or(BoardError::TooLarge)?;
+        let file = open_shared(path)?;
+        file.set_len(u64::from(offsets.end))?;
+        let mut board = Self { map: MmapRaw::map_raw(&file)? };
+
+        board.write_header(plan, &offsets);
+        for (index, slot) in plan.instances.iter().enumerate() {
+            board.publish(index, slot);
+        }
+        board.write_addresses(&plan.addresses);
+        board.header().magic.store(MAGIC, Release);
+        Ok(board)
+    }
+
+    /// Opens the board at `path` (`/proc/self/fd/7`) to write on it.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be opened or mapped, or was not made by this version of the library.
+    pub fn open(path: &Path) -> Result<Self, BoardError> {
+        let map = MmapRaw::map_raw(&open_shared(path)?)?;
+        if map.len() < size_of::<Header>() {
+            return Err(BoardError::Foreign);
+        }
+        let board = Self { map };
+        let header = board.header();
+        let known = header.magic.load(Acquire) == MAGIC
+            && header.layout.load(Relaxed) == LAYOUT
+            && header.length.load(Relaxed) == board.map.len() as u64
+            && board.fits();
+        known.then_some(board).ok_or(BoardError::Foreign)
+    }
+
+    /// Returns what is said once for the whole node, to be read and written.
+    #[must_use]
+    #[expect(clippy::cast_ptr_alignment, reason = "a map begins on a page")]
+    pub fn header(&self) -> &Header {
+        // SAFETY: `create` and `open` made sure that the map, page-aligned, holds a `Header`, which
+        // is made of atomics; it lives as long as `self`.
+        unsafe { &*self.map.as_ptr().cast::<Header>() }
+    }
+
+    /// Returns how many virtual routers there are.
+    #[must_use]
+    pub fn instances(&self) -> usize {
+        self.header().instances.load(Relaxed) as usize
+    }
+
+    /// Returns virtual router `index` as it was last published, whole.
+    ///
+    /// Gives up waiting for a writer that was killed while it wrote, and returns what that one left.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such virtual router.
+    #[must_use]
+    pub fn instance(&self, index: usize) -> InstanceSlot {
+        let words = self.instance_words(index);
+        let mut copy = [0; INSTANCE_WORDS];
+        for _ in 0..READ_ATTEMPTS {
+            let before = words[0].load(Acquire);
+            copy = std::array::from_fn(|word| words[word].load(Relaxed));
+            fence(Acquire);
+            if before % 2 == 0 && words[0].load(Relaxed) == before {
+                break;
+            }
+            std::hint::spin_loop();
+        }
+        slot_of(&copy)
+    }
+
+    /// Publishes virtual router `index`. A reader sees the old slot or the new one, never a mixture.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such virtual router.
+    pub fn publish(&mut self, index: usize, slot: &InstanceSlot) {
+        let words = self.instance_words(index);
+        // A writer that was killed between the two stores has left an odd number.
+        let odd = words[0].load(Relaxed) | 1;
+
+        words[0].store(odd, Relaxed);
+        fence(Release);
+        for (shared, own) in words.iter().zip(words_of(slot)).skip(1) {
+            shared.store(*own, Relaxed);
+        }
+        words[0].store(odd.wrapping_add(1), Release);
+    }
+
+    /// Returns the addresses of all virtual routers; each [`InstanceSlot`] tells which ones are its own.
+    #[must_use]
+    pub fn addresses(&self) -> &[AddressSlot] {
+        let (offset, count) = self.addresses_range();
+        // SAFETY: `create` and `fits` made sure that so many slots lie there, aligned to words; after
+        // `create` only their atomics are written.
+        unsafe { slice::from_raw_parts(self.map.as_ptr().add(offset).cast(), count) }
+    }
+
+    /// Tells whether the interface has address `index` now.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such address.
+    pub fn set_assigned(&mut self, index: usize, assigned: bool) {
+        self.addresses()[index].assigned.store(u8::from(assigned), Relaxed);
+    }
+
+    /// Names the reasons of transitions: [`InstanceSlot::reason`] is an index into `names` plus one.
+    pub fn name_reasons(&mut self, names: &[&str]) {
+        debug_assert!(names.len() < REASONS, "the board has no room for so many reasons");
+        for (field, name) in self.header().reasons.iter().skip(1).zip(names) {
+            write_text(field, name);
+        }
+    }
+
+    /// Says how the engine fares (one of [`engine`]), and why if it failed.
+    pub fn set_engine(&mut self, state: u32, error: &str) {
+        let header = self.header();
+        write_text(&header.error, error);
+        header.engine_state.store(state, Release);
+    }
+
+    /// Says that the engine turned, and whether it found nginx to serve.
+    pub fn beat(&mut self, now: Instant, healthy: bool) {
+        let header = self.header();
+        header.healthy.store(u32::from(healthy), Relaxed);
+        header.engine_beat_ms.store(now.as_millis(), Release);
+    }
+
+    /// Returns how many workers have beaten within `timeout`.
+    #[must_use]
+    pub fn workers(&self, now: Instant, timeout: Duration) -> Workers {
+        let total = self.header().workers_total.load(Relaxed);
+        let slots = &self.worker_slots()[..WORKERS.min(total as usize)];
+        let alive = slots.iter().filter(|slot| beats(slot, now, timeout)).count();
+        Workers { total, alive: u32::try_from(alive).unwrap_or(u32::MAX) }
+    }
+
+    fn write_header(&mut self, plan: &Plan, offsets: &Offsets) {
+        let header = self.header();
+        header.length.store(u64::from(offsets.end), Relaxed);
+        header.layout.store(LAYOUT, Relaxed);
+        header.header_size.store(size(size_of::<Header>()), Relaxed);
+        header.worker_size.store(size(size_of::<WorkerSlot>()), Relaxed);
+        header.instance_size.store(size(size_of::<InstanceSlot>()), Relaxed);
+        header.address_size.store(size(size_of::<AddressSlot>()), Relaxed);
+        header.instances.store(size(plan.instances.len()), Relaxed);
+        header.addresses.store(size(plan.addresses.len()), Relaxed);
+        header.workers_offset.store(offsets.workers, Relaxed);
+        header.instances_offset.store(offsets.instances, Relaxed);
+        header.addresses_offset.store(offsets.addresses, Relaxed);
+        let timeout = u32::try_from(plan.worker_timeout.as_millis()).unwrap_or(u32::MAX);
+        header.worker_timeout_ms.store(timeout, Relaxed);
+        header.engine_state.store(engine::NONE, Relaxed);
+        write_text(&header.router_id, &plan.router_id);
+        write_text(&header.module, env!("CARGO_PKG_VERSION"));
+    }
+
+    fn write_addresses(&mut self, addresses: &[AddressSlot]) {
+        let (offset, count) = self.addresses_range();
+        assert_eq!(count, addresses.len(), "the header was written from the same plan");
+        // SAFETY: `create` sized the map for exactly these slots, and nobody else has it yet.
+        unsafe {
+            let target = self.map.as_mut_ptr().add(offset).cast::<AddressSlot>();
+            ptr::copy_nonoverlapping(addresses.as_ptr(), target, count);
+        }
+    }
+
+    /// Tells whether everything lies where this version puts it, inside the map.
+    fn fits(&self) -> bool {
+        let header = self.header();
+        let counts = (header.instances.load(Relaxed), header.addresses.load(Relaxed));
+        let Some(offsets) = Offsets::new(counts.0 as usize, counts.1 as usize) else {
+            return false;
+        };
+        header.instance_size.load(Relaxed) as usize == size_of::<InstanceSlot>()
+            && header.workers_offset.load(Relaxed) == offsets.workers
+            && header.instances_offset.load(Relaxed) == offsets.instances
+            && header.addresses_offset.load(Relaxed) == offsets.addresses
+            && self.map.len() as u64 == u64::from(offsets.end)
+    }
+
+    fn worker_slots(&self) -> &[WorkerSlot] {
+        let offset = self.header().workers_offset.load(Relaxed) as usize;
+        // SAFETY: `create` and `fits` made sure that so many slots lie there, aligned to words; they
+        // are made of atomics.
+        unsafe { slice::from_raw_parts(self.map.as_ptr().add(offset).cast(), WORKERS) }
+    }
+
+    fn instance_words(&self, index: usize) -> &[AtomicU64] {
+        assert!(index < self.instances(), "there is no virtual router {index}");
+        let offset = self.header().instances_offset.load(Relaxed) as usize;
+        let offset = offset + index * size_of::<InstanceSlot>();
+        // SAFETY: `create` and `fits` made sure that slot `index` lies there, aligned to words.
+        unsafe { slice::from_raw_parts(self.map.as_ptr().add(offset).cast(), INSTANCE_WORDS) }
+    }
+
+    fn addresses_range(&self) -> (usize, usize) {
+        let header = self.header();
+        let offset = header.addresses_offset.load(Relaxed);
+        (offset as usize, header.addresses.load(Relaxed) as usize)
+    }
+}
+
+/// Where each table begins, and where the board ends.
+struct Offsets {
+    workers: u32,
+    instances: u32,
+    addresses: u32,
+    end: u32,
+}
+
+impl Offsets {
+    fn of(plan: &Plan) -> Option<Self> {
+        Self::new(plan.instances.len(), plan.addresses.len())
+    }
+
+    fn new(instances: usize, addresses: usize) -> Option<Self> {
+        let workers_at = size_of::<Header>();
+        let instances_at = workers_at + WORKERS * size_of::<WorkerSlot>();
+        let addresses_at =
+            instances.checked_mul(size_of::<InstanceSlot>())?.checked_add(instances_at)?;
+        let end = addresses.checked_mul(size_of::<AddressSlot>())?.checked_add(addresses_at)?;
+        Some(Self {
+            workers: u32::try_from(workers_at).ok()?,
+            instances: u32::try_from(instances_at).ok()?,
+            addresses: u32::try_from(addresses_at).ok()?,
+            end: u32::try_from(end).ok()?,
+        })
+    }
+}
+
+fn open_shared(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).open(path)
+}
+
+/// A beat from the future counts: another processor's clock may be read a moment ahead of ours.
+fn beats(slot: &WorkerSlot, now: Instant, timeout: Duration) -> bool {
+    let beat_ms = slot.beat_ms.load(Relaxed);
+    let silent = Duration::from_millis(now.as_millis().saturating_sub(beat_ms));
+    beat_ms != 0 && silent <= timeout
+}
+
+fn write_text(field: &[AtomicU8], text: &str) {
+    let kept = cut(text, field.len() - 1);
+    for (index, octet) in field.iter().enumerate() {
+        octet.store(kept.as_bytes().get(index).copied().unwrap_or(0), Relaxed);
+    }
+}
+
+fn words_of(slot: &InstanceSlot) -> &[u64] {
+    // SAFETY: the slot is aligned to words and has no gaps, as `layout` asserts.
+    unsafe { slice::from_raw_parts(ptr::from_ref(slot).cast(), INSTANCE_WORDS) }
+}
+
+fn slot_of(words: &[u64; INSTANCE_WORDS]) -> InstanceSlot {
+    // SAFETY: the slot has the size and alignment of the words, and any bits make one.
+    unsafe { ptr::from_ref(words).cast::<InstanceSlot>().read() }
+}
+
+/// Sizes and counts that [`Offsets::new`] has found to fit.
+fn size(bytes: usize) -> u32 {
+    u32::try_from(bytes).unwrap_or(u32::MAX)
+}
+
+const INSTANCE_WORDS: usize = size_of::<InstanceSlot>() / size_of::<u64>();
+/// A writer needs a microsecond; one that takes longer than this was stopped or killed.
+const READ_ATTEMPTS: usize = 10_000;

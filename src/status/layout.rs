@@ -1,0 +1,399 @@
+//! What lies where on the board.
+//!
+//! ```text
+//!  +--------+------------------+-------------------+------------------+
+//!  | Header | WorkerSlot[1024] | InstanceSlot[n]   | AddressSlot[m]   |
+//!  +--------+------------------+-------------------+------------------+
+//! ```
+//!
+//! No structure has a gap between or after its fields: a slot is copied as whole words.
+
+use std::sync::atomic::{AtomicI32, AtomicU8, AtomicU32, AtomicU64};
+
+/// Declares a structure of the board, and lists its fields for the comparison with LuaJIT's view.
+macro_rules! on_the_board {
+    ($(#[$outer:meta])* pub struct $name:ident { $($(#[$inner:meta])* pub $field:ident: $kind:ty,)* }) => {
+        $(#[$outer])*
+        #[repr(C)]
+        pub struct $name { $($(#[$inner])* pub $field: $kind,)* }
+
+        impl $name {
+            /// Name, offset and size of every field.
+            pub const FIELDS: &[(&str, usize, usize)] =
+                &[$((stringify!($field), std::mem::offset_of!($name, $field), size_of::<$kind>()),)*];
+        }
+
+        const _: () = {
+            assert!(size_of::<$name>() == 0 $(+ size_of::<$kind>())*, "a field is followed by a gap");
+            assert!(size_of::<$name>() % 8 == 0, "a slot is made of whole words");
+        };
+    };
+}
+
+/// "RSTYVRRP", in the order of a little-endian machine.
+pub const MAGIC: u64 = u64::from_le_bytes(*b"RSTYVRRP");
+/// Grows with every change of the layout.
+pub const LAYOUT: u32 = 1;
+/// Workers that the board has room for.
+pub const WORKERS: usize = 1024;
+/// Checks of one virtual router that the board has room for; more are left out.
+pub const CHECKS: usize = 8;
+/// Transitions of one virtual router that the board remembers.
+pub const HISTORY: usize = 32;
+/// Reasons of transitions that can be named.
+pub const REASONS: usize = 32;
+/// Longest error text, in bytes; what is longer is cut.
+pub const ERROR: usize = 512;
+
+on_the_board! {
+    /// What is said once for the whole node.
+    pub struct Header {
+        /// [`MAGIC`], written last: a board without it is not finished.
+        pub magic: AtomicU64,
+        /// Length of the board in bytes.
+        pub length: AtomicU64,
+        /// [`LAYOUT`].
+        pub layout: AtomicU32,
+        /// How many configurations this master has taken on.
+        pub generation: AtomicU32,
+        /// Size of this header.
+        pub header_size: AtomicU32,
+        /// Size of a [`WorkerSlot`].
+        pub worker_size: AtomicU32,
+        /// Size of an [`InstanceSlot`].
+        pub instance_size: AtomicU32,
+        /// Size of an [`AddressSlot`].
+        pub address_size: AtomicU32,
+        /// Number of virtual routers.
+        pub instances: AtomicU32,
+        /// Number of addresses of all virtual routers.
+        pub addresses: AtomicU32,
+        /// Where the worker slots begin.
+        pub workers_offset: AtomicU32,
+        /// Where the instance slots begin.
+        pub instances_offset: AtomicU32,
+        /// Where the address slots begin.
+        pub addresses_offset: AtomicU32,
+        /// Silence after which a worker counts as dead, stopped or hung.
+        pub worker_timeout_ms: AtomicU32,
+        /// Number of workers that nginx was told to run; written by the workers.
+        pub workers_total: AtomicU32,
+        /// Process id of the nginx master; written by its children.
+        pub master_pid: AtomicI32,
+        /// Which process carries the engine: one of [`carrier`].
+        pub carrier: AtomicU32,
+        /// Process id of the carrier.
+        pub carrier_pid: AtomicI32,
+        /// When nginx's own loop in the carrier last turned.
+        pub carrier_beat_ms: AtomicU64,
+        /// When the engine last turned.
+        pub engine_beat_ms: AtomicU64,
+        /// When the engine was started.
+        pub started_ms: AtomicU64,
+        /// How the engine fares: one of [`engine`].
+        pub engine_state: AtomicU32,
+        /// Whether the engine found nginx to serve, 0 or 1.
+        pub healthy: AtomicU32,
+        /// Whether an operator sent the addresses away, 0 or 1.
+        pub draining: AtomicU32,
+        /// Keeps what follows on a whole word.
+        pub reserved: AtomicU32,
+        /// Name of this node.
+        pub router_id: [AtomicU8; 128],
+        /// Version of the library.
+        pub module: [AtomicU8; 32],
+        /// Name and version of the server, as it tells them itself.
+        pub nginx: [AtomicU8; 64],
+        /// Why the engine does not run.
+        pub error: [AtomicU8; ERROR],
+        /// Names of the reasons; [`InstanceSlot::reason`] is an index. The first is empty: no reason.
+        pub reasons: [[AtomicU8; 24]; REASONS],
+    }
+}
+
+/// Values of [`Header::engine_state`].
+pub mod engine {
+    /// Never started.
+    pub const NONE: u32 = 0;
+    /// The carrier has begun to start it.
+    pub const STARTING: u32 = 1;
+    /// It runs, if its beat is fresh.
+    pub const RUNNING: u32 = 2;
+    /// It could not start, or it broke: see [`Header::error`](super::Header::error).
+    pub const FAILED: u32 = 3;
+    /// It was told to stop.
+    pub const STOPPED: u32 = 4;
+}
+
+/// Values of [`Header::carrier`].
+pub mod carrier {
+    /// OpenResty's privileged agent.
+    pub const AGENT: u32 = 1;
+    /// Worker 0.
+    pub const WORKER: u32 = 2;
+}
+
+/// Values of [`InstanceSlot::state`].
+pub mod state {
+    /// Not started, or waiting to learn whether nginx serves.
+    pub const INITIALIZE: u32 = 0;
+    /// Listening to the Active router.
+    pub const BACKUP: u32 = 1;
+    /// Holds the addresses.
+    pub const ACTIVE: u32 = 2;
+    /// Held in Initialize because something is wrong.
+    pub const FAULT: u32 = 3;
+}
+
+on_the_board! {
+    /// A sign of life, written by one nginx worker.
+    #[derive(Debug)]
+    pub struct WorkerSlot {
+        /// When the worker last turned; 0 if it never did, or has left.
+        pub beat_ms: AtomicU64,
+        /// Its process id.
+        pub pid: AtomicI32,
+        /// Keeps the slot on whole words.
+        pub reserved: AtomicU32,
+    }
+}
+
+on_the_board! {
+    /// One virtual router.
+    #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+    pub struct InstanceSlot {
+        /// Odd while the slot is being written.
+        pub seq: u64,
+        /// One of [`state`].
+        pub state: u32,
+        /// Configured interval of our own advertisements.
+        pub adver_interval_ms: u32,
+        /// When the state was entered.
+        pub since_ms: u64,
+        /// Changes of state so far; the newest of [`history`](Self::history) is at this number less one.
+        pub transitions: u64,
+        /// Silence after which the Active router is taken for dead.
+        pub active_down_interval_us: u64,
+        /// When the Active router was last heard; 0 if never, or if it is this node.
+        pub active_last_advert_ms: u64,
+        /// Address of the Active router, in network order; IPv4 takes the first four octets.
+        pub active_address: [u8; 16],
+        /// 4 or 6, or 0 while no Active router is known.
+        pub active_family: u8,
+        /// Priority of the Active router.
+        pub active_priority: u8,
+        /// Whether it is this node, 0 or 1.
+        pub active_is_self: u8,
+        /// Index into [`Header::reasons`] of why the state was entered.
+        pub reason: u8,
+        /// Virtual router identifier.
+        pub vrid: u8,
+        /// 4 or 6.
+        pub family: u8,
+        /// Protocol version.
+        pub version: u8,
+        /// Configured priority.
+        pub priority: u8,
+        /// Priority after tracking and checks.
+        pub effective_priority: u8,
+        /// Whether it takes over from a living router of lower priority, 0 or 1.
+        pub preempt: u8,
+        /// Number of [`checks`](Self::check) in use.
+        pub checks: u8,
+        /// Keeps what follows on a whole word.
+        pub reserved: [u8; 5],
+        /// The first of its addresses among the address slots.
+        pub first_address: u32,
+        /// The number of its addresses.
+        pub addresses: u32,
+        /// Name in Lua, logs and status.
+        pub name: [u8; 64],
+        /// The interface it runs on.
+        pub interface: [u8; 16],
+        /// What holds it in fault, for people.
+        pub fault: [u8; 256],
+        /// What was counted.
+        pub counters: CounterSlot,
+        /// What it takes to leave Initialize.
+        pub check: [CheckSlot; CHECKS],
+        /// The last changes of state, as a ring.
+        pub history: [TransitionSlot; HISTORY],
+    }
+}
+
+on_the_board! {
+    /// What was counted for one virtual router, under the names of the status.
+    #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+    pub struct CounterSlot {
+        /// Advertisements sent.
+        pub advertisements_sent: u64,
+        /// Advertisements received and accepted.
+        pub advertisements_received: u64,
+        /// Resignations sent.
+        pub priority_zero_sent: u64,
+        /// Resignations received.
+        pub priority_zero_received: u64,
+        /// Gratuitous ARP and unsolicited Neighbor Advertisements sent.
+        pub announcements_sent: u64,
+        /// Wrong checksums.
+        pub checksum: u64,
+        /// Not from this link: TTL is not 255.
+        pub ttl: u64,
+        /// Other protocol versions.
+        pub version: u64,
+        /// Virtual routers that are not configured on the link.
+        pub vrid: u64,
+        /// Shorter than it says.
+        pub length: u64,
+        /// Not an advertisement.
+        pub kind: u64,
+        /// Unknown, other or failed authentication.
+        pub auth: u64,
+        /// Another interval than ours.
+        pub interval: u64,
+        /// Other addresses than ours.
+        pub address_list: u64,
+    }
+}
+
+on_the_board! {
+    /// Something that must hold before a virtual router may leave Initialize.
+    #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+    pub struct CheckSlot {
+        /// Name in the status.
+        pub name: [u8; 32],
+        /// How the priority changes while it fails; meaningless without [`weighted`](Self::weighted).
+        pub weight: i16,
+        /// Whether it changes the priority (1) or holds the router in fault (0).
+        pub weighted: u8,
+        /// Whether it holds, 0 or 1.
+        pub ok: u8,
+        /// Keeps the slot on whole words.
+        pub reserved: [u8; 4],
+    }
+}
+
+on_the_board! {
+    /// A change of state.
+    #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+    pub struct TransitionSlot {
+        /// When.
+        pub at_ms: u64,
+        /// From which [`state`].
+        pub from: u8,
+        /// To which [`state`].
+        pub to: u8,
+        /// Index into [`Header::reasons`].
+        pub reason: u8,
+        /// Keeps the slot on whole words.
+        pub reserved: [u8; 5],
+    }
+}
+
+on_the_board! {
+    /// An address of a virtual router.
+    #[derive(Debug)]
+    pub struct AddressSlot {
+        /// In network order; IPv4 takes the first four octets.
+        pub address: [u8; 16],
+        /// 4 or 6.
+        pub family: u8,
+        /// Bits of the network part.
+        pub prefix: u8,
+        /// Whether it is left out of advertisements, 0 or 1.
+        pub excluded: u8,
+        /// Whether the interface has it now, 0 or 1.
+        pub assigned: AtomicU8,
+        /// Keeps the slot on whole words.
+        pub reserved: [u8; 4],
+    }
+}
+
+impl InstanceSlot {
+    /// A slot that says nothing.
+    pub const EMPTY: Self = Self {
+        seq: 0,
+        state: state::INITIALIZE,
+        adver_interval_ms: 0,
+        since_ms: 0,
+        transitions: 0,
+        active_down_interval_us: 0,
+        active_last_advert_ms: 0,
+        active_address: [0; 16],
+        active_family: 0,
+        active_priority: 0,
+        active_is_self: 0,
+        reason: 0,
+        vrid: 0,
+        family: 0,
+        version: 0,
+        priority: 0,
+        effective_priority: 0,
+        preempt: 0,
+        checks: 0,
+        reserved: [0; 5],
+        first_address: 0,
+        addresses: 0,
+        name: [0; 64],
+        interface: [0; 16],
+        fault: [0; 256],
+        counters: CounterSlot::ZERO,
+        check: [CheckSlot::EMPTY; CHECKS],
+        history: [TransitionSlot::EMPTY; HISTORY],
+    };
+}
+
+impl CounterSlot {
+    /// Nothing counted yet.
+    pub const ZERO: Self = Self {
+        advertisements_sent: 0,
+        advertisements_received: 0,
+        priority_zero_sent: 0,
+        priority_zero_received: 0,
+        announcements_sent: 0,
+        checksum: 0,
+        ttl: 0,
+        version: 0,
+        vrid: 0,
+        length: 0,
+        kind: 0,
+        auth: 0,
+        interval: 0,
+        address_list: 0,
+    };
+}
+
+impl CheckSlot {
+    /// A slot that says nothing.
+    pub const EMPTY: Self = Self { name: [0; 32], weight: 0, weighted: 0, ok: 0, reserved: [0; 4] };
+}
+
+impl TransitionSlot {
+    /// A slot that says nothing.
+    pub const EMPTY: Self = Self { at_ms: 0, from: 0, to: 0, reason: 0, reserved: [0; 5] };
+}
+
+/// Returns `text` as a field of the board: ended by at least one NUL, cut between two characters if too long.
+#[must_use]
+pub fn text<const N: usize>(text: &str) -> [u8; N] {
+    let kept = cut(text, N - 1);
+    let mut field = [0; N];
+    field[..kept.len()].copy_from_slice(kept.as_bytes());
+    field
+}
+
+/// Returns what a field of the board holds as text.
+#[must_use]
+pub fn untext(field: &[u8]) -> String {
+    let length = field.iter().position(|&octet| octet == 0).unwrap_or(field.len());
+    String::from_utf8_lossy(&field[..length]).into_owned()
+}
+
+/// Returns as many whole characters of `text` as fit into `size` bytes.
+pub(super) fn cut(text: &str, size: usize) -> &str {
+    let mut end = text.len().min(size);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
