@@ -12,7 +12,8 @@ use std::time::Duration;
 use memmap2::MmapRaw;
 
 use super::layout::{
-    AddressSlot, Header, InstanceSlot, LAYOUT, MAGIC, REASONS, WORKERS, WorkerSlot, cut, engine,
+    AddressSlot, EngineState, Header, InstanceSlot, LAYOUT, MAGIC, REASONS, WORKERS, WorkerSlot,
+    cut,
 };
 use crate::types::Instant;
 
@@ -180,11 +181,11 @@ impl Board {
         }
     }
 
-    /// Says how the engine fares (one of [`engine`]), and why if it failed.
-    pub fn set_engine(&mut self, state: u32, error: &str) {
+    /// Says how the engine fares, and why if it failed.
+    pub fn set_engine(&mut self, state: EngineState, error: &str) {
         let header = self.header();
         write_text(&header.error, error);
-        header.engine_state.store(state, Release);
+        header.engine_state.store(state as u32, Release);
     }
 
     /// Says that the engine turned, and whether it found nginx to serve.
@@ -218,7 +219,7 @@ impl Board {
         header.addresses_offset.store(offsets.addresses, Relaxed);
         let timeout = u32::try_from(plan.worker_timeout.as_millis()).unwrap_or(u32::MAX);
         header.worker_timeout_ms.store(timeout, Relaxed);
-        header.engine_state.store(engine::NONE, Relaxed);
+        header.engine_state.store(EngineState::None as u32, Relaxed);
         write_text(&header.router_id, &plan.router_id);
         write_text(&header.module, env!("CARGO_PKG_VERSION"));
     }

@@ -90,7 +90,7 @@ on_the_board! {
         pub engine_beat_ms: AtomicU64,
         /// When the engine was started.
         pub started_ms: AtomicU64,
-        /// How the engine fares: one of [`engine`].
+        /// How the engine fares: one of [`EngineState`].
         pub engine_state: AtomicU32,
         /// Whether the engine found nginx to serve, 0 or 1.
         pub healthy: AtomicU32,
@@ -112,17 +112,19 @@ on_the_board! {
 }
 
 /// Values of [`Header::engine_state`].
-pub mod engine {
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[repr(u32)]
+pub enum EngineState {
     /// Never started.
-    pub const NONE: u32 = 0;
+    None = 0,
     /// The carrier has begun to start it.
-    pub const STARTING: u32 = 1;
+    Starting = 1,
     /// It runs, if its beat is fresh.
-    pub const RUNNING: u32 = 2;
-    /// It could not start, or it broke: see [`Header::error`](super::Header::error).
-    pub const FAILED: u32 = 3;
+    Running = 2,
+    /// It could not start, or it broke: see [`Header::error`].
+    Failed = 3,
     /// It was told to stop.
-    pub const STOPPED: u32 = 4;
+    Stopped = 4,
 }
 
 /// Values of [`Header::carrier`].

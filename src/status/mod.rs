@@ -10,3 +10,4 @@ mod board;
 pub mod layout;
 
 pub use board::{Board, BoardError, Plan, Workers};
+pub use layout::EngineState;
