@@ -54,8 +54,8 @@ pub struct Advertisement<'a> {
     pub auth: Option<Auth>,
     /// The form of a version 3 checksum.
     ///
-    /// `None` where it cannot be told: in version 2, and for the few addresses whose pseudo-header adds
-    /// nothing to the sum.
+    /// `None` where it cannot be told: in version 2, and for the few addresses whose pseudo-header
+    /// adds nothing to the sum.
     pub checksum: Option<ChecksumForm>,
     addresses: &'a [u8],
 }
@@ -144,7 +144,8 @@ impl Accept {
 /// The authentication of a version 2 message (RFC 2338 §5.3.6 and §5.3.10).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Auth {
-    /// Auth Type as on the wire: [`NONE`](Self::NONE), [`SIMPLE`](Self::SIMPLE), or something unknown.
+    /// Auth Type as on the wire: [`NONE`](Self::NONE), [`SIMPLE`](Self::SIMPLE), or something
+    /// unknown.
     pub kind: u8,
     /// Authentication Data; without a meaning unless the type is [`SIMPLE`](Self::SIMPLE).
     pub data: [u8; AUTH_LEN],
@@ -324,5 +325,6 @@ const IPV6_LEN: usize = 16;
 const AUTH_LEN: usize = 8;
 /// The count field has one octet.
 const MAX_ADDRESSES: usize = 255;
-/// The interval has 12 bits; the 4 above it are reserved: sent as 0, not looked at (RFC 9568 §5.2.6).
+/// The interval has 12 bits; the 4 above it are reserved: sent as 0, not looked at (RFC 9568
+/// §5.2.6).
 const INTERVAL_MASK: u16 = 0x0fff;

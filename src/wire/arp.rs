@@ -5,22 +5,38 @@ use std::net::Ipv4Addr;
 /// Octets of an ARP frame without padding.
 pub const FRAME_LEN: usize = 42;
 
-/// Returns the Ethernet frame that tells the whole link that `address` is at `mac` (RFC 9568 §8.1.2).
+/// Returns the Ethernet frame that says to all: `address` is at `mac` (RFC 9568 §8.1.2).
 ///
 /// ```text
-///  0 ┌─────────────────────────┬─────────────────────────┬───────┐
-///    │ ff:ff:ff:ff:ff:ff       │ mac                     │ 0x0806│  Ethernet: to all
-/// 14 ├───────┬────────┬────┬───┴┬───────┐                └───────┘
-///    │ 1     │ 0x0800 │ 6  │ 4  │ 1     │                           hardware, protocol, lengths, request
-/// 22 ├───────┴────────┴────┴────┴┬──────┴──────────┐
-///    │ mac                       │ address         │                 sender
-/// 32 ├───────────────────────────┼─────────────────┤
-///    │ mac                       │ address         │                 target
-///    └───────────────────────────┴─────────────────┘
+///  0                   1                   2                   3
+///  0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
+/// +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+/// |                    destination: broadcast                     |
+/// +                               +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+/// |                               |          source: mac          |
+/// +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+                               +
+/// |                                                               |
+/// +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+/// |         type: ARP             |      hardware: Ethernet       |
+/// +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+/// |        protocol: IPv4         |   length: 6   |   length: 4   |
+/// +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+/// |      operation: request       |                               |
+/// +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+          sender: mac          +
+/// |                                                               |
+/// +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+/// |                        sender: address                        |
+/// +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+/// |                          target: mac                          |
+/// +                               +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+/// |                               |       target: address         |
+/// +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+/// |       (its other half)        |
+/// +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
 /// ```
 ///
-/// The target hardware address is ours too, as erratum 7947 of RFC 9568 has it; hosts that update on a
-/// request (RFC 826) do not look at it.
+/// The target hardware address is ours too, as erratum 7947 of RFC 9568 has it; hosts that update
+/// on a request (RFC 826) do not look at it.
 #[must_use]
 pub fn gratuitous(mac: [u8; 6], address: Ipv4Addr) -> [u8; FRAME_LEN] {
     let mut frame = [0; FRAME_LEN];

@@ -36,8 +36,8 @@ pub struct Ipv4Datagram<'a> {
     pub ttl: u8,
     /// Number of the protocol of the payload.
     pub protocol: u8,
-    /// What follows the header and its options, up to Total Length: the padding of a short Ethernet frame
-    /// is not part of it.
+    /// What follows the header and its options, up to Total Length: the padding of a short Ethernet
+    /// frame is not part of it.
     pub payload: &'a [u8],
 }
 
@@ -46,7 +46,8 @@ impl<'a> Ipv4Datagram<'a> {
     ///
     /// # Errors
     ///
-    /// [`Malformed`] if it is not IPv4, or if its lengths contradict each other or the octets that are there.
+    /// [`Malformed`] if it is not IPv4, or if its lengths contradict each other or the octets that
+    /// are there.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, Malformed> {
         let header = bytes.first_chunk::<HEADER_LEN>().ok_or(Malformed)?;
         let [version_ihl, _, total_hi, total_lo, _, _, _, _, ttl, protocol, _, _, addresses @ ..] =

@@ -1,8 +1,8 @@
 //! Bytes to values and back: total functions without state, clock or sockets.
 //!
-//! Whatever a peer sends, parsing ends in a value or in the name of the first check that failed; it never
-//! panics, and never allocates. Checks that need the configuration of a virtual router are made in
-//! [`proto`](crate::proto); here are those that the octets alone decide.
+//! Whatever a peer sends, parsing ends in a value or in the name of the first check that failed; it
+//! never panics, and never allocates. Checks that need the configuration of a virtual router are
+//! made in [`proto`](crate::proto); here are those that the octets alone decide.
 //!
 //! | file | what |
 //! |---|---|
