@@ -4,4 +4,4 @@ mod event;
 mod receive;
 
 pub use event::*;
-pub use receive::Discard;
+pub use receive::{Accepted, Discard, Expectations, Heard, ReceiveCounters};

@@ -1,8 +1,369 @@
-//! The receive ladder of RFC 9568 §7.1 and RFC 3768 §7.1.
+//! The receive ladder of RFC 9568 §7.1 and RFC 3768 §7.1: what a datagram must be to count.
+//!
+//! [`Heard::open`] and [`Heard::check`] climb it; the first rung that does not hold names the
+//! [`Discard`]. Rungs 3 to 6 are those of the octets alone, in
+//! [`wire`](crate::wire::advertisement).
 
-/// Why a datagram was discarded: one variant per check, in the order of the checks.
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr};
+
+use crate::config::InstanceConfig;
+use crate::types::{
+    AddressList, Centiseconds, ChecksumForm, ChecksumPolicy, GROUP_IPV4, IP_PROTOCOL, Priority,
+    SimplePassword, TTL, TrailingOctets, Version, Vrid,
+};
+use crate::wire::advertisement::{self, Accept, Advertisement, Auth, ParseError};
+use crate::wire::ip::Ipv4Datagram;
+
+/// A datagram of which enough is there to find the virtual router it is for.
+#[derive(Clone, Copy, Debug)]
+pub struct Heard<'a> {
+    datagram: Ipv4Datagram<'a>,
+    vrid: Option<Vrid>,
+}
+
+impl<'a> Heard<'a> {
+    /// Climbs the first rung: a whole datagram of protocol 112 that holds a header of VRRP.
+    ///
+    /// # Errors
+    ///
+    /// [`Discard::Runt`].
+    pub fn open(bytes: &'a [u8]) -> Result<Self, Discard> {
+        let datagram = Ipv4Datagram::parse(bytes).map_err(|_| Discard::Runt)?;
+        if datagram.protocol != IP_PROTOCOL {
+            return Err(Discard::Runt);
+        }
+        let vrid = advertisement::vrid(datagram.payload).ok_or(Discard::Runt)?;
+        Ok(Self { datagram, vrid: Vrid::new(vrid) })
+    }
+
+    /// Returns the identifier of the virtual router that the datagram claims to be for.
+    #[must_use]
+    pub const fn vrid(&self) -> Option<Vrid> {
+        self.vrid
+    }
+
+    /// Returns the source address that the datagram claims to have.
+    #[must_use]
+    pub const fn source(&self) -> Ipv4Addr {
+        self.datagram.source
+    }
+
+    /// Climbs the other rungs, with what the virtual router of [`vrid`](Self::vrid) on the
+    /// receiving link expects, or with `None` if there is no such router.
+    ///
+    /// # Errors
+    ///
+    /// The first rung that does not hold, whether or not a router is there: a damaged datagram for
+    /// an unknown router is damaged.
+    pub fn check(&self, expected: Option<&Expectations<'_>>) -> Result<Accepted<'a>, Discard> {
+        let expected = expected.filter(|expected| Some(expected.config.vrid) == self.vrid);
+        if self.datagram.ttl != TTL {
+            return Err(Discard::Ttl);
+        }
+        let advertisement = self.parse(expected)?;
+
+        let Some(Expectations { config, primary, running }) = expected else {
+            return Err(Discard::Vrid);
+        };
+        // RFC 9568 erratum 8298: an owner that hears another Active router says so and goes on.
+        let duplicate_owner = config.priority.is_owner();
+        if duplicate_owner && config.version == Version::V2 {
+            return Err(Discard::Owner);
+        }
+        if let Some(auth) = advertisement.auth {
+            authenticate(auth, config.auth)?;
+        }
+        if advertisement.addresses().len() == 0 {
+            return Err(Discard::NoAddresses);
+        }
+        let adver_interval = advertisement.adver_interval.ok_or(Discard::ZeroInterval)?;
+        let interval_differs = adver_interval != config.adver_interval;
+        if interval_differs && config.version == Version::V2 {
+            return Err(Discard::Interval);
+        }
+        let addresses_differ = addresses_differ(&advertisement, config);
+        if addresses_differ && drops_other_addresses(config, advertisement.priority) {
+            return Err(Discard::AddressList);
+        }
+        self.check_addresses(*primary)?;
+        if !running {
+            return Err(Discard::NotRunning);
+        }
+
+        Ok(Accepted {
+            source: self.datagram.source,
+            priority: advertisement.priority,
+            adver_interval,
+            checksum: advertisement.checksum,
+            duplicate_owner,
+            interval_differs,
+            addresses_differ,
+            advertisement,
+        })
+    }
+
+    fn parse(&self, expected: Option<&Expectations<'_>>) -> Result<Advertisement<'a>, ParseError> {
+        let accept = match expected {
+            Some(Expectations { config, .. }) => Accept {
+                version: Some(config.version),
+                trailing_octets: config.trailing_octets,
+                checksum: config.checksum,
+            },
+            None => Accept {
+                version: None,
+                trailing_octets: TrailingOctets::Reject,
+                checksum: ChecksumPolicy::Auto,
+            },
+        };
+        Advertisement::parse(self.datagram.payload, self.datagram.pseudo_header(), accept)
+    }
+
+    /// Rung 15. Our own frame, reflected, must never be answered: the answer would be reflected
+    /// too.
+    fn check_addresses(&self, primary: Option<Ipv4Addr>) -> Result<(), Discard> {
+        let Ipv4Datagram { source, destination, .. } = self.datagram;
+        if Some(source) == primary {
+            return Err(Discard::OwnSource);
+        }
+        let no_host = source.is_unspecified() || source.is_multicast() || source.is_broadcast();
+        if no_host || destination != GROUP_IPV4 {
+            return Err(Discard::Martian);
+        }
+        Ok(())
+    }
+}
+
+/// What a virtual router expects of what it hears.
+#[derive(Clone, Copy, Debug)]
+pub struct Expectations<'a> {
+    /// Its configuration.
+    pub config: &'a InstanceConfig,
+    /// The primary address of its link, from which it sends itself.
+    pub primary: Option<Ipv4Addr>,
+    /// Whether it has left Initialize.
+    pub running: bool,
+}
+
+/// An advertisement that counts.
+#[derive(Clone, Copy, Debug)]
+pub struct Accepted<'a> {
+    /// Who sent it.
+    pub source: Ipv4Addr,
+    /// Priority of the sender.
+    pub priority: Priority,
+    /// Interval of the sender.
+    pub adver_interval: Centiseconds,
+    /// Checksum form of the sender; `None` where it cannot be told, which includes version 2.
+    pub checksum: Option<ChecksumForm>,
+    /// We are the owner of the addresses, and somebody else is Active.
+    pub duplicate_owner: bool,
+    /// The sender has another interval than ours; version 3 follows it.
+    pub interval_differs: bool,
+    /// The sender has other addresses than ours.
+    pub addresses_differ: bool,
+    /// All that was sent.
+    pub advertisement: Advertisement<'a>,
+}
+
+/// Why a datagram was discarded: one variant per rung, in the order of the rungs.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Discard {
-    /// Fewer octets than a header has.
+    /// 1: not a whole IPv4 datagram of protocol 112 with 8 octets or more in it.
     Runt,
+    /// 2: Time to Live is not 255 (RFC 9568 §5.1.1.3): it has crossed a router.
+    Ttl,
+    /// 3: the version is unknown, or not that of the virtual router.
+    Version,
+    /// 4: the type is not ADVERTISEMENT.
+    Type,
+    /// 5: octets are missing, or too many (RFC 9568 §7.1).
+    Length,
+    /// 6: the checksum is wrong, or of a form that is not accepted (RFC 9568 §5.2.8).
+    Checksum,
+    /// 7: there is no such virtual router on the receiving link.
+    Vrid,
+    /// 8: version 2, and this router is the owner of the addresses (RFC 3768 §7.1).
+    Owner,
+    /// 9: the authentication type is unknown (RFC 2338 §5.3.6).
+    AuthType,
+    /// 9: the authentication type is not ours.
+    AuthMismatch,
+    /// 9: the password is not ours.
+    AuthFailure,
+    /// 10: the list of addresses is empty (RFC 9568 §5.2.5).
+    NoAddresses,
+    /// 11: the interval is zero (RFC 9568 erratum 8301): we would take over at once.
+    ZeroInterval,
+    /// 13: version 2, and the interval is not ours (RFC 3768 §7.1).
+    Interval,
+    /// 14: version 2, the addresses are not ours, and this is to be enforced (RFC 3768 §7.1).
+    AddressList,
+    /// 15: it comes from our own address: reflected, or sent by a clone.
+    OwnSource,
+    /// 15: no host has such a source address, or it was not sent to the group.
+    Martian,
+    /// 16: the virtual router is in Initialize (RFC 9568 §6.4.1).
+    NotRunning,
+}
+
+impl Discard {
+    /// Every reason, in the order of the rungs.
+    pub const ALL: [Self; 18] = [
+        Self::Runt,
+        Self::Ttl,
+        Self::Version,
+        Self::Type,
+        Self::Length,
+        Self::Checksum,
+        Self::Vrid,
+        Self::Owner,
+        Self::AuthType,
+        Self::AuthMismatch,
+        Self::AuthFailure,
+        Self::NoAddresses,
+        Self::ZeroInterval,
+        Self::Interval,
+        Self::AddressList,
+        Self::OwnSource,
+        Self::Martian,
+        Self::NotRunning,
+    ];
+
+    /// Returns the name in counters and metrics.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Runt => "runt",
+            Self::Ttl => "ttl",
+            Self::Version => "version",
+            Self::Type => "type",
+            Self::Length => "length",
+            Self::Checksum => "checksum",
+            Self::Vrid => "vrid",
+            Self::Owner => "owner",
+            Self::AuthType => "auth_type",
+            Self::AuthMismatch => "auth_mismatch",
+            Self::AuthFailure => "auth_failure",
+            Self::NoAddresses => "no_addresses",
+            Self::ZeroInterval => "zero_interval",
+            Self::Interval => "interval",
+            Self::AddressList => "address_list",
+            Self::OwnSource => "own_source",
+            Self::Martian => "martian",
+            Self::NotRunning => "not_running",
+        }
+    }
+}
+
+/// Says to an operator what was wrong.
+impl fmt::Display for Discard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Runt => "not a whole VRRP datagram",
+            Self::Ttl => "time to live is not 255: it has crossed a router",
+            Self::Version => "not the VRRP version of this virtual router",
+            Self::Type => "not of type advertisement",
+            Self::Length => "length does not fit the number of addresses",
+            Self::Checksum => "wrong checksum, or a checksum form that is not accepted",
+            Self::Vrid => "no such virtual router on this interface",
+            Self::Owner => "this node owns the addresses, yet another router advertises them",
+            Self::AuthType => "unknown authentication type",
+            Self::AuthMismatch => "not the authentication type configured here",
+            Self::AuthFailure => "not the password configured here",
+            Self::NoAddresses => "carries no addresses",
+            Self::ZeroInterval => "advertisement interval is zero",
+            Self::Interval => "not the advertisement interval configured here",
+            Self::AddressList => "not the addresses configured here",
+            Self::OwnSource => "sent from our own address: reflected, or another node has it too",
+            Self::Martian => "no such source may send, or not sent to the group",
+            Self::NotRunning => "this virtual router is not running",
+        })
+    }
+}
+
+impl From<ParseError> for Discard {
+    fn from(error: ParseError) -> Self {
+        match error {
+            ParseError::Runt => Self::Runt,
+            ParseError::Version => Self::Version,
+            ParseError::Type => Self::Type,
+            ParseError::Length => Self::Length,
+            ParseError::Checksum => Self::Checksum,
+        }
+    }
+}
+
+/// What came of all that was heard: one counter per rung, and some for what counted.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct ReceiveCounters {
+    /// Advertisements that counted (RFC 8347 `advertisement-rcvd`).
+    pub accepted: u64,
+    /// Of these: with priority 0 (`priority-zero-pkts-rcvd`).
+    pub priority_zero: u64,
+    /// Of these: version 3 with the checksum of RFC 9568.
+    pub message_checksums: u64,
+    /// Of these: version 3 with a pseudo-header in the checksum.
+    pub pseudo_header_checksums: u64,
+    /// Of these: heard although we own the addresses.
+    pub duplicate_owner: u64,
+    /// Of these: with another interval than ours.
+    pub interval_differs: u64,
+    /// Of these: with other addresses than ours.
+    pub addresses_differ: u64,
+    discarded: [u64; Discard::ALL.len()],
+}
+
+impl ReceiveCounters {
+    /// Counts an advertisement that counted.
+    pub fn count_accepted(&mut self, accepted: &Accepted<'_>) {
+        self.accepted += 1;
+        self.priority_zero += u64::from(accepted.priority.is_resigning());
+        match accepted.checksum {
+            Some(ChecksumForm::Message) => self.message_checksums += 1,
+            Some(ChecksumForm::PseudoHeader) => self.pseudo_header_checksums += 1,
+            None => {}
+        }
+        self.duplicate_owner += u64::from(accepted.duplicate_owner);
+        self.interval_differs += u64::from(accepted.interval_differs);
+        self.addresses_differ += u64::from(accepted.addresses_differ);
+    }
+
+    /// Counts a datagram that did not.
+    pub fn count_discarded(&mut self, discard: Discard) {
+        self.discarded[discard as usize] += 1;
+    }
+
+    /// Returns how many datagrams were discarded for a reason.
+    #[must_use]
+    pub const fn discarded(&self, discard: Discard) -> u64 {
+        self.discarded[discard as usize]
+    }
+}
+
+fn authenticate(sent: Auth, expected: Option<SimplePassword>) -> Result<(), Discard> {
+    match (sent.kind, expected) {
+        (Auth::NONE, None) => Ok(()),
+        (Auth::SIMPLE, Some(password)) if password.matches(sent.data) => Ok(()),
+        (Auth::SIMPLE, Some(_)) => Err(Discard::AuthFailure),
+        (Auth::NONE, Some(_)) | (Auth::SIMPLE, None) => Err(Discard::AuthMismatch),
+        (_, _) => Err(Discard::AuthType),
+    }
+}
+
+/// Compares two sets: the order does not matter. Ours has no address twice.
+fn addresses_differ(advertisement: &Advertisement<'_>, config: &InstanceConfig) -> bool {
+    let ours = || config.addresses.iter().map(|ours| ours.address);
+    let theirs = || advertisement.addresses().map(IpAddr::V4);
+    if ours().eq(theirs()) {
+        return false;
+    }
+    theirs().len() != config.addresses.len()
+        || ours().any(|ours| theirs().all(|theirs| theirs != ours))
+}
+
+fn drops_other_addresses(config: &InstanceConfig, sender: Priority) -> bool {
+    config.version == Version::V2
+        && config.address_list == AddressList::Enforce
+        && !sender.is_owner()
 }
