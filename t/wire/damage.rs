@@ -1,0 +1,216 @@
+//! Every way to damage a packet ends in a named check, never in a panic.
+
+use std::net::IpAddr;
+
+use resty_vrrp::proto::{Discard, Expectations, Heard};
+use resty_vrrp::types::{ChecksumForm, Priority, SimplePassword, Version, VirtualAddress, Vrid};
+use resty_vrrp::wire::advertisement::{Advertisement, Auth, Outgoing, ParseError};
+use resty_vrrp::wire::checksum;
+use resty_vrrp::wire::ip::{Ipv4Datagram, PseudoHeader};
+
+use crate::ladder::{config, router};
+use crate::vectors::{ANYTHING, Vector, all};
+
+/// RFC 9568 §7.1: "MUST verify that the received packet contains the complete VRRP packet".
+#[test]
+fn a_message_cut_anywhere_is_a_runt_or_too_short() {
+    for vector in &all() {
+        let whole = Advertisement::parse(&vector.message, vector.pseudo_header(), ANYTHING);
+        for length in 0..vector.message.len() {
+            let cut = &vector.message[..length];
+
+            let read = Advertisement::parse(cut, vector.pseudo_header(), ANYTHING);
+
+            let expected = match whole {
+                _ if length < 8 => ParseError::Runt,
+                Err(error @ (ParseError::Version | ParseError::Type)) => error,
+                Ok(_) | Err(ParseError::Runt | ParseError::Length | ParseError::Checksum) => {
+                    ParseError::Length
+                }
+            };
+            assert_eq!(read.err(), Some(expected), "{}, {length} octets", vector.name);
+        }
+    }
+}
+
+/// RFC 791 §3.1: Total Length promises octets that are not there.
+#[test]
+fn a_datagram_cut_anywhere_is_a_runt() {
+    for vector in &all() {
+        let padding = vector.datagram().len() - datagram_len(vector);
+        for length in 0..vector.datagram().len() - padding {
+            let heard = Heard::open(&vector.datagram()[..length]);
+
+            assert_eq!(heard.err(), Some(Discard::Runt), "{}, {length} octets", vector.name);
+        }
+    }
+}
+
+/// RFC 9568 §7.1: whatever arrives, the ladder ends.
+#[test]
+fn a_million_random_datagrams_do_no_harm() {
+    let mut random = Random::seeded();
+    let config = config(Version::V3);
+    let mut bytes = [0; 96];
+    for _ in 0..MILLION {
+        random.fill(&mut bytes);
+        let length = random.below(bytes.len() + 1);
+        // Four in five look like IPv4 and VRRP, so that the ladder is climbed further.
+        if random.below(5) > 0 {
+            let version = if random.below(2) == 0 { 0x21 } else { 0x31 };
+            bytes[..4].copy_from_slice(&[0x45, 0xc0, 0, length.to_le_bytes()[0]]);
+            bytes[8..10].copy_from_slice(&[255, 112]);
+            bytes[20] = version;
+            bytes[23] &= 0x0f;
+        }
+
+        climb(&bytes[..length], &router(&config));
+    }
+}
+
+/// RFC 9568 §7.1, RFC 3768 §7.1: what survives damage says exactly what its octets say.
+#[test]
+fn a_million_damaged_packets_do_no_harm() {
+    let mut random = Random::seeded();
+    let configs = [config(Version::V2), config(Version::V3)];
+    let vectors = all();
+    let mut accepted = 0;
+    for round in 0..MILLION {
+        let vector = &vectors[random.below(vectors.len())];
+        let mut bytes = vector.datagram().to_vec();
+        for _ in 0..=random.below(3) {
+            random.damage(&mut bytes);
+        }
+        // Half of the time the sum is made right again: nobody gets past it by chance.
+        if round % 2 == 0 {
+            mend_checksum(&mut bytes);
+        }
+
+        for config in &configs {
+            climb(&bytes, &router(config));
+        }
+        accepted += u32::from(is_faithful(&bytes));
+    }
+    assert!(accepted > MILLION / 10, "only {accepted} packets were well formed");
+}
+
+/// Climbs the ladder with and without a virtual router.
+fn climb(bytes: &[u8], router: &Expectations<'_>) {
+    if let Ok(heard) = Heard::open(bytes) {
+        assert!(heard.check(None).is_err(), "accepted for nobody: {bytes:02x?}");
+        if let Ok(accepted) = heard.check(Some(router)) {
+            assert_eq!(heard.vrid(), Some(router.config.vrid));
+            assert!(accepted.advertisement.addresses().len() > 0, "{bytes:02x?}");
+        }
+    }
+}
+
+/// Tells whether a datagram is well formed, and checks that writing what was read gives it back.
+fn is_faithful(bytes: &[u8]) -> bool {
+    let Ok(datagram) = Ipv4Datagram::parse(bytes) else { return false };
+    let pseudo_header = datagram.pseudo_header();
+    let Ok(read) = Advertisement::parse(datagram.payload, pseudo_header, ANYTHING) else {
+        return false;
+    };
+    let (Some(vrid), Some(adver_interval)) = (Vrid::new(read.vrid), read.adver_interval) else {
+        return true;
+    };
+
+    let addresses: Vec<_> = read
+        .addresses()
+        .map(|address| VirtualAddress { address: IpAddr::V4(address), prefix: 32 })
+        .collect();
+    let outgoing = Outgoing {
+        version: read.version,
+        vrid,
+        priority: Priority::new(read.priority.get()),
+        adver_interval,
+        auth: read.auth.map(|auth| SimplePassword(auth.data)),
+        addresses: &addresses,
+        checksum: read.checksum.unwrap_or(ChecksumForm::Message),
+    };
+    let mut written = Vec::new();
+    outgoing.emit(pseudo_header, &mut written);
+    assert_eq!(plain(&written), plain(datagram.payload));
+    true
+}
+
+/// Returns a message without what is not looked at: reserved bits, authentication type, and their
+/// share of the sum.
+fn plain(message: &[u8]) -> Vec<u8> {
+    let mut plain = message.to_vec();
+    plain[4] = if plain[0] >> 4 == 2 { Auth::NONE } else { plain[4] & 0x0f };
+    plain[6..8].fill(0);
+    plain
+}
+
+fn mend_checksum(bytes: &mut [u8]) {
+    let Ok(Ipv4Datagram { payload, source, destination, .. }) = Ipv4Datagram::parse(bytes) else {
+        return;
+    };
+    let mut message = payload.to_vec();
+    if message.len() < 8 {
+        return;
+    }
+    message[6..8].fill(0);
+    let length = u16::try_from(message.len()).expect("it is short");
+    let pseudo_header = PseudoHeader { source, destination }.octets(length);
+    let with_pseudo_header = message[0] >> 4 == 3 && message[1] % 2 == 0;
+    let sum = if with_pseudo_header {
+        checksum::checksum(&[&pseudo_header, &message])
+    } else {
+        checksum::checksum(&[&message])
+    };
+    let start = usize::from(bytes[0] & 0x0f) * 4;
+    bytes[start + 6..start + 8].copy_from_slice(&sum.to_be_bytes());
+}
+
+fn datagram_len(vector: &Vector) -> usize {
+    let datagram = vector.datagram();
+    usize::from(u16::from_be_bytes([datagram[2], datagram[3]]))
+}
+
+/// splitmix64, enough to break things with.
+struct Random(u64);
+
+impl Random {
+    /// Takes its seed from `SEED`, and says which one it is if the test fails.
+    fn seeded() -> Self {
+        let seed = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(9568);
+        println!("SEED={seed} cargo test --test wire damage");
+        Self(seed)
+    }
+
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    fn below(&mut self, bound: usize) -> usize {
+        let bound = u64::try_from(bound).expect("it is small");
+        usize::try_from(self.next() % bound).expect("it is smaller")
+    }
+
+    fn fill(&mut self, bytes: &mut [u8]) {
+        for chunk in bytes.chunks_mut(8) {
+            chunk.copy_from_slice(&self.next().to_le_bytes()[..chunk.len()]);
+        }
+    }
+
+    /// Flips a bit, replaces an octet, cuts the end off or appends to it.
+    fn damage(&mut self, bytes: &mut Vec<u8>) {
+        let at = self.below(bytes.len().max(1));
+        let octet = self.next().to_le_bytes()[0];
+        match (self.below(8), bytes.get_mut(at)) {
+            (0, _) => bytes.truncate(at),
+            (1, _) => bytes.extend([octet; 5]),
+            (2..=4, Some(target)) => *target = octet,
+            (_, Some(target)) => *target ^= 1 << (octet % 8),
+            (_, None) => bytes.push(octet),
+        }
+    }
+}
+
+const MILLION: u32 = 1_000_000;

@@ -1,0 +1,77 @@
+//! Golden packets, checked against scapy, tshark, tcpdump and keepalived.
+
+use std::net::Ipv4Addr;
+
+use resty_vrrp::types::{ChecksumPolicy, TrailingOctets};
+use resty_vrrp::wire::advertisement::Accept;
+use resty_vrrp::wire::ip::PseudoHeader;
+use serde_json::Value;
+
+/// Accepts all that is well formed.
+pub(crate) const ANYTHING: Accept = Accept {
+    version: None,
+    trailing_octets: TrailingOctets::Reject,
+    checksum: ChecksumPolicy::Auto,
+};
+
+/// One packet.
+pub(crate) struct Vector {
+    pub(crate) name: String,
+    pub(crate) message: Vec<u8>,
+    pub(crate) source: Ipv4Addr,
+    pub(crate) destination: Ipv4Addr,
+    frame: Vec<u8>,
+}
+
+impl Vector {
+    /// Returns what a raw socket would give: all that follows the Ethernet header.
+    pub(crate) fn datagram(&self) -> &[u8] {
+        &self.frame[ETHERNET_LEN..]
+    }
+
+    pub(crate) fn pseudo_header(&self) -> PseudoHeader {
+        PseudoHeader { source: self.source, destination: self.destination }
+    }
+}
+
+/// Returns every VRRP packet.
+pub(crate) fn all() -> Vec<Vector> {
+    let all: Value = serde_json::from_str(VECTORS).expect("the file is JSON");
+    let packets = all.as_object().expect("the file is a table");
+    packets
+        .iter()
+        .filter(|(_, packet)| packet.get("message").is_some())
+        .map(|(name, packet)| Vector {
+            name: name.clone(),
+            message: octets(&packet["message"]),
+            source: address(&packet["source"]),
+            destination: address(&packet["destination"]),
+            frame: octets(&packet["frame"]),
+        })
+        .collect()
+}
+
+/// Returns one VRRP packet.
+pub(crate) fn vector(name: &str) -> Vector {
+    let found = all().into_iter().find(|vector| vector.name == name);
+    found.unwrap_or_else(|| panic!("no packet {name}"))
+}
+
+/// Returns the Ethernet frame of any packet.
+pub(crate) fn frame(name: &str) -> Vec<u8> {
+    let all: Value = serde_json::from_str(VECTORS).expect("the file is JSON");
+    octets(&all[name]["frame"])
+}
+
+fn octets(hex: &Value) -> Vec<u8> {
+    let digits = hex.as_str().expect("octets are text").as_bytes();
+    let pairs = digits.chunks(2).map(|pair| std::str::from_utf8(pair).expect("digits are ASCII"));
+    pairs.map(|pair| u8::from_str_radix(pair, 16).expect("digits are hexadecimal")).collect()
+}
+
+fn address(address: &Value) -> Ipv4Addr {
+    address.as_str().and_then(|text| text.parse().ok()).expect("an IPv4 address")
+}
+
+const VECTORS: &str = include_str!("vectors.json");
+const ETHERNET_LEN: usize = 14;
