@@ -1,0 +1,3 @@
+//! Shows a pair of nginx that takes over from each other.
+
+fn main() {}

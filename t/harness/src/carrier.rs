@@ -1,0 +1,149 @@
+//! Which nginx there are on this machine, and where the project's files are.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use crate::process::output;
+
+/// An nginx that can carry the module.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Carrier {
+    /// Which process carries the thread.
+    pub kind: CarrierKind,
+    /// The executable.
+    pub program: PathBuf,
+    /// What it calls itself: `openresty/1.27.1.2`.
+    pub version: String,
+    /// Dynamic modules that it needs for Lua.
+    pub(crate) modules: Vec<PathBuf>,
+}
+
+/// Which nginx process carries the thread, and as whom nginx is started.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum CarrierKind {
+    /// `OpenResty`'s privileged agent; the master is root.
+    Agent,
+    /// A worker of a stock nginx, started as www-data with ambient capabilities.
+    Worker,
+}
+
+impl Carrier {
+    /// Looks at an executable; says why it cannot be used.
+    fn look_at(program: &Path) -> Result<Self, String> {
+        let said = output(Command::new(program).arg("-V")).map_err(|error| error.to_string())?;
+        let said = String::from_utf8_lossy(&said.stderr).into_owned();
+        let version = said.lines().next().and_then(|line| line.split("version: ").nth(1));
+        let version = version.ok_or("it does not answer to -V")?.to_owned();
+        let patched = version.starts_with("openresty");
+        let kind = if patched { CarrierKind::Agent } else { CarrierKind::Worker };
+        let modules = lua_modules(&said).ok_or("it has no Lua module")?;
+        Ok(Self { kind, program: program.to_owned(), version, modules })
+    }
+}
+
+/// Returns every nginx of this machine that can carry the module; says which are absent.
+///
+/// These are Debian's nginx with its Lua module and `OpenResty` at its usual prefix, or the one that
+/// the environment variable `NGINX` names.
+///
+/// # Panics
+///
+/// Panics when there is none: tests that ran against nothing would pass.
+#[must_use]
+pub fn carriers() -> &'static [Carrier] {
+    static FOUND: OnceLock<Vec<Carrier>> = OnceLock::new();
+    FOUND.get_or_init(|| {
+        let wanted = match std::env::var_os("NGINX") {
+            Some(program) => vec![PathBuf::from(program)],
+            None => USUAL.iter().map(PathBuf::from).collect(),
+        };
+        let looked = wanted.iter().map(|program| (program, Carrier::look_at(program)));
+        let found: Vec<Carrier> =
+            looked.filter_map(|(program, seen)| report(program, seen)).collect();
+        assert!(
+            !found.is_empty(),
+            "no nginx with Lua here: install OpenResty, or name one by NGINX"
+        );
+        found
+    })
+}
+
+fn report(program: &Path, seen: Result<Carrier, String>) -> Option<Carrier> {
+    match seen {
+        Ok(carrier) => {
+            eprintln!("carrier: {} ({:?})", carrier.version, carrier.kind);
+            Some(carrier)
+        }
+        Err(reason) => {
+            eprintln!("carrier absent: {}: {reason}", program.display());
+            None
+        }
+    }
+}
+
+/// Returns the modules to load for Lua: none where it is linked in, `None` where there is no Lua.
+fn lua_modules(configuration: &str) -> Option<Vec<PathBuf>> {
+    let option = |name| configuration.split_whitespace().find_map(|word| word.strip_prefix(name));
+    let modules = Path::new(option("--modules-path=").unwrap_or_default());
+    let lua = modules.join("ngx_http_lua_module.so");
+    if lua.exists() {
+        return Some(vec![modules.join("ndk_http_module.so"), lua]);
+    }
+    configuration.contains("ngx_lua").then(Vec::new)
+}
+
+/// Returns the root of the project.
+#[must_use]
+pub fn project() -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2);
+    root.expect("this crate is t/harness").to_owned()
+}
+
+/// Returns the text of a file in `nginx-conf`.
+#[must_use]
+#[track_caller]
+pub fn conf(name: &str) -> String {
+    let path = project().join("nginx-conf").join(name);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// Puts the module where `lua_package_path` can find it, and returns that directory.
+///
+/// The environment variable `LUA_LIB_DIR` names one that has it already, by `make install`.
+pub(crate) fn install(lab: &Path) -> PathBuf {
+    if let Some(installed) = std::env::var_os("LUA_LIB_DIR") {
+        return installed.into();
+    }
+    let place = lab.join("lualib");
+    if !place.exists() {
+        copy_tree(&project().join("lua"), &place);
+        fs::create_dir_all(place.join("resty/vrrp")).expect("the lab's directory is writable");
+        if let Some(library) = library() {
+            fs::copy(library, place.join("resty/vrrp/core.so")).expect("the library can be copied");
+        }
+    }
+    place
+}
+
+/// Returns the library that Cargo has built with whatever runs now.
+fn library() -> Option<PathBuf> {
+    let here = std::env::current_exe().ok()?;
+    let mut places = here.ancestors().skip(1).map(|place| place.join("libresty_vrrp.so"));
+    places.find(|place| place.exists())
+}
+
+fn copy_tree(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("the lab's directory is writable");
+    for entry in fs::read_dir(from).into_iter().flatten().flatten() {
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy_tree(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).expect("the file can be copied");
+        }
+    }
+}
+
+const USUAL: &[&str] = &["/usr/sbin/nginx", "/usr/local/openresty/bin/openresty"];

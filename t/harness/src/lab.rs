@@ -1,0 +1,107 @@
+//! A switch and the hosts on it.
+
+use std::path::Path;
+use std::process::Command;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use nix::unistd::Uid;
+
+use crate::host::Host;
+use crate::leftovers::{directory, erase, new_prefix};
+use crate::namespace::Namespace;
+use crate::process::try_run;
+
+/// A switch with hosts, in network namespaces of its own. Dropping it removes everything.
+///
+/// One lab exists at a time in a process: measurements would disturb each other. A second
+/// [`Lab::new`] waits for the end of the first, so a test must not make two.
+#[derive(Debug)]
+pub struct Lab {
+    name: String,
+    prefix: String,
+    switch: Arc<Namespace>,
+    _turn: MutexGuard<'static, ()>,
+}
+
+impl Lab {
+    /// Makes a lab with a switch and nothing on it.
+    ///
+    /// # Panics
+    ///
+    /// Panics with the reason of [`why_not`] where no lab can be made.
+    #[must_use]
+    #[track_caller]
+    pub fn new(name: &str) -> Self {
+        if let Some(reason) = why_not() {
+            panic!("no lab {name:?}: {reason}");
+        }
+        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        let prefix = new_prefix();
+        let switch = Namespace::new(&format!("{prefix}-switch"));
+        // Snooping would hold back the multicast of hosts that have not been asked for their groups.
+        switch.ip("link add br0 type bridge mcast_snooping 0");
+        switch.ip("link set br0 up");
+        Self { name: name.to_owned(), prefix, switch: Arc::new(switch), _turn: turn }
+    }
+
+    /// Plugs in a host with one interface, `eth0`.
+    ///
+    /// Its address is written with the length of its prefix: `192.168.56.101/24`.
+    #[must_use]
+    #[track_caller]
+    pub fn host(&self, name: &str, address: &str) -> Host {
+        let namespace = Namespace::with_host_view(&format!("{}-{name}", self.prefix), name);
+        Host::plug_in(name, address, namespace, Arc::clone(&self.switch), self.directory())
+    }
+
+    /// Returns the name that was given.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Returns a directory for files, which goes away with the lab.
+    #[must_use]
+    pub fn directory(&self) -> std::path::PathBuf {
+        directory(&self.prefix)
+    }
+
+    /// Runs `ip` on the switch, with its arguments separated by single spaces.
+    #[track_caller]
+    pub fn switch_ip(&self, arguments: &str) -> String {
+        self.switch.ip(arguments)
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        erase(&self.prefix);
+    }
+}
+
+/// Returns why no lab can be made here, if so.
+#[must_use]
+pub fn why_not() -> Option<String> {
+    if !Uid::effective().is_root() {
+        return Some("network namespaces take root: run it with sudo".to_owned());
+    }
+    for (program, package) in [("ip", "iproute2"), ("nft", "nftables"), ("setpriv", "util-linux")] {
+        if !is_installed(program) {
+            return Some(format!("`{program}` is missing: install the package {package}"));
+        }
+    }
+    // A container may be root and still not be allowed to.
+    try_run(Command::new("unshare").args(["--net", "--mount", "--uts", "true"]))
+        .err()
+        .map(|problem| format!("this root may not make namespaces ({problem})"))
+}
+
+/// Tells whether a program is on the search path or where root's programs are.
+fn is_installed(program: &str) -> bool {
+    let path = std::env::var("PATH").unwrap_or_default();
+    path.split(':')
+        .chain(["/usr/sbin", "/sbin"])
+        .any(|place| Path::new(place).join(program).exists())
+}
+
+static TURN: Mutex<()> = Mutex::new(());

@@ -1,0 +1,113 @@
+//! Child processes that do not outlive the one who started them.
+
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::time::Duration;
+use std::{fs, io};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::wait::eventually;
+
+/// A child process. Dropping it kills it.
+#[derive(Debug)]
+pub struct Process {
+    child: Child,
+}
+
+impl Process {
+    pub(crate) fn new(child: Child) -> Self {
+        Self { child }
+    }
+
+    /// Returns the process id.
+    #[must_use]
+    pub fn pid(&self) -> i32 {
+        i32::try_from(self.child.id()).expect("a process id is positive and fits")
+    }
+
+    /// Tells whether it still runs.
+    pub fn is_running(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// Sends a signal to this process alone.
+    pub fn signal(&self, signal: Signal) {
+        crate::process::signal(self.pid(), signal);
+    }
+
+    /// Waits for its end.
+    #[track_caller]
+    pub fn wait(&mut self, within: Duration) -> ExitStatus {
+        let pid = self.pid();
+        eventually(&format!("process {pid} ends"), within, || {
+            self.child.try_wait().ok().flatten().ok_or("it runs")
+        })
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Both fail when it has ended already.
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+/// Sends a signal; that the process has gone meanwhile is no error.
+pub fn signal(pid: i32, signal: Signal) {
+    kill(Pid::from_raw(pid), signal).ok();
+}
+
+/// Tells whether a process exists and is more than a zombie.
+#[must_use]
+pub fn is_alive(pid: i32) -> bool {
+    stat(pid).is_some_and(|(state, _)| state != 'Z' && state != 'X')
+}
+
+/// Returns the state letter and the parent of a process.
+pub(crate) fn stat(pid: i32) -> Option<(char, i32)> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name in parentheses may hold anything, also spaces and parentheses.
+    let (_, rest) = stat.rsplit_once(") ")?;
+    let mut fields = rest.split(' ');
+    let state = fields.next()?.chars().next()?;
+    Some((state, fields.next()?.parse().ok()?))
+}
+
+/// Returns the ids of all processes.
+pub(crate) fn all_pids() -> Vec<i32> {
+    let entries = fs::read_dir("/proc").expect("/proc is mounted");
+    entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect()
+}
+
+/// Runs a command to its end and returns its standard output; panics when it fails.
+#[track_caller]
+pub(crate) fn run(command: &mut Command) -> String {
+    try_run(command).unwrap_or_else(|problem| panic!("{problem}"))
+}
+
+/// Runs a command to its end and returns its standard output, or what went wrong.
+pub(crate) fn try_run(command: &mut Command) -> Result<String, String> {
+    let ended = output(command);
+    verdict(command, ended)
+}
+
+/// Turns the end of a command into its standard output, or what went wrong.
+pub(crate) fn verdict(command: &Command, output: io::Result<Output>) -> Result<String, String> {
+    let line = format!("{command:?}").replace('"', "");
+    match output {
+        Ok(output) if output.status.success() => {
+            Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+        }
+        Ok(output) => {
+            let said = String::from_utf8_lossy(&output.stderr);
+            Err(format!("`{line}` failed ({}): {}", output.status, said.trim()))
+        }
+        Err(error) => Err(format!("cannot run `{line}`: {error}")),
+    }
+}
+
+pub(crate) fn output(command: &mut Command) -> io::Result<Output> {
+    command.stdin(Stdio::null()).output()
+}

@@ -1,0 +1,286 @@
+//! What goes over the wire, read without a line of the code under test.
+
+use std::io::{self, Read};
+use std::mem::{MaybeUninit, size_of};
+use std::net::Ipv4Addr;
+use std::os::fd::AsRawFd;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use nix::net::if_::if_nametoindex;
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::host::Host;
+use crate::wait::eventually;
+
+/// Listens on the interface of a host, until it is dropped.
+///
+/// On a host that takes no part, it sees what the switch sends to everybody: advertisements and
+/// announcements. On a router it sees also what that router sends.
+#[derive(Debug)]
+pub struct Sniffer {
+    heard: Arc<Heard>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug, Default)]
+struct Heard {
+    stop: AtomicBool,
+    adverts: Mutex<Vec<Advert>>,
+    announcements: Mutex<Vec<Announcement>>,
+}
+
+/// A VRRP advertisement over IPv4.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Advert {
+    /// When it was read from the socket.
+    pub at: Instant,
+    /// Source address of the datagram.
+    pub source: Ipv4Addr,
+    /// Destination address of the datagram.
+    pub destination: Ipv4Addr,
+    /// Source address of the frame.
+    pub mac: [u8; 6],
+    /// Time to Live.
+    pub ttl: u8,
+    /// Protocol version.
+    pub version: u8,
+    /// Virtual router identifier.
+    pub vrid: u8,
+    /// Priority; 0 resigns.
+    pub priority: u8,
+    /// Advertisement interval.
+    pub interval: Duration,
+    /// What the checksum covers.
+    pub checksum: Checksum,
+    /// Authentication type of version 2.
+    pub auth_type: u8,
+    /// Virtual addresses.
+    pub addresses: Vec<Ipv4Addr>,
+}
+
+/// What the checksum of an advertisement covers.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Checksum {
+    /// The message alone: version 2, and version 3 after RFC 9568.
+    Message,
+    /// A pseudo-header and the message: keepalived's version 3.
+    PseudoHeader,
+    /// Nothing known.
+    Wrong,
+}
+
+/// A gratuitous ARP: "this address is here".
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Announcement {
+    /// When it was read from the socket.
+    pub at: Instant,
+    /// The address.
+    pub address: Ipv4Addr,
+    /// Where it is now.
+    pub mac: [u8; 6],
+    /// Whether it is a reply; else a request.
+    pub reply: bool,
+}
+
+impl Sniffer {
+    /// Listens on a host's `eth0`.
+    #[must_use]
+    #[track_caller]
+    pub fn start(host: &Host) -> Self {
+        let heard = Arc::new(Heard::default());
+        let socket = host.enter(packet_socket).expect("root may listen on an interface");
+        let for_thread = Arc::clone(&heard);
+        let thread = thread::spawn(move || for_thread.listen(&socket));
+        Self { heard, thread: Some(thread) }
+    }
+
+    /// Returns the advertisements heard so far.
+    #[must_use]
+    pub fn adverts(&self) -> Vec<Advert> {
+        self.heard.adverts.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Returns the advertisements heard since a moment.
+    #[must_use]
+    pub fn adverts_since(&self, start: Instant) -> Vec<Advert> {
+        self.adverts().into_iter().filter(|advert| advert.at >= start).collect()
+    }
+
+    /// Returns the announcements heard so far.
+    #[must_use]
+    pub fn announcements(&self) -> Vec<Announcement> {
+        self.heard.announcements.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Waits for an advertisement, heard since `start`, that is as wanted.
+    #[track_caller]
+    pub fn wait_for_advert(
+        &self,
+        what: &str,
+        start: Instant,
+        within: Duration,
+        wanted: impl Fn(&Advert) -> bool,
+    ) -> Advert {
+        eventually(what, within, || {
+            let heard = self.adverts_since(start);
+            let last = heard.last().map_or("no advertisement".to_owned(), |it| format!("{it:?}"));
+            heard.into_iter().find(&wanted).ok_or(last)
+        })
+    }
+
+    /// Waits for an announcement of an address, heard since `start`.
+    #[track_caller]
+    pub fn wait_for_announcement(
+        &self,
+        address: &str,
+        start: Instant,
+        within: Duration,
+    ) -> Announcement {
+        let address: Ipv4Addr = address.parse().expect("a valid address");
+        eventually(&format!("{address} is announced"), within, || {
+            let heard = self.announcements();
+            let found = heard.iter().find(|it| it.at >= start && it.address == address);
+            found.copied().ok_or_else(|| format!("{heard:?}"))
+        })
+    }
+}
+
+impl Drop for Sniffer {
+    fn drop(&mut self) {
+        self.heard.stop.store(true, Ordering::Relaxed);
+        self.thread.take().map(JoinHandle::join);
+    }
+}
+
+impl Heard {
+    fn listen(&self, mut socket: &Socket) {
+        let mut buffer = [0; 2048];
+        while !self.stop.load(Ordering::Relaxed) {
+            if let Ok(length) = socket.read(&mut buffer) {
+                self.sort(&buffer[..length], Instant::now());
+            }
+        }
+    }
+
+    fn sort(&self, frame: &[u8], at: Instant) {
+        if let Some(advert) = Advert::read(frame, at) {
+            self.adverts.lock().unwrap_or_else(PoisonError::into_inner).push(advert);
+        } else if let Some(announcement) = Announcement::read(frame, at) {
+            let mut all = self.announcements.lock().unwrap_or_else(PoisonError::into_inner);
+            all.push(announcement);
+        }
+    }
+}
+
+impl Advert {
+    fn read(frame: &[u8], at: Instant) -> Option<Self> {
+        let ip = frame.get(14..)?;
+        if frame[12..14] != [0x08, 0x00] || *ip.get(9)? != VRRP {
+            return None;
+        }
+        let header = usize::from(ip[0] & 0x0f) * 4;
+        let total = usize::from(u16::from_be_bytes([ip[2], ip[3]]));
+        let message = ip.get(header..total)?;
+        let count = usize::from(*message.get(3)?);
+        let addresses = message.get(8..8 + 4 * count)?.chunks_exact(4).map(ipv4).collect();
+        let version = message[0] >> 4;
+        let (auth_type, interval) = match version {
+            2 => (message[4], Duration::from_secs(message[5].into())),
+            _ => (0, centiseconds(message[4], message[5])),
+        };
+        Some(Self {
+            at,
+            source: ipv4(&ip[12..16]),
+            destination: ipv4(&ip[16..20]),
+            mac: frame[6..12].try_into().ok()?,
+            ttl: ip[8],
+            version,
+            vrid: message[1],
+            priority: message[2],
+            interval,
+            checksum: Checksum::of(&ip[12..20], message),
+            auth_type,
+            addresses,
+        })
+    }
+}
+
+impl Checksum {
+    fn of(source_and_destination: &[u8], message: &[u8]) -> Self {
+        let alone = sum(message);
+        let length = u64::try_from(message.len()).expect("a datagram is short");
+        let pseudo = sum(source_and_destination) + u64::from(VRRP) + length;
+        match (fold(alone), fold(alone + pseudo)) {
+            (0xffff, _) => Self::Message,
+            (_, 0xffff) => Self::PseudoHeader,
+            _ => Self::Wrong,
+        }
+    }
+}
+
+impl Announcement {
+    fn read(frame: &[u8], at: Instant) -> Option<Self> {
+        let arp = frame.get(14..42)?;
+        let gratuitous = arp[14..18] == arp[24..28];
+        if frame[12..14] != [0x08, 0x06] || !gratuitous {
+            return None;
+        }
+        let mac = arp[8..14].try_into().ok()?;
+        Some(Self { at, address: ipv4(&arp[14..18]), mac, reply: arp[7] == 2 })
+    }
+}
+
+fn packet_socket() -> io::Result<Socket> {
+    let every = u16::try_from(libc::ETH_P_ALL).expect("it is two octets").to_be();
+    let socket = Socket::new(Domain::PACKET, Type::RAW, Some(Protocol::from(i32::from(every))))?;
+    let index = i32::try_from(if_nametoindex("eth0")?).expect("interfaces are few");
+    let mut address: libc::sockaddr_ll = unsafe_zeroed();
+    address.sll_family = u16::try_from(libc::AF_PACKET).expect("it is small");
+    address.sll_protocol = every;
+    address.sll_ifindex = index;
+    bind(&socket, &address)?;
+    socket.set_recv_buffer_size(8 << 20)?;
+    socket.set_read_timeout(Some(Duration::from_millis(20)))?;
+    Ok(socket)
+}
+
+fn unsafe_zeroed() -> libc::sockaddr_ll {
+    // SAFETY: all fields are integers, for which zero is a value.
+    unsafe { MaybeUninit::zeroed().assume_init() }
+}
+
+fn bind(socket: &Socket, address: &libc::sockaddr_ll) -> io::Result<()> {
+    let length = u32::try_from(size_of::<libc::sockaddr_ll>()).expect("it is small");
+    let address = std::ptr::from_ref(address).cast();
+    // SAFETY: the pointer is to a whole address of that length, which outlives the call.
+    match unsafe { libc::bind(socket.as_raw_fd(), address, length) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+fn sum(bytes: &[u8]) -> u64 {
+    let pairs = bytes.chunks(2);
+    pairs.map(|pair| u64::from(pair[0]) << 8 | u64::from(*pair.get(1).unwrap_or(&0))).sum()
+}
+
+fn fold(mut sum: u64) -> u64 {
+    while sum > 0xffff {
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    sum
+}
+
+fn ipv4(bytes: &[u8]) -> Ipv4Addr {
+    Ipv4Addr::new(bytes[0], bytes[1], bytes[2], bytes[3])
+}
+
+fn centiseconds(high: u8, low: u8) -> Duration {
+    Duration::from_millis(u64::from(u16::from_be_bytes([high & 0x0f, low])) * 10)
+}
+
+const VRRP: u8 = 112;

@@ -1,0 +1,175 @@
+//! The bench itself: what it measures is what happens, and it leaves nothing behind.
+
+use std::io::ErrorKind;
+use std::time::{Duration, Instant};
+
+use harness::{
+    Checksum, Keepalived, KeepalivedConfig, KeepalivedState, Lab, Nginx, Outcome, Probe, Role,
+    Signal, Sniffer, Traffic, carriers, wait_until,
+};
+
+const PAGE: &str = r#"
+worker_processes 2;
+events {}
+http {
+    server {
+        listen 80;
+        add_header X-Served-By $hostname;
+        location / { return 200 "page\n"; }
+    }
+}
+"#;
+
+#[test]
+fn hosts_have_names_and_addresses_of_their_own() {
+    let lab = Lab::new("names");
+    let a = lab.host("worker-01", "192.168.56.101/24");
+    let b = lab.host("worker-02", "192.168.56.102/24");
+
+    assert_eq!(a.exec("hostname", &[]).trim(), "worker-01");
+    assert_eq!(b.exec("hostname", &[]).trim(), "worker-02");
+    assert!(a.has("192.168.56.101") && !a.has("192.168.56.102"));
+    assert_ne!(a.mac(), b.mac());
+
+    let answer = a.get("192.168.56.102:80", "/").expect_err("nobody listens");
+    assert_eq!(answer.kind(), ErrorKind::ConnectionRefused);
+    assert!(a.neighbours().iter().any(|it| it.address == b.address() && it.mac.is_some()));
+}
+
+#[test]
+fn every_nginx_of_this_machine_starts_reloads_and_quits_without_a_complaint() {
+    let lab = Lab::new("carriers");
+    let host = lab.host("worker-01", "192.168.56.101/24");
+
+    for carrier in carriers() {
+        let nginx = Nginx::start(&host, carrier, PAGE);
+        let answer = host.get("127.0.0.1:80", "/").expect("nginx answers");
+        assert_eq!((answer.status, answer.body.as_str()), (200, "page\n"));
+        assert_eq!(answer.header("x-served-by"), Some("worker-01"));
+        assert_eq!(nginx.pids(Role::Worker).len(), 2);
+
+        nginx.reload();
+        nginx.assert_no_complaints();
+        nginx.write("nginx.conf", "events {} http { nonsense; }");
+        let said = nginx.try_reload().expect_err("nonsense is refused");
+        assert!(said.contains("unknown directive \"nonsense\""), "{said}");
+
+        nginx.quit();
+        assert_eq!(nginx.pids(Role::All), NOBODY);
+    }
+}
+
+#[test]
+fn a_start_that_fails_says_why() {
+    let lab = Lab::new("refusal");
+    let host = lab.host("worker-01", "192.168.56.101/24");
+
+    for carrier in carriers() {
+        let nginx = Nginx::prepare(&host, carrier, "events {} http { nonsense; }");
+        let failure = nginx.launch().expect_err("nonsense is refused");
+        assert!(failure.output.contains("unknown directive"), "{failure:?}");
+        assert_eq!(nginx.pids(Role::All), NOBODY);
+    }
+}
+
+#[test]
+fn a_probe_measures_how_long_it_was_dark() {
+    let lab = Lab::new("probe");
+    let host = lab.host("worker-01", "192.168.56.101/24");
+    let client = lab.host("client", "192.168.56.10/24");
+    let _nginx = Nginx::start(&host, &carriers()[0], PAGE);
+    let probe = Probe::start(&client, "192.168.56.101:80", "/");
+    probe.wait_for("worker-01", Duration::from_secs(2));
+
+    let start = Instant::now();
+    host.cut();
+    while start.elapsed() < Duration::from_millis(300) {
+        std::thread::yield_now();
+    }
+    host.heal();
+    let dark = start.elapsed();
+    probe.wait_for("worker-01", Duration::from_secs(2));
+
+    let report = probe.finish();
+    let error = report.outage().abs_diff(dark);
+    assert!(error < Duration::from_millis(50), "{dark:?} dark; {report}");
+    assert!(report.failures().iter().all(|it| it.outcome == Outcome::TimedOut), "{report}");
+    assert_eq!(report.served_by().len(), 1);
+}
+
+#[test]
+fn two_keepaliveds_elect_one_and_the_other_follows() {
+    let lab = Lab::new("keepalived");
+    let a = lab.host("worker-01", "192.168.56.101/24");
+    let b = lab.host("worker-02", "192.168.56.102/24");
+    let client = lab.host("client", "192.168.56.10/24");
+    let sniffer = Sniffer::start(&client);
+    let config = |priority| KeepalivedConfig {
+        priority,
+        advert_int: "0.1".to_owned(),
+        ..KeepalivedConfig::default()
+    };
+
+    let mut first = Keepalived::start(&a, &config(200));
+    let second = Keepalived::start(&b, &config(100));
+    wait_until("the first is active", PATIENCE, || a.has("192.168.56.100"));
+    let advert = sniffer.wait_for_advert("it says so", Instant::now(), PATIENCE, |_| true);
+    assert_eq!((advert.version, advert.vrid, advert.priority, advert.ttl), (3, 51, 200, 255));
+    assert_eq!(advert.interval, Duration::from_millis(100));
+    assert_eq!(advert.checksum, Checksum::PseudoHeader);
+    assert_eq!((advert.source.to_string(), advert.mac), ("192.168.56.101".to_owned(), a.mac()));
+
+    let start = Instant::now();
+    first.stop();
+    sniffer.wait_for_advert("it resigns", start, PATIENCE, |it| it.priority == 0);
+    let announced = sniffer.wait_for_announcement("192.168.56.100", start, PATIENCE);
+    assert_eq!(announced.mac, b.mac());
+    assert!(b.has("192.168.56.100") && !a.has("192.168.56.100"));
+    assert_eq!(second.state(), Some(KeepalivedState::Master));
+}
+
+#[test]
+fn traffic_can_be_dropped_in_one_direction() {
+    let lab = Lab::new("one way");
+    let a = lab.host("worker-01", "192.168.56.101/24");
+    let client = lab.host("client", "192.168.56.10/24");
+    let sniffer = Sniffer::start(&client);
+    let config = KeepalivedConfig { advert_int: "0.1".to_owned(), ..KeepalivedConfig::default() };
+    let keepalived = Keepalived::start(&a, &config);
+    sniffer.wait_for_advert("it is heard", Instant::now(), PATIENCE, |_| true);
+
+    a.drop_received(Traffic::All);
+    sniffer.wait_for_advert("it is still heard", Instant::now(), PATIENCE, |_| true);
+    a.heal();
+    a.drop_sent(Traffic::Vrrp);
+    let start = Instant::now();
+    harness::holds_for("it is not heard", Duration::from_millis(500), || {
+        let heard = sniffer.adverts_since(start + Duration::from_millis(20));
+        if heard.is_empty() { Ok(()) } else { Err(format!("{heard:?}")) }
+    });
+    assert!(client.get("192.168.56.101:80", "/").is_err(), "only VRRP is dropped");
+    a.heal();
+    sniffer.wait_for_advert("it is heard again", Instant::now(), PATIENCE, |_| true);
+    keepalived.signal(Signal::SIGTERM);
+}
+
+#[test]
+fn nothing_is_left_of_a_lab_that_has_gone() {
+    let lab = Lab::new("leftovers");
+    let host = lab.host("worker-01", "192.168.56.101/24");
+    let nginx = Nginx::start(&host, &carriers()[0], PAGE);
+    let (directory, master) = (lab.directory(), nginx.master().expect("it runs"));
+
+    drop(lab);
+
+    assert!(!directory.exists());
+    wait_until("the master is dead", PATIENCE, || !harness::is_alive(master));
+    let namespaces = std::fs::read_dir("/run/netns").expect("it was used").flatten();
+    let prefix = directory.file_name().expect("it has a name").to_owned();
+    let prefix = prefix.to_string_lossy().into_owned() + "-";
+    let left = namespaces.filter(|it| it.file_name().to_string_lossy().starts_with(&prefix));
+    assert_eq!(left.count(), 0);
+}
+
+const PATIENCE: Duration = Duration::from_secs(10);
+const NOBODY: [i32; 0] = [];

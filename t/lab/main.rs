@@ -1,0 +1,7 @@
+//! The module on real hosts: real kernel, real nginx, real keepalived. Takes root.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a test of the real thing reads clocks and starts processes"
+)]
+
+mod bench;
