@@ -152,6 +152,8 @@ pub enum Reason {
     NoPrimaryAddress,
     /// nginx does not serve.
     Unhealthy,
+    /// This host was paused or starved for longer than `Active_Down_Interval`: it listens anew.
+    Overslept,
 }
 
 impl State {
@@ -183,6 +185,7 @@ impl Reason {
             Self::LinkDown => "link_down",
             Self::NoPrimaryAddress => "no_primary_address",
             Self::Unhealthy => "unhealthy",
+            Self::Overslept => "overslept",
         }
     }
 }

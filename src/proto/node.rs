@@ -1,0 +1,300 @@
+//! All virtual routers of this host.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, VecDeque};
+use std::net::Ipv4Addr;
+
+use super::deadlines::Deadlines;
+use super::event::{
+    Action, Health, Input, LinkCarrier, LinkFacts, LinkId, Problem, Report, RouterId,
+};
+use super::receive::{Discard, Expectations, Heard, ReceiveCounters};
+use super::report::{self, Limiter};
+use super::router::{Hold, VirtualRouter};
+use super::snapshot::Snapshot;
+use crate::config::InstanceConfig;
+use crate::types::{Family, GROUP_IPV4, Instant, LinkName, Priority, Vrid};
+use crate::wire::advertisement::Outgoing;
+use crate::wire::ip::{Ipv4Header, PseudoHeader};
+
+/// The election of one host: a function of what it is told.
+///
+/// After every [`handle`](Self::handle) and [`handle_timeout`](Self::handle_timeout), drain
+/// [`poll_action`](Self::poll_action), then wait for an input or until
+/// [`poll_timeout`](Self::poll_timeout).
+#[derive(Debug)]
+pub struct Node {
+    names: Vec<LinkName>,
+    links: Vec<Link>,
+    routers: Vec<VirtualRouter>,
+    by_vrid: BTreeMap<(LinkId, Family, Vrid), RouterId>,
+    deadlines: Deadlines,
+    actions: VecDeque<Action>,
+    started: bool,
+    health: Health,
+    /// The latest moment seen. Time that seems to run backwards stands still instead.
+    now: Instant,
+}
+
+#[derive(Debug, Default)]
+struct Link {
+    /// `None` until the first [`Input::Link`].
+    facts: Option<LinkFacts>,
+    /// What arrived here for no router of this node.
+    counters: ReceiveCounters,
+    limiter: Limiter,
+}
+
+impl Node {
+    /// Creates the virtual routers, all in Initialize.
+    ///
+    /// No two `instances` may have the same interface, family and VRID; of such, the last one hears.
+    #[must_use]
+    pub fn new(instances: &[InstanceConfig]) -> Self {
+        let mut node = Self {
+            names: Vec::new(),
+            links: Vec::new(),
+            routers: Vec::with_capacity(instances.len()),
+            by_vrid: BTreeMap::new(),
+            deadlines: Deadlines::new(instances.len()),
+            actions: VecDeque::new(),
+            started: false,
+            health: Health::Unknown,
+            now: Instant::default(),
+        };
+        for config in instances {
+            node.add(config);
+        }
+        node
+    }
+
+    /// Returns the interfaces in use, each once; [`LinkId`] is the place in this list.
+    #[must_use]
+    pub fn links(&self) -> &[LinkName] {
+        &self.names
+    }
+
+    /// Returns the virtual routers, in the order of the configuration.
+    pub fn routers(&self) -> impl ExactSizeIterator<Item = RouterId> + use<> {
+        (0..self.routers.len()).map(RouterId)
+    }
+
+    /// Handles something that happened.
+    pub fn handle(&mut self, input: Input<'_>, now: Instant) {
+        self.now = self.now.max(now);
+        match input {
+            Input::Startup => {
+                self.started = true;
+                self.settle_all();
+            }
+            Input::Datagram { link, bytes } => self.handle_datagram(link, bytes),
+            Input::Link { link, facts } => {
+                self.links[link.0].facts = Some(facts);
+                self.settle_all();
+            }
+            Input::Health(health) => {
+                self.health = health;
+                self.settle_all();
+            }
+            Input::Priority { router, priority } => {
+                self.routers[router.0].set_priority(priority);
+                self.collect(router);
+            }
+            Input::Shutdown => {
+                self.started = false;
+                self.settle_all();
+            }
+        }
+    }
+
+    /// Handles the passing of time. Calling it late, early or twice is harmless.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.now = self.now.max(now);
+        while let Some((at, router)) = self.deadlines.earliest() {
+            if at > self.now {
+                break;
+            }
+            self.routers[router.0].handle_timeout(self.now);
+            self.collect(router);
+        }
+    }
+
+    /// Returns the next thing to do, oldest first.
+    ///
+    /// Poll until `None` after every [`handle`](Self::handle) and
+    /// [`handle_timeout`](Self::handle_timeout): each appends a few actions for every router that it
+    /// concerns, and the queue is bounded by that alone.
+    #[must_use]
+    pub fn poll_action(&mut self) -> Option<Action> {
+        self.actions.pop_front()
+    }
+
+    /// Returns when to call [`handle_timeout`](Self::handle_timeout); `None` while every router is in
+    /// Initialize. Poll again after every other call.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.deadlines.earliest().map(|(at, _)| at)
+    }
+
+    /// Encodes an advertisement of a router with its IP header, replacing what is in `datagram`.
+    ///
+    /// Returns `false` if there is no primary address to send it from.
+    pub fn encode(&self, router: RouterId, priority: Priority, datagram: &mut Vec<u8>) -> bool {
+        datagram.clear();
+        let router = &self.routers[router.0];
+        let Some(source) = self.links[router.link.0].primary() else { return false };
+        let destination = GROUP_IPV4;
+        let advertisement = Outgoing {
+            version: router.config.version,
+            vrid: router.config.vrid,
+            priority,
+            adver_interval: router.config.adver_interval,
+            auth: router.config.auth,
+            addresses: &router.config.addresses,
+            checksum: router.form,
+        };
+        Ipv4Header { source, destination, payload_len: advertisement.wire_len() }.emit(datagram);
+        advertisement.emit(PseudoHeader { source, destination }, datagram);
+        true
+    }
+
+    /// Returns what a router looks like now.
+    #[must_use]
+    pub fn snapshot(&self, router: RouterId) -> Snapshot<'_> {
+        let router = &self.routers[router.0];
+        let link = &self.links[router.link.0];
+        let last = router.history.back();
+        Snapshot {
+            name: &router.config.name,
+            link: &router.config.interface,
+            version: router.config.version,
+            vrid: router.config.vrid,
+            state: router.state(),
+            since: last.map(|transition| transition.at),
+            reason: last.map(|transition| transition.reason),
+            fault: self.fault(router),
+            transitions: router.transitions,
+            priority: router.config.priority,
+            effective_priority: router.priority,
+            preempt: router.config.preempt,
+            adver_interval: router.config.adver_interval.duration(),
+            active_down_interval: router.active_down_interval(),
+            active: router.active_router(link.primary()),
+            addresses: &router.config.addresses,
+            addresses_excluded: &router.config.addresses_excluded,
+            counters: &router.counters,
+            unattributed: &link.counters,
+            history: &router.history,
+        }
+    }
+
+    fn add(&mut self, config: &InstanceConfig) {
+        let known = self.names.iter().position(|name| *name == config.interface);
+        let link = LinkId(known.unwrap_or(self.names.len()));
+        if known.is_none() {
+            self.names.push(config.interface.clone());
+            self.links.push(Link::default());
+        }
+        let id = RouterId(self.routers.len());
+        self.by_vrid.insert((link, Family::Ipv4, config.vrid), id);
+        self.routers.push(VirtualRouter::new(id, link, config));
+    }
+
+    fn handle_datagram(&mut self, link: LinkId, bytes: &[u8]) {
+        let heard = match Heard::open(bytes) {
+            Ok(heard) => heard,
+            Err(discard) => return self.discard(link, discard, None),
+        };
+        let id = heard.vrid().and_then(|vrid| self.by_vrid.get(&(link, Family::Ipv4, vrid)));
+        let Some(&id) = id else {
+            if let Err(discard) = heard.check(None) {
+                self.discard(link, discard, Some(heard.source()));
+            }
+            return;
+        };
+        let router = &mut self.routers[id.0];
+        let primary = self.links[link.0].primary();
+        let running = router.held_by().is_none();
+        let expected = Expectations { config: &router.config, primary, running };
+        match heard.check(Some(&expected)) {
+            Ok(accepted) => router.handle_advertisement(&accepted, primary, self.now),
+            Err(discard) => router.handle_discard(discard, heard.source(), self.now),
+        }
+        self.collect(id);
+    }
+
+    /// Handles a datagram that is for no router of this node.
+    fn discard(&mut self, link: LinkId, discard: Discard, source: Option<Ipv4Addr>) {
+        let Link { counters, limiter, .. } = &mut self.links[link.0];
+        counters.count_discarded(discard);
+        if !report::worth_reading(discard) {
+            return;
+        }
+        let problem = Problem::Discarded(discard);
+        if let Some(suppressed) = limiter.admit(&problem, self.now) {
+            let report = Report { link, router: None, source, problem, suppressed };
+            self.actions.push_back(Action::Report(report));
+        }
+    }
+
+    /// Holds every router in Initialize that something holds, and lets the others go.
+    fn settle_all(&mut self) {
+        for id in self.routers() {
+            let hold = self.hold(self.routers[id.0].link);
+            let router = &mut self.routers[id.0];
+            match hold {
+                Some(hold) => router.hold(hold, self.now),
+                None => router.let_go(self.now),
+            }
+            self.collect(id);
+        }
+    }
+
+    /// Returns what holds the routers of a link in Initialize, the weightiest reason first.
+    fn hold(&self, link: LinkId) -> Option<Hold> {
+        if !self.started {
+            return Some(Hold::Stopped);
+        }
+        let Some(facts) = self.links[link.0].facts else { return Some(Hold::Unknown) };
+        match facts.carrier {
+            LinkCarrier::Missing => return Some(Hold::LinkMissing),
+            LinkCarrier::Down => return Some(Hold::LinkDown),
+            LinkCarrier::Up => {}
+        }
+        if facts.primary.is_none() {
+            return Some(Hold::NoPrimaryAddress);
+        }
+        match self.health {
+            Health::Unknown => Some(Hold::Unknown),
+            Health::Failing(_) => Some(Hold::Unhealthy),
+            Health::Serving => None,
+        }
+    }
+
+    fn fault(&self, router: &VirtualRouter) -> Option<Cow<'_, str>> {
+        let name = &self.names[router.link.0];
+        match router.held_by()? {
+            Hold::Stopped | Hold::Unknown => None,
+            Hold::LinkMissing => Some(format!("interface {name} does not exist").into()),
+            Hold::LinkDown => Some(format!("interface {name} is down").into()),
+            Hold::NoPrimaryAddress => Some(format!("interface {name} has no IPv4 address").into()),
+            Hold::Unhealthy => match &self.health {
+                Health::Failing(why) => Some(why.into()),
+                Health::Unknown | Health::Serving => None,
+            },
+        }
+    }
+
+    /// Takes over what a router wants done, and when it wants to be woken.
+    fn collect(&mut self, id: RouterId) {
+        let router = &mut self.routers[id.0];
+        router.drain_actions(&mut self.actions);
+        self.deadlines.set(id, router.poll_timeout());
+    }
+}
+
+impl Link {
+    fn primary(&self) -> Option<Ipv4Addr> {
+        self.facts.and_then(|facts| facts.primary)
+    }
+}

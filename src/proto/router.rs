@@ -1,0 +1,474 @@
+//! One virtual router on one link: the state machine of RFC 9568 §6.4.
+
+use std::collections::VecDeque;
+use std::mem;
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use super::event::{Action, LinkId, Problem, Reason, Report, RouterId, State, Transition};
+use super::interval;
+use super::receive::{Accepted, Discard};
+use super::report::{self, Limiter};
+use super::snapshot::{ActiveRouter, Counters};
+use crate::config::InstanceConfig;
+use crate::types::{Centiseconds, ChecksumForm, ChecksumPolicy, Instant, Priority, Version};
+
+/// One virtual router of this node.
+///
+/// It performs no I/O and reads no clock. Feed it, then take [`drain_actions`](Self::drain_actions), then
+/// wait until [`poll_timeout`](Self::poll_timeout).
+#[derive(Debug)]
+pub(super) struct VirtualRouter {
+    pub(super) id: RouterId,
+    pub(super) link: LinkId,
+    pub(super) config: InstanceConfig,
+    /// Priority in use: the configured one unless tracking changed it.
+    pub(super) priority: Priority,
+    /// The checksum form of our next advertisement.
+    pub(super) form: ChecksumForm,
+    pub(super) counters: Counters,
+    pub(super) transitions: u64,
+    /// The last [`HISTORY_LENGTH`] transitions; older ones are forgotten.
+    pub(super) history: VecDeque<Transition>,
+    phase: Phase,
+    limiter: Limiter,
+    actions: VecDeque<Action>,
+}
+
+/// The state, and with it the only deadlines that make sense in it.
+#[derive(Clone, Copy, Debug)]
+enum Phase {
+    Initialize(Hold),
+    Backup(Backup),
+    Active {
+        /// `Adver_Timer`: when the next advertisement is due.
+        adver_at: Instant,
+    },
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Backup {
+    /// `Active_Down_Timer`: when the Active router is taken for dead.
+    down_at: Instant,
+    /// The end of the startup hold: until then the router only listens.
+    claim_after: Instant,
+    /// `Active_Adver_Interval`: what the Active router last advertised; ours until it is heard.
+    adver_interval: Centiseconds,
+    /// When an Active router of lower priority has been tolerated long enough, once one was heard.
+    preempt_after: Option<Instant>,
+    /// The Active router as last heard.
+    active: Option<ActiveRouter>,
+    /// Why we would take over, as things stand.
+    takeover: Reason,
+}
+
+/// What holds a router in Initialize.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Hold {
+    /// The node has not started, or was shut down.
+    Stopped,
+    /// Nobody has said yet how the link is, or whether nginx serves.
+    Unknown,
+    /// The interface does not exist.
+    LinkMissing,
+    /// The interface is down.
+    LinkDown,
+    /// The interface has no primary address.
+    NoPrimaryAddress,
+    /// nginx does not serve.
+    Unhealthy,
+}
+
+impl VirtualRouter {
+    /// Creates a router in Initialize; nothing happens before [`let_go`](Self::let_go).
+    pub(super) fn new(id: RouterId, link: LinkId, config: &InstanceConfig) -> Self {
+        Self {
+            id,
+            link,
+            config: config.clone(),
+            priority: config.priority,
+            form: match config.checksum {
+                ChecksumPolicy::Auto => ChecksumForm::PseudoHeader,
+                ChecksumPolicy::Only(form) => form,
+            },
+            counters: Counters::default(),
+            transitions: 0,
+            history: VecDeque::with_capacity(HISTORY_LENGTH),
+            phase: Phase::Initialize(Hold::Stopped),
+            limiter: Limiter::default(),
+            actions: VecDeque::new(),
+        }
+    }
+
+    /// Handles that something holds the router in Initialize: the Shutdown event (RFC 9568 §6.4).
+    pub(super) fn hold(&mut self, hold: Hold, now: Instant) {
+        if matches!(self.phase, Phase::Active { .. }) {
+            if hold.leaves_the_link_usable() {
+                self.advertise(Priority::RESIGN);
+            }
+            self.actions.push_back(Action::Release(self.id));
+        }
+        self.enter(Phase::Initialize(hold), hold.reason(), now);
+    }
+
+    /// Handles that nothing holds the router any more: the Startup event (RFC 9568 §6.4.1).
+    pub(super) fn let_go(&mut self, now: Instant) {
+        let Phase::Initialize(hold) = self.phase else { return };
+        let listen =
+            if hold == Hold::Unhealthy { Duration::ZERO } else { self.config.startup_hold };
+        if self.priority.is_owner() && listen.is_zero() {
+            return self.become_active(Reason::Owner, now);
+        }
+        let mut backup = self.listening(self.config.adver_interval, now);
+        backup.claim_after = now + listen;
+        if self.priority.is_owner() {
+            (backup.down_at, backup.takeover) = (now, Reason::Owner);
+        }
+        self.enter(Phase::Backup(backup), Reason::Startup, now);
+    }
+
+    /// Handles an advertisement (RFC 9568 §6.4.2 and §6.4.3). `primary` is our own sending address.
+    pub(super) fn handle_advertisement(
+        &mut self,
+        heard: &Accepted<'_>,
+        primary: Option<Ipv4Addr>,
+        now: Instant,
+    ) {
+        self.note(heard, now);
+        self.listen_if_overslept(now);
+        match self.phase {
+            Phase::Initialize(_) => {}
+            Phase::Backup(backup) => self.heard_as_backup(backup, heard, now),
+            Phase::Active { .. } => self.heard_as_active(heard, primary, now),
+        }
+    }
+
+    /// Handles a datagram for this router that is no valid advertisement.
+    pub(super) fn handle_discard(&mut self, discard: Discard, source: Ipv4Addr, now: Instant) {
+        self.counters.received.count_discarded(discard);
+        if report::worth_reading(discard) {
+            self.report(Problem::Discarded(discard), source, now);
+        }
+    }
+
+    /// Handles the passing of time. Calling it early, or twice, does nothing.
+    pub(super) fn handle_timeout(&mut self, now: Instant) {
+        self.listen_if_overslept(now);
+        match self.phase {
+            Phase::Backup(backup) if now >= backup.deadline() => {
+                self.become_active(backup.takeover, now);
+            }
+            Phase::Active { adver_at } if now >= adver_at => {
+                let adver_at = next_tick(adver_at, self.config.adver_interval, now);
+                self.phase = Phase::Active { adver_at };
+                self.advertise(self.priority);
+            }
+            Phase::Initialize(_) | Phase::Backup(_) | Phase::Active { .. } => {}
+        }
+    }
+
+    /// Replaces the priority in use with one of 1–254; an owner keeps its own.
+    ///
+    /// The next advertisement of an Active router carries it. The timer of a Backup moves by the
+    /// difference of the two skews, so a higher priority never waits longer than the lower one did.
+    pub(super) fn set_priority(&mut self, priority: Priority) {
+        if self.priority.is_owner() {
+            return;
+        }
+        let before = mem::replace(&mut self.priority, Priority::new(priority.get().clamp(1, 254)));
+        if let Phase::Backup(backup) = &mut self.phase {
+            let (version, interval) = (self.config.version, backup.adver_interval);
+            let skew = |priority| interval::skew_time(version, priority, interval);
+            backup.down_at = backup.down_at + skew(self.priority) - skew(before);
+        }
+    }
+
+    /// Moves what is to be done to the end of `actions`. Call it after every other call.
+    pub(super) fn drain_actions(&mut self, actions: &mut VecDeque<Action>) {
+        actions.append(&mut self.actions);
+    }
+
+    /// Returns when to call [`handle_timeout`](Self::handle_timeout); `None` only in Initialize.
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        match self.phase {
+            Phase::Initialize(_) => None,
+            Phase::Backup(backup) => Some(backup.deadline()),
+            Phase::Active { adver_at } => Some(adver_at),
+        }
+    }
+
+    /// Returns the state as the world sees it.
+    pub(super) fn state(&self) -> State {
+        match self.phase {
+            Phase::Initialize(hold) => hold.state(),
+            Phase::Backup(_) => State::Backup,
+            Phase::Active { .. } => State::Active,
+        }
+    }
+
+    /// Returns what holds the router in Initialize, if it is there.
+    pub(super) fn held_by(&self) -> Option<Hold> {
+        match self.phase {
+            Phase::Initialize(hold) => Some(hold),
+            Phase::Backup(_) | Phase::Active { .. } => None,
+        }
+    }
+
+    /// Returns `Active_Down_Interval` as it is now.
+    pub(super) fn active_down_interval(&self) -> Duration {
+        self.patience(self.active_adver_interval())
+    }
+
+    /// Returns who is Active, as far as this router knows. `primary` is our own sending address.
+    pub(super) fn active_router(&self, primary: Option<Ipv4Addr>) -> Option<ActiveRouter> {
+        match self.phase {
+            Phase::Initialize(_) => None,
+            Phase::Backup(backup) => backup.active,
+            Phase::Active { .. } => primary.map(|address| ActiveRouter {
+                address,
+                priority: self.priority,
+                is_self: true,
+                last_heard: None,
+            }),
+        }
+    }
+
+    /// Notes what every valid advertisement tells, whoever wins: the checksum form of the peers, and
+    /// where their configuration differs from ours (RFC 9568 §7.1).
+    fn note(&mut self, heard: &Accepted<'_>, now: Instant) {
+        self.counters.received.count_accepted(heard);
+        if let (ChecksumPolicy::Auto, Some(form)) = (self.config.checksum, heard.checksum) {
+            self.form = form;
+        }
+        if heard.interval_differs {
+            let theirs_ms = millis(heard.adver_interval);
+            let ours_ms = millis(self.config.adver_interval);
+            let problem = Problem::IntervalDiffers { theirs_ms, ours_ms };
+            self.report(problem, heard.source, now);
+        }
+        if heard.addresses_differ {
+            self.report(Problem::AddressesDiffer, heard.source, now);
+        }
+    }
+
+    /// Listens anew if a deadline was overslept by a whole `Active_Down_Interval`.
+    ///
+    /// The host was paused or starved. The others must have taken our silence for death, and the
+    /// silence that we slept through proves nothing.
+    fn listen_if_overslept(&mut self, now: Instant) {
+        let patience = self.active_down_interval();
+        if self.poll_timeout().is_none_or(|deadline| now <= deadline + patience) {
+            return;
+        }
+        if matches!(self.phase, Phase::Active { .. }) {
+            self.actions.push_back(Action::Release(self.id));
+        }
+        let adver_interval = self.active_adver_interval();
+        let backup = self.listening(adver_interval, now);
+        self.enter(Phase::Backup(backup), Reason::Overslept, now);
+    }
+
+    /// Handles an advertisement while Backup (RFC 9568 §6.4.2).
+    fn heard_as_backup(&mut self, mut backup: Backup, heard: &Accepted<'_>, now: Instant) {
+        if heard.priority.is_resigning() {
+            // Its interval is not adopted: whoever comes next may have another.
+            let (version, interval) = (self.config.version, backup.adver_interval);
+            backup.down_at = now + interval::skew_time(version, self.priority, interval);
+            backup.active = None;
+            backup.takeover = Reason::Resigned;
+        } else if heard.priority < self.priority && self.preempts(&mut backup, now) {
+            backup.active = Some(sender(heard, now));
+            backup.takeover = Reason::Preempted;
+        } else {
+            backup.active = Some(sender(heard, now));
+            backup.takeover = Reason::NoResponse;
+            backup.adver_interval = heard.adver_interval;
+            backup.down_at = now + self.patience(heard.adver_interval);
+            if heard.priority >= self.priority {
+                backup.preempt_after = None;
+            }
+        }
+        self.phase = Phase::Backup(backup);
+    }
+
+    /// Tells whether a living router of lower priority is to be replaced.
+    ///
+    /// The first one heard starts `preempt_delay`; while it runs, `Preempt_Mode` is as if false. An
+    /// owner always preempts (RFC 9568 §6.1).
+    fn preempts(&self, backup: &mut Backup, now: Instant) -> bool {
+        let patience = now + self.config.preempt_delay;
+        let tolerated_until = *backup.preempt_after.get_or_insert(patience);
+        self.priority.is_owner() || self.config.preempt && now >= tolerated_until
+    }
+
+    /// Handles an advertisement while we are Active ourselves (RFC 9568 §6.4.3).
+    fn heard_as_active(&mut self, heard: &Accepted<'_>, primary: Option<Ipv4Addr>, now: Instant) {
+        if heard.priority.is_resigning() {
+            let adver_at = now + self.config.adver_interval.duration();
+            self.phase = Phase::Active { adver_at };
+            self.advertise(self.priority);
+        } else if (heard.priority, Some(heard.source)) > (self.priority, primary) {
+            self.step_down(heard, now);
+        } else {
+            self.defend(heard, now);
+        }
+    }
+
+    /// Steps down for a router that outranks us.
+    ///
+    /// Our last advertisement tells the winner that there were two, so that it announces the addresses
+    /// again and no switch goes on sending to us.
+    fn step_down(&mut self, heard: &Accepted<'_>, now: Instant) {
+        self.report_duplicate_owner(heard, now);
+        self.advertise(self.priority);
+        self.actions.push_back(Action::Release(self.id));
+        let mut backup = self.listening(heard.adver_interval, now);
+        backup.active = Some(sender(heard, now));
+        self.enter(Phase::Backup(backup), Reason::HigherPriority, now);
+    }
+
+    /// Answers a router that we outrank but that is Active too (RFC 9568 §6.4.3; RFC 3768 is silent).
+    ///
+    /// Hosts and switches may have learned that the addresses are there: they are announced again.
+    fn defend(&mut self, heard: &Accepted<'_>, now: Instant) {
+        if !self.report_duplicate_owner(heard, now) {
+            let problem = Problem::AnotherActive { priority: heard.priority };
+            self.report(problem, heard.source, now);
+        }
+        match self.config.version {
+            Version::V2 => {}
+            Version::V3 => self.advertise(self.priority),
+        }
+        self.actions.push_back(Action::Announce(self.id));
+    }
+
+    fn report_duplicate_owner(&mut self, heard: &Accepted<'_>, now: Instant) -> bool {
+        let duplicate = self.priority.is_owner() && heard.priority.is_owner();
+        if duplicate {
+            self.report(Problem::DuplicateOwner, heard.source, now);
+        }
+        duplicate
+    }
+
+    fn become_active(&mut self, reason: Reason, now: Instant) {
+        self.advertise(self.priority);
+        self.actions.push_back(Action::Claim(self.id));
+        let adver_at = now + self.config.adver_interval.duration();
+        self.enter(Phase::Active { adver_at }, reason, now);
+    }
+
+    /// Returns a Backup that has just begun to listen to a router of this interval.
+    fn listening(&self, adver_interval: Centiseconds, now: Instant) -> Backup {
+        Backup {
+            down_at: now + self.patience(adver_interval),
+            claim_after: now,
+            adver_interval,
+            preempt_after: None,
+            active: None,
+            takeover: Reason::NoResponse,
+        }
+    }
+
+    /// Returns `Active_Adver_Interval`: learned while Backup, else our own.
+    fn active_adver_interval(&self) -> Centiseconds {
+        match self.phase {
+            Phase::Backup(backup) => backup.adver_interval,
+            Phase::Initialize(_) | Phase::Active { .. } => self.config.adver_interval,
+        }
+    }
+
+    /// Returns how long a router of this interval may be silent before it is taken for dead.
+    fn patience(&self, adver_interval: Centiseconds) -> Duration {
+        let Self { config, priority, .. } = self;
+        let InstanceConfig { version, dead_factor, .. } = *config;
+        interval::active_down_interval(version, *priority, adver_interval, dead_factor)
+    }
+
+    fn advertise(&mut self, priority: Priority) {
+        self.counters.advertisements_sent += 1;
+        self.counters.priority_zero_sent += u64::from(priority.is_resigning());
+        self.actions.push_back(Action::Advertise { router: self.id, priority });
+    }
+
+    fn report(&mut self, problem: Problem, source: Ipv4Addr, now: Instant) {
+        let Some(suppressed) = self.limiter.admit(&problem, now) else { return };
+        let (link, router) = (self.link, Some(self.id));
+        let report = Report { link, router, source: Some(source), problem, suppressed };
+        self.actions.push_back(Action::Report(report));
+    }
+
+    /// Enters a phase; that is a transition if it looks different from outside.
+    fn enter(&mut self, phase: Phase, reason: Reason, now: Instant) {
+        let from = self.state();
+        self.phase = phase;
+        let to = self.state();
+        if from == to {
+            return;
+        }
+        let transition = Transition { router: self.id, at: now, from, to, reason };
+        if self.history.len() == HISTORY_LENGTH {
+            self.history.pop_front();
+        }
+        self.history.push_back(transition.clone());
+        self.transitions += 1;
+        self.actions.push_back(Action::Transition(transition));
+    }
+}
+
+impl Backup {
+    fn deadline(&self) -> Instant {
+        self.down_at.max(self.claim_after)
+    }
+}
+
+impl Hold {
+    /// Tells whether a resignation can still be sent.
+    fn leaves_the_link_usable(self) -> bool {
+        match self {
+            Self::Stopped | Self::Unknown | Self::Unhealthy => true,
+            Self::LinkMissing | Self::LinkDown | Self::NoPrimaryAddress => false,
+        }
+    }
+
+    fn state(self) -> State {
+        match self {
+            Self::Stopped | Self::Unknown => State::Initialize,
+            Self::LinkMissing | Self::LinkDown | Self::NoPrimaryAddress | Self::Unhealthy => {
+                State::Fault
+            }
+        }
+    }
+
+    fn reason(self) -> Reason {
+        match self {
+            Self::Stopped => Reason::Shutdown,
+            Self::LinkMissing => Reason::LinkMissing,
+            Self::LinkDown => Reason::LinkDown,
+            Self::NoPrimaryAddress => Reason::NoPrimaryAddress,
+            Self::Unknown | Self::Unhealthy => Reason::Unhealthy,
+        }
+    }
+}
+
+fn sender(heard: &Accepted<'_>, now: Instant) -> ActiveRouter {
+    ActiveRouter {
+        address: heard.source,
+        priority: heard.priority,
+        is_self: false,
+        last_heard: Some(now),
+    }
+}
+
+/// Returns the first tick after `now`: those missed are skipped, and the rest stay where they were.
+fn next_tick(due: Instant, adver_interval: Centiseconds, now: Instant) -> Instant {
+    let interval = adver_interval.duration();
+    let late = now.since(due).as_nanos() % interval.as_nanos();
+    now + interval - Duration::from_nanos_u128(late)
+}
+
+fn millis(interval: Centiseconds) -> u32 {
+    u32::from(interval.get()) * 10
+}
+
+/// Transitions kept for the status of each router.
+pub const HISTORY_LENGTH: usize = 32;

@@ -1,0 +1,92 @@
+//! What a virtual router looks like from outside, at one moment.
+
+use std::borrow::Cow;
+use std::collections::VecDeque;
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use super::event::{Reason, State, Transition};
+use super::receive::{Discard, ReceiveCounters};
+use crate::types::{Instant, LinkName, Priority, Version, VirtualAddress, Vrid};
+
+/// The state of one virtual router.
+#[derive(Clone, Debug)]
+pub struct Snapshot<'a> {
+    /// Name of the instance.
+    pub name: &'a str,
+    /// The interface it runs on.
+    pub link: &'a LinkName,
+    /// Protocol version.
+    pub version: Version,
+    /// Virtual router identifier.
+    pub vrid: Vrid,
+    /// The state.
+    pub state: State,
+    /// When the state was entered; `None` until the first transition.
+    pub since: Option<Instant>,
+    /// Why the state was entered; `None` until the first transition.
+    pub reason: Option<Reason>,
+    /// What is wrong, while the state is [`State::Fault`].
+    pub fault: Option<Cow<'a, str>>,
+    /// Transitions since the node was made.
+    pub transitions: u64,
+    /// Configured priority.
+    pub priority: Priority,
+    /// Priority in use: the configured one unless tracking changed it.
+    pub effective_priority: Priority,
+    /// Whether a router of higher priority takes over from a living one.
+    pub preempt: bool,
+    /// Time between two of our own advertisements while Active.
+    pub adver_interval: Duration,
+    /// `Active_Down_Interval` as it is now: of the Active router's interval while Backup, else of ours.
+    pub active_down_interval: Duration,
+    /// Who is Active, as far as this router knows.
+    pub active: Option<ActiveRouter>,
+    /// Addresses carried in advertisements.
+    pub addresses: &'a [VirtualAddress],
+    /// Addresses that move with the others but are not carried in advertisements.
+    pub addresses_excluded: &'a [VirtualAddress],
+    /// Everything counted for this router.
+    pub counters: &'a Counters,
+    /// What arrived on its link and could be attributed to no router.
+    pub unattributed: &'a ReceiveCounters,
+    pub(super) history: &'a VecDeque<Transition>,
+}
+
+impl<'a> Snapshot<'a> {
+    /// Returns the last transitions, at most [`HISTORY_LENGTH`](super::HISTORY_LENGTH), oldest first.
+    pub fn history(&self) -> impl ExactSizeIterator<Item = &'a Transition> + use<'a> {
+        self.history.iter()
+    }
+
+    /// Returns the datagrams discarded for a reason: those for this router, and those on its link that
+    /// were for no router of this node.
+    #[must_use]
+    pub fn discarded(&self, discard: Discard) -> u64 {
+        self.counters.received.discarded(discard) + self.unattributed.discarded(discard)
+    }
+}
+
+/// The Active router of a virtual router.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct ActiveRouter {
+    /// Its primary address.
+    pub address: Ipv4Addr,
+    /// The priority it advertises.
+    pub priority: Priority,
+    /// Whether it is this node.
+    pub is_self: bool,
+    /// When it was last heard; `None` if it is this node.
+    pub last_heard: Option<Instant>,
+}
+
+/// The counters of one virtual router (RFC 8347 `statistics`). Nothing resets them.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Counters {
+    /// Advertisements asked to be sent, those of priority 0 included.
+    pub advertisements_sent: u64,
+    /// Of these: with priority 0.
+    pub priority_zero_sent: u64,
+    /// What came of all that was heard.
+    pub received: ReceiveCounters,
+}
