@@ -1,0 +1,61 @@
+# make help lists the targets.
+
+OPENRESTY_PREFIX ?= /usr/local/openresty
+ifneq ($(wildcard $(OPENRESTY_PREFIX)/nginx/sbin/nginx),)
+LUA_LIB_DIR      ?= $(OPENRESTY_PREFIX)/site/lualib
+LUA_CLIB_DIR     ?= $(LUA_LIB_DIR)
+else ifeq ($(origin LUA_LIB_DIR),undefined)
+# Where a stock nginx with lua-nginx-module looks without any directive.
+LUA_LIB_DIR      := /usr/local/share/lua/5.1
+LUA_CLIB_DIR     ?= /usr/local/lib/lua/5.1
+else
+LUA_CLIB_DIR     ?= $(LUA_LIB_DIR)
+endif
+NGINX            ?= $(firstword $(wildcard $(OPENRESTY_PREFIX)/nginx/sbin/nginx) nginx)
+
+CARGO            ?= cargo
+INSTALL          ?= install
+CORE             := target/release/libresty_vrrp.so
+
+.PHONY: help build install check lint test demo bench packages clean
+
+help: ## Show this list
+	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 12
+
+build: ## Build the native library (release)
+	$(CARGO) build --release --locked --lib
+
+install: build ## Install into LUA_LIB_DIR (Lua) and LUA_CLIB_DIR (core.so; the same unless given)
+	$(INSTALL) -d $(DESTDIR)$(LUA_LIB_DIR)/resty/vrrp $(DESTDIR)$(LUA_CLIB_DIR)/resty/vrrp
+	$(INSTALL) -m 644 lua/resty/vrrp.lua $(DESTDIR)$(LUA_LIB_DIR)/resty/vrrp.lua
+	$(INSTALL) -m 644 lua/resty/vrrp/*.lua $(DESTDIR)$(LUA_LIB_DIR)/resty/vrrp/
+	# By rename: a library that nginx has mapped is replaced, never written into.
+	$(INSTALL) -m 755 $(CORE) $(DESTDIR)$(LUA_CLIB_DIR)/resty/vrrp/.core.so.new
+	mv -f $(DESTDIR)$(LUA_CLIB_DIR)/resty/vrrp/.core.so.new $(DESTDIR)$(LUA_CLIB_DIR)/resty/vrrp/core.so
+
+check: ## Check the setup { } of CONF=/path/to/nginx.conf without starting anything
+	@test -n "$(CONF)" || { echo "usage: make check CONF=/path/to/nginx.conf [NGINX=/path/to/nginx]"; exit 2; }
+	@grep -q . "$(CONF)"
+	RESTY_VRRP_CHECK=1 $(NGINX) -c "$(abspath $(CONF))"
+
+packages:
+	@t/install-packages
+
+lint: packages ## Format, clippy, luacheck
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	luacheck --quiet lua
+
+test: packages build ## Everything CI runs: unit, wire, simulator, lab, real nginx, real keepalived (root)
+	$(CARGO) test --locked --workspace --lib
+	$(CARGO) test --locked --test tidy --test wire --test sim
+	$(CARGO) test --locked --test lab --test nginx -- --test-threads=1
+
+demo: packages build ## Two hosts, one virtual address: kill the active one and watch
+	$(CARGO) run --locked --quiet --example demo
+
+bench: packages build ## Side by side with keepalived + nginx + check script; results in target/bench
+	$(CARGO) bench --locked --bench pair
+
+clean: ## Remove what was built
+	$(CARGO) clean
