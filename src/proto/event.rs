@@ -170,6 +170,21 @@ impl State {
 }
 
 impl Reason {
+    /// Every reason.
+    pub const ALL: [Self; 11] = [
+        Self::Startup,
+        Self::Owner,
+        Self::NoResponse,
+        Self::Resigned,
+        Self::Preempted,
+        Self::HigherPriority,
+        Self::Shutdown,
+        Self::LinkMissing,
+        Self::LinkDown,
+        Self::NoPrimaryAddress,
+        Self::Unhealthy,
+    ];
+
     /// Returns the name in the status.
     #[must_use]
     pub const fn name(self) -> &'static str {

@@ -79,6 +79,18 @@ impl Node {
         (0..self.routers.len()).map(RouterId)
     }
 
+    /// Returns the link that a router runs on.
+    #[must_use]
+    pub fn link_of(&self, router: RouterId) -> LinkId {
+        self.routers[router.0].link
+    }
+
+    /// Returns what the node was last told of a link; `None` before the first time.
+    #[must_use]
+    pub fn facts(&self, link: LinkId) -> Option<LinkFacts> {
+        self.links[link.0].facts
+    }
+
     /// Handles something that happened.
     pub fn handle(&mut self, input: Input<'_>, now: Instant) {
         self.now = self.now.max(now);
