@@ -45,7 +45,7 @@ impl Carrier {
 
 /// Returns every nginx of this machine that can carry the module; says which are absent.
 ///
-/// These are Debian's nginx with its Lua module and `OpenResty` at its usual prefix, or the one that
+/// These are Debian's nginx with its Lua module and `OpenResty` at its usual prefix, or what
 /// the environment variable `NGINX` names.
 ///
 /// # Panics

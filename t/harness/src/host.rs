@@ -165,7 +165,7 @@ impl Host {
         self.enter(|| http::get(server, path))
     }
 
-    /// Pulls the cable out of the switch: nothing goes in or out, and the interface does not notice.
+    /// Pulls the cable out of the switch: no traffic any more, and the interface does not notice.
     pub fn cut(&self) {
         self.switch_ip(&format!("link set {} nomaster", self.name()));
     }

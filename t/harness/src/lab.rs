@@ -38,7 +38,7 @@ impl Lab {
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let prefix = new_prefix();
         let switch = Namespace::new(&format!("{prefix}-switch"));
-        // Snooping would hold back the multicast of hosts that have not been asked for their groups.
+        // Snooping holds back multicast from hosts that nobody has seen asking for it.
         switch.ip("link add br0 type bridge mcast_snooping 0");
         switch.ip("link set br0 up");
         Self { name: name.to_owned(), prefix, switch: Arc::new(switch), _turn: turn }

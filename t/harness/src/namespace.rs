@@ -107,7 +107,7 @@ pub(crate) fn names_with(prefix: &str) -> Vec<String> {
     names.filter(|name| name.starts_with(prefix)).collect()
 }
 
-/// Returns the processes inside a namespace. Threads of this process that have entered do not count.
+/// Returns the processes inside a namespace. Threads of this process inside it do not count.
 pub(crate) fn pids_inside(name: &str) -> Vec<i32> {
     let Ok(wanted) = fs::metadata(path(name)) else { return Vec::new() };
     let mut pids = all_pids();
