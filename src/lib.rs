@@ -1,6 +1,7 @@
 //! VRRP inside nginx.
 
 pub mod config;
+mod lua;
 pub mod proto;
 pub mod status;
 pub mod types;

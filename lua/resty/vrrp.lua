@@ -1,0 +1,236 @@
+-- VRRP inside nginx: election and takeover of virtual addresses.
+
+local board_module = require "resty.vrrp.board"
+local layout = require "resty.vrrp.layout"
+local process = require "ngx.process"
+
+local error = error
+local get_phase = ngx.get_phase
+local max = math.max
+local min = math.min
+local ngx = ngx
+local os_getenv = os.getenv
+local process_type = process.type
+local timer_every = ngx.timer.every
+local type = type
+local worker_id = ngx.worker.id
+local worker_pid = ngx.worker.pid
+
+
+local _M = { _VERSION = "0.1.0" }
+
+
+local ACTIVE = layout.ACTIVE
+local STATES = layout.STATES
+local MAX_BEAT_MS = 500
+local MIN_BEAT_MS = 25
+
+-- The board of this Lua VM, its slots by name, and the options as JSON.
+local board, json
+local slots = {}
+-- Whether the engine was alive when this worker last looked.
+local alive = false
+
+
+local function use(found)
+    board = found
+    slots = found.by_name
+    alive = found:engine() == true
+end
+
+
+-- A VM that did not run setup() finds the board that its process inherited:
+-- with lua_code_cache off, every request has such a VM.
+local function board_or_nil()
+    if not board then
+        local found = board_module.find()
+        if found then
+            use(found)
+        end
+    end
+    return board
+end
+
+
+local function fail(problem)
+    local text = "resty.vrrp: " .. problem
+    if (os_getenv("RESTY_VRRP_CHECK") or "") ~= "" then
+        io.stderr:write(text, "\n")
+        os.exit(1)
+    end
+    return text
+end
+
+
+local function unknown(name)
+    if type(name) ~= "string" then
+        error("the name of an instance must be a text, got " .. type(name), 3)
+    end
+    return nil, "no instance is named " .. name
+end
+
+
+-- Checks the options and makes everything ready for init_worker(). Options
+-- are a table, or the path of a JSON file. To be called in init_by_lua*;
+-- raises an error that lists everything wrong, so that nginx does not start
+-- and a reload is refused.
+--
+-- With RESTY_VRRP_CHECK=1 in its environment nginx ends here, and its exit
+-- status tells whether the options are right.
+function _M.setup(options)
+    if get_phase() ~= "init" then
+        error("setup() belongs into init_by_lua_block", 2)
+    end
+    local role = process_type()
+    if role ~= "master" and role ~= "single" then
+        return
+    end
+    if type(options) ~= "table" and type(options) ~= "string" then
+        error("options must be a table, or the path of a JSON file, got "
+              .. type(options), 2)
+    end
+    if board then
+        error("setup() is to be called once", 2)
+    end
+
+    local setup = require "resty.vrrp.setup"
+    local made, text = setup.run(options)
+    if not made then
+        error(fail(text), 2)
+    end
+    if (os_getenv("RESTY_VRRP_CHECK") or "") ~= "" then
+        io.stderr:write("resty.vrrp: ", setup.describe(made), "\n")
+        os.exit(0)
+    end
+    use(made)
+    json = text
+end
+
+
+local function beat(premature)
+    local id = worker_id()
+    if premature then
+        board:leave(id)
+        return
+    end
+    board:beat(id, worker_pid())
+    alive = board:engine() == true
+end
+
+
+local function look(premature)
+    if not premature then
+        alive = board:engine() == true
+    end
+end
+
+
+-- Begins to beat in a worker; starts the engine in the process that carries
+-- it. To be called in init_worker_by_lua*.
+function _M.init_worker()
+    if get_phase() ~= "init_worker" then
+        error("init_worker() belongs into init_worker_by_lua_block", 2)
+    end
+    local role = process_type()
+    local is_agent = role == "privileged agent"
+    if not is_agent and role ~= "worker" and role ~= "single" then
+        return
+    end
+    if not board then
+        error("init_worker() needs setup() in init_by_lua_block", 2)
+    end
+
+    local header = board.header
+    local id = worker_id() or 0
+    local interval_ms = min(header.worker_timeout_ms / 4, MAX_BEAT_MS)
+    header.master_pid = process.get_master_pid() or worker_pid()
+    header.workers_total = ngx.worker.count()
+    if not is_agent then
+        beat(false)
+    end
+    timer_every(max(interval_ms, MIN_BEAT_MS) / 1000, is_agent and look or beat)
+
+    local by_agent = header.carrier == layout.AGENT
+    if by_agent and is_agent or not by_agent and not is_agent and id == 0 then
+        require("resty.vrrp.carrier").run(board, json)
+    elseif not by_agent and role == "worker" then
+        require("resty.vrrp.carrier").drop_rights()
+    end
+end
+
+
+-- Stops the engine if this process carries it. Optional: to be called in
+-- exit_worker_by_lua*, where it happens a moment earlier than by itself.
+function _M.exit_worker()
+    if get_phase() ~= "exit_worker" then
+        error("exit_worker() belongs into exit_worker_by_lua_block", 2)
+    end
+    if board then
+        require("resty.vrrp.carrier").stop()
+    end
+end
+
+
+-- Returns "initialize", "backup", "active" or "fault"; or nil and an error
+-- if no instance has this name or the engine does not run.
+function _M.state(name)
+    local here = board_or_nil()
+    if not here then
+        return nil, "setup() was not called"
+    end
+    local slot = slots[name]
+    if not slot then
+        return unknown(name)
+    end
+    local running, err = here:engine()
+    if not running then
+        return nil, "the engine is not running: " .. err
+    end
+    return STATES[slot.state]
+end
+
+
+local function is_active_slowly(name)
+    local slot = board_or_nil() and slots[name]
+    if not slot then
+        return unknown(name)
+    end
+    return alive and slot.state == ACTIVE
+end
+
+
+-- Tells whether an instance is active on this node: a few nanoseconds, no
+-- allocation. Returns nil and an error if no instance has this name.
+function _M.is_active(name)
+    local slot = slots[name]
+    if not slot then
+        return is_active_slowly(name)
+    end
+    return alive and slot.state == ACTIVE
+end
+
+
+-- Returns the status as a table; what is not known is ngx.null.
+function _M.status()
+    local here = board_or_nil()
+    if not here then
+        return nil, "setup() was not called"
+    end
+    return require("resty.vrrp.status").read(here)
+end
+
+
+-- Answers the current request: …/status, …/healthz.
+function _M.serve()
+    if get_phase() ~= "content" then
+        error("serve() belongs into content_by_lua_block", 2)
+    end
+    local here = board_or_nil()
+    if not here then
+        error("serve() needs setup() in init_by_lua_block", 2)
+    end
+    return require("resty.vrrp.endpoint").serve(here)
+end
+
+
+return _M

@@ -1,0 +1,240 @@
+-- The board: shared memory that the engine writes and every nginx process
+-- reads. It is a memfd that the master makes before it forks.
+
+local clock = require "resty.vrrp.clock"
+local ffi = require "ffi"
+local layout = require "resty.vrrp.layout"
+
+local C = ffi.C
+local cast = ffi.cast
+local copy = ffi.copy
+local ffi_string = ffi.string
+local format = string.format
+local gc = ffi.gc
+local io_open = io.open
+local now_ms = clock.now_ms
+local sizeof = ffi.sizeof
+local tonumber = tonumber
+
+
+ffi.cdef [[
+int resty_vrrp_memfd_create(const char *, unsigned) __asm__("memfd_create");
+long resty_vrrp_lseek(int, long, int) __asm__("lseek");
+void *resty_vrrp_mmap(void *, size_t, int, int, int, long) __asm__("mmap");
+int resty_vrrp_munmap(void *, size_t) __asm__("munmap");
+int resty_vrrp_close(int) __asm__("close");
+int resty_vrrp_memcmp(const void *, const void *, size_t) __asm__("memcmp");
+char *resty_vrrp_strerror(int) __asm__("strerror");
+]]
+
+
+local _M = {}
+local mt = { __index = _M }
+
+
+local NAME = "resty.vrrp"
+local MFD_CLOEXEC = 1
+local SEEK_END = 2
+local PROT_READ_WRITE = 3
+local MAP_SHARED = 1
+
+-- An engine that has not beaten for so long is dead or hung: it beats ten
+-- times as often.
+local ENGINE_TIMEOUT_MS = 1000
+-- A slot is written in a microsecond.
+local READ_ATTEMPTS = 1000
+
+local HEADER = ffi.typeof("resty_vrrp_header *")
+local WORKERS = ffi.typeof("resty_vrrp_worker *")
+local INSTANCES = ffi.typeof("resty_vrrp_instance *")
+local ADDRESSES = ffi.typeof("resty_vrrp_address *")
+local INSTANCE_SIZE = sizeof("resty_vrrp_instance")
+local first = ffi.new("resty_vrrp_instance")
+local second = ffi.new("resty_vrrp_instance")
+
+
+local function why()
+    return ffi_string(C.resty_vrrp_strerror(ffi.errno()))
+end
+
+
+-- Returns the board that lies at header.
+local function at(header)
+    local start = cast("char *", header)
+    local board = setmetatable({
+        header = header,
+        workers = cast(WORKERS, start + header.workers_offset),
+        addresses = cast(ADDRESSES, start + header.addresses_offset),
+        -- Slots, in the order of the configuration, and by name.
+        instances = {},
+        by_name = {},
+    }, mt)
+
+    local slots = cast(INSTANCES, start + header.instances_offset)
+    for index = 1, header.instances do
+        local slot = slots + (index - 1)
+        board.instances[index] = slot
+        board.by_name[ffi_string(slot.name)] = slot
+    end
+    return board
+end
+
+
+local function is_board(header, length)
+    return length >= sizeof("resty_vrrp_header")
+           and header.magic == layout.MAGIC
+           and header.layout == layout.VERSION
+           and header.instance_size == INSTANCE_SIZE
+           and header.length == length
+end
+
+
+-- Makes an empty memfd that becomes a board, and returns its number.
+function _M.create()
+    local fd = C.resty_vrrp_memfd_create(NAME, MFD_CLOEXEC)
+    if fd < 0 then
+        return nil, "cannot make shared memory: " .. why()
+    end
+    return fd
+end
+
+
+-- Closes a memfd that did not become a board.
+function _M.discard(fd)
+    C.resty_vrrp_close(fd)
+end
+
+
+-- Maps the board in fd. It is unmapped and closed when nobody uses it.
+function _M.map(fd)
+    local length = tonumber(C.resty_vrrp_lseek(fd, 0, SEEK_END))
+    local memory = C.resty_vrrp_mmap(nil, length, PROT_READ_WRITE,
+                                     MAP_SHARED, fd, 0)
+    if cast("intptr_t", memory) == -1 then
+        return nil, "cannot map the board: " .. why()
+    end
+    local header = cast(HEADER, memory)
+    if not is_board(header, length) then
+        C.resty_vrrp_munmap(memory, length)
+        return nil, "the native library is of another version"
+    end
+
+    local board = at(gc(header, function()
+        C.resty_vrrp_munmap(memory, length)
+        C.resty_vrrp_close(fd)
+    end))
+    board.fd = fd
+    return board
+end
+
+
+-- Returns the newest board that this process has inherited or kept: that of
+-- a Lua VM of its own.
+function _M.find()
+    local maps = io_open("/proc/self/maps")
+    if not maps then
+        return nil
+    end
+    local newest
+    for line in maps:lines() do
+        local from, to, name = line:match("^(%x+)%-(%x+) rw%-s .-/memfd:(.-) ")
+        if name == NAME then
+            from, to = tonumber(from, 16), tonumber(to, 16)
+            local header = cast(HEADER, from)
+            local whole = header.length <= to - from
+                          and is_board(header, header.length)
+            if whole and (not newest
+                          or header.generation > newest.generation) then
+                newest = header
+            end
+        end
+    end
+    maps:close()
+    return newest and at(newest)
+end
+
+
+-- Returns an instance as the engine last published it. What is returned is
+-- valid until the next call.
+function _M.read(slot)
+    for _ = 1, READ_ATTEMPTS do
+        copy(first, slot, INSTANCE_SIZE)
+        copy(second, slot, INSTANCE_SIZE)
+        -- Two equal copies in a row were not being written.
+        if first.seq % 2 == 0 and C.resty_vrrp_memcmp(first, second,
+                                                      INSTANCE_SIZE) == 0 then
+            return first
+        end
+    end
+    -- The engine was killed while it wrote: this is what it left.
+    return first
+end
+
+
+-- The compiler could take the second copy for a repetition of the first.
+jit.off(_M.read)
+
+
+-- Tells whether the engine runs, or nil and why it does not.
+function _M:engine()
+    local header = self.header
+    local state = header.engine_state
+    if state == layout.RUNNING then
+        local age_ms = now_ms() - tonumber(header.engine_beat_ms)
+        if age_ms <= ENGINE_TIMEOUT_MS then
+            return true
+        end
+        return nil, format("no sign of life for %d ms", age_ms)
+    end
+    if state == layout.FAILED then
+        return nil, ffi_string(header.error)
+    end
+    if state == layout.STARTING then
+        return nil, "it is starting"
+    end
+    if state == layout.STOPPED then
+        return nil, "it was stopped"
+    end
+    return nil, "it was not started: is init_worker() called?"
+end
+
+
+-- Says how the engine fares, and why if it failed.
+function _M:set_engine(state, err)
+    local header = self.header
+    local kept = (err or ""):sub(1, sizeof(header.error) - 1)
+    copy(header.error, kept)
+    header.engine_state = state
+end
+
+
+-- Says that worker id (from 0) is alive.
+function _M:beat(id, pid)
+    local slot = self.workers[id]
+    slot.pid = pid
+    slot.beat_ms = now_ms()
+end
+
+
+-- Says that worker id (from 0) has left.
+function _M:leave(id)
+    self.workers[id].beat_ms = 0
+end
+
+
+-- Returns how many workers there are, and how many have beaten in time.
+function _M:count_workers()
+    local header = self.header
+    local oldest_ms = now_ms() - header.worker_timeout_ms
+    local alive = 0
+    for id = 0, header.workers_total - 1 do
+        local beat_ms = tonumber(self.workers[id].beat_ms)
+        if beat_ms > 0 and beat_ms >= oldest_ms then
+            alive = alive + 1
+        end
+    end
+    return header.workers_total, alive
+end
+
+
+return _M

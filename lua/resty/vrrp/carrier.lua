@@ -1,0 +1,164 @@
+-- The process that carries the engine: OpenResty's privileged agent, or
+-- worker 0 where there is none.
+
+local clock = require "resty.vrrp.clock"
+local errlog = require "ngx.errlog"
+local ffi = require "ffi"
+local layout = require "resty.vrrp.layout"
+
+local C = ffi.C
+local min = math.min
+local ngx = ngx
+local now_ms = clock.now_ms
+local pcall = pcall
+local raw_log = errlog.raw_log
+local timer_at = ngx.timer.at
+local timer_every = ngx.timer.every
+local tostring = tostring
+
+
+ffi.cdef [[
+typedef struct { uint32_t version; int pid; } resty_vrrp_cap_header;
+typedef struct {
+    uint32_t effective, permitted, inheritable;
+} resty_vrrp_cap_data;
+int resty_vrrp_capget(resty_vrrp_cap_header *, resty_vrrp_cap_data *)
+    __asm__("capget");
+int resty_vrrp_capset(resty_vrrp_cap_header *, const resty_vrrp_cap_data *)
+    __asm__("capset");
+]]
+
+
+local _M = {}
+
+
+local LINUX_CAPABILITY_VERSION_3 = 0x20080522
+-- CAP_NET_ADMIN is bit 12, CAP_NET_RAW bit 13.
+local NOT_NETWORK = bit.bnot(0x3000)
+
+local TURN_S = 0.2
+-- Log lines written in one turn; the rest waits for the next one.
+local MAX_LINES = 100
+local LAST_BACKOFF_S = 60
+
+local RIGHTS = [[
+; the engine needs CAP_NET_ADMIN and CAP_NET_RAW. Either start nginx as root
+and let OpenResty's privileged agent carry it, or start nginx with these
+settings of its systemd unit, and without a "user" directive:
+  User=www-data
+  AmbientCapabilities=CAP_NET_ADMIN CAP_NET_RAW CAP_NET_BIND_SERVICE]]
+
+
+-- The engine and the native library, in the one process that has them.
+local engine, core
+
+
+local function log(level, text)
+    raw_log(level, "vrrp: " .. text)
+end
+
+
+local function drain_log()
+    local lines = core.drain_log(MAX_LINES)
+    for index = 1, #lines do
+        log(lines[index][1], lines[index][2])
+    end
+end
+
+
+local function start(board, json)
+    local loaded
+    loaded, core = pcall(require, "resty.vrrp.core")
+    if not loaded then
+        local err = tostring(core)
+        core = nil
+        return nil, "the native library cannot be loaded: " .. err
+    end
+    local path = "/proc/self/fd/" .. board.fd
+    return core.start(json, path, board.header.master_pid)
+end
+
+
+-- Takes the rights that only the engine needs from the main thread. The
+-- engine's own threads, which have started already, keep theirs.
+function _M.drop_rights()
+    local header = ffi.new("resty_vrrp_cap_header")
+    local data = ffi.new("resty_vrrp_cap_data[2]")
+    header.version = LINUX_CAPABILITY_VERSION_3
+    local failed = C.resty_vrrp_capget(header, data) ~= 0
+    data[0].effective = bit.band(data[0].effective, NOT_NETWORK)
+    data[0].permitted = bit.band(data[0].permitted, NOT_NETWORK)
+    data[0].inheritable = bit.band(data[0].inheritable, NOT_NETWORK)
+    if failed or C.resty_vrrp_capset(header, data) ~= 0 then
+        log(ngx.WARN, "cannot drop the rights of a worker, errno "
+                      .. ffi.errno())
+    end
+end
+
+
+local function attempt(premature, board, json, last_error, backoff_s)
+    if premature then
+        return
+    end
+    board.header.started_ms = now_ms()
+    board:set_engine(layout.STARTING)
+    local err
+    engine, err = start(board, json)
+    local hopeless = err and err:find("lacks CAP_", 1, true)
+    if board.header.carrier == layout.WORKER and (engine or hopeless) then
+        _M.drop_rights()
+    end
+    if engine then
+        return
+    end
+
+    if hopeless then
+        err = err .. RIGHTS
+    end
+    board:set_engine(layout.FAILED, err)
+    if err ~= last_error then
+        log(ngx.ERR, "the engine cannot start, nginx serves on: " .. err)
+    end
+    if not hopeless then
+        timer_at(backoff_s, attempt, board, json, err,
+                 min(backoff_s * 2, LAST_BACKOFF_S))
+    end
+end
+
+
+local function turn(premature, board)
+    if premature then
+        -- A worker hears of a graceful exit so, and goes on serving for a
+        -- while. Its listening sockets are closed: the addresses must go.
+        _M.stop()
+        return
+    end
+    board.header.carrier_beat_ms = now_ms()
+    if core then
+        drain_log()
+    end
+end
+
+
+-- Starts the engine in this process. That it does not start is told by the
+-- status and by the error log.
+function _M.run(board, json)
+    board.header.carrier_pid = ngx.worker.pid()
+    board.header.carrier_beat_ms = now_ms()
+    attempt(false, board, json, nil, 1)
+    return timer_every(TURN_S, turn, board)
+end
+
+
+-- Stops the engine if this process carries one: it resigns and gives its
+-- addresses back. Takes at most half a second; harmless when repeated.
+function _M.stop()
+    if engine then
+        engine:stop()
+        engine = nil
+        drain_log()
+    end
+end
+
+
+return _M

@@ -1,0 +1,215 @@
+-- Checks the options with the native library, in a child process that lives
+-- for a moment: the master never loads the library itself, so a reload takes
+-- on an upgraded one, and no thread or lock of it crosses a fork.
+
+local clock = require "resty.vrrp.clock"
+local ffi = require "ffi"
+
+local C = ffi.C
+local concat = table.concat
+local ffi_new = ffi.new
+local ffi_string = ffi.string
+local format = string.format
+local now_ms = clock.now_ms
+local pcall = pcall
+local tonumber = tonumber
+local tostring = tostring
+
+
+ffi.cdef [[
+typedef struct { unsigned long bits[16]; } resty_vrrp_sigset;
+typedef struct { int fd; short events; short revents; } resty_vrrp_pollfd;
+int resty_vrrp_sigemptyset(resty_vrrp_sigset *) __asm__("sigemptyset");
+int resty_vrrp_sigaddset(resty_vrrp_sigset *, int) __asm__("sigaddset");
+int resty_vrrp_sigprocmask(int, const resty_vrrp_sigset *,
+                           resty_vrrp_sigset *) __asm__("sigprocmask");
+int resty_vrrp_pipe2(int *, int) __asm__("pipe2");
+int resty_vrrp_fork(void) __asm__("fork");
+int resty_vrrp_getpid(void) __asm__("getpid");
+int resty_vrrp_poll(resty_vrrp_pollfd *, unsigned long, int) __asm__("poll");
+long resty_vrrp_read(int, void *, size_t) __asm__("read");
+long resty_vrrp_write(int, const void *, size_t) __asm__("write");
+int resty_vrrp_waitpid(int, int *, int) __asm__("waitpid");
+int resty_vrrp_kill(int, int) __asm__("kill");
+void resty_vrrp_exit(int) __asm__("_exit");
+]]
+
+
+local _M = {}
+
+
+local O_CLOEXEC = 0x80000
+local POLLIN = 1
+local SIGCHLD = 17
+local SIGKILL = 9
+local SIG_BLOCK = 0
+local SIG_SETMASK = 2
+local EINTR = 4
+
+-- A check takes a few milliseconds; a library that hangs must not hang the
+-- start of nginx.
+local TIMEOUT_MS = 10000
+local BUFFER = 65536
+
+
+-- Returns the name and version of the server as it tells them itself:
+-- openresty/1.31.3.1. No variable or function has the whole of it.
+local function server()
+    local exe = format("/proc/%d/exe -v 2>&1", C.resty_vrrp_getpid())
+    local pipe = io.popen(exe)
+    local line = pipe and pipe:read("*l")
+    return line and line:match("version: (%S+)") or "nginx"
+end
+
+
+-- Returns the lines that the child writes: ok, the option carrier, the
+-- server; or what went wrong, and the text about it.
+local function verdict(json, board_fd)
+    local loaded, core = pcall(require, "resty.vrrp.core")
+    if not loaded then
+        return "missing", tostring(core)
+    end
+    local path = "/proc/self/fd/" .. board_fd
+    local ran, carrier, err = pcall(core.check, json, path)
+    if not ran then
+        return "broken", tostring(carrier)
+    end
+    if not carrier then
+        return "wrong", err
+    end
+    return "ok", carrier, server()
+end
+
+
+local function write_all(fd, text)
+    local start = ffi.cast("const char *", text)
+    local done = 0
+    while done < #text do
+        local written = C.resty_vrrp_write(fd, start + done, #text - done)
+        if written <= 0 then
+            return
+        end
+        done = done + tonumber(written)
+    end
+end
+
+
+-- Never returns: the rest of the master must not happen twice.
+local function be_child(fd, json, board_fd)
+    pcall(function()
+        write_all(fd, concat({ verdict(json, board_fd) }, "\n"))
+    end)
+    C.resty_vrrp_exit(0)
+end
+
+
+-- Reads to the end, or returns nil if there is none in time.
+local function read_all(fd)
+    local deadline_ms = now_ms() + TIMEOUT_MS
+    local poll = ffi_new("resty_vrrp_pollfd[1]")
+    local buffer = ffi_new("char[?]", BUFFER)
+    local parts = {}
+    poll[0].fd = fd
+    poll[0].events = POLLIN
+
+    while true do
+        local left_ms = deadline_ms - now_ms()
+        if left_ms <= 0 then
+            return nil
+        end
+        if C.resty_vrrp_poll(poll, 1, left_ms) > 0 then
+            local count = tonumber(C.resty_vrrp_read(fd, buffer, BUFFER))
+            if count > 0 then
+                parts[#parts + 1] = ffi_string(buffer, count)
+            elseif count == 0 or ffi.errno() ~= EINTR then
+                return concat(parts)
+            end
+        end
+    end
+end
+
+
+local function wait(pid)
+    local status = ffi_new("int[1]")
+    local ended
+    repeat
+        ended = C.resty_vrrp_waitpid(pid, status, 0)
+    until ended >= 0 or ffi.errno() ~= EINTR
+    return status[0]
+end
+
+
+local function ask_child(json, board_fd)
+    local ends = ffi_new("int[2]")
+    if C.resty_vrrp_pipe2(ends, O_CLOEXEC) ~= 0 then
+        return nil, "cannot make a pipe"
+    end
+    local pid = C.resty_vrrp_fork()
+    if pid == 0 then
+        be_child(ends[1], json, board_fd)
+    end
+
+    C.resty_vrrp_close(ends[1])
+    local text = pid > 0 and read_all(ends[0])
+    C.resty_vrrp_close(ends[0])
+    if pid < 0 then
+        return nil, "cannot fork"
+    end
+    if not text then
+        C.resty_vrrp_kill(pid, SIGKILL)
+    end
+    local status = wait(pid)
+    if not text then
+        return nil, "the check of the options did not end within "
+                    .. TIMEOUT_MS / 1000 .. " s"
+    end
+    if text == "" then
+        return nil, "the check of the options broke off, wait status " .. status
+    end
+    return text
+end
+
+
+-- The pipe or the fork must not be compiled into a trace that the child then
+-- leaves in the middle.
+jit.off(ask_child)
+
+
+local function explain(kind, text)
+    if kind == "wrong" then
+        return "the options are wrong:\n" .. text
+    end
+    if kind == "missing" then
+        return "the native library cannot be loaded; looked for resty/vrrp/"
+               .. "core.so in lua_package_cpath, which is\n"
+               .. package.cpath .. "\n" .. text
+    end
+    return "the check of the options failed: " .. text
+end
+
+
+-- Checks options and fills the board in board_fd. Returns the option carrier
+-- and the server's name and version, or nil and what is wrong.
+function _M.run(json, board_fd)
+    local mask = ffi_new("resty_vrrp_sigset")
+    local before = ffi_new("resty_vrrp_sigset")
+    C.resty_vrrp_sigemptyset(mask)
+    C.resty_vrrp_sigaddset(mask, SIGCHLD)
+
+    -- nginx's handler would reap the child, and log that it does not know it.
+    C.resty_vrrp_sigprocmask(SIG_BLOCK, mask, before)
+    local text, err = ask_child(json, board_fd)
+    C.resty_vrrp_sigprocmask(SIG_SETMASK, before, nil)
+    if not text then
+        return nil, err
+    end
+
+    local kind, rest = text:match("^(%l+)\n(.*)$")
+    if kind ~= "ok" then
+        return nil, explain(kind, rest or text)
+    end
+    return rest:match("^(%l+)\n(.*)$")
+end
+
+
+return _M

@@ -1,0 +1,49 @@
+-- The clocks of the kernel, in milliseconds.
+
+local ffi = require "ffi"
+
+local C = ffi.C
+local date = os.date
+local floor = math.floor
+local format = string.format
+local tonumber = tonumber
+
+
+-- Functions of libc get names of our own here: another module may have
+-- declared them with other types.
+ffi.cdef [[
+typedef struct { long sec; long nsec; } resty_vrrp_timespec;
+int resty_vrrp_clock_gettime(int, resty_vrrp_timespec *)
+    __asm__("clock_gettime");
+]]
+
+
+local _M = {}
+
+
+local REALTIME, MONOTONIC = 0, 1
+local time = ffi.new("resty_vrrp_timespec")
+
+
+local function read(clock)
+    C.resty_vrrp_clock_gettime(clock, time)
+    return tonumber(time.sec) * 1000 + floor(tonumber(time.nsec) / 1e6)
+end
+
+
+-- Returns the milliseconds of CLOCK_MONOTONIC, the time of the board.
+function _M.now_ms()
+    return read(MONOTONIC)
+end
+
+
+-- Returns a time of the board as the wall clock would have shown it.
+function _M.iso8601(board_ms)
+    local wall_ms = read(REALTIME) - read(MONOTONIC) + board_ms
+    local seconds = floor(wall_ms / 1000)
+    return date("!%Y-%m-%dT%H:%M:%S", seconds)
+           .. format(".%03dZ", wall_ms - seconds * 1000)
+end
+
+
+return _M

@@ -1,0 +1,90 @@
+-- What is answered over HTTP, under any prefix: the last segment of the path
+-- decides.
+
+local json = require "resty.vrrp.json"
+local layout = require "resty.vrrp.layout"
+local status = require "resty.vrrp.status"
+
+local ngx = ngx
+local type = type
+
+
+local _M = {}
+
+
+local function answer(code, value)
+    local body = json.encode(value) .. "\n"
+    ngx.status = code
+    ngx.header["Content-Type"] = "application/json"
+    ngx.header["Content-Length"] = #body
+    ngx.header["Cache-Control"] = "no-store"
+    ngx.print(body)
+end
+
+
+local function refuse(code, problem)
+    return answer(code, { error = problem })
+end
+
+
+local function show_status(board)
+    return answer(ngx.HTTP_OK, status.read(board))
+end
+
+
+local function is_state(word)
+    for _, name in pairs(layout.STATES) do
+        if word == name then
+            return true
+        end
+    end
+    return false
+end
+
+
+local function show_health(board)
+    local arguments = ngx.req.get_uri_args()
+    local name, wanted = arguments.instance, arguments.state
+    if wanted ~= nil and name == nil then
+        return refuse(ngx.HTTP_BAD_REQUEST,
+                      "state is asked of one instance: instance=NAME&state=…")
+    end
+    if wanted ~= nil and not is_state(wanted) then
+        return refuse(ngx.HTTP_BAD_REQUEST,
+                      "state is initialize, backup, active or fault")
+    end
+    if name ~= nil and (type(name) ~= "string" or not board.by_name[name]) then
+        return refuse(ngx.HTTP_NOT_FOUND, "no instance has this name")
+    end
+
+    local healthy, reason = status.is_healthy(board, name, wanted)
+    if healthy then
+        return answer(ngx.HTTP_OK, { healthy = true })
+    end
+    return answer(ngx.HTTP_SERVICE_UNAVAILABLE,
+                  { healthy = false, reason = reason })
+end
+
+
+local PAGES = {
+    status = show_status,
+    healthz = show_health,
+}
+
+
+-- Answers the current request.
+function _M.serve(board)
+    local page = PAGES[ngx.var.uri:match("([^/]*)$")]
+    if not page then
+        return refuse(ngx.HTTP_NOT_FOUND, "known here: status, healthz")
+    end
+    local method = ngx.req.get_method()
+    if method ~= "GET" and method ~= "HEAD" then
+        ngx.header["Allow"] = "GET, HEAD"
+        return refuse(ngx.HTTP_NOT_ALLOWED, "only GET and HEAD")
+    end
+    return page(board)
+end
+
+
+return _M

@@ -1,0 +1,197 @@
+-- JSON, written only: options on their way to the native library, and the
+-- status. Not every nginx comes with a JSON library.
+
+local ngx = ngx
+local abs = math.abs
+local byte = string.byte
+local concat = table.concat
+local floor = math.floor
+local format = string.format
+local gsub = string.gsub
+local sort = table.sort
+local pairs = pairs
+local type = type
+
+
+local _M = {
+    null = ngx.null,
+}
+
+
+-- Members of the status in the order in which people read them. The order
+-- of one object never contradicts that of another. Others follow by name.
+local RANK = {}
+do
+    local order = [[
+        error healthy at from to
+        router_id module nginx carrier pid master_pid generation started now
+        heartbeat_age_ms draining workers total alive
+        name interface vrid family version node instances
+        state since reason transitions
+        address priority self last_advert_age_ms assigned
+        effective_priority preempt advert_interval_ms active_down_interval_ms
+        active addresses checks ok weight counters history
+        advertisements_sent advertisements_received
+        priority_zero_sent priority_zero_received announcements_sent errors
+        checksum ttl vrid length type auth interval address_list
+    ]]
+    local rank = 0
+    for name in order:gmatch("%S+") do
+        rank = rank + 1
+        RANK[name] = RANK[name] or rank
+    end
+end
+
+
+local ESCAPES = {
+    ['"'] = '\\"', ["\\"] = "\\\\", ["\b"] = "\\b", ["\f"] = "\\f",
+    ["\n"] = "\\n", ["\r"] = "\\r", ["\t"] = "\\t",
+}
+
+local MAX_DEPTH = 16
+-- Beyond it a double skips whole numbers.
+local MAX_EXACT = 2 ^ 53
+
+
+local function escape(char)
+    return ESCAPES[char] or format("\\u%04x", byte(char))
+end
+
+
+local function quoted(text)
+    return '"' .. gsub(text, '[%c"\\]', escape) .. '"'
+end
+
+
+local function before(a, b)
+    local rank_a, rank_b = RANK[a], RANK[b]
+    if rank_a and rank_b then
+        return rank_a < rank_b
+    end
+    if rank_a or rank_b then
+        return rank_a ~= nil
+    end
+    return a < b
+end
+
+
+local function path_of(path, key)
+    if type(key) == "number" then
+        return path .. "[" .. key .. "]"
+    end
+    return path == "" and key or path .. "." .. key
+end
+
+
+local function fail(path, problem)
+    if path == "" then
+        return nil, problem
+    end
+    return nil, path .. ": " .. problem
+end
+
+
+local write
+
+
+local function write_list(list, out, path, depth)
+    local count = #list
+    for key in pairs(list) do
+        local whole = type(key) == "number" and key == floor(key)
+        if not whole or key < 1 or key > count then
+            return fail(path, "a list cannot have names or holes")
+        end
+    end
+
+    out[#out + 1] = "["
+    for index = 1, count do
+        if index > 1 then
+            out[#out + 1] = ","
+        end
+        local ok, err = write(list[index], out, path_of(path, index), depth)
+        if not ok then
+            return nil, err
+        end
+    end
+    out[#out + 1] = "]"
+    return true
+end
+
+
+local function write_object(object, out, path, depth)
+    local names = {}
+    for name in pairs(object) do
+        if type(name) ~= "string" then
+            return fail(path, "a list cannot have holes, and a name must be"
+                              .. " a text, got a " .. type(name))
+        end
+        names[#names + 1] = name
+    end
+    sort(names, before)
+
+    for index, name in ipairs(names) do
+        out[#out + 1] = (index == 1 and "{" or ",") .. quoted(name) .. ":"
+        local ok, err = write(object[name], out, path_of(path, name), depth)
+        if not ok then
+            return nil, err
+        end
+    end
+    out[#out + 1] = "}"
+    return true
+end
+
+
+local function write_number(number, out, path)
+    if number ~= number or abs(number) == math.huge then
+        return fail(path, "not a number that can be written down")
+    end
+    local whole = number == floor(number) and abs(number) < MAX_EXACT
+    out[#out + 1] = format(whole and "%.0f" or "%.17g", number)
+    return true
+end
+
+
+function write(value, out, path, depth)
+    local kind = type(value)
+    if kind == "string" then
+        out[#out + 1] = quoted(value)
+        return true
+    end
+    if kind == "number" then
+        return write_number(value, out, path)
+    end
+    if kind == "boolean" then
+        out[#out + 1] = value and "true" or "false"
+        return true
+    end
+    if value == _M.null then
+        out[#out + 1] = "null"
+        return true
+    end
+    if kind ~= "table" then
+        return fail(path, "a " .. kind .. " cannot be used here")
+    end
+
+    if depth == MAX_DEPTH then
+        return fail(path, "nested too deep, or a table within itself")
+    end
+    if next(value) == nil or #value > 0 then
+        return write_list(value, out, path, depth + 1)
+    end
+    return write_object(value, out, path, depth + 1)
+end
+
+
+-- Returns a value as JSON, or nil and what cannot be written, by its path.
+-- An empty table is an empty list.
+function _M.encode(value)
+    local out = {}
+    local ok, err = write(value, out, "", 0)
+    if not ok then
+        return nil, err
+    end
+    return concat(out)
+end
+
+
+return _M

@@ -1,0 +1,148 @@
+-- What lies where on the board: src/status/layout.rs in LuaJIT's words. A
+-- test compares the two.
+
+local ffi = require "ffi"
+
+
+ffi.cdef [[
+typedef struct {
+    uint64_t magic;
+    uint64_t length;
+    uint32_t layout;
+    uint32_t generation;
+    uint32_t header_size;
+    uint32_t worker_size;
+    uint32_t instance_size;
+    uint32_t address_size;
+    uint32_t instances;
+    uint32_t addresses;
+    uint32_t workers_offset;
+    uint32_t instances_offset;
+    uint32_t addresses_offset;
+    uint32_t worker_timeout_ms;
+    uint32_t workers_total;
+    int32_t master_pid;
+    uint32_t carrier;
+    int32_t carrier_pid;
+    uint64_t carrier_beat_ms;
+    uint64_t engine_beat_ms;
+    uint64_t started_ms;
+    uint32_t engine_state;
+    uint32_t healthy;
+    uint32_t draining;
+    uint32_t reserved;
+    char router_id[128];
+    char module[32];
+    char nginx[64];
+    char error[512];
+    char reasons[32][24];
+} resty_vrrp_header;
+
+typedef struct {
+    uint64_t beat_ms;
+    int32_t pid;
+    uint32_t reserved;
+} resty_vrrp_worker;
+
+typedef struct {
+    uint64_t advertisements_sent;
+    uint64_t advertisements_received;
+    uint64_t priority_zero_sent;
+    uint64_t priority_zero_received;
+    uint64_t announcements_sent;
+    uint64_t checksum;
+    uint64_t ttl;
+    uint64_t version;
+    uint64_t vrid;
+    uint64_t length;
+    uint64_t kind;
+    uint64_t auth;
+    uint64_t interval;
+    uint64_t address_list;
+} resty_vrrp_counters;
+
+typedef struct {
+    char name[32];
+    int16_t weight;
+    uint8_t weighted;
+    uint8_t ok;
+    uint8_t reserved[4];
+} resty_vrrp_check;
+
+typedef struct {
+    uint64_t at_ms;
+    uint8_t from;
+    uint8_t to;
+    uint8_t reason;
+    uint8_t reserved[5];
+} resty_vrrp_transition;
+
+typedef struct {
+    uint64_t seq;
+    uint32_t state;
+    uint32_t adver_interval_ms;
+    uint64_t since_ms;
+    uint64_t transitions;
+    uint64_t active_down_interval_us;
+    uint64_t active_last_advert_ms;
+    uint8_t active_address[16];
+    uint8_t active_family;
+    uint8_t active_priority;
+    uint8_t active_is_self;
+    uint8_t reason;
+    uint8_t vrid;
+    uint8_t family;
+    uint8_t version;
+    uint8_t priority;
+    uint8_t effective_priority;
+    uint8_t preempt;
+    uint8_t checks;
+    uint8_t reserved[5];
+    uint32_t first_address;
+    uint32_t addresses;
+    char name[64];
+    char interface[16];
+    char fault[256];
+    resty_vrrp_counters counters;
+    resty_vrrp_check check[8];
+    resty_vrrp_transition history[32];
+} resty_vrrp_instance;
+
+typedef struct {
+    uint8_t address[16];
+    uint8_t family;
+    uint8_t prefix;
+    uint8_t excluded;
+    uint8_t assigned;
+    uint8_t reserved[4];
+} resty_vrrp_address;
+]]
+
+
+return {
+    -- "RSTYVRRP"
+    MAGIC = 0x5052525659545352ULL,
+    VERSION = 1,
+    WORKERS = 1024,
+    HISTORY = 32,
+
+    -- The header's engine_state.
+    NONE = 0,
+    STARTING = 1,
+    RUNNING = 2,
+    FAILED = 3,
+    STOPPED = 4,
+
+    -- The header's carrier.
+    AGENT = 1,
+    WORKER = 2,
+
+    -- An instance's state, and what it is called.
+    INITIALIZE = 0,
+    BACKUP = 1,
+    ACTIVE = 2,
+    FAULT = 3,
+    STATES = {
+        [0] = "initialize", [1] = "backup", [2] = "active", [3] = "fault",
+    },
+}

@@ -1,0 +1,155 @@
+-- What happens once, in the master, before it forks: the options are
+-- checked, the board is made, the carrier is chosen.
+
+local board_module = require "resty.vrrp.board"
+local check = require "resty.vrrp.check"
+local ffi = require "ffi"
+local json = require "resty.vrrp.json"
+local layout = require "resty.vrrp.layout"
+local process = require "ngx.process"
+
+local C = ffi.C
+local ffi_string = ffi.string
+local format = string.format
+local io_open = io.open
+local ngx = ngx
+local type = type
+
+
+ffi.cdef [[
+unsigned resty_vrrp_if_nametoindex(const char *) __asm__("if_nametoindex");
+]]
+
+
+local _M = {}
+
+
+-- Connections of the privileged agent, each of our timers takes one. Who has
+-- asked for the agent before us may have asked for more than nginx's default
+-- of 512, and the last call decides; nobody is known to ask for more than
+-- this.
+local AGENT_CONNECTIONS = 4096
+
+
+local function read_file(path)
+    if path:sub(1, 1) ~= "/" then
+        path = ngx.config.prefix() .. path
+    end
+    local file, err = io_open(path)
+    if not file then
+        return nil, "cannot read the options: " .. err
+    end
+    local text
+    text, err = file:read("*a")
+    file:close()
+    if not text then
+        return nil, "cannot read the options in " .. path .. ": " .. err
+    end
+    return text
+end
+
+
+local function to_json(options)
+    if type(options) == "string" then
+        return read_file(options)
+    end
+    local text, err = json.encode(options)
+    if not text then
+        return nil, "the options are wrong:\n" .. err
+    end
+    return text
+end
+
+
+local function choose_carrier(wanted)
+    if wanted == "worker" then
+        return layout.WORKER
+    end
+    local ok, err
+    if process.type() == "single" then
+        err = "master_process is off"
+    else
+        ok, err = process.enable_privileged_agent(AGENT_CONNECTIONS)
+    end
+    if ok then
+        return layout.AGENT
+    end
+    if wanted == "agent" then
+        return nil, "carrier: this nginx has no privileged agent (" .. err
+                    .. "); use OpenResty, or carrier = \"worker\""
+    end
+    return layout.WORKER
+end
+
+
+local function warn_of_missing_interfaces(board)
+    for _, slot in ipairs(board.instances) do
+        local interface = ffi_string(slot.interface)
+        if C.resty_vrrp_if_nametoindex(interface) == 0 then
+            ngx.log(ngx.WARN, "vrrp: ", ffi_string(slot.name),
+                    ": there is no interface ", interface, " yet;",
+                    " it is in fault until there is one")
+        end
+    end
+end
+
+
+local function make_board(text)
+    -- Of the VM that this one replaces: it is closed after the reload.
+    local previous = board_module.find()
+    local fd, err = board_module.create()
+    if not fd then
+        return nil, err
+    end
+    local wanted, server_or_err = check.run(text, fd)
+    if not wanted then
+        board_module.discard(fd)
+        return nil, server_or_err
+    end
+    local board
+    board, err = board_module.map(fd)
+    if not board then
+        board_module.discard(fd)
+        return nil, err
+    end
+
+    local header = board.header
+    header.generation = previous and previous.header.generation + 1 or 1
+    ffi.copy(header.nginx, server_or_err:sub(1, ffi.sizeof(header.nginx) - 1))
+    return board, wanted
+end
+
+
+-- Returns the board and the options as JSON, or nil and everything that is
+-- wrong with the options.
+function _M.run(options)
+    local text, err = to_json(options)
+    if not text then
+        return nil, err
+    end
+    local board, wanted = make_board(text)
+    if not board then
+        return nil, wanted
+    end
+    local carrier
+    carrier, err = choose_carrier(wanted)
+    if not carrier then
+        return nil, err
+    end
+    board.header.carrier = carrier
+    warn_of_missing_interfaces(board)
+    return board, text
+end
+
+
+-- Returns a sentence about a configuration that was accepted.
+function _M.describe(board)
+    local header = board.header
+    return format("configuration is valid: %d instances, %d addresses,"
+                  .. " carrier: %s", header.instances, header.addresses,
+                  header.carrier == layout.AGENT and "privileged agent"
+                  or "worker")
+end
+
+
+return _M

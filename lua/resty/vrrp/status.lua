@@ -1,0 +1,231 @@
+-- The board as a table, with the names of the status.
+
+local clock = require "resty.vrrp.clock"
+local ffi = require "ffi"
+local json = require "resty.vrrp.json"
+local layout = require "resty.vrrp.layout"
+
+local C = ffi.C
+local ffi_string = ffi.string
+local iso8601 = clock.iso8601
+local min = math.min
+local now_ms = clock.now_ms
+local null = json.null
+local tonumber = tonumber
+
+
+ffi.cdef [[
+const char *resty_vrrp_inet_ntop(int, const void *, char *, unsigned)
+    __asm__("inet_ntop");
+]]
+
+
+local _M = {}
+
+
+local AF = { [4] = 2, [6] = 10 }
+local FAMILY = { [4] = "ipv4", [6] = "ipv6" }
+local CARRIER = {
+    [layout.AGENT] = "privileged agent",
+    [layout.WORKER] = "worker",
+}
+local ENGINE_DOWN = "engine_not_running"
+
+local text = ffi.new("char[64]")
+
+
+local function address_of(octets, family)
+    C.resty_vrrp_inet_ntop(AF[family], octets, text, 64)
+    return ffi_string(text)
+end
+
+
+local function time_or_null(ms)
+    ms = tonumber(ms)
+    return ms > 0 and iso8601(ms) or null
+end
+
+
+local function reason_of(board, reason)
+    local name = ffi_string(board.header.reasons[reason])
+    return name ~= "" and name or null
+end
+
+
+local function active_of(slot)
+    if slot.active_family == 0 then
+        return null
+    end
+    local heard_ms = tonumber(slot.active_last_advert_ms)
+    return {
+        address = address_of(slot.active_address, slot.active_family),
+        priority = slot.active_priority,
+        self = slot.active_is_self == 1,
+        last_advert_age_ms = heard_ms > 0 and now_ms() - heard_ms or null,
+    }
+end
+
+
+local function addresses_of(board, slot)
+    local addresses = {}
+    for index = 1, slot.addresses do
+        local one = board.addresses[slot.first_address + index - 1]
+        addresses[index] = {
+            address = address_of(one.address, one.family) .. "/" .. one.prefix,
+            assigned = one.assigned == 1,
+        }
+    end
+    return addresses
+end
+
+
+local function checks_of(slot)
+    local checks = {}
+    for index = 1, slot.checks do
+        local check = slot.check[index - 1]
+        checks[index] = {
+            name = ffi_string(check.name),
+            ok = check.ok == 1,
+            weight = check.weighted == 1 and check.weight or null,
+        }
+    end
+    return checks
+end
+
+
+local function counters_of(slot)
+    local counters = slot.counters
+    return {
+        advertisements_sent = tonumber(counters.advertisements_sent),
+        advertisements_received = tonumber(counters.advertisements_received),
+        priority_zero_sent = tonumber(counters.priority_zero_sent),
+        priority_zero_received = tonumber(counters.priority_zero_received),
+        announcements_sent = tonumber(counters.announcements_sent),
+        errors = {
+            checksum = tonumber(counters.checksum),
+            ttl = tonumber(counters.ttl),
+            version = tonumber(counters.version),
+            vrid = tonumber(counters.vrid),
+            length = tonumber(counters.length),
+            type = tonumber(counters.kind),
+            auth = tonumber(counters.auth),
+            interval = tonumber(counters.interval),
+            address_list = tonumber(counters.address_list),
+        },
+    }
+end
+
+
+-- Oldest first.
+local function history_of(board, slot)
+    local history = {}
+    local total = tonumber(slot.transitions)
+    for number = total - min(total, layout.HISTORY), total - 1 do
+        local one = slot.history[number % layout.HISTORY]
+        history[#history + 1] = {
+            at = iso8601(tonumber(one.at_ms)),
+            from = layout.STATES[one.from],
+            to = layout.STATES[one.to],
+            reason = reason_of(board, one.reason),
+        }
+    end
+    return history
+end
+
+
+-- What an engine that does not run has last written is history: its routers
+-- are in fault, whatever they were.
+local function instance_of(board, shared, running)
+    local slot = board.read(shared)
+    return {
+        name = ffi_string(slot.name),
+        interface = ffi_string(slot.interface),
+        vrid = slot.vrid,
+        family = FAMILY[slot.family],
+        version = slot.version,
+        state = running and layout.STATES[slot.state] or "fault",
+        since = time_or_null(slot.since_ms),
+        reason = running and reason_of(board, slot.reason) or ENGINE_DOWN,
+        transitions = tonumber(slot.transitions),
+        priority = slot.priority,
+        effective_priority = slot.effective_priority,
+        preempt = slot.preempt == 1,
+        advert_interval_ms = slot.adver_interval_ms,
+        active_down_interval_ms =
+            math.floor(tonumber(slot.active_down_interval_us) / 1000),
+        active = running and active_of(slot) or null,
+        addresses = addresses_of(board, slot),
+        checks = checks_of(slot),
+        counters = counters_of(slot),
+        history = history_of(board, slot),
+    }
+end
+
+
+local function positive_or_null(number)
+    return number > 0 and number or null
+end
+
+
+local function node_of(board, running)
+    local header = board.header
+    local total, alive = board:count_workers()
+    local beat_ms = tonumber(header.engine_beat_ms)
+    return {
+        router_id = ffi_string(header.router_id),
+        module = ffi_string(header.module),
+        nginx = ffi_string(header.nginx),
+        carrier = CARRIER[header.carrier],
+        pid = positive_or_null(header.carrier_pid),
+        master_pid = positive_or_null(header.master_pid),
+        generation = header.generation,
+        started = time_or_null(header.started_ms),
+        now = iso8601(now_ms()),
+        heartbeat_age_ms = beat_ms > 0 and now_ms() - beat_ms or null,
+        healthy = running and header.healthy == 1,
+        draining = header.draining == 1,
+        workers = { total = total, alive = alive },
+    }
+end
+
+
+-- Returns the whole status. What is not known is json.null (ngx.null).
+function _M.read(board)
+    local running = board:engine() == true
+    local instances = {}
+    for index, shared in ipairs(board.instances) do
+        instances[index] = instance_of(board, shared, running)
+    end
+    return {
+        version = 1,
+        node = node_of(board, running),
+        instances = instances,
+    }
+end
+
+
+-- Tells whether the engine runs and no router is in fault; or, of the one
+-- named, whether it is in the state wanted. Returns false and why if not.
+function _M.is_healthy(board, name, wanted)
+    local running, err = board:engine()
+    if not running then
+        return false, "the engine is not running: " .. err
+    end
+    local slots = name and { board.by_name[name] } or board.instances
+    for _, shared in ipairs(slots) do
+        local slot = board.read(shared)
+        local state = layout.STATES[slot.state]
+        local label = ffi_string(slot.name)
+        if wanted and state ~= wanted then
+            return false, label .. " is in state " .. state .. ", not "
+                          .. wanted
+        end
+        if not wanted and slot.state == layout.FAULT then
+            return false, label .. " is in fault: " .. ffi_string(slot.fault)
+        end
+    end
+    return true
+end
+
+
+return _M

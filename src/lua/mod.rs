@@ -1,0 +1,50 @@
+//! What Lua can call: `require "resty.vrrp.core"`.
+//!
+//! Texts and numbers cross here, nothing else, and nothing is decided here. Everything runs in the main
+//! thread of an nginx process. A failure is `nil, err`.
+
+mod plan;
+
+use std::error::Error;
+use std::path::{Path, PathBuf};
+
+use mlua::{Lua, LuaString, Table};
+
+use crate::config::{Carrier, Config};
+use crate::status::Board;
+
+/// Makes the table that `require "resty.vrrp.core"` returns.
+#[mlua::lua_module(name = "resty_vrrp_core")]
+fn resty_vrrp_core(lua: &Lua) -> mlua::Result<Table> {
+    let module = lua.create_table()?;
+    module.set("version", env!("CARGO_PKG_VERSION"))?;
+    let checked = |_: &Lua, (json, path): (LuaString, PathBuf)| Ok(said(check(&json, &path)));
+    module.set("check", lua.create_function(checked)?)?;
+    Ok(module)
+}
+
+/// `check(json, path)`: fills the board at `path` and returns the option `carrier`.
+///
+/// An error lists everything that is wrong with the options, one problem per line.
+fn check(json: &LuaString, path: &Path) -> Result<&'static str, Box<dyn Error>> {
+    let config = Config::from_json(&json.to_str()?)?;
+    Board::create(path, &plan::of(&config))?;
+    Ok(match config.carrier {
+        Carrier::Auto => "auto",
+        Carrier::Agent => "agent",
+        Carrier::Worker => "worker",
+    })
+}
+
+/// Tells an error with all its causes: `cannot map the board: permission denied`.
+fn said<T>(result: Result<T, Box<dyn Error>>) -> Result<T, String> {
+    result.map_err(|error| {
+        let mut text = error.to_string();
+        let mut cause = error.source();
+        while let Some(error) = cause {
+            text = format!("{text}: {error}");
+            cause = error.source();
+        }
+        text
+    })
+}

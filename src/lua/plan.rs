@@ -1,0 +1,83 @@
+//! What the board says about a configuration before an engine runs.
+
+use std::fs;
+use std::net::IpAddr;
+use std::sync::atomic::AtomicU8;
+
+use crate::config::{Config, InstanceConfig};
+use crate::status::Plan;
+use crate::status::layout::{AddressSlot, InstanceSlot, text};
+use crate::types::{Family, VirtualAddress};
+
+/// Plans the board of a configuration.
+pub(super) fn of(config: &Config) -> Plan {
+    let mut plan = Plan {
+        router_id: config.router_id.clone().unwrap_or_else(host_name),
+        worker_timeout: config.health.worker_timeout,
+        instances: Vec::new(),
+        addresses: Vec::new(),
+    };
+    for instance in &config.instances {
+        let first_address = count(plan.addresses.len());
+        let carried = instance.addresses.iter().map(|address| address_slot(address, false));
+        let excluded =
+            instance.addresses_excluded.iter().map(|address| address_slot(address, true));
+        plan.addresses.extend(carried.chain(excluded));
+        let addresses = count(plan.addresses.len()) - first_address;
+        plan.instances.push(InstanceSlot { first_address, addresses, ..instance_slot(instance) });
+    }
+    plan
+}
+
+/// Returns the name of this host, as the default of `router_id`.
+pub(super) fn host_name() -> String {
+    let name = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    match name.trim() {
+        "" => "localhost".to_owned(),
+        name => name.to_owned(),
+    }
+}
+
+fn instance_slot(instance: &InstanceConfig) -> InstanceSlot {
+    let family = instance.addresses.first().map_or(0, |address| family(address.address));
+    InstanceSlot {
+        name: text(&instance.name),
+        interface: text(instance.interface.as_str()),
+        vrid: instance.vrid.get(),
+        family,
+        version: instance.version.number(),
+        priority: instance.priority.get(),
+        effective_priority: instance.priority.get(),
+        preempt: u8::from(instance.preempt),
+        adver_interval_ms: u32::from(instance.adver_interval.get()) * 10,
+        ..InstanceSlot::EMPTY
+    }
+}
+
+fn address_slot(address: &VirtualAddress, excluded: bool) -> AddressSlot {
+    let mut octets = [0; 16];
+    match address.address {
+        IpAddr::V4(address) => octets[..4].copy_from_slice(&address.octets()),
+        IpAddr::V6(address) => octets = address.octets(),
+    }
+    AddressSlot {
+        address: octets,
+        family: family(address.address),
+        prefix: address.prefix,
+        excluded: u8::from(excluded),
+        assigned: AtomicU8::new(0),
+        reserved: [0; 4],
+    }
+}
+
+fn family(address: IpAddr) -> u8 {
+    match Family::of(address) {
+        Family::Ipv4 => 4,
+        Family::Ipv6 => 6,
+    }
+}
+
+/// The board refuses what cannot be counted so.
+fn count(length: usize) -> u32 {
+    u32::try_from(length).unwrap_or(u32::MAX)
+}
