@@ -149,9 +149,9 @@ fn files_can_be_read_in_one_sitting() {
 #[test]
 fn files_begin_by_saying_what_they_are() {
     let mut broken = Broken::default();
-    for file in all_files() {
+    for file in all_files().iter().filter(|file| !file.path.ends_with("/tests.rs")) {
         let introduced = file.text.starts_with("//! ") || file.text.starts_with("#![doc");
-        broken.unless(introduced, &file, 1, "no module documentation");
+        broken.unless(introduced, file, 1, "no module documentation");
     }
     broken.none();
 }
