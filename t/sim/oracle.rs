@@ -1,0 +1,245 @@
+//! What must hold after every step, whatever happened before.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use resty_vrrp::proto::{Action, Health, LinkCarrier, RouterId, State};
+use resty_vrrp::types::{Priority, Vrid};
+
+use crate::host::{Cause, Host};
+use crate::model::Candidate;
+use crate::network::Network;
+
+/// More actions than this for one router in one step are a storm.
+const MOST_ACTIONS: usize = 8;
+
+#[derive(Default)]
+pub(crate) struct Oracle {
+    /// How far each router has got in its term as Active; it has none without an entry.
+    terms: BTreeMap<(usize, RouterId), Term>,
+    /// Since when a host has held addresses although it can hear a better one that holds them too.
+    rivals: BTreeMap<(Vrid, usize, usize), Duration>,
+    /// Since when nobody at all has held the addresses.
+    orphaned: BTreeMap<Vrid, Duration>,
+    /// Since when nothing has kept a host from taking over.
+    able: BTreeMap<usize, Duration>,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Term {
+    /// Has advertised, and may claim.
+    Begun,
+    /// Has the addresses.
+    Holding,
+}
+
+/// What one host did in one step.
+impl Oracle {
+    pub(crate) fn judge(
+        &mut self,
+        lan_now: Duration,
+        index: usize,
+        host: &mut Host,
+        cause: &Cause,
+        actions: &[Action],
+    ) {
+        assert!(
+            actions.len() <= MOST_ACTIONS * host.instances.len(),
+            "{} actions at once: {actions:?}",
+            actions.len()
+        );
+        for router in host.routers() {
+            self.judge_router(index, host, router, cause, actions);
+        }
+        judge_clock(host, cause, lan_now);
+    }
+
+    /// No claim without an advertisement, no resignation that keeps the addresses, one per term.
+    fn judge_router(
+        &mut self,
+        index: usize,
+        host: &Host,
+        router: RouterId,
+        cause: &Cause,
+        actions: &[Action],
+    ) {
+        let before = self.terms.get(&(index, router)).copied();
+        let mut term = before;
+        let mut resigned = false;
+        for action in actions.iter().filter(|action| concerns(action, router)) {
+            match action {
+                Action::Advertise { priority: Priority::RESIGN, .. } => {
+                    assert!(term.is_some() && !resigned, "resigns without need: {actions:?}");
+                    resigned = true;
+                }
+                Action::Advertise { priority, .. } => {
+                    assert!(!resigned, "advertises after it resigned: {actions:?}");
+                    assert_eq!(*priority, host.priority(router), "advertises another priority");
+                    term = term.or(Some(Term::Begun));
+                }
+                Action::Claim(_) => {
+                    assert_eq!(term, Some(Term::Begun), "claims in silence: {actions:?}");
+                    assert!(!resigned, "claims after it resigned: {actions:?}");
+                    term = Some(Term::Holding);
+                }
+                Action::Release(_) => {
+                    assert_eq!(term, Some(Term::Holding), "releases what it has not: {actions:?}");
+                    term = None;
+                }
+                Action::Announce(_) => {
+                    assert_eq!(term, Some(Term::Holding), "announces what it has not: {actions:?}");
+                }
+                Action::Transition(_) | Action::Report(_) => {}
+            }
+        }
+        assert!(!resigned || term.is_none(), "resigned and kept the addresses: {actions:?}");
+        if before.is_some() && term.is_none() && leaves_in_order(host, cause) {
+            assert!(resigned, "left without a word: {actions:?}");
+        }
+        let (state, held) = (host.state(router), term == Some(Term::Holding));
+        assert_eq!(state == State::Active, held, "{} is {state}: {actions:?}", host.name);
+        assert_eq!(host.table.contains(&router), held, "the table of {}", host.name);
+        self.terms.retain(|key, _| *key != (index, router));
+        self.terms.extend(term.map(|term| ((index, router), term)));
+    }
+
+    /// A host has lost its memory.
+    pub(crate) fn forget(&mut self, index: usize) {
+        self.terms.retain(|(host, _), _| *host != index);
+    }
+}
+
+/// What all hosts are together.
+impl Oracle {
+    /// `late` is how much later than due an advertisement may be handled.
+    pub(crate) fn observe(
+        &mut self,
+        now: Duration,
+        hosts: &[Host],
+        network: &Network,
+        late: Duration,
+    ) {
+        for (index, host) in hosts.iter().enumerate() {
+            if host.is_able() {
+                self.able.entry(index).or_insert(now);
+            } else {
+                self.able.remove(&index);
+            }
+        }
+        let vrids: BTreeSet<Vrid> =
+            hosts.iter().flat_map(|host| host.instances.iter().map(|it| it.vrid)).collect();
+        for vrid in vrids {
+            self.observe_rivals(now, vrid, hosts, network, late);
+            self.observe_orphans(now, vrid, hosts, late);
+        }
+    }
+
+    /// A frame was lost: the receiver could not have known better.
+    pub(crate) fn excuse(&mut self, from: usize, to: usize) {
+        self.rivals.retain(|(_, winner, loser), _| (*winner, *loser) != (from, to));
+    }
+
+    /// Somebody who is not simulated speaks, and so may well have the addresses.
+    pub(crate) fn hear_stranger(&mut self) {
+        self.orphaned.clear();
+    }
+
+    /// A router that can hear a better Active one yields within one advertisement interval.
+    fn observe_rivals(
+        &mut self,
+        now: Duration,
+        vrid: Vrid,
+        hosts: &[Host],
+        network: &Network,
+        late: Duration,
+    ) {
+        let holders: Vec<(usize, Candidate)> = hosts
+            .iter()
+            .enumerate()
+            .filter(|(_, host)| host.is_able() && host.holds(vrid))
+            .filter_map(|(index, host)| Some((index, Candidate::of(host, vrid)?)))
+            .collect();
+        let mut rivals = BTreeMap::new();
+        for (winner, better) in &holders {
+            for (loser, worse) in &holders {
+                if better.outranks(worse) && network.passes(*winner, *loser) {
+                    let key = (vrid, *winner, *loser);
+                    let since = self.rivals.get(&key).copied().unwrap_or(now);
+                    let limit = adver_interval(&hosts[*winner], vrid) + late * 2;
+                    let both = now - since;
+                    assert!(both <= limit, "{} beside {} for {both:?}", worse.name, better.name);
+                    rivals.insert(key, since);
+                }
+            }
+        }
+        self.rivals.retain(|(other, _, _), _| *other != vrid);
+        self.rivals.append(&mut rivals);
+    }
+
+    /// Nobody waits longer than the down interval for addresses that nobody has.
+    fn observe_orphans(&mut self, now: Duration, vrid: Vrid, hosts: &[Host], late: Duration) {
+        if hosts.iter().any(|host| host.holds(vrid)) {
+            self.orphaned.remove(&vrid);
+            return;
+        }
+        let orphaned = *self.orphaned.entry(vrid).or_insert(now);
+        let slowest = hosts.iter().map(|host| adver_interval(host, vrid)).max().unwrap_or_default();
+        for (index, able) in &self.able {
+            let host = &hosts[*index];
+            let Some(router) = host.router_of(vrid) else { continue };
+            let patience = u32::from(host.instance(router).dead_factor);
+            let skew = slowest.max(Duration::from_secs(1));
+            let limit = patience * slowest + skew + host.instance(router).startup_hold + late * 4;
+            let waited = now - orphaned.max(*able);
+            assert!(waited <= limit, "{} has let VRID {vrid} lie for {waited:?}", host.name);
+        }
+    }
+}
+
+/// Nothing is due any more after a timeout, and the past changes nothing.
+fn judge_clock(host: &mut Host, cause: &Cause, lan_now: Duration) {
+    let now = host.local(lan_now);
+    let deadline = host.node.poll_timeout();
+    if matches!(cause, Cause::Timeout) {
+        assert!(deadline.is_none_or(|at| at > now), "{deadline:?} is due at {now:?}");
+    }
+    let waits = host.routers().any(|it| matches!(host.state(it), State::Backup | State::Active));
+    assert_eq!(deadline.is_some(), waits, "{} waits for nothing", host.name);
+
+    let before = host.local(lan_now.saturating_sub(Duration::from_millis(1)));
+    if deadline.is_none_or(|at| at > now) {
+        host.node.handle_timeout(before);
+        assert_eq!(host.drain(), [], "the past changed something");
+        assert_eq!(host.node.poll_timeout(), deadline, "the past changed a deadline");
+    }
+}
+
+/// Tells whether a host that gives the addresses away now can and must say so.
+fn leaves_in_order(host: &Host, cause: &Cause) -> bool {
+    let leaves = match cause {
+        Cause::Shutdown => true,
+        Cause::Health => host.health != Health::Serving,
+        Cause::Timeout
+        | Cause::Datagram(_)
+        | Cause::Startup
+        | Cause::Link
+        | Cause::Priority(..) => false,
+    };
+    leaves && host.carrier == LinkCarrier::Up && host.primary.is_some()
+}
+
+fn concerns(action: &Action, router: RouterId) -> bool {
+    match action {
+        Action::Advertise { router: it, .. }
+        | Action::Claim(it)
+        | Action::Release(it)
+        | Action::Announce(it) => *it == router,
+        Action::Transition(transition) => transition.router == router,
+        Action::Report(_) => false,
+    }
+}
+
+fn adver_interval(host: &Host, vrid: Vrid) -> Duration {
+    let router = host.router_of(vrid);
+    router.map(|it| host.instance(it).adver_interval.duration()).unwrap_or_default()
+}

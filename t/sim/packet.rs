@@ -1,0 +1,152 @@
+//! Advertisements written and read independently of the crate, from RFC 3768 §5 and RFC 9568 §5.
+
+use std::net::Ipv4Addr;
+
+use resty_vrrp::types::ChecksumForm;
+
+const GROUP: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 18);
+const PROTOCOL: u8 = 112;
+
+/// A whole IPv4 datagram with one advertisement.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Packet {
+    pub(crate) source: Ipv4Addr,
+    pub(crate) ttl: u8,
+    pub(crate) version: u8,
+    pub(crate) vrid: u8,
+    pub(crate) priority: u8,
+    /// As on the wire: hundredths of a second in version 3, seconds in version 2.
+    pub(crate) interval: u16,
+    pub(crate) addresses: Vec<Ipv4Addr>,
+    /// Version 3 only.
+    pub(crate) form: ChecksumForm,
+}
+
+impl Packet {
+    pub(crate) fn from(mut self, source: Ipv4Addr) -> Self {
+        self.source = source;
+        self
+    }
+
+    pub(crate) const fn every(mut self, interval: u16) -> Self {
+        self.interval = interval;
+        self
+    }
+
+    /// The octets as the socket of the receiver would give them.
+    pub(crate) fn octets(&self) -> Vec<u8> {
+        let mut message = vec![self.version << 4 | 1, self.vrid, self.priority];
+        message.push(u8::try_from(self.addresses.len()).expect("at most 255 addresses"));
+        message.extend(match self.version {
+            2 => [0, u8::try_from(self.interval).expect("at most 255 s")],
+            _ => self.interval.to_be_bytes(),
+        });
+        message.extend([0, 0]);
+        message.extend(self.addresses.iter().flat_map(Ipv4Addr::octets));
+        if self.version == 2 {
+            message.extend([0; 8]);
+        }
+        let sum = !sum(&[&self.pseudo_header(message.len()), &message]);
+        message[6..8].copy_from_slice(&sum.to_be_bytes());
+        [self.ip_header(message.len()), message].concat()
+    }
+
+    /// Reads what a router sent, and checks everything a strict receiver would.
+    pub(crate) fn read(octets: &[u8]) -> Self {
+        let (header, message) = octets.split_at(20);
+        assert_eq!(header[0], 0x45, "an IPv4 header without options");
+        assert_eq!(header[2..4], u16::try_from(octets.len()).unwrap().to_be_bytes());
+        assert_eq!(header[9], PROTOCOL);
+        assert_eq!(sum(&[header]), 0xffff, "the checksum of the IPv4 header");
+        assert_eq!(header[16..20], GROUP.octets());
+        assert_eq!(message[0] & 0xf, 1, "the type ADVERTISEMENT");
+
+        let version = message[0] >> 4;
+        let end = 8 + 4 * usize::from(message[3]);
+        assert_eq!(message.len(), if version == 2 { end + 8 } else { end });
+        let mut packet = Self {
+            source: address(&header[12..16]),
+            ttl: header[8],
+            version,
+            vrid: message[1],
+            priority: message[2],
+            interval: match version {
+                2 => u16::from(message[5]),
+                _ => u16::from_be_bytes([message[4], message[5]]),
+            },
+            addresses: message[8..end].chunks(4).map(address).collect(),
+            form: ChecksumForm::Message,
+        };
+        if sum(&[message]) != 0xffff {
+            packet.form = ChecksumForm::PseudoHeader;
+            let sum = sum(&[&packet.pseudo_header(message.len()), message]);
+            assert!(version == 3 && sum == 0xffff, "the checksum of {packet:?}");
+        }
+        packet
+    }
+
+    fn pseudo_header(&self, length: usize) -> Vec<u8> {
+        if self.version == 2 || self.form == ChecksumForm::Message {
+            return Vec::new();
+        }
+        let length = u16::try_from(length).expect("at most 1028 octets").to_be_bytes();
+        let tail = [0, PROTOCOL, length[0], length[1]];
+        [self.source.octets(), GROUP.octets(), tail].concat()
+    }
+
+    fn ip_header(&self, length: usize) -> Vec<u8> {
+        let length = u16::try_from(20 + length).expect("at most 1048 octets").to_be_bytes();
+        let mut header = vec![0x45, 0xc0, length[0], length[1], 0, 1, 0, 0, self.ttl, PROTOCOL];
+        header.extend([0, 0]);
+        header.extend(self.source.octets());
+        header.extend(GROUP.octets());
+        let sum = !sum(&[&header]);
+        header[10..12].copy_from_slice(&sum.to_be_bytes());
+        header
+    }
+}
+
+fn address(octets: &[u8]) -> Ipv4Addr {
+    let octets: [u8; 4] = octets.try_into().expect("four octets");
+    Ipv4Addr::from(octets)
+}
+
+/// The folded sum of RFC 1071, not complemented. Every part has an even length.
+fn sum(parts: &[&[u8]]) -> u16 {
+    let words = parts.iter().flat_map(|part| part.chunks(2));
+    let mut sum: u32 = words.map(|word| u32::from(word[0]) << 8 | u32::from(word[1])).sum();
+    while sum > 0xffff {
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    u16::try_from(sum).expect("folded")
+}
+
+#[test]
+fn the_tests_write_the_packets_of_the_published_vectors() {
+    let a = Ipv4Addr::new(192, 0, 2, 2);
+    let p5 = Packet {
+        source: a,
+        ttl: 255,
+        version: 3,
+        vrid: 10,
+        priority: 200,
+        interval: 100,
+        addresses: vec![Ipv4Addr::new(192, 0, 2, 1), Ipv4Addr::new(192, 0, 2, 9)],
+        form: ChecksumForm::Message,
+    };
+    let p6 = Packet { form: ChecksumForm::PseudoHeader, ..p5.clone() };
+    let p1 = Packet {
+        version: 2,
+        vrid: 1,
+        priority: 100,
+        interval: 1,
+        addresses: vec![Ipv4Addr::new(192, 0, 2, 1)],
+        ..p5.clone()
+    };
+
+    assert_eq!(p5.octets()[20..28], [0x31, 0x0a, 0xc8, 2, 0, 0x64, 0x82, 0x83]);
+    assert_eq!(p6.octets()[20..28], [0x31, 0x0a, 0xc8, 2, 0, 0x64, 0xdf, 0xed]);
+    assert_eq!(p1.octets()[8..12], [0xff, 0x70, 0x18, 0x90]);
+    assert_eq!(p1.octets()[20..28], [0x21, 0x01, 0x64, 1, 0, 1, 0xb8, 0xfa]);
+    assert_eq!(Packet::read(&p6.octets()), p6);
+}

@@ -1,0 +1,138 @@
+//! Configurations the tests start from, and short words for what they say all the time.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
+
+use resty_vrrp::config::InstanceConfig;
+use resty_vrrp::types::{
+    AddressList, Centiseconds, ChecksumForm, ChecksumPolicy, LinkName, Priority, TrailingOctets,
+    Version, VirtualAddress, Vrid,
+};
+
+use crate::packet::Packet;
+
+/// Primary addresses: two peers with lower ones than ours, ours, and a peer with a higher one.
+pub(crate) const A: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 2);
+pub(crate) const US: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 3);
+pub(crate) const C: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 4);
+pub(crate) const HIGHEST: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 200);
+
+/// Version 3, VRID 10, priority 100, one second, preempting, two addresses.
+pub(crate) fn b3() -> InstanceConfig {
+    InstanceConfig {
+        name: "VI_10".to_owned(),
+        interface: LinkName::new("eth0").unwrap(),
+        version: Version::V3,
+        vrid: Vrid::new(10).unwrap(),
+        priority: Priority::new(100),
+        addresses: vec![vip(1), vip(9)],
+        addresses_excluded: Vec::new(),
+        adver_interval: Centiseconds::new(100).unwrap(),
+        dead_factor: 3,
+        preempt: true,
+        preempt_delay: Duration::ZERO,
+        startup_hold: Duration::ZERO,
+        auth: None,
+        checksum: ChecksumPolicy::Auto,
+        trailing_octets: TrailingOctets::Reject,
+        address_list: AddressList::Report,
+    }
+}
+
+/// Version 2, VRID 1, priority 100, one second, one address.
+pub(crate) fn b2() -> InstanceConfig {
+    InstanceConfig {
+        name: "VI_1".to_owned(),
+        version: Version::V2,
+        vrid: Vrid::new(1).unwrap(),
+        addresses: vec![vip(1)],
+        ..b3()
+    }
+}
+
+/// Small changes to a configuration, in the order they are read.
+pub(crate) trait Vary: Sized {
+    fn priority(self, priority: u8) -> Self;
+    fn every_cs(self, centiseconds: u16) -> Self;
+    fn vrid(self, vrid: u8) -> Self;
+    fn dead_factor(self, dead_factor: u8) -> Self;
+    fn no_preempt(self) -> Self;
+    fn preempt_delay(self, delay: Duration) -> Self;
+    fn startup_hold(self, hold: Duration) -> Self;
+}
+
+impl Vary for InstanceConfig {
+    fn priority(self, priority: u8) -> Self {
+        Self { priority: Priority::new(priority), ..self }
+    }
+
+    fn every_cs(self, centiseconds: u16) -> Self {
+        Self { adver_interval: Centiseconds::new(centiseconds).unwrap(), ..self }
+    }
+
+    fn vrid(self, vrid: u8) -> Self {
+        Self { vrid: Vrid::new(vrid).unwrap(), name: format!("VI_{vrid}"), ..self }
+    }
+
+    fn dead_factor(self, dead_factor: u8) -> Self {
+        Self { dead_factor, ..self }
+    }
+
+    fn no_preempt(self) -> Self {
+        Self { preempt: false, ..self }
+    }
+
+    fn preempt_delay(self, preempt_delay: Duration) -> Self {
+        Self { preempt_delay, ..self }
+    }
+
+    fn startup_hold(self, startup_hold: Duration) -> Self {
+        Self { startup_hold, ..self }
+    }
+}
+
+/// A valid advertisement for [`b3`], from [`A`].
+pub(crate) fn adv(priority: u8) -> Packet {
+    Packet {
+        source: A,
+        ttl: 255,
+        version: 3,
+        vrid: 10,
+        priority,
+        interval: 100,
+        addresses: vec![Ipv4Addr::new(192, 0, 2, 1), Ipv4Addr::new(192, 0, 2, 9)],
+        form: ChecksumForm::PseudoHeader,
+    }
+}
+
+/// A valid advertisement for [`b2`], from [`A`].
+pub(crate) fn adv2(priority: u8) -> Packet {
+    Packet {
+        version: 2,
+        vrid: 1,
+        interval: 1,
+        addresses: vec![Ipv4Addr::new(192, 0, 2, 1)],
+        form: ChecksumForm::Message,
+        ..adv(priority)
+    }
+}
+
+pub(crate) const fn secs(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+pub(crate) const fn ms(milliseconds: u64) -> Duration {
+    Duration::from_millis(milliseconds)
+}
+
+pub(crate) const fn us(microseconds: u64) -> Duration {
+    Duration::from_micros(microseconds)
+}
+
+pub(crate) const fn ns(nanoseconds: u64) -> Duration {
+    Duration::from_nanos(nanoseconds)
+}
+
+fn vip(last: u8) -> VirtualAddress {
+    VirtualAddress { address: IpAddr::V4(Ipv4Addr::new(192, 0, 2, last)), prefix: 24 }
+}
