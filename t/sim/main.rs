@@ -6,15 +6,23 @@
 #![expect(clippy::unchecked_time_subtraction, reason = "time that runs backwards fails a test")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod election;
 mod endurance;
 mod host;
 mod lan;
+mod links;
 mod model;
 mod network;
 mod oracle;
 mod packet;
+mod partition;
+mod preempt;
+mod priority;
 mod random;
+mod release;
 mod rng;
 mod setup;
+mod timers;
 mod trace;
 mod view;
+mod wake;

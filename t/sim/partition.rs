@@ -1,0 +1,160 @@
+//! Hosts that die and links that break, one at a time.
+
+use std::net::Ipv4Addr;
+
+use crate::lan::Lan;
+use crate::setup::{Vary as _, b2, b3, ms, secs, us};
+use crate::view::Act;
+
+#[test]
+fn the_next_best_takes_over_each_time_the_best_dies() {
+    let mut lan = three();
+    lan.run_until(secs(6));
+    assert_eq!(lan.active(), ["a"]);
+
+    lan.kill("a");
+    lan.run_for(secs(4));
+    assert_eq!(lan.active(), ["b"]);
+
+    lan.kill("b");
+    lan.run_for(secs(4));
+    assert_eq!(lan.active(), ["c"]);
+    assert_eq!(lan.adverts("b").iter().filter(|(_, priority)| *priority == 0).count(), 0);
+}
+
+#[test]
+fn of_two_backups_only_the_better_one_moves_when_the_active_router_dies() {
+    let mut lan = three();
+    lan.run_until(secs(6));
+
+    lan.kill("a");
+    lan.run_for(secs(20));
+
+    assert_eq!(lan.active(), ["b"]);
+    assert_eq!(lan.takeovers("c"), []);
+}
+
+#[test]
+fn the_outage_after_a_death_is_never_longer_than_the_down_interval() {
+    for fraction in 0..10 {
+        let mut lan = three();
+        lan.run_until(secs(6) + ms(100 * fraction));
+        let heard = lan.adverts("a").last().unwrap().0;
+
+        lan.kill("a");
+        lan.run_for(secs(5));
+
+        let takeover = lan.takeovers("b").last().unwrap().0;
+        assert!(takeover - heard <= us(3_414_063 + 500), "{:?}", takeover - heard);
+    }
+}
+
+#[test]
+fn an_orderly_stop_costs_no_more_than_the_skew() {
+    let mut lan = three();
+    lan.run_until(secs(6));
+
+    lan.stop("a");
+    lan.run_for(us(414_063 + 500));
+
+    assert_eq!(lan.active(), ["b"]);
+    assert_eq!(lan.takeovers("c"), []);
+}
+
+#[test]
+fn a_better_router_that_comes_back_is_active_again() {
+    let mut lan = three();
+    lan.run_until(secs(6));
+    lan.kill("a");
+    lan.run_for(secs(10));
+
+    lan.restart("a");
+    lan.run_for(secs(4));
+
+    assert_eq!(lan.active(), ["a"]);
+    assert_eq!(lan.last_act("b"), Some(Act::Release));
+}
+
+#[test]
+fn every_part_of_a_divided_lan_elects_its_own_router() {
+    let mut lan = three();
+    lan.run_until(secs(6));
+
+    lan.cut("c");
+    lan.run_for(lan.settling_time());
+    lan.assert_settled();
+    assert_eq!(lan.active(), ["a", "c"]);
+
+    lan.heal();
+    lan.run_for(secs(2));
+    assert_eq!(lan.active(), ["a"]);
+}
+
+#[test]
+fn a_lower_router_that_is_not_heard_still_yields_to_the_higher_one() {
+    let mut lan = Lan::seeded(0).host("a", 200).host("b", 100);
+    lan.run_until(secs(5));
+
+    lan.cut_one_way("b", "a");
+    lan.run_for(secs(60));
+
+    assert_eq!(lan.active(), ["a"]);
+    assert_eq!(lan.takeovers("b"), []);
+}
+
+#[test]
+fn a_lower_router_that_hears_nothing_yields_as_soon_as_it_hears_again() {
+    let mut lan = Lan::seeded(0).host("a", 200).host("b", 100);
+    lan.run_until(secs(5));
+
+    lan.cut_one_way("a", "b");
+    lan.run_for(secs(60));
+    assert_eq!(lan.active(), ["a", "b"], "neither can know better");
+    lan.heal();
+    lan.run_for(secs(1));
+
+    assert_eq!(lan.active(), ["a"]);
+    assert_eq!(lan.takeovers("b").len(), 1);
+}
+
+#[test]
+fn version_2_routers_survive_a_one_way_cut_in_either_direction() {
+    let router = |priority: u8| vec![b2().priority(priority)];
+    for (from, to) in [("a", "b"), ("b", "a")] {
+        let mut lan = Lan::seeded(0).with("a", Ipv4Addr::new(192, 0, 2, 2), router(200)).with(
+            "b",
+            Ipv4Addr::new(192, 0, 2, 3),
+            router(100),
+        );
+        lan.run_until(secs(6));
+
+        lan.cut_one_way(from, to);
+        lan.run_for(secs(30));
+        lan.heal();
+        lan.run_for(secs(1));
+
+        assert_eq!(lan.active(), ["a"], "{from} was not heard by {to}");
+    }
+}
+
+#[test]
+fn routers_of_different_intervals_agree() {
+    let router = |priority: u8, interval: u16| vec![b3().priority(priority).every_cs(interval)];
+    let mut lan = Lan::seeded(3).with("slow", Ipv4Addr::new(192, 0, 2, 2), router(200, 300)).with(
+        "fast",
+        Ipv4Addr::new(192, 0, 2, 3),
+        router(100, 10),
+    );
+
+    lan.run_until(secs(120));
+
+    assert_eq!(lan.active(), ["slow"]);
+    assert_eq!(lan.takeovers("fast").len(), 1, "only before the slow one was there");
+}
+
+/// 200, 150 and 100, on a link as fast as a real one.
+fn three() -> Lan {
+    let mut lan = Lan::seeded(5).host("a", 200).host("b", 150).host("c", 100);
+    lan.network.delay = us(50)..=us(500);
+    lan
+}
