@@ -3,13 +3,14 @@
 use super::event::RouterId;
 use crate::types::Instant;
 
-/// A knockout tournament of deadlines: the routers are the leaves, every node above holds the earlier
-/// of its two children, and the root is the earliest of all.
+/// A knockout tournament of deadlines: the routers are the leaves, whatever is above holds the
+/// earlier of its two children, and the root is the earliest of all.
 ///
 /// A change costs one comparison per level, and nothing is allocated after [`new`](Self::new).
 #[derive(Debug)]
 pub(super) struct Deadlines {
-    /// The root is at 1; the children of `i` are at `2i` and `2i + 1`; the leaves are the upper half.
+    /// The root is at 1; the children of `i` are at `2i` and `2i + 1`; the leaves are the second
+    /// half.
     rounds: Vec<Option<(Instant, RouterId)>>,
 }
 

@@ -17,7 +17,8 @@ pub(super) fn active_down_interval(
         + skew_time(version, priority, adver_interval)
 }
 
-/// Returns `Skew_Time`: the lower the priority, the longer the wait, so that the best Backup is first.
+/// Returns `Skew_Time`: the lower the priority, the longer the wait, so that the best Backup is
+/// first.
 ///
 /// Version 3 scales it by the interval; version 2 does not.
 pub(super) fn skew_time(

@@ -1,16 +1,68 @@
 //! The election; pure: no I/O, no clock, no randomness.
+//!
+//! [`Node`] is told what happened ([`Input`]) and when, and says what to do ([`Action`]). The same
+//! inputs at the same times give the same actions, on every machine and in every run.
+//!
+//! The states of a virtual router (RFC 9568 §6.4):
+//!
+//! ```text
+//!                     +---------------+
+//!          +--------->|               |<-------------+
+//!          |          |  Initialize   |              |
+//!          |   +------|   (Fault)     |----------+   |
+//!          |   |      +---------------+          |   |
+//!          |   | startup            startup,     |   |
+//!     hold |   |                    as owner     |   | hold: resign,
+//!          |   v                                 v   | release
+//!   +---------------+     silence, resignation, +---------------+
+//!   |               |     lower priority:       |               |
+//!   |               |     advertise, claim      |               |
+//!   |    Backup     |-------------------------->|    Active     |
+//!   |               |<--------------------------|               |
+//!   |               |     outranked: advertise, |               |
+//!   +---------------+     release; overslept:   +---------------+
+//!                         release
+//! ```
+//!
+//! Startup is the end of all that holds a router in Initialize: the node is stopped; the link is
+//! missing, down or without an address; nginx does not serve. Except for the first, that shows as
+//! Fault.
+//!
+//! | RFC 9568 | here |
+//! |---|---|
+//! | `VRID` | [`Vrid`](crate::types::Vrid) |
+//! | `Priority` | [`InstanceConfig::priority`]; in use: [`Snapshot::effective_priority`] |
+//! | `Advertisement_Interval` | [`InstanceConfig::adver_interval`] |
+//! | `Active_Adver_Interval` | `adver_interval` of the state Backup |
+//! | `Skew_Time` | `interval::skew_time` |
+//! | `Active_Down_Interval` | [`Snapshot::active_down_interval`] |
+//! | `Active_Down_Timer` | `down_at` of the state Backup |
+//! | `Adver_Timer` | `adver_at` of the state Active |
+//! | `Preempt_Mode` | [`InstanceConfig::preempt`], and [`InstanceConfig::preempt_delay`] |
+//! | Startup event | [`Input::Startup`], and every end of a hold |
+//! | Shutdown event | [`Input::Shutdown`], and every begin of a hold |
+//! | primary IPv4 address | [`LinkFacts::primary`] |
+//!
+//! [`InstanceConfig::priority`]: crate::config::InstanceConfig::priority
+//! [`InstanceConfig::adver_interval`]: crate::config::InstanceConfig::adver_interval
+//! [`InstanceConfig::preempt`]: crate::config::InstanceConfig::preempt
+//! [`InstanceConfig::preempt_delay`]: crate::config::InstanceConfig::preempt_delay
 
 mod deadlines;
 mod event;
+mod history;
+mod hold;
 mod interval;
 mod node;
 mod receive;
 mod report;
 mod router;
 mod snapshot;
+#[cfg(test)]
+mod tests;
 
 pub use event::*;
+pub use history::HISTORY_LENGTH;
 pub use node::Node;
 pub use receive::{Accepted, Discard, Expectations, Heard, ReceiveCounters};
-pub use router::HISTORY_LENGTH;
 pub use snapshot::{ActiveRouter, Counters, Snapshot};

@@ -8,9 +8,10 @@ use super::deadlines::Deadlines;
 use super::event::{
     Action, Health, Input, LinkCarrier, LinkFacts, LinkId, Problem, Report, RouterId,
 };
+use super::hold::Hold;
 use super::receive::{Discard, Expectations, Heard, ReceiveCounters};
 use super::report::{self, Limiter};
-use super::router::{Hold, VirtualRouter};
+use super::router::VirtualRouter;
 use super::snapshot::Snapshot;
 use crate::config::InstanceConfig;
 use crate::types::{Family, GROUP_IPV4, Instant, LinkName, Priority, Vrid};
@@ -48,7 +49,7 @@ struct Link {
 impl Node {
     /// Creates the virtual routers, all in Initialize.
     ///
-    /// No two `instances` may have the same interface, family and VRID; of such, the last one hears.
+    /// No two `instances` may have one interface, family and VRID; of such, the last one hears.
     #[must_use]
     pub fn new(instances: &[InstanceConfig]) -> Self {
         let mut node = Self {
@@ -75,6 +76,7 @@ impl Node {
     }
 
     /// Returns the virtual routers, in the order of the configuration.
+    #[must_use]
     pub fn routers(&self) -> impl ExactSizeIterator<Item = RouterId> + use<> {
         (0..self.routers.len()).map(RouterId)
     }
@@ -134,15 +136,15 @@ impl Node {
     /// Returns the next thing to do, oldest first.
     ///
     /// Poll until `None` after every [`handle`](Self::handle) and
-    /// [`handle_timeout`](Self::handle_timeout): each appends a few actions for every router that it
-    /// concerns, and the queue is bounded by that alone.
+    /// [`handle_timeout`](Self::handle_timeout): each appends a few actions for every router it
+    /// concerns, and nothing else bounds the queue.
     #[must_use]
     pub fn poll_action(&mut self) -> Option<Action> {
         self.actions.pop_front()
     }
 
-    /// Returns when to call [`handle_timeout`](Self::handle_timeout); `None` while every router is in
-    /// Initialize. Poll again after every other call.
+    /// Returns when to call [`handle_timeout`](Self::handle_timeout); `None` while every router is
+    /// in Initialize. Poll again after every other call.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.deadlines.earliest().map(|(at, _)| at)
@@ -175,7 +177,7 @@ impl Node {
     pub fn snapshot(&self, router: RouterId) -> Snapshot<'_> {
         let router = &self.routers[router.0];
         let link = &self.links[router.link.0];
-        let last = router.history.back();
+        let last = router.history.latest();
         Snapshot {
             name: &router.config.name,
             link: &router.config.interface,
@@ -185,7 +187,7 @@ impl Node {
             since: last.map(|transition| transition.at),
             reason: last.map(|transition| transition.reason),
             fault: self.fault(router),
-            transitions: router.transitions,
+            transitions: router.history.total(),
             priority: router.config.priority,
             effective_priority: router.priority,
             preempt: router.config.preempt,

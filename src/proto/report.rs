@@ -10,15 +10,15 @@ use crate::types::Instant;
 /// The rate limit of the reports of one virtual router, or of one link.
 ///
 /// A peer that sends nonsense a thousand times a second is one line in the log, then one every
-/// [`QUIET`] that says how many were kept back. The table has a slot for every kind of problem, so it
-/// cannot grow; the counters are not limited.
+/// [`QUIET`] that says how many were kept back. The table has a slot for every kind of problem, so
+/// it cannot grow; the counters are not limited.
 #[derive(Debug, Default)]
 pub(super) struct Limiter {
     slots: [Slot; KINDS],
 }
 
 impl Limiter {
-    /// Admits a report, with the number of the same kind kept back since the last one, or keeps it back.
+    /// Admits a report, with the number of its kind kept back since the last one, or keeps it back.
     pub(super) fn admit(&mut self, problem: &Problem, now: Instant) -> Option<u64> {
         let slot = &mut self.slots[kind(problem)];
         if now < slot.quiet_until {
@@ -30,8 +30,8 @@ impl Limiter {
     }
 }
 
-/// Tells whether a discarded datagram is news: a neighbour's virtual router on the same link is not,
-/// nor what arrives while ours does not run.
+/// Tells whether a discarded datagram is news: a neighbour's virtual router on the same link is
+/// not, nor what arrives while ours does not run.
 pub(super) fn worth_reading(discard: Discard) -> bool {
     !matches!(discard, Discard::Vrid | Discard::NotRunning)
 }

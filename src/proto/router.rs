@@ -6,6 +6,8 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use super::event::{Action, LinkId, Problem, Reason, Report, RouterId, State, Transition};
+use super::history::History;
+use super::hold::Hold;
 use super::interval;
 use super::receive::{Accepted, Discard};
 use super::report::{self, Limiter};
@@ -15,8 +17,8 @@ use crate::types::{Centiseconds, ChecksumForm, ChecksumPolicy, Instant, Priority
 
 /// One virtual router of this node.
 ///
-/// It performs no I/O and reads no clock. Feed it, then take [`drain_actions`](Self::drain_actions), then
-/// wait until [`poll_timeout`](Self::poll_timeout).
+/// It performs no I/O and reads no clock. Feed it, then [drain](Self::drain_actions) what it wants
+/// done, then wait until [`poll_timeout`](Self::poll_timeout).
 #[derive(Debug)]
 pub(super) struct VirtualRouter {
     pub(super) id: RouterId,
@@ -27,9 +29,7 @@ pub(super) struct VirtualRouter {
     /// The checksum form of our next advertisement.
     pub(super) form: ChecksumForm,
     pub(super) counters: Counters,
-    pub(super) transitions: u64,
-    /// The last [`HISTORY_LENGTH`] transitions; older ones are forgotten.
-    pub(super) history: VecDeque<Transition>,
+    pub(super) history: History,
     phase: Phase,
     limiter: Limiter,
     actions: VecDeque<Action>,
@@ -38,7 +38,11 @@ pub(super) struct VirtualRouter {
 /// The state, and with it the only deadlines that make sense in it.
 #[derive(Clone, Copy, Debug)]
 enum Phase {
-    Initialize(Hold),
+    Initialize {
+        hold: Hold,
+        /// Whether `startup_hold` is due: the node is new, or the link was away.
+        listen_first: bool,
+    },
     Backup(Backup),
     Active {
         /// `Adver_Timer`: when the next advertisement is due.
@@ -62,23 +66,6 @@ struct Backup {
     takeover: Reason,
 }
 
-/// What holds a router in Initialize.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Hold {
-    /// The node has not started, or was shut down.
-    Stopped,
-    /// Nobody has said yet how the link is, or whether nginx serves.
-    Unknown,
-    /// The interface does not exist.
-    LinkMissing,
-    /// The interface is down.
-    LinkDown,
-    /// The interface has no primary address.
-    NoPrimaryAddress,
-    /// nginx does not serve.
-    Unhealthy,
-}
-
 impl VirtualRouter {
     /// Creates a router in Initialize; nothing happens before [`let_go`](Self::let_go).
     pub(super) fn new(id: RouterId, link: LinkId, config: &InstanceConfig) -> Self {
@@ -92,9 +79,8 @@ impl VirtualRouter {
                 ChecksumPolicy::Only(form) => form,
             },
             counters: Counters::default(),
-            transitions: 0,
-            history: VecDeque::with_capacity(HISTORY_LENGTH),
-            phase: Phase::Initialize(Hold::Stopped),
+            history: History::new(),
+            phase: Phase::Initialize { hold: Hold::Stopped, listen_first: true },
             limiter: Limiter::default(),
             actions: VecDeque::new(),
         }
@@ -108,14 +94,15 @@ impl VirtualRouter {
             }
             self.actions.push_back(Action::Release(self.id));
         }
-        self.enter(Phase::Initialize(hold), hold.reason(), now);
+        let due = matches!(self.phase, Phase::Initialize { listen_first: true, .. });
+        let listen_first = due || hold != Hold::Unhealthy;
+        self.enter(Phase::Initialize { hold, listen_first }, hold.reason(), now);
     }
 
     /// Handles that nothing holds the router any more: the Startup event (RFC 9568 §6.4.1).
     pub(super) fn let_go(&mut self, now: Instant) {
-        let Phase::Initialize(hold) = self.phase else { return };
-        let listen =
-            if hold == Hold::Unhealthy { Duration::ZERO } else { self.config.startup_hold };
+        let Phase::Initialize { listen_first, .. } = self.phase else { return };
+        let listen = if listen_first { self.config.startup_hold } else { Duration::ZERO };
         if self.priority.is_owner() && listen.is_zero() {
             return self.become_active(Reason::Owner, now);
         }
@@ -137,7 +124,7 @@ impl VirtualRouter {
         self.note(heard, now);
         self.listen_if_overslept(now);
         match self.phase {
-            Phase::Initialize(_) => {}
+            Phase::Initialize { .. } => {}
             Phase::Backup(backup) => self.heard_as_backup(backup, heard, now),
             Phase::Active { .. } => self.heard_as_active(heard, primary, now),
         }
@@ -163,7 +150,7 @@ impl VirtualRouter {
                 self.phase = Phase::Active { adver_at };
                 self.advertise(self.priority);
             }
-            Phase::Initialize(_) | Phase::Backup(_) | Phase::Active { .. } => {}
+            Phase::Initialize { .. } | Phase::Backup(_) | Phase::Active { .. } => {}
         }
     }
 
@@ -176,10 +163,10 @@ impl VirtualRouter {
             return;
         }
         let before = mem::replace(&mut self.priority, Priority::new(priority.get().clamp(1, 254)));
-        if let Phase::Backup(backup) = &mut self.phase {
-            let (version, interval) = (self.config.version, backup.adver_interval);
-            let skew = |priority| interval::skew_time(version, priority, interval);
+        if let Phase::Backup(mut backup) = self.phase {
+            let skew = |priority| self.skew_time(priority, backup.adver_interval);
             backup.down_at = backup.down_at + skew(self.priority) - skew(before);
+            self.phase = Phase::Backup(backup);
         }
     }
 
@@ -191,7 +178,7 @@ impl VirtualRouter {
     /// Returns when to call [`handle_timeout`](Self::handle_timeout); `None` only in Initialize.
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         match self.phase {
-            Phase::Initialize(_) => None,
+            Phase::Initialize { .. } => None,
             Phase::Backup(backup) => Some(backup.deadline()),
             Phase::Active { adver_at } => Some(adver_at),
         }
@@ -200,7 +187,7 @@ impl VirtualRouter {
     /// Returns the state as the world sees it.
     pub(super) fn state(&self) -> State {
         match self.phase {
-            Phase::Initialize(hold) => hold.state(),
+            Phase::Initialize { hold, .. } => hold.state(),
             Phase::Backup(_) => State::Backup,
             Phase::Active { .. } => State::Active,
         }
@@ -209,7 +196,7 @@ impl VirtualRouter {
     /// Returns what holds the router in Initialize, if it is there.
     pub(super) fn held_by(&self) -> Option<Hold> {
         match self.phase {
-            Phase::Initialize(hold) => Some(hold),
+            Phase::Initialize { hold, .. } => Some(hold),
             Phase::Backup(_) | Phase::Active { .. } => None,
         }
     }
@@ -222,7 +209,7 @@ impl VirtualRouter {
     /// Returns who is Active, as far as this router knows. `primary` is our own sending address.
     pub(super) fn active_router(&self, primary: Option<Ipv4Addr>) -> Option<ActiveRouter> {
         match self.phase {
-            Phase::Initialize(_) => None,
+            Phase::Initialize { .. } => None,
             Phase::Backup(backup) => backup.active,
             Phase::Active { .. } => primary.map(|address| ActiveRouter {
                 address,
@@ -233,8 +220,8 @@ impl VirtualRouter {
         }
     }
 
-    /// Notes what every valid advertisement tells, whoever wins: the checksum form of the peers, and
-    /// where their configuration differs from ours (RFC 9568 §7.1).
+    /// Notes what every valid advertisement tells, whoever wins: the checksum form of the peers,
+    /// and where their configuration differs from ours (RFC 9568 §7.1).
     fn note(&mut self, heard: &Accepted<'_>, now: Instant) {
         self.counters.received.count_accepted(heard);
         if let (ChecksumPolicy::Auto, Some(form)) = (self.config.checksum, heard.checksum) {
@@ -272,8 +259,7 @@ impl VirtualRouter {
     fn heard_as_backup(&mut self, mut backup: Backup, heard: &Accepted<'_>, now: Instant) {
         if heard.priority.is_resigning() {
             // Its interval is not adopted: whoever comes next may have another.
-            let (version, interval) = (self.config.version, backup.adver_interval);
-            backup.down_at = now + interval::skew_time(version, self.priority, interval);
+            backup.down_at = now + self.skew_time(self.priority, backup.adver_interval);
             backup.active = None;
             backup.takeover = Reason::Resigned;
         } else if heard.priority < self.priority && self.preempts(&mut backup, now) {
@@ -316,8 +302,8 @@ impl VirtualRouter {
 
     /// Steps down for a router that outranks us.
     ///
-    /// Our last advertisement tells the winner that there were two, so that it announces the addresses
-    /// again and no switch goes on sending to us.
+    /// Our last advertisement tells the winner that there were two, so that it announces the
+    /// addresses again and no switch goes on sending to us.
     fn step_down(&mut self, heard: &Accepted<'_>, now: Instant) {
         self.report_duplicate_owner(heard, now);
         self.advertise(self.priority);
@@ -327,7 +313,8 @@ impl VirtualRouter {
         self.enter(Phase::Backup(backup), Reason::HigherPriority, now);
     }
 
-    /// Answers a router that we outrank but that is Active too (RFC 9568 §6.4.3; RFC 3768 is silent).
+    /// Answers a router that we outrank but that is Active too (RFC 9568 §6.4.3). In version 2
+    /// nothing is sent (RFC 3768 §6.4.3).
     ///
     /// Hosts and switches may have learned that the addresses are there: they are announced again.
     fn defend(&mut self, heard: &Accepted<'_>, now: Instant) {
@@ -373,15 +360,18 @@ impl VirtualRouter {
     fn active_adver_interval(&self) -> Centiseconds {
         match self.phase {
             Phase::Backup(backup) => backup.adver_interval,
-            Phase::Initialize(_) | Phase::Active { .. } => self.config.adver_interval,
+            Phase::Initialize { .. } | Phase::Active { .. } => self.config.adver_interval,
         }
     }
 
     /// Returns how long a router of this interval may be silent before it is taken for dead.
     fn patience(&self, adver_interval: Centiseconds) -> Duration {
-        let Self { config, priority, .. } = self;
-        let InstanceConfig { version, dead_factor, .. } = *config;
-        interval::active_down_interval(version, *priority, adver_interval, dead_factor)
+        let InstanceConfig { version, dead_factor, .. } = self.config;
+        interval::active_down_interval(version, self.priority, adver_interval, dead_factor)
+    }
+
+    fn skew_time(&self, priority: Priority, adver_interval: Centiseconds) -> Duration {
+        interval::skew_time(self.config.version, priority, adver_interval)
     }
 
     fn advertise(&mut self, priority: Priority) {
@@ -406,11 +396,7 @@ impl VirtualRouter {
             return;
         }
         let transition = Transition { router: self.id, at: now, from, to, reason };
-        if self.history.len() == HISTORY_LENGTH {
-            self.history.pop_front();
-        }
-        self.history.push_back(transition.clone());
-        self.transitions += 1;
+        self.history.record(transition.clone());
         self.actions.push_back(Action::Transition(transition));
     }
 }
@@ -418,35 +404,6 @@ impl VirtualRouter {
 impl Backup {
     fn deadline(&self) -> Instant {
         self.down_at.max(self.claim_after)
-    }
-}
-
-impl Hold {
-    /// Tells whether a resignation can still be sent.
-    fn leaves_the_link_usable(self) -> bool {
-        match self {
-            Self::Stopped | Self::Unknown | Self::Unhealthy => true,
-            Self::LinkMissing | Self::LinkDown | Self::NoPrimaryAddress => false,
-        }
-    }
-
-    fn state(self) -> State {
-        match self {
-            Self::Stopped | Self::Unknown => State::Initialize,
-            Self::LinkMissing | Self::LinkDown | Self::NoPrimaryAddress | Self::Unhealthy => {
-                State::Fault
-            }
-        }
-    }
-
-    fn reason(self) -> Reason {
-        match self {
-            Self::Stopped => Reason::Shutdown,
-            Self::LinkMissing => Reason::LinkMissing,
-            Self::LinkDown => Reason::LinkDown,
-            Self::NoPrimaryAddress => Reason::NoPrimaryAddress,
-            Self::Unknown | Self::Unhealthy => Reason::Unhealthy,
-        }
     }
 }
 
@@ -459,16 +416,17 @@ fn sender(heard: &Accepted<'_>, now: Instant) -> ActiveRouter {
     }
 }
 
-/// Returns the first tick after `now`: those missed are skipped, and the rest stay where they were.
+/// Returns the first tick after `now`: those missed are skipped, the rest stay where they were.
+///
+/// They are few: a router that missed more than `dead_factor` of them has stepped down.
 fn next_tick(due: Instant, adver_interval: Centiseconds, now: Instant) -> Instant {
-    let interval = adver_interval.duration();
-    let late = now.since(due).as_nanos() % interval.as_nanos();
-    now + interval - Duration::from_nanos_u128(late)
+    let mut tick = due;
+    while tick <= now {
+        tick = tick + adver_interval.duration();
+    }
+    tick
 }
 
 fn millis(interval: Centiseconds) -> u32 {
     u32::from(interval.get()) * 10
 }
-
-/// Transitions kept for the status of each router.
-pub const HISTORY_LENGTH: usize = 32;

@@ -1,11 +1,11 @@
 //! What a virtual router looks like from outside, at one moment.
 
 use std::borrow::Cow;
-use std::collections::VecDeque;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use super::event::{Reason, State, Transition};
+use super::history::History;
 use super::receive::{Discard, ReceiveCounters};
 use crate::types::{Instant, LinkName, Priority, Version, VirtualAddress, Vrid};
 
@@ -38,7 +38,8 @@ pub struct Snapshot<'a> {
     pub preempt: bool,
     /// Time between two of our own advertisements while Active.
     pub adver_interval: Duration,
-    /// `Active_Down_Interval` as it is now: of the Active router's interval while Backup, else of ours.
+    /// `Active_Down_Interval` as it is now: by the interval of the Active router while Backup, else
+    /// by ours.
     pub active_down_interval: Duration,
     /// Who is Active, as far as this router knows.
     pub active: Option<ActiveRouter>,
@@ -50,17 +51,19 @@ pub struct Snapshot<'a> {
     pub counters: &'a Counters,
     /// What arrived on its link and could be attributed to no router.
     pub unattributed: &'a ReceiveCounters,
-    pub(super) history: &'a VecDeque<Transition>,
+    pub(super) history: &'a History,
 }
 
 impl<'a> Snapshot<'a> {
-    /// Returns the last transitions, at most [`HISTORY_LENGTH`](super::HISTORY_LENGTH), oldest first.
+    /// Returns the last transitions, oldest first: at most
+    /// [`HISTORY_LENGTH`](super::HISTORY_LENGTH).
+    #[must_use]
     pub fn history(&self) -> impl ExactSizeIterator<Item = &'a Transition> + use<'a> {
         self.history.iter()
     }
 
-    /// Returns the datagrams discarded for a reason: those for this router, and those on its link that
-    /// were for no router of this node.
+    /// Returns how many datagrams were discarded for a reason: those for this router, and those on
+    /// its link that were for no router of this node.
     #[must_use]
     pub fn discarded(&self, discard: Discard) -> u64 {
         self.counters.received.discarded(discard) + self.unattributed.discarded(discard)

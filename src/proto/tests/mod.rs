@@ -1,0 +1,267 @@
+//! One node, driven by hand: what it sends, claims and shows.
+
+mod election;
+mod holds;
+mod invariants;
+mod reception;
+mod table;
+mod timers;
+
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use super::*;
+use crate::config::InstanceConfig;
+use crate::types::{
+    AddressList, Centiseconds, ChecksumForm, ChecksumPolicy, GROUP_IPV4, Instant, LinkName,
+    Priority, TrailingOctets, Version, VirtualAddress, Vrid,
+};
+use crate::wire::advertisement::Outgoing;
+use crate::wire::ip::{Ipv4Header, PseudoHeader};
+
+const ROUTER: RouterId = RouterId(0);
+const LINK: LinkId = LinkId(0);
+/// Our primary address.
+const OURS: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 3);
+const LOWER: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 2);
+const HIGHER: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 200);
+const SECOND: Duration = Duration::from_secs(1);
+/// Version 3, priority 100, one second: `Active_Down_Interval` and `Skew_Time`.
+const DOWN: Duration = Duration::from_micros(3_609_375);
+const SKEW: Duration = Duration::from_micros(609_375);
+
+const CLAIM: Action = Action::Claim(ROUTER);
+const RELEASE: Action = Action::Release(ROUTER);
+const ANNOUNCE: Action = Action::Announce(ROUTER);
+
+/// A node with its clock; it begins at some moment other than zero.
+struct Subject {
+    node: Node,
+    now: Instant,
+}
+
+impl Subject {
+    /// A node of one virtual router that was started, on a good link, under an nginx that serves.
+    fn started(config: &InstanceConfig) -> Self {
+        let mut subject = Self::stopped(config);
+        subject.handle(Input::Startup);
+        subject
+    }
+
+    /// The same before its start.
+    fn stopped(config: &InstanceConfig) -> Self {
+        let node = Node::new(std::slice::from_ref(config));
+        let mut subject = Self { node, now: Instant::from_nanos(77_000_000_000) };
+        subject.handle(Input::Health(Health::Serving));
+        subject.handle(link_up(OURS));
+        subject
+    }
+
+    /// An Active router that has done what Active routers do at first.
+    fn active(config: &InstanceConfig) -> Self {
+        let mut subject = Self::started(config);
+        let patience = subject.timeout().unwrap();
+        subject.run(patience);
+        assert_eq!(subject.state(), State::Active);
+        subject
+    }
+
+    fn handle(&mut self, input: Input<'_>) -> Vec<Action> {
+        self.node.handle(input, self.now);
+        self.drain()
+    }
+
+    fn hears(&mut self, advert: &Advert) -> Vec<Action> {
+        self.handle(Input::Datagram { link: LINK, bytes: &advert.datagram() })
+    }
+
+    /// Lets time pass and wakes the node whenever it wants to be woken.
+    fn run(&mut self, duration: Duration) -> Vec<(Duration, Action)> {
+        let (begin, end) = (self.now, self.now + duration);
+        let mut done = Vec::new();
+        while let Some(at) = self.node.poll_timeout().filter(|&at| at <= end) {
+            self.now = self.now.max(at);
+            self.node.handle_timeout(self.now);
+            done.extend(self.drain().into_iter().map(|action| (self.now - begin, action)));
+        }
+        self.now = end;
+        done
+    }
+
+    /// Lets time pass without waking the node, then wakes it.
+    fn oversleep(&mut self, duration: Duration) -> Vec<Action> {
+        self.now = self.now + duration;
+        self.wake()
+    }
+
+    fn wake(&mut self) -> Vec<Action> {
+        self.node.handle_timeout(self.now);
+        self.drain()
+    }
+
+    /// Returns when the node goes from Backup to Active if nothing more is heard.
+    fn takes_over_after(&mut self) -> Duration {
+        assert_eq!(self.state(), State::Backup);
+        let claims = self.run(1000 * SECOND).into_iter().find(|(_, action)| *action == CLAIM);
+        claims.expect("a Backup that hears nothing takes over").0
+    }
+
+    fn drain(&mut self) -> Vec<Action> {
+        std::iter::from_fn(|| self.node.poll_action()).collect()
+    }
+
+    fn snapshot(&self) -> Snapshot<'_> {
+        self.node.snapshot(ROUTER)
+    }
+
+    fn state(&self) -> State {
+        self.snapshot().state
+    }
+
+    fn reason(&self) -> Option<Reason> {
+        self.snapshot().reason
+    }
+
+    /// Returns how long until the node wants to be woken.
+    fn timeout(&self) -> Option<Duration> {
+        self.node.poll_timeout().map(|at| at - self.now)
+    }
+
+    fn discarded(&self, discard: Discard) -> u64 {
+        self.snapshot().discarded(discard)
+    }
+}
+
+/// An advertisement of virtual router 10, as a peer sends it.
+#[derive(Clone, Debug)]
+struct Advert {
+    version: Version,
+    vrid: u8,
+    priority: u8,
+    source: Ipv4Addr,
+    centiseconds: u16,
+    addresses: Vec<VirtualAddress>,
+    form: ChecksumForm,
+}
+
+impl Advert {
+    fn new(priority: u8) -> Self {
+        Self {
+            version: Version::V3,
+            vrid: 10,
+            priority,
+            source: LOWER,
+            centiseconds: 100,
+            addresses: addresses(),
+            form: ChecksumForm::PseudoHeader,
+        }
+    }
+
+    fn v2(self) -> Self {
+        Self { version: Version::V2, ..self }
+    }
+
+    fn from(self, source: Ipv4Addr) -> Self {
+        Self { source, ..self }
+    }
+
+    fn every(self, centiseconds: u16) -> Self {
+        Self { centiseconds, ..self }
+    }
+
+    fn datagram(&self) -> Vec<u8> {
+        let message = Outgoing {
+            version: self.version,
+            vrid: Vrid::new(self.vrid).unwrap(),
+            priority: Priority::new(self.priority),
+            adver_interval: Centiseconds::new(self.centiseconds).unwrap(),
+            auth: None,
+            addresses: &self.addresses,
+            checksum: self.form,
+        };
+        let (source, destination) = (self.source, GROUP_IPV4);
+        let mut datagram = Vec::new();
+        let payload_len = message.wire_len();
+        Ipv4Header { source, destination, payload_len }.emit(&mut datagram);
+        message.emit(PseudoHeader { source, destination }, &mut datagram);
+        datagram
+    }
+}
+
+/// Version 3, virtual router 10, priority 100, one second, preempting.
+fn config() -> InstanceConfig {
+    InstanceConfig {
+        name: "VI_1".to_owned(),
+        interface: LinkName::new("eth0").unwrap(),
+        version: Version::V3,
+        vrid: Vrid::new(10).unwrap(),
+        priority: Priority::new(100),
+        addresses: addresses(),
+        addresses_excluded: Vec::new(),
+        adver_interval: Centiseconds::new(100).unwrap(),
+        dead_factor: 3,
+        preempt: true,
+        preempt_delay: Duration::ZERO,
+        startup_hold: Duration::ZERO,
+        auth: None,
+        checksum: ChecksumPolicy::Auto,
+        trailing_octets: TrailingOctets::Reject,
+        address_list: AddressList::Report,
+    }
+}
+
+fn v2() -> InstanceConfig {
+    InstanceConfig { version: Version::V2, ..config() }
+}
+
+fn owner() -> InstanceConfig {
+    InstanceConfig { priority: Priority::OWNER, ..config() }
+}
+
+fn addresses() -> Vec<VirtualAddress> {
+    let address = |last| Ipv4Addr::new(192, 0, 2, last).into();
+    [1, 9].map(|last| VirtualAddress { address: address(last), prefix: 24 }).to_vec()
+}
+
+fn link_up(primary: Ipv4Addr) -> Input<'static> {
+    link(LinkCarrier::Up, Some(primary))
+}
+
+fn link(carrier: LinkCarrier, primary: Option<Ipv4Addr>) -> Input<'static> {
+    Input::Link { link: LINK, facts: LinkFacts { carrier, primary } }
+}
+
+fn failing() -> Input<'static> {
+    Input::Health(Health::Failing("2 of 2 workers silent for 2000 ms".to_owned()))
+}
+
+fn advertise(priority: u8) -> Action {
+    Action::Advertise { router: ROUTER, priority: Priority::new(priority) }
+}
+
+/// Leaves out what is for the operator: what remains can be seen on the link and on the host.
+fn effects(actions: Vec<Action>) -> Vec<Action> {
+    let seen = |action: &Action| !matches!(action, Action::Transition(_) | Action::Report(_));
+    actions.into_iter().filter(seen).collect()
+}
+
+fn timed_effects(actions: Vec<(Duration, Action)>) -> Vec<(Duration, Action)> {
+    let seen = |action: &Action| !matches!(action, Action::Transition(_) | Action::Report(_));
+    actions.into_iter().filter(|(_, action)| seen(action)).collect()
+}
+
+fn reports(actions: &[Action]) -> Vec<&Report> {
+    let reports = actions.iter().map(|action| match action {
+        Action::Report(report) => Some(report),
+        Action::Advertise { .. }
+        | Action::Claim(_)
+        | Action::Release(_)
+        | Action::Announce(_)
+        | Action::Transition(_) => None,
+    });
+    reports.flatten().collect()
+}
+
+fn millis(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}

@@ -1,0 +1,196 @@
+//! What arrives: for whom it is, what it teaches, what is said of it.
+
+use super::*;
+
+/// Replaces one octet of the VRRP message and leaves the checksum as it was.
+fn damaged(mut datagram: Vec<u8>) -> Vec<u8> {
+    datagram[20 + 7] ^= 1;
+    datagram
+}
+
+#[test]
+fn bad_datagrams_do_not_keep_a_backup_back() {
+    let mut subject = Subject::started(&config());
+    let mut strange = Advert::new(200).datagram();
+    strange[8] = 254;
+
+    let mut took_over = false;
+    for _ in 0..5 {
+        for bytes in [&strange, &damaged(Advert::new(200).datagram()), &Vec::new()] {
+            subject.handle(Input::Datagram { link: LINK, bytes });
+        }
+        took_over |= subject.run(SECOND).iter().any(|(_, action)| *action == CLAIM);
+    }
+
+    assert!(took_over);
+    let counted = [Discard::Ttl, Discard::Checksum, Discard::Runt];
+    assert_eq!(counted.map(|discard| subject.discarded(discard)), [5, 5, 5]);
+}
+
+#[test]
+fn our_own_advertisement_is_not_answered_when_it_comes_back() {
+    let mut subject = Subject::active(&config());
+
+    for _ in 0..10 {
+        assert_eq!(effects(subject.hears(&Advert::new(100).from(OURS))), []);
+    }
+
+    assert_eq!(subject.discarded(Discard::OwnSource), 10);
+}
+
+#[test]
+fn an_owner_of_version_2_does_not_listen_to_others() {
+    let mut subject = Subject::started(&InstanceConfig { priority: Priority::OWNER, ..v2() });
+
+    assert_eq!(effects(subject.hears(&Advert::new(255).v2().from(HIGHER))), []);
+    assert_eq!((subject.state(), subject.discarded(Discard::Owner)), (State::Active, 1));
+}
+
+#[test]
+fn an_owner_of_version_3_hears_others() {
+    let mut subject = Subject::started(&owner());
+
+    assert_eq!(effects(subject.hears(&Advert::new(100))), [advertise(255), ANNOUNCE]);
+}
+
+#[test]
+fn version_2_follows_its_own_interval_alone() {
+    let mut subject = Subject::started(&v2());
+    subject.run(SECOND);
+
+    subject.hears(&Advert::new(200).v2().every(200));
+
+    assert_eq!(subject.discarded(Discard::Interval), 1);
+    assert_eq!(subject.takes_over_after(), DOWN.saturating_sub(SECOND));
+}
+
+#[test]
+fn another_interval_or_other_addresses_are_counted_and_reported_but_count() {
+    let mut subject = Subject::started(&config());
+    let mut addresses = addresses();
+    addresses.pop();
+
+    let done = subject.hears(&Advert { addresses, ..Advert::new(200).every(300) });
+
+    let interval = Problem::IntervalDiffers { theirs_ms: 3_000, ours_ms: 1_000 };
+    let problems: Vec<_> = reports(&done).iter().map(|report| &report.problem).collect();
+    assert_eq!(problems, [&interval, &Problem::AddressesDiffer]);
+    let received = subject.snapshot().counters.received;
+    assert_eq!((received.interval_differs, received.addresses_differ), (1, 1));
+    assert_eq!((received.accepted, subject.state()), (1, State::Backup));
+}
+
+#[test]
+fn a_flood_is_counted_exactly_and_reported_rarely() {
+    let mut subject = Subject::started(&config());
+    let bad = damaged(Advert::new(200).datagram());
+
+    let mut told = Vec::new();
+    for _ in 0..10_001 {
+        let done = subject.handle(Input::Datagram { link: LINK, bytes: &bad });
+        told.extend(reports(&done).iter().map(|report| report.suppressed));
+        subject.now = subject.now + millis(1);
+    }
+
+    assert_eq!(subject.discarded(Discard::Checksum), 10_001);
+    assert_eq!(told, [0, 9_999]);
+}
+
+#[test]
+fn a_virtual_router_that_is_not_ours_is_counted_for_the_link_and_not_reported() {
+    let elsewhere = InstanceConfig { interface: LinkName::new("eth1").unwrap(), ..config() };
+    let mut node = Node::new(&[config(), elsewhere]);
+    let start = Instant::from_nanos(1);
+    let bytes = Advert { vrid: 77, ..Advert::new(200) }.datagram();
+
+    node.handle(Input::Datagram { link: LINK, bytes: &bytes }, start);
+
+    assert_eq!(node.poll_action(), None);
+    let counted = node.routers().map(|id| node.snapshot(id).discarded(Discard::Vrid));
+    assert_eq!(counted.collect::<Vec<_>>(), [1, 0]);
+}
+
+#[test]
+fn a_virtual_router_hears_only_its_own_link() {
+    let elsewhere = InstanceConfig { interface: LinkName::new("eth1").unwrap(), ..config() };
+    let mut node = Node::new(&[config(), elsewhere]);
+    let start = Instant::from_nanos(1);
+    node.handle(Input::Startup, start);
+    node.handle(Input::Health(Health::Serving), start);
+    for link in [LINK, LinkId(1)] {
+        let facts = LinkFacts { carrier: LinkCarrier::Up, primary: Some(OURS) };
+        node.handle(Input::Link { link, facts }, start);
+    }
+
+    let bytes = Advert::new(200).datagram();
+    node.handle(Input::Datagram { link: LinkId(1), bytes: &bytes }, start);
+
+    let accepted = node.routers().map(|id| node.snapshot(id).counters.received.accepted);
+    assert_eq!(accepted.collect::<Vec<_>>(), [0, 1]);
+}
+
+#[test]
+fn a_damaged_datagram_for_nobody_is_damaged() {
+    let mut subject = Subject::started(&config());
+    let bytes = damaged(Advert { vrid: 77, ..Advert::new(200) }.datagram());
+
+    let done = subject.handle(Input::Datagram { link: LINK, bytes: &bytes });
+
+    assert_eq!(subject.discarded(Discard::Checksum), 1);
+    assert_eq!(reports(&done).len(), 1);
+    assert_eq!(reports(&done)[0].router, None);
+}
+
+#[test]
+fn advertisements_begin_with_a_pseudo_header_and_then_take_the_form_of_the_peers() {
+    let mut subject = Subject::active(&config());
+    let sent = |subject: &Subject| {
+        let mut datagram = Vec::new();
+        assert!(subject.node.encode(ROUTER, Priority::new(100), &mut datagram));
+        datagram
+    };
+    let own = |form| Advert { form, ..Advert::new(100).from(OURS) }.datagram();
+    assert_eq!(sent(&subject), own(ChecksumForm::PseudoHeader));
+
+    subject.hears(&Advert { form: ChecksumForm::Message, ..Advert::new(50) });
+    let after_message = sent(&subject);
+    subject.hears(&Advert { form: ChecksumForm::PseudoHeader, ..Advert::new(50) });
+    let after_pseudo_header = sent(&subject);
+
+    assert_eq!(after_message, own(ChecksumForm::Message));
+    assert_eq!(after_pseudo_header, own(ChecksumForm::PseudoHeader));
+}
+
+#[test]
+fn a_chosen_checksum_form_is_kept() {
+    let checksum = ChecksumPolicy::Only(ChecksumForm::Message);
+    let subject = Subject::active(&InstanceConfig { checksum, ..config() });
+
+    let mut datagram = Vec::new();
+    subject.node.encode(ROUTER, Priority::RESIGN, &mut datagram);
+
+    let own = Advert { form: ChecksumForm::Message, ..Advert::new(0).from(OURS) };
+    assert_eq!(datagram, own.datagram());
+}
+
+#[test]
+fn encoding_uses_the_room_that_is_there() {
+    let subject = Subject::active(&config());
+    let mut datagram = Vec::with_capacity(1500);
+    let room = datagram.as_ptr();
+
+    for _ in 0..3 {
+        assert!(subject.node.encode(ROUTER, Priority::new(100), &mut datagram));
+    }
+
+    assert_eq!((datagram.as_ptr(), datagram.len()), (room, 20 + 8 + 2 * 4));
+}
+
+#[test]
+fn without_a_primary_address_there_is_nothing_to_encode() {
+    let subject = Subject { node: Node::new(&[config()]), now: Instant::from_nanos(1) };
+    let mut datagram = vec![1, 2, 3];
+
+    assert!(!subject.node.encode(ROUTER, Priority::new(100), &mut datagram));
+    assert!(datagram.is_empty());
+}
