@@ -2,6 +2,7 @@
 
 pub mod config;
 mod lua;
+pub mod net;
 pub mod proto;
 pub mod status;
 pub mod types;

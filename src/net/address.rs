@@ -1,0 +1,303 @@
+//! Makes the addresses of a link what they should be, and touches nobody else's.
+//!
+//! An address is ours if this process added it, or if it bears our tag: [`PROTOCOL`] in
+//! `IFA_PROTO`, which the kernel keeps and shows since 5.18.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
+
+use rtnetlink::AddressMessageBuilder;
+use rtnetlink::packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
+use rtnetlink::packet_route::RouteNetlinkMessage;
+use rtnetlink::packet_route::address::{
+    AddressAttribute, AddressFlags, AddressMessage, AddressProtocol, CacheInfo,
+};
+
+use crate::net::netlink::Request;
+use crate::net::{NetError, Netlink, Present};
+use crate::types::{LinkName, VirtualAddress};
+
+/// The tag of our addresses: VRRP's number, as nobody else has a use for it here.
+pub const PROTOCOL: u8 = 112;
+
+/// What to do with addresses that bear our tag but that this process neither added nor wants:
+/// another one left them behind.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Leftovers {
+    /// Leave them where they are.
+    Keep,
+    /// Remove them.
+    Remove,
+}
+
+/// The difference between what should be on a link and what is.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Changes {
+    /// Wanted, but not there.
+    pub add: Vec<VirtualAddress>,
+    /// Wanted, and left there by another process of ours.
+    pub adopt: Vec<VirtualAddress>,
+    /// Ours, but not wanted. Secondary addresses come first.
+    pub remove: Vec<VirtualAddress>,
+}
+
+impl Changes {
+    /// Tells whether everything is as it should be.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.add.is_empty() && self.adopt.is_empty() && self.remove.is_empty()
+    }
+}
+
+/// Compares the addresses wanted on a link with those present.
+///
+/// `owned` are those that this process added or adopted. A wanted address that somebody else put
+/// there is left alone: it serves, and it stays theirs.
+#[must_use]
+pub fn reconcile(
+    wanted: &BTreeSet<VirtualAddress>,
+    present: &BTreeMap<VirtualAddress, Present>,
+    owned: &BTreeSet<VirtualAddress>,
+    leftovers: Leftovers,
+) -> Changes {
+    let mut changes = Changes {
+        add: wanted.iter().filter(|address| !present.contains_key(address)).copied().collect(),
+        ..Changes::default()
+    };
+    for (address, mark) in present {
+        let tagged = mark.protocol == PROTOCOL;
+        let is_ours = owned.contains(address);
+        if wanted.contains(address) {
+            if tagged && !is_ours {
+                changes.adopt.push(*address);
+            }
+        } else if is_ours || (tagged && leftovers == Leftovers::Remove) {
+            changes.remove.push(*address);
+        }
+    }
+    // When the first address of a network goes, the kernel writes the routes of all others anew:
+    // with the first one last, a thousand addresses take milliseconds instead of seconds.
+    changes.remove.sort_by_key(|address| !present[address].secondary);
+    changes
+}
+
+/// What became of some [`Changes`].
+#[derive(Debug, Default)]
+pub struct Applied {
+    /// Those that are ours from now on.
+    pub gained: Vec<VirtualAddress>,
+    /// Those that the kernel refused to change, and why.
+    pub refused: Vec<(VirtualAddress, NetError)>,
+}
+
+/// Makes the changes on a link, all in one go.
+///
+/// With a `lifetime` the kernel removes the addresses by itself that long (in whole seconds) after
+/// they were added or last given to [`refresh`].
+///
+/// # Errors
+///
+/// When the conversation broke.
+pub fn apply(
+    netlink: &mut Netlink,
+    link: (u32, &LinkName),
+    changes: &Changes,
+    lifetime: Option<Duration>,
+) -> Result<Applied, NetError> {
+    let (index, name) = link;
+    let removals = changes.remove.iter().map(|address| (Step::Remove, *address));
+    let additions = changes.add.iter().map(|address| (Step::Add, *address));
+    let adoptions = changes.adopt.iter().map(|address| (Step::Replace, *address));
+    let steps: Vec<_> = removals.chain(additions).chain(adoptions).collect();
+    let requests: Vec<_> =
+        steps.iter().map(|(step, address)| step.request(index, *address, lifetime)).collect();
+
+    let mut applied = Applied::default();
+    for ((step, address), answer) in steps.into_iter().zip(netlink.request(&requests)?) {
+        match (step, answer) {
+            (Step::Remove, Ok(())) => {}
+            (Step::Add | Step::Replace, Ok(())) => applied.gained.push(address),
+            (step, Err(error)) if step.is_moot(&error) => {}
+            (step, Err(error)) => {
+                let object = format!("{address} {} {name}", step.preposition());
+                applied.refused.push((address, NetError::new(step.name(), object, error)));
+            }
+        }
+    }
+    Ok(applied)
+}
+
+/// Starts the lifetime of addresses of ours anew.
+///
+/// # Errors
+///
+/// When the conversation broke.
+pub fn refresh(
+    netlink: &mut Netlink,
+    link: (u32, &LinkName),
+    addresses: impl IntoIterator<Item = VirtualAddress>,
+    lifetime: Duration,
+) -> Result<Applied, NetError> {
+    let changes = Changes { adopt: addresses.into_iter().collect(), ..Changes::default() };
+    apply(netlink, link, &changes, Some(lifetime))
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Add,
+    Replace,
+    Remove,
+}
+
+impl Step {
+    fn request(self, index: u32, address: VirtualAddress, lifetime: Option<Duration>) -> Request {
+        let bare = bare_message(index, address);
+        match self {
+            // Without `NLM_F_REPLACE` an identical address of somebody else is not made ours.
+            Self::Add => added(NLM_F_CREATE | NLM_F_EXCL, bare, lifetime),
+            Self::Replace => added(NLM_F_CREATE | NLM_F_REPLACE, bare, lifetime),
+            Self::Remove => Request::new(0, RouteNetlinkMessage::DelAddress(bare)),
+        }
+    }
+
+    /// Tells whether a refusal means that there is nothing left to do.
+    fn is_moot(self, error: &io::Error) -> bool {
+        match self {
+            // Somebody else was faster, or the link has gone and its event is on the way.
+            Self::Add | Self::Replace => {
+                matches!(error.raw_os_error(), Some(libc::EEXIST | libc::ENODEV))
+            }
+            Self::Remove => {
+                matches!(error.raw_os_error(), Some(libc::EADDRNOTAVAIL | libc::ENODEV))
+            }
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Add => "add",
+            Self::Replace => "refresh",
+            Self::Remove => "remove",
+        }
+    }
+
+    fn preposition(self) -> &'static str {
+        match self {
+            Self::Add => "to",
+            Self::Replace => "on",
+            Self::Remove => "from",
+        }
+    }
+}
+
+fn bare_message(index: u32, virtual_address: VirtualAddress) -> AddressMessage {
+    let VirtualAddress { address, prefix } = virtual_address;
+    match address {
+        IpAddr::V4(address) => {
+            AddressMessageBuilder::<Ipv4Addr>::new().index(index).address(address, prefix).build()
+        }
+        IpAddr::V6(address) => {
+            AddressMessageBuilder::<Ipv6Addr>::new().index(index).address(address, prefix).build()
+        }
+    }
+}
+
+fn added(flags: u16, mut message: AddressMessage, lifetime: Option<Duration>) -> Request {
+    message.attributes.push(AddressAttribute::Protocol(AddressProtocol::Other(PROTOCOL)));
+    // The election is the proof that nobody else has the address (RFC 9568 §8.2.2).
+    message.attributes.push(AddressAttribute::Flags(AddressFlags::Nodad));
+    if let Some(lifetime) = lifetime {
+        // The kernel counts whole seconds, takes 0 for a mistake and the largest value for ever.
+        let seconds = u32::try_from(lifetime.as_secs()).unwrap_or(u32::MAX).max(1);
+        let mut validity = CacheInfo::default();
+        validity.ifa_valid = seconds;
+        validity.ifa_preferred = seconds;
+        message.attributes.push(AddressAttribute::CacheInfo(validity));
+    }
+    Request::new(flags, RouteNetlinkMessage::NewAddress(message))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wanted_and_absent_is_added() {
+        let changes = reconcile(&wanted(&[1, 2]), &present(&[(1, PROTOCOL)]), &wanted(&[1]), KEEP);
+
+        assert_eq!(changes, Changes { add: vec![vip(2)], ..Changes::default() });
+    }
+
+    #[test]
+    fn what_is_ours_and_not_wanted_is_removed() {
+        let changes = reconcile(&wanted(&[]), &present(&[(1, PROTOCOL)]), &wanted(&[1]), KEEP);
+
+        assert_eq!(changes, Changes { remove: vec![vip(1)], ..Changes::default() });
+    }
+
+    #[test]
+    fn what_this_process_added_is_removed_although_the_kernel_dropped_the_tag() {
+        let changes = reconcile(&wanted(&[]), &present(&[(1, 0)]), &wanted(&[1]), KEEP);
+
+        assert_eq!(changes.remove, [vip(1)]);
+    }
+
+    #[test]
+    fn an_address_of_somebody_else_is_left_alone_wanted_or_not() {
+        let theirs = present(&[(1, 0), (2, 4)]);
+
+        assert!(reconcile(&wanted(&[1]), &theirs, &wanted(&[]), REMOVE).is_empty());
+    }
+
+    #[test]
+    fn what_another_process_of_ours_left_is_removed_only_when_told() {
+        let left = present(&[(1, PROTOCOL)]);
+
+        assert!(reconcile(&wanted(&[]), &left, &wanted(&[]), KEEP).is_empty());
+        let changes = reconcile(&wanted(&[]), &left, &wanted(&[]), REMOVE);
+        assert_eq!(changes, Changes { remove: vec![vip(1)], ..Changes::default() });
+    }
+
+    #[test]
+    fn what_another_process_of_ours_left_is_adopted_when_wanted() {
+        let left = present(&[(1, PROTOCOL)]);
+
+        let changes = reconcile(&wanted(&[1]), &left, &wanted(&[]), REMOVE);
+
+        assert_eq!(changes, Changes { adopt: vec![vip(1)], ..Changes::default() });
+    }
+
+    #[test]
+    fn the_first_address_of_a_network_is_removed_last() {
+        let mut held = present(&[(1, PROTOCOL), (2, PROTOCOL), (3, PROTOCOL)]);
+        for later in [1, 3] {
+            held.get_mut(&vip(later)).unwrap().secondary = true;
+        }
+
+        let changes = reconcile(&wanted(&[]), &held, &wanted(&[1, 2, 3]), KEEP);
+
+        assert_eq!(changes.remove, [vip(1), vip(3), vip(2)]);
+    }
+
+    const KEEP: Leftovers = Leftovers::Keep;
+    const REMOVE: Leftovers = Leftovers::Remove;
+
+    fn vip(last: u8) -> VirtualAddress {
+        VirtualAddress { address: IpAddr::from([192, 0, 2, last]), prefix: 24 }
+    }
+
+    fn wanted(last: &[u8]) -> BTreeSet<VirtualAddress> {
+        last.iter().map(|last| vip(*last)).collect()
+    }
+
+    fn present(marks: &[(u8, u8)]) -> BTreeMap<VirtualAddress, Present> {
+        let mark = |protocol| {
+            let mut mark = Present::default();
+            mark.protocol = protocol;
+            mark
+        };
+        marks.iter().map(|(last, protocol)| (vip(*last), mark(*protocol))).collect()
+    }
+}

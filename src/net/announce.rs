@@ -1,0 +1,60 @@
+//! The socket that gratuitous ARP leaves by.
+
+use std::io;
+
+use socket2::{Domain, Protocol, SockAddr, SockAddrStorage, Socket, Type};
+
+use crate::net::NetError;
+
+/// A packet socket that sends whole Ethernet frames on one link and hears nothing.
+///
+/// Like [`VrrpSocket`](crate::net::VrrpSocket) it belongs to the link's index. One per link, so
+/// that a link that does not drain cannot hold up the others.
+#[derive(Debug)]
+pub struct Announcer {
+    socket: Socket,
+}
+
+impl Announcer {
+    /// Opens the socket on the link of that index. Needs `CAP_NET_RAW`.
+    ///
+    /// # Errors
+    ///
+    /// When the right is missing, or the link does not exist.
+    pub fn open(index: u32) -> Result<Self, NetError> {
+        let socket = open(index)
+            .map_err(|error| NetError::new("announce on", format!("link {index}"), error))?;
+        Ok(Self { socket })
+    }
+
+    /// Sends one frame.
+    ///
+    /// # Errors
+    ///
+    /// When the link cannot take it at once; `ENOBUFS` and
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock) pass by themselves.
+    pub fn send(&self, frame: &[u8]) -> io::Result<()> {
+        self.socket.send(frame).map(drop)
+    }
+}
+
+fn open(index: u32) -> io::Result<Socket> {
+    // Protocol 0 receives nothing, so no buffer fills up that nobody reads.
+    let socket = Socket::new(Domain::PACKET, Type::RAW, Some(Protocol::from(0)))?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&link_address(index)?)?;
+    Ok(socket)
+}
+
+fn link_address(index: u32) -> io::Result<SockAddr> {
+    let index = i32::try_from(index).map_err(|_| io::ErrorKind::InvalidInput)?;
+    let family = u16::try_from(libc::AF_PACKET).map_err(|_| io::ErrorKind::InvalidInput)?;
+    let mut storage = SockAddrStorage::zeroed();
+    // SAFETY: the storage has size and alignment for every type of address, `sockaddr_ll` too.
+    let address: &mut libc::sockaddr_ll = unsafe { storage.view_as() };
+    address.sll_family = family;
+    address.sll_ifindex = index;
+    let length = libc::socklen_t::try_from(size_of::<libc::sockaddr_ll>());
+    // SAFETY: the storage was zeroed and holds a `sockaddr_ll` of that length.
+    Ok(unsafe { SockAddr::new(storage, length.map_err(|_| io::ErrorKind::InvalidInput)?) })
+}

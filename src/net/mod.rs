@@ -1,0 +1,33 @@
+//! The kernel and the LAN: every system call is here.
+//!
+//! What of the kernel we touch, and who cleans it up:
+//!
+//! | object | made by | gone when |
+//! | --- | --- | --- |
+//! | raw socket, member of 224.0.0.18 | [`VrrpSocket`] | dropped |
+//! | packet socket | [`Announcer`] | dropped |
+//! | netlink socket | [`Netlink`] | dropped |
+//! | addresses with tag 112 | [`address`] | released; after a crash, at the next start |
+//! | `promote_secondaries` of a link | [`sysctl`] | never: others profit from it too |
+
+pub mod address;
+mod announce;
+mod error;
+mod link;
+mod message;
+mod netlink;
+mod privileges;
+mod process;
+mod socket;
+pub mod sysctl;
+mod timer;
+mod watched;
+
+pub use announce::Announcer;
+pub use error::NetError;
+pub use link::{Carrier, Event, Link, Links, Present};
+pub use netlink::Netlink;
+pub use privileges::{Rights, SignalsBlocked};
+pub use process::Process;
+pub use socket::VrrpSocket;
+pub use timer::Timer;

@@ -1,0 +1,258 @@
+//! The conversation with the kernel about links and addresses (rtnetlink).
+//!
+//! Requests and events share one socket, so that their order is known: the kernel carries out a
+//! request while it is being sent, queues the events it caused, then the answer. So a request never
+//! waits, and once it is answered, [`Netlink::events`] returns all that happened before.
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::OwnedFd;
+
+use rtnetlink::MulticastGroup;
+use rtnetlink::packet_core::{
+    NLM_F_ACK, NLM_F_DUMP, NLM_F_MULTIPART, NLM_F_REQUEST, NetlinkBuffer, NetlinkMessage,
+    NetlinkPayload,
+};
+use rtnetlink::packet_route::address::AddressMessage;
+use rtnetlink::packet_route::link::LinkMessage;
+use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage};
+use rustix::buffer::spare_capacity;
+use rustix::net::netlink::SocketAddrNetlink;
+use rustix::net::{
+    AddressFamily as SocketFamily, RecvFlags, SendFlags, SocketFlags, SocketType, bind, recv, send,
+    socket_with,
+};
+
+use crate::net::socket::bound_receive_buffer;
+use crate::net::watched::Watched;
+use crate::net::{Event, NetError, message};
+
+/// A netlink socket that hears of every link and every IPv4 address of this host.
+///
+/// After an error it has lost count of what happened: open another one and [`dump`](Self::dump).
+#[derive(Debug)]
+pub struct Netlink {
+    socket: Watched,
+    sequence: u32,
+    buffer: Vec<u8>,
+    heard: VecDeque<Event>,
+}
+
+impl Netlink {
+    /// Opens the socket and subscribes. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses the socket.
+    pub fn open() -> Result<Self, NetError> {
+        let socket = open()
+            .and_then(Watched::new)
+            .map_err(|error| NetError::new("open", "a netlink socket", error))?;
+        let buffer = Vec::with_capacity(LARGEST_READ);
+        Ok(Self { socket, sequence: 0, buffer, heard: VecDeque::new() })
+    }
+
+    /// Returns every link, then every IPv4 address.
+    ///
+    /// What changes meanwhile is in the next [`events`](Self::events); feeding those after the dump
+    /// ends in the truth, whatever the dump had already seen of them.
+    ///
+    /// # Errors
+    ///
+    /// When the conversation broke.
+    pub fn dump(&mut self) -> Result<Vec<Event>, NetError> {
+        let mut records = Vec::new();
+        let mut addresses = AddressMessage::default();
+        addresses.header.family = AddressFamily::Inet;
+        for request in [
+            RouteNetlinkMessage::GetLink(LinkMessage::default()),
+            RouteNetlinkMessage::GetAddress(addresses),
+        ] {
+            self.dump_of(request, &mut records)
+                .map_err(|error| NetError::new("read", "links and addresses", error))?;
+        }
+        Ok(records)
+    }
+
+    /// Carries out requests, and returns the kernel's answer to each.
+    ///
+    /// # Errors
+    ///
+    /// When the conversation broke: some of the requests may have been carried out.
+    pub fn request(&mut self, requests: &[Request]) -> Result<Vec<io::Result<()>>, NetError> {
+        let mut answers = Vec::with_capacity(requests.len());
+        for batch in requests.chunks(BATCH) {
+            self.request_batch(batch, &mut answers)
+                .map_err(|error| NetError::new("change", "addresses", error))?;
+        }
+        Ok(answers)
+    }
+
+    /// Waits until there may be events. Cancel-safe.
+    ///
+    /// # Errors
+    ///
+    /// When the runtime shuts down.
+    pub async fn readable(&self) -> io::Result<()> {
+        if self.heard.is_empty() {
+            self.socket.readable().await?;
+        }
+        Ok(())
+    }
+
+    /// Returns what happened since the last call, oldest first.
+    ///
+    /// # Errors
+    ///
+    /// When events were lost, because more happened than the socket has room for.
+    pub fn events(&mut self) -> Result<VecDeque<Event>, NetError> {
+        for _ in 0..MOST_READS {
+            match self.receive(&mut |_| {}) {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) => return Err(NetError::new("follow", "links and addresses", error)),
+            }
+        }
+        Ok(std::mem::take(&mut self.heard))
+    }
+
+    fn dump_of(&mut self, ask: RouteNetlinkMessage, records: &mut Vec<Event>) -> io::Result<()> {
+        let request = Request { flags: NLM_F_DUMP, message: ask };
+        let sequence = self.send(&[request])?;
+        let mut end = None;
+        while end.is_none() {
+            self.receive(&mut |answer| match answer {
+                Answer::Record(event) => records.push(event),
+                Answer::End { sequence: of, result } if of == sequence => end = Some(result),
+                Answer::End { .. } => {}
+            })?;
+        }
+        end.unwrap_or(Ok(()))
+    }
+
+    fn request_batch(
+        &mut self,
+        batch: &[Request],
+        answers: &mut Vec<io::Result<()>>,
+    ) -> io::Result<()> {
+        let mut expected = self.send(batch)?;
+        let mut missing = batch.len();
+        while missing > 0 {
+            self.receive(&mut |answer| {
+                // The kernel answers in order.
+                let Answer::End { sequence, result } = answer else { return };
+                if sequence == expected {
+                    answers.push(result);
+                    expected = expected.wrapping_add(1);
+                    missing -= 1;
+                }
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Sends the requests as one datagram, and returns the sequence number of the first.
+    fn send(&mut self, requests: &[Request]) -> io::Result<u32> {
+        let first = self.sequence.wrapping_add(1);
+        let mut datagram = Vec::new();
+        for request in requests {
+            self.sequence = self.sequence.wrapping_add(1);
+            let mut message = NetlinkMessage::from(request.message.clone());
+            message.header.flags = NLM_F_REQUEST | request.flags;
+            message.header.sequence_number = self.sequence;
+            message.finalize();
+            let start = datagram.len();
+            datagram.resize(start + message.buffer_len().next_multiple_of(ALIGNMENT), 0);
+            message.serialize(&mut datagram[start..]);
+        }
+        // Without a destination it goes to the kernel.
+        send(&self.socket, &datagram, SendFlags::empty())?;
+        Ok(first)
+    }
+
+    /// Reads one datagram: events are kept, answers handed over.
+    fn receive(&mut self, answered: &mut dyn FnMut(Answer)) -> io::Result<()> {
+        self.buffer.clear();
+        let buffer = spare_capacity(&mut self.buffer);
+        self.socket.read(|fd| recv(fd, buffer, RecvFlags::empty()))?;
+        let mut rest = self.buffer.as_slice();
+        while let Ok(message) = NetlinkBuffer::new_checked(rest) {
+            let length = message.length() as usize;
+            match NetlinkMessage::<RouteNetlinkMessage>::deserialize(&rest[..length]) {
+                Ok(message) => sort(message, &mut self.heard, answered),
+                Err(error) => tracing::debug!(%error, "the kernel said something unknown"),
+            }
+            rest = rest.get(length.next_multiple_of(ALIGNMENT)..).unwrap_or_default();
+        }
+        Ok(())
+    }
+}
+
+/// Something to ask of the kernel.
+#[derive(Clone, Debug)]
+pub struct Request {
+    flags: u16,
+    message: RouteNetlinkMessage,
+}
+
+impl Request {
+    /// Builds a request that the kernel answers whether it succeeds or not.
+    #[must_use]
+    pub fn new(flags: u16, message: RouteNetlinkMessage) -> Self {
+        Self { flags: flags | NLM_F_ACK, message }
+    }
+}
+
+enum Answer {
+    Record(Event),
+    End { sequence: u32, result: io::Result<()> },
+}
+
+fn open() -> io::Result<OwnedFd> {
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    // No protocol is protocol 0, `NETLINK_ROUTE`.
+    let socket = socket_with(SocketFamily::NETLINK, SocketType::RAW, flags, None)?;
+    bound_receive_buffer(&socket, RECEIVE_BUFFER)?;
+    let groups = [MulticastGroup::Link, MulticastGroup::Ipv4Ifaddr];
+    let mask = groups.iter().fold(0, |mask, group| mask | 1 << (*group as u32 - 1));
+    bind(&socket, &SocketAddrNetlink::new(0, mask))?;
+    Ok(socket)
+}
+
+fn sort(
+    message: NetlinkMessage<RouteNetlinkMessage>,
+    heard: &mut VecDeque<Event>,
+    answered: &mut dyn FnMut(Answer),
+) {
+    let (header, payload) = message.into_parts();
+    let sequence = header.sequence_number;
+    match payload {
+        // An event that we caused bears the number of our request: only the flag tells a dump.
+        NetlinkPayload::InnerMessage(inner) => match message::event(inner) {
+            Some(event) if header.flags & NLM_F_MULTIPART != 0 => answered(Answer::Record(event)),
+            Some(event) => heard.push_back(event),
+            None => {}
+        },
+        NetlinkPayload::Error(error) => {
+            let result = error.code.map_or(Ok(()), |_| Err(error.to_io()));
+            answered(Answer::End { sequence, result });
+        }
+        NetlinkPayload::Done(_) => answered(Answer::End { sequence, result: Ok(()) }),
+        NetlinkPayload::Noop | NetlinkPayload::Overrun(_) | _ => {}
+    }
+}
+
+/// Requests in one datagram: their answers and the events they cause fit the receive buffer.
+const BATCH: usize = 64;
+
+/// Datagrams read before somebody else gets a turn; what is left is read in the next one.
+const MOST_READS: usize = 1024;
+
+/// The kernel never builds a larger datagram for a reader (`max_recvmsg_len`).
+const LARGEST_READ: usize = 1 << 16;
+
+/// Some 4,000 events; when it is full the kernel says so and everything is read again.
+const RECEIVE_BUFFER: usize = 4 << 20;
+
+/// Messages start at multiples of this (`NLMSG_ALIGNTO`).
+const ALIGNMENT: usize = 4;

@@ -1,0 +1,83 @@
+//! A timer that keeps to the nanosecond what it is told.
+
+use std::io;
+use std::task::{Context, Poll, ready};
+
+use rustix::time::{
+    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
+    timerfd_settime,
+};
+
+use crate::net::watched::Watched;
+use crate::types::Instant;
+
+/// One deadline on `CLOCK_MONOTONIC`.
+///
+/// tokio's own timers round up to a millisecond, a tenth of the shortest advertisement interval.
+#[derive(Debug)]
+pub struct Timer {
+    fd: Watched,
+}
+
+impl Timer {
+    /// Makes a timer without a deadline. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// When the process has no file descriptor left.
+    pub fn new() -> io::Result<Self> {
+        let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
+        let fd = timerfd_create(TimerfdClockId::Monotonic, flags)?;
+        Ok(Self { fd: Watched::new(fd)? })
+    }
+
+    /// Replaces the deadline; `None` never expires. A deadline that has passed expires at once.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses the deadline, which it does for none that [`Instant`] can hold.
+    pub fn set(&self, deadline: Option<Instant>) -> io::Result<()> {
+        let it_value = deadline.map_or(DISARMED, timespec);
+        let spec = Itimerspec { it_interval: DISARMED, it_value };
+        timerfd_settime(&self.fd, TimerfdTimerFlags::ABSTIME, &spec)?;
+        Ok(())
+    }
+
+    /// Waits for the deadline. Ready once for each deadline set.
+    ///
+    /// # Errors
+    ///
+    /// When the runtime shuts down.
+    pub fn poll_expired(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut expirations = [0; 8];
+        loop {
+            ready!(self.fd.poll_readable(cx))?;
+            match self.fd.read(|fd| rustix::io::read(fd, expirations.as_mut_slice())) {
+                Ok(_) => return Poll::Ready(Ok(())),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+    }
+
+    /// Waits for the deadline, as [`poll_expired`](Self::poll_expired). Cancel-safe.
+    ///
+    /// # Errors
+    ///
+    /// When the runtime shuts down.
+    pub async fn expired(&self) -> io::Result<()> {
+        std::future::poll_fn(|cx| self.poll_expired(cx)).await
+    }
+}
+
+fn timespec(deadline: Instant) -> Timespec {
+    // A value of zero would disarm the timer; i64 holds every second that u64 nanoseconds can name.
+    let nanos = deadline.as_nanos().max(1);
+    Timespec {
+        tv_sec: i64::try_from(nanos / NANOS_PER_SECOND).unwrap_or(i64::MAX),
+        tv_nsec: i64::try_from(nanos % NANOS_PER_SECOND).unwrap_or(0),
+    }
+}
+
+const DISARMED: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
+const NANOS_PER_SECOND: u64 = 1_000_000_000;
