@@ -45,6 +45,8 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..Default::default() })]
+
         #[test]
         fn the_earliest_deadline_wins_whatever_came_before(
             changes in prop::collection::vec((0_usize..13, prop::option::of(0_u64..50)), 0..200)

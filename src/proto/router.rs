@@ -224,7 +224,8 @@ impl VirtualRouter {
     /// and where their configuration differs from ours (RFC 9568 §7.1).
     fn note(&mut self, heard: &Accepted<'_>, now: Instant) {
         self.counters.received.count_accepted(heard);
-        if let (ChecksumPolicy::Auto, Some(form)) = (self.config.checksum, heard.checksum) {
+        // With a form chosen in the configuration, no other one is accepted.
+        if let Some(form) = heard.checksum {
             self.form = form;
         }
         if heard.interval_differs {

@@ -175,6 +175,8 @@ impl Run {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn any_sequence_of_events_keeps_the_promises(
         ops in prop::collection::vec(op(), 0..60),

@@ -260,10 +260,12 @@ fn an_active_router_that_overslept_does_not_defend_itself_against_what_it_finds(
 #[test]
 fn a_backup_that_overslept_listens_before_it_takes_over() {
     let mut subject = Subject::started(&config());
+    subject.hears(&Advert::new(200).every(300));
+    let learned = subject.timeout().unwrap();
 
-    assert_eq!(subject.oversleep(DOWN + DOWN + Duration::from_nanos(1)), []);
+    assert_eq!(subject.oversleep(2 * learned + Duration::from_nanos(1)), []);
 
-    assert_eq!(subject.takes_over_after(), DOWN);
+    assert_eq!(subject.takes_over_after(), learned);
 }
 
 #[test]
