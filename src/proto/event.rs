@@ -171,7 +171,7 @@ impl State {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Startup,
         Self::Owner,
         Self::NoResponse,
@@ -183,6 +183,7 @@ impl Reason {
         Self::LinkDown,
         Self::NoPrimaryAddress,
         Self::Unhealthy,
+        Self::Overslept,
     ];
 
     /// Returns the name in the status.
@@ -253,4 +254,17 @@ pub enum Problem {
         /// Its priority.
         priority: Priority,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_is_listed_at_its_place() {
+        for (place, &reason) in Reason::ALL.iter().enumerate() {
+            assert_eq!(reason as usize, place, "{reason}");
+        }
+        assert_eq!(Reason::ALL.last(), Some(&Reason::Overslept), "the last one declared");
+    }
 }
