@@ -20,6 +20,7 @@ mod preempt;
 mod priority;
 mod random;
 mod release;
+mod reports;
 mod rng;
 mod setup;
 mod timers;

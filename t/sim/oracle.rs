@@ -4,19 +4,25 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use resty_vrrp::proto::{Action, Health, LinkCarrier, RouterId, State};
-use resty_vrrp::types::{Priority, Vrid};
+use resty_vrrp::types::{Instant, Priority, Vrid};
 
 use crate::host::{Cause, Host};
 use crate::model::Candidate;
 use crate::network::Network;
 
-/// More actions than this for one router in one step are a storm.
+/// More actions than this for one router in one step are too many.
 const MOST_ACTIONS: usize = 8;
+
+/// More advertisements than this in one interval are a storm: the fastest interval of the tests
+/// fits thirty times into the slowest, and each of four neighbours may be answered twice.
+const MOST_ADVERTISEMENTS: u64 = 300;
 
 #[derive(Default)]
 pub(crate) struct Oracle {
     /// How far each router has got in its term as Active; it has none without an entry.
     terms: BTreeMap<(usize, RouterId), Term>,
+    /// What each router has said about itself so far.
+    records: BTreeMap<(usize, RouterId), Spoken>,
     /// Since when a host has held addresses although it can hear a better one that holds them too.
     rivals: BTreeMap<(Vrid, usize, usize), Duration>,
     /// Since when nobody at all has held the addresses.
@@ -31,6 +37,17 @@ enum Term {
     Begun,
     /// Has the addresses.
     Holding,
+}
+
+/// What a router has said with its actions, to be compared with what its snapshot says.
+#[derive(Clone, Copy, Debug, Default)]
+struct Spoken {
+    state: Option<State>,
+    since: Option<Instant>,
+    transitions: u64,
+    advertisements: u64,
+    /// How many there had been when this interval began, and when that was.
+    counted: (Duration, u64),
 }
 
 /// What one host did in one step.
@@ -50,6 +67,7 @@ impl Oracle {
         );
         for router in host.routers() {
             self.judge_router(index, host, router, cause, actions);
+            self.judge_snapshot(lan_now, index, host, router, actions);
         }
         judge_clock(host, cause, lan_now);
     }
@@ -103,9 +121,45 @@ impl Oracle {
         self.terms.extend(term.map(|term| ((index, router), term)));
     }
 
+    /// The snapshot agrees with what was done.
+    fn judge_snapshot(
+        &mut self,
+        lan_now: Duration,
+        index: usize,
+        host: &Host,
+        router: RouterId,
+        actions: &[Action],
+    ) {
+        let spoken = self.records.entry((index, router)).or_default();
+        for action in actions.iter().filter(|action| concerns(action, router)) {
+            if let Action::Transition(transition) = action {
+                let from = spoken.state.unwrap_or(State::Initialize);
+                assert_eq!((transition.from, transition.at), (from, host.local(lan_now)));
+                assert_ne!(transition.to, from, "a transition to the same state");
+                spoken.state = Some(transition.to);
+                spoken.since = Some(transition.at);
+                spoken.transitions += 1;
+            }
+            spoken.advertisements += u64::from(matches!(action, Action::Advertise { .. }));
+        }
+        let (begin, before) = spoken.counted;
+        if lan_now >= begin + host.instance(router).adver_interval.duration() {
+            spoken.counted = (lan_now, spoken.advertisements);
+        }
+        assert!(spoken.advertisements - before <= MOST_ADVERTISEMENTS, "{} storms", host.name);
+        let seen = host.node.snapshot(router);
+        assert_eq!(seen.state, spoken.state.unwrap_or(State::Initialize));
+        assert_eq!((seen.since, seen.transitions), (spoken.since, spoken.transitions));
+        assert_eq!(seen.counters.advertisements_sent, spoken.advertisements);
+        assert_eq!(seen.fault.is_some(), seen.state == State::Fault, "{:?}", seen.fault);
+        let is_self = seen.active.is_some_and(|active| active.is_self);
+        assert_eq!(is_self, seen.state == State::Active, "{:?}", seen.active);
+    }
+
     /// A host has lost its memory.
     pub(crate) fn forget(&mut self, index: usize) {
         self.terms.retain(|(host, _), _| *host != index);
+        self.records.retain(|(host, _), _| *host != index);
     }
 }
 

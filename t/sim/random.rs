@@ -121,7 +121,7 @@ fn vary(lan: &mut Lan, base: InstanceConfig) -> InstanceConfig {
     if !owner && lan.rng.chance(5) { it.priority(255) } else { it }
 }
 
-/// Forty things go wrong; then everything is mended.
+/// Forty things go wrong; then everything is mended, first in two parts and then as one.
 fn disturb(lan: &mut Lan) {
     let interval = lan.hosts[0].instances[0].adver_interval.duration();
     for _ in 0..40 {
@@ -130,8 +130,22 @@ fn disturb(lan: &mut Lan) {
         lan.run_for(pause);
     }
     mend(lan);
+    divide(lan);
     lan.run_for(lan.settling_time());
     lan.assert_settled();
+    lan.heal();
+    lan.run_for(lan.settling_time());
+    lan.assert_settled();
+}
+
+/// Every host hears those of its own part, and nobody else.
+fn divide(lan: &mut Lan) {
+    let sides: Vec<bool> = lan.hosts.iter().map(|_| lan.rng.chance(50)).collect();
+    for (from, to) in (0..sides.len()).flat_map(|from| (0..sides.len()).map(move |to| (from, to))) {
+        if sides[from] != sides[to] {
+            lan.cut_one_way(lan.hosts[from].name, lan.hosts[to].name);
+        }
+    }
 }
 
 fn upset(lan: &mut Lan) {

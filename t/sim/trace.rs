@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use resty_vrrp::proto::{Problem, Reason, Report, RouterId, State};
+use resty_vrrp::proto::{Reason, Report, RouterId, State};
 
 use crate::packet::Packet;
 
@@ -31,8 +31,8 @@ pub(crate) enum Deed {
 }
 
 impl Deed {
-    pub(crate) const fn problem(&self) -> Option<&Problem> {
-        if let Self::Reported(report) = self { Some(&report.problem) } else { None }
+    pub(crate) const fn report(&self) -> Option<&Report> {
+        if let Self::Reported(report) = self { Some(report) } else { None }
     }
 }
 

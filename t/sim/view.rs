@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use resty_vrrp::proto::{Problem, Reason, RouterId, Snapshot, State};
+use resty_vrrp::proto::{Reason, Report, RouterId, Snapshot, State};
 use resty_vrrp::types::Vrid;
 
 use crate::lan::Lan;
@@ -94,8 +94,8 @@ impl Lan {
     }
 
     /// What the host reported to its operator.
-    pub(crate) fn problems(&self, name: &str) -> Vec<&Problem> {
-        self.deeds(name).filter_map(|(_, deed)| deed.problem()).collect()
+    pub(crate) fn reports(&self, name: &str) -> Vec<(Duration, &Report)> {
+        self.deeds(name).filter_map(|(at, deed)| Some((at, deed.report()?))).collect()
     }
 
     /// Asserts that in every part of the LAN exactly one router is Active, and a rightful one.
