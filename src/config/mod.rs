@@ -1,6 +1,7 @@
 //! What the operator wrote becomes what the program means.
 //!
-//! [`Config::from_json`] is the only way in: it checks everything and names every option it refuses by its path.
+//! [`Config::from_json`] is the only way in: it checks everything and names every option it
+//! refuses by its path.
 
 mod error;
 mod read;
@@ -53,9 +54,11 @@ pub struct InstanceConfig {
     pub addresses_excluded: Vec<VirtualAddress>,
     /// Time between two of our advertisements while Active.
     pub adver_interval: Centiseconds,
-    /// Advertisements missed before the Active router is taken for dead, 1–100 (the RFC's constant 3).
+    /// Advertisements missed before the Active router is taken for dead, 1–100 (the RFC's
+    /// constant 3).
     pub dead_factor: u8,
-    /// Whether a router of higher priority takes over from a living one (RFC 9568 §6.1 `Preempt_Mode`).
+    /// Whether a router of higher priority takes over from a living one (RFC 9568 §6.1
+    /// `Preempt_Mode`).
     pub preempt: bool,
     /// How long a lower-priority Active router is tolerated before it is preempted.
     pub preempt_delay: Duration,

@@ -50,7 +50,7 @@ fn config(value: &Value, problems: &Problems) -> Option<Config> {
     if instances.as_ref().is_some_and(Vec::is_empty) {
         table.refuse("instances", "at least one instance is needed");
     }
-    if !value.get("instances").is_some_and(|instances| !instances.is_null()) {
+    if value.get("instances").is_none_or(Value::is_null) {
         table.refuse("instances", "required, but not given");
     }
     refuse_conflicts(instances.as_deref().unwrap_or_default(), problems);
@@ -216,10 +216,10 @@ fn address_list(table: &mut Table<'_>, version: Version) -> AddressList {
 }
 
 fn accept(value: &Value) -> Read<bool> {
-    match boolean(value)? {
-        true => Ok(true),
-        false => Err("not available in this version: nginx must answer on its addresses".into()),
+    if boolean(value)? {
+        return Ok(true);
     }
+    Err("not available in this version: nginx must answer on its addresses".to_owned())
 }
 
 type Addresses = (Option<Vec<VirtualAddress>>, Vec<VirtualAddress>);

@@ -32,7 +32,8 @@ impl Problems {
 #[derive(Debug)]
 pub(super) struct Table<'a> {
     path: String,
-    fields: &'a Map<String, Value>,
+    /// `None` is an empty table.
+    fields: Option<&'a Map<String, Value>>,
     asked: Vec<&'static str>,
     problems: &'a Problems,
 }
@@ -41,11 +42,12 @@ pub(super) struct Table<'a> {
 pub(super) type Read<T> = Result<T, String>;
 
 impl<'a> Table<'a> {
-    /// Begins to read `value`, which must be a table. An empty Lua table may arrive as an empty list.
+    /// Begins to read `value`, which must be a table. An empty Lua table may arrive as an empty
+    /// list.
     pub(super) fn new(value: &'a Value, path: &str, problems: &'a Problems) -> Option<Self> {
         let fields = match value {
-            Value::Object(fields) => fields,
-            Value::Array(list) if list.is_empty() => &EMPTY,
+            Value::Object(fields) => Some(fields),
+            Value::Array(list) if list.is_empty() => None,
             Value::Null
             | Value::Bool(_)
             | Value::Number(_)
@@ -68,6 +70,11 @@ impl<'a> Table<'a> {
         self.problems.add(self.path_of(name), problem);
     }
 
+    /// Returns what was written; an option that is null was not.
+    fn given(&self, name: &str) -> Option<&'a Value> {
+        self.fields?.get(name).filter(|value| !value.is_null())
+    }
+
     /// Reads an option that may be left out.
     pub(super) fn optional<T>(
         &mut self,
@@ -75,7 +82,7 @@ impl<'a> Table<'a> {
         read: impl FnOnce(&Value) -> Read<T>,
     ) -> Option<T> {
         self.asked.push(name);
-        let value = self.fields.get(name).filter(|value| !value.is_null())?;
+        let value = self.given(name)?;
         read(value).map_err(|problem| self.refuse(name, problem)).ok()
     }
 
@@ -95,7 +102,7 @@ impl<'a> Table<'a> {
         name: &'static str,
         read: impl FnOnce(&Value) -> Read<T>,
     ) -> Option<T> {
-        if self.fields.get(name).is_none_or(Value::is_null) {
+        if self.given(name).is_none() {
             self.asked.push(name);
             self.refuse(name, "required, but not given");
             return None;
@@ -111,7 +118,7 @@ impl<'a> Table<'a> {
         mut element: impl FnMut(&'a Value, &str, &'a Problems) -> Option<T>,
     ) -> Option<Vec<T>> {
         self.asked.push(name);
-        let value = self.fields.get(name).filter(|value| !value.is_null())?;
+        let value = self.given(name)?;
         let path = self.path_of(name);
         let list = match value {
             Value::Array(list) => list.as_slice(),
@@ -137,7 +144,7 @@ impl<'a> Table<'a> {
     /// Reads a table within this one.
     pub(super) fn table(&mut self, name: &'static str) -> Option<Table<'a>> {
         self.asked.push(name);
-        let value = self.fields.get(name).filter(|value| !value.is_null())?;
+        let value = self.given(name)?;
         Table::new(value, &self.path_of(name), self.problems)
     }
 
@@ -145,7 +152,7 @@ impl<'a> Table<'a> {
     pub(super) fn not_yet(&mut self, names: &[&'static str]) {
         for name in names {
             self.asked.push(name);
-            if self.fields.contains_key(*name) {
+            if self.given(name).is_some() {
                 self.refuse(name, "not available in this version");
             }
         }
@@ -153,7 +160,8 @@ impl<'a> Table<'a> {
 
     /// Refuses every option that nobody asked for, and says which one was probably meant.
     pub(super) fn finish(self) {
-        for name in self.fields.keys().filter(|name| !self.asked.contains(&name.as_str())) {
+        let names = self.fields.iter().flat_map(|fields| fields.keys());
+        for name in names.filter(|name| !self.asked.contains(&name.as_str())) {
             let likely = self
                 .asked
                 .iter()
@@ -229,7 +237,8 @@ pub(super) fn shown(value: &Value) -> String {
     format!("{}…", text.chars().take(MAX_SHOWN).collect::<String>())
 }
 
-/// A number such as `1e3` or `50.0` is whole although it was not written so; LuaJIT's numbers are doubles.
+/// A number such as `1e3` or `50.0` is whole although it was not written so; LuaJIT's numbers are
+/// doubles.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
@@ -240,8 +249,6 @@ fn exact(value: &Value) -> Option<u64> {
     let whole = number.fract() == 0.0 && (0.0..9_007_199_254_740_992.0).contains(&number);
     whole.then_some(number as u64)
 }
-
-static EMPTY: std::sync::LazyLock<Map<String, Value>> = std::sync::LazyLock::new(Map::new);
 
 /// Problems listed before the rest is left out: a screenful.
 const MAX_PROBLEMS: usize = 50;

@@ -143,7 +143,11 @@ fn a_password_is_for_version_2_and_never_repeated() {
 
 #[test]
 fn every_problem_is_listed_not_only_the_first() {
-    let options = json!({ "carier": "agent", "health": { "min_workers": 0 }, "instances": [instance(&json!({ "vrid": 300 }))] });
+    let options = json!({
+        "carier": "agent",
+        "health": { "min_workers": 0 },
+        "instances": [instance(&json!({ "vrid": 300 }))],
+    });
 
     let problems = problems(&options);
 
