@@ -17,7 +17,7 @@ use rtnetlink::packet_route::address::{
 
 use crate::net::netlink::Request;
 use crate::net::{NetError, Netlink, Present};
-use crate::types::{LinkName, VirtualAddress};
+use crate::types::VirtualAddress;
 
 /// The tag of our addresses: VRRP's number, as nobody else has a use for it here.
 pub const PROTOCOL: u8 = 112;
@@ -102,7 +102,7 @@ pub struct Applied {
 /// When the conversation broke.
 pub fn apply(
     netlink: &mut Netlink,
-    link: (u32, &LinkName),
+    link: (u32, &str),
     changes: &Changes,
     lifetime: Option<Duration>,
 ) -> Result<Applied, NetError> {
@@ -136,7 +136,7 @@ pub fn apply(
 /// When the conversation broke.
 pub fn refresh(
     netlink: &mut Netlink,
-    link: (u32, &LinkName),
+    link: (u32, &str),
     addresses: impl IntoIterator<Item = VirtualAddress>,
     lifetime: Duration,
 ) -> Result<Applied, NetError> {

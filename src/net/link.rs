@@ -1,8 +1,9 @@
 //! What the kernel has told about links and their addresses.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 
+use crate::net::address::PROTOCOL;
 use crate::types::{LinkName, VirtualAddress};
 
 /// Every link of this host, and the addresses on them.
@@ -59,6 +60,12 @@ impl Links {
         let found = self.by_index.iter().find(|(_, link)| link.name == name.as_str());
         found.map(|(index, link)| (*index, link))
     }
+
+    /// Returns the link of that index.
+    #[must_use]
+    pub fn at(&self, index: u32) -> Option<&Link> {
+        self.by_index.get(&index)
+    }
 }
 
 /// A link and the addresses on it.
@@ -71,6 +78,12 @@ pub struct Link {
 }
 
 impl Link {
+    /// Returns the name it has now.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Tells whether frames can pass.
     #[must_use]
     pub fn carrier(&self) -> Carrier {
@@ -91,16 +104,25 @@ impl Link {
 
     /// Returns the IPv4 address to speak from: the first one that is not virtual.
     ///
-    /// Secondary ones come last. They count all the same: an address that was removed and put back
-    /// while a virtual one of its network is on the link comes back as secondary.
+    /// Secondary ones come later, but count: an address that was removed and put back while a virtual
+    /// one of its network is on the link comes back as secondary. A virtual one comes last, and only
+    /// if it is not `ours`: the owner of an address speaks from it (RFC 9568 §1.7).
     #[must_use]
-    pub fn primary(&self, is_virtual: impl Fn(IpAddr) -> bool) -> Option<Ipv4Addr> {
-        let own = self.addresses.iter().filter_map(|(held, present)| match held.address {
-            IpAddr::V4(address) => (!is_virtual(held.address)).then_some((address, present)),
-            IpAddr::V6(_) => None,
+    pub fn primary(
+        &self,
+        ours: &BTreeSet<VirtualAddress>,
+        is_virtual: impl Fn(IpAddr) -> bool,
+    ) -> Option<Ipv4Addr> {
+        let theirs = self.addresses.iter().filter(|(held, present)| {
+            held.address.is_ipv4() && present.protocol != PROTOCOL && !ours.contains(held)
         });
-        own.min_by_key(|(_, present)| (present.secondary, present.arrival))
-            .map(|(address, _)| address)
+        let first = theirs.min_by_key(|(held, present)| {
+            (is_virtual(held.address), present.secondary, present.arrival)
+        });
+        match first?.0.address {
+            IpAddr::V4(address) => Some(address),
+            IpAddr::V6(_) => None,
+        }
     }
 }
 
@@ -262,7 +284,8 @@ mod tests {
 
     fn primary(links: &Links) -> Option<Ipv4Addr> {
         let is_virtual = |address| address == IpAddr::from([192, 0, 2, 100]);
-        links.named(&eth0()).and_then(|(_, link)| link.primary(is_virtual))
+        let ours = BTreeSet::new();
+        links.named(&eth0()).and_then(|(_, link)| link.primary(&ours, is_virtual))
     }
 
     fn eth0() -> LinkName {

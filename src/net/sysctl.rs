@@ -3,7 +3,6 @@
 use std::fs;
 
 use crate::net::NetError;
-use crate::types::LinkName;
 
 /// Has the kernel promote secondary addresses when a primary one goes.
 ///
@@ -14,12 +13,12 @@ use crate::types::LinkName;
 ///
 /// When the setting is not already in force and cannot be written, as in a container whose
 /// `/proc/sys` is read-only.
-pub fn promote_secondaries(link: &LinkName) -> Result<(), NetError> {
+pub fn promote_secondaries(link: &str) -> Result<(), NetError> {
     // The kernel heeds the setting of the link or that of all links, whichever is on.
-    if is_on("all") || is_on(link.as_str()) {
+    if is_on("all") || is_on(link) {
         return Ok(());
     }
-    let path = path(link.as_str());
+    let path = path(link);
     fs::write(&path, "1").map_err(|error| NetError::new("write", path, error))
 }
 

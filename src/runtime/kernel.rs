@@ -1,0 +1,255 @@
+//! The thread `vrrp-net`: makes the kernel's addresses what the election wants.
+//!
+//! It is level-triggered: it reads what is claimed now, compares that with what the kernel has, and
+//! corrects the difference, whoever caused it. So it may be slow, fail and start again without ever
+//! replaying anything. What it has achieved it tells in [`Facts`]; when they close, it is dead.
+
+mod announcements;
+mod takeover;
+
+use std::io;
+use std::net::Ipv4Addr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::Duration;
+
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::watch;
+
+use self::takeover::Takeover;
+use super::clock;
+use crate::config::AnnounceConfig;
+use crate::net::{Carrier, Rights, SignalsBlocked, Timer};
+use crate::types::{Instant, LinkName, VirtualAddress};
+
+/// What never changes while the thread lives.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The links to watch.
+    pub links: Vec<LinkName>,
+    /// The virtual routers.
+    pub routers: Vec<PlannedRouter>,
+    /// How often addresses are announced.
+    pub announce: AnnounceConfig,
+    /// How long the kernel keeps an address that is no longer refreshed; `None` is for ever.
+    pub lifetime: Option<Duration>,
+}
+
+/// A virtual router and what it moves.
+#[derive(Clone, Debug)]
+pub struct PlannedRouter {
+    /// Its link: the place in [`Plan::links`].
+    pub link: usize,
+    /// Everything that belongs on the link while the router is Active.
+    pub addresses: Arc<[VirtualAddress]>,
+}
+
+/// What the kernel has. Empty until it was asked for the first time.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Facts {
+    /// In the order of [`Plan::links`].
+    pub links: Vec<LinkView>,
+    /// In the order of [`Plan::routers`].
+    pub routers: Vec<RouterFacts>,
+    /// Why nothing can be read or changed at present.
+    pub problem: Option<String>,
+}
+
+/// A link as it is now.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct LinkView {
+    /// Its index; `None` if there is no such link.
+    pub index: Option<u32>,
+    /// Whether frames can pass.
+    pub carrier: Carrier,
+    /// Its hardware address.
+    pub mac: Option<[u8; 6]>,
+    /// The address to speak from.
+    pub primary: Option<Ipv4Addr>,
+}
+
+/// What became of the claim of a virtual router.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RouterFacts {
+    /// Whether the link has the address, in the order of [`PlannedRouter::addresses`].
+    pub assigned: Vec<bool>,
+    /// Announcements sent, one per address and time.
+    pub announcements_sent: u64,
+    /// Announcements that the link did not take; each is tried again.
+    pub announcements_failed: u64,
+    /// Addresses that somebody else removed while they were wanted here.
+    pub lost: u64,
+    /// What the kernel refused last, as long as it does.
+    pub problem: Option<String>,
+}
+
+/// A handle on the thread. Dropping it releases every address and ends the thread.
+#[derive(Debug)]
+pub struct KernelThread {
+    wanted: watch::Sender<Wanted>,
+    facts: watch::Receiver<Facts>,
+    ended: mpsc::Receiver<()>,
+}
+
+#[derive(Clone, Debug)]
+struct Wanted {
+    claims: Vec<Claim>,
+    stop: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Claim {
+    claimed: bool,
+    announce_epoch: u64,
+}
+
+impl KernelThread {
+    /// Starts the thread, with nothing claimed, in the network namespace of the caller.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel gives no thread.
+    pub fn start(plan: Plan) -> io::Result<Self> {
+        let claims = vec![Claim::default(); plan.routers.len()];
+        let (wanted, orders) = watch::channel(Wanted { claims, stop: false });
+        let (told, facts) = watch::channel(Facts::default());
+        let (end, ended) = mpsc::channel();
+        let _signals = SignalsBlocked::new()?;
+        thread::Builder::new().name("vrrp-net".to_owned()).spawn(move || {
+            live(&plan, orders, &told);
+            // Closed in this order, so that whoever waits for the end finds the facts final.
+            drop(told);
+            drop(end);
+        })?;
+        Ok(Self { wanted, facts, ended })
+    }
+
+    /// Claims the addresses of a virtual router for this host, or releases them.
+    pub fn claim(&self, router: usize, claimed: bool) {
+        self.wanted.send_if_modified(|wanted| {
+            let claim = &mut wanted.claims[router];
+            std::mem::replace(&mut claim.claimed, claimed) != claimed
+        });
+    }
+
+    /// Announces the addresses of a virtual router once more, if they are here.
+    pub fn announce(&self, router: usize) {
+        self.wanted.send_modify(|wanted| wanted.claims[router].announce_epoch += 1);
+    }
+
+    /// Returns the facts as they are now.
+    #[must_use]
+    pub fn facts(&self) -> Facts {
+        self.facts.borrow().clone()
+    }
+
+    /// Returns the facts, to wait for their next change; closed means that the thread has died.
+    pub fn facts_mut(&mut self) -> &mut watch::Receiver<Facts> {
+        &mut self.facts
+    }
+
+    /// Releases every address, ends the thread, and returns whether it ended in time.
+    ///
+    /// The facts tell afterwards what was left.
+    pub fn stop(&mut self, deadline: Duration) -> bool {
+        self.wanted.send_modify(|wanted| wanted.stop = true);
+        self.ended.recv_timeout(deadline) != Err(mpsc::RecvTimeoutError::Timeout)
+    }
+}
+
+/// The whole life of the thread: no panic leaves it, and what it added goes with it.
+fn live(plan: &Plan, orders: watch::Receiver<Wanted>, told: &watch::Sender<Facts>) {
+    if let Err(error) = Rights::NETWORK.keep_only() {
+        tracing::warn!(%error, "the thread keeps more rights than it needs");
+    }
+    let told = told.clone();
+    let worked = catch_unwind(AssertUnwindSafe(|| match runtime() {
+        Ok((runtime, timer)) => runtime.block_on(work(plan, orders, told, timer)),
+        Err(error) => tracing::error!(%error, "cannot start to watch the kernel"),
+    }));
+    if worked.is_err() {
+        tracing::error!("the thread that keeps the addresses panicked; it releases them");
+        let released = catch_unwind(AssertUnwindSafe(|| {
+            if let Ok((runtime, _)) = runtime() {
+                let _context = runtime.enter();
+                takeover::release_all(plan);
+            }
+        }));
+        if released.is_err() {
+            tracing::error!("the addresses could not be released");
+        }
+    }
+}
+
+fn runtime() -> io::Result<(Runtime, Timer)> {
+    let runtime = Builder::new_current_thread().enable_io().build()?;
+    let timer = {
+        let _context = runtime.enter();
+        Timer::new()?
+    };
+    Ok((runtime, timer))
+}
+
+async fn work(
+    plan: &Plan,
+    mut orders: watch::Receiver<Wanted>,
+    told: watch::Sender<Facts>,
+    timer: Timer,
+) {
+    let mut takeover = Takeover::new(plan.clone(), told);
+    loop {
+        let wanted = orders.borrow_and_update().clone();
+        if wanted.stop {
+            break;
+        }
+        takeover.want(&wanted.claims, clock::now());
+        takeover.correct(clock::now());
+        takeover.announce(clock::now());
+        takeover.tell();
+        if wait(&mut orders, &takeover, &timer).await.is_err() {
+            break;
+        }
+    }
+    stop(&mut takeover, &timer).await;
+}
+
+/// Releases everything, again and again until it has succeeded or [`STOP_PATIENCE`] is over.
+async fn stop(takeover: &mut Takeover, timer: &Timer) {
+    let started = clock::now();
+    loop {
+        takeover.release(clock::now());
+        takeover.tell();
+        if takeover.holds_nothing() || clock::now().since(started) > STOP_PATIENCE {
+            return;
+        }
+        if sleep_until(timer, clock::now() + STOP_PAUSE).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Waits for a reason to look again; an error is the end.
+async fn wait(
+    orders: &mut watch::Receiver<Wanted>,
+    takeover: &Takeover,
+    timer: &Timer,
+) -> Result<(), ()> {
+    let due = takeover.next_due();
+    timer.set(due).map_err(drop)?;
+    tokio::select! {
+        changed = orders.changed() => changed.map_err(drop),
+        // An error will show again when the events are read, and is dealt with there.
+        _ = takeover.readable() => Ok(()),
+        expired = timer.expired() => expired.map_err(drop),
+    }
+}
+
+async fn sleep_until(timer: &Timer, deadline: Instant) -> io::Result<()> {
+    timer.set(Some(deadline))?;
+    timer.expired().await
+}
+
+/// The end must not wait for a kernel that refuses: nginx waits for us.
+const STOP_PATIENCE: Duration = Duration::from_millis(250);
+const STOP_PAUSE: Duration = Duration::from_millis(20);

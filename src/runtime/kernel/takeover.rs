@@ -1,0 +1,460 @@
+//! Compares what is wanted with what the kernel has, and corrects it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::future;
+use std::io;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::announcements::{Announcements, Slot};
+use super::{Claim, Facts, LinkView, Plan, RouterFacts};
+use crate::net::address::{self, Leftovers, PROTOCOL};
+use crate::net::{Announcer, Event, Links, NetError, Netlink, sysctl};
+use crate::types::{Instant, VirtualAddress};
+use crate::wire::arp;
+
+/// The state of the thread between two looks at the kernel.
+#[derive(Debug)]
+pub(super) struct Takeover {
+    plan: Plan,
+    virtual_addresses: BTreeSet<IpAddr>,
+    claims: Vec<Claim>,
+    kernel: Option<Netlink>,
+    links: Links,
+    places: Vec<Place>,
+    /// What this process added or adopted, by index of the link.
+    owned: BTreeMap<u32, BTreeSet<VirtualAddress>>,
+    /// An address with our tag was seen: this kernel keeps it.
+    tags_are_kept: bool,
+    announcements: Announcements,
+    quiet_until: Instant,
+    refresh_at: Option<Instant>,
+    retry: Retry,
+    /// What the kernel refused first at the last attempt, and how many others with it.
+    refusal: Option<(String, usize)>,
+    /// Something changed since the last comparison.
+    stale: bool,
+    facts: Facts,
+    told: watch::Sender<Facts>,
+    news: bool,
+}
+
+/// A link of the plan, as long as it has the same index.
+#[derive(Debug, Default)]
+struct Place {
+    index: Option<u32>,
+    secondaries_survive: bool,
+    leftovers_are_gone: bool,
+    announcer: Option<Announcer>,
+}
+
+#[derive(Debug, Default)]
+struct Retry {
+    at: Option<Instant>,
+    pause: Duration,
+}
+
+impl Takeover {
+    pub(super) fn new(plan: Plan, told: watch::Sender<Facts>) -> Self {
+        let sizes = plan.routers.iter().map(|router| router.addresses.len());
+        let all = plan.routers.iter().flat_map(|router| router.addresses.iter());
+        let routers = plan.routers.iter().map(|router| {
+            let assigned = vec![false; router.addresses.len()];
+            RouterFacts { assigned, ..RouterFacts::default() }
+        });
+        let routers = routers.collect();
+        Self {
+            virtual_addresses: all.map(|held| held.address).collect(),
+            claims: vec![Claim::default(); plan.routers.len()],
+            kernel: None,
+            links: Links::default(),
+            places: plan.links.iter().map(|_| Place::default()).collect(),
+            owned: BTreeMap::new(),
+            tags_are_kept: false,
+            announcements: Announcements::new(plan.announce, sizes),
+            quiet_until: Instant::default(),
+            refresh_at: None,
+            retry: Retry::default(),
+            refusal: None,
+            stale: true,
+            facts: Facts { routers, ..Facts::default() },
+            told,
+            news: false,
+            plan,
+        }
+    }
+
+    /// Takes over what the election wants now.
+    pub(super) fn want(&mut self, claims: &[Claim], now: Instant) {
+        for (router, claim) in claims.iter().enumerate() {
+            let before = std::mem::replace(&mut self.claims[router], *claim);
+            self.stale |= claim.claimed != before.claimed;
+            if claim.announce_epoch != before.announce_epoch {
+                self.announcements.repeat(router, now);
+            }
+        }
+    }
+
+    /// Makes the kernel's addresses what is wanted; what fails is tried again later.
+    pub(super) fn correct(&mut self, now: Instant) {
+        // Without a rest, a kernel that refuses everything would be asked all the time.
+        if self.kernel.is_none() && self.retry.at.is_some_and(|at| now < at) {
+            return;
+        }
+        let result = self.try_correct(now);
+        let problem = result.as_ref().err().map(NetError::with_cause);
+        if result.is_err() {
+            // The next attempt opens another socket and reads everything anew.
+            self.kernel = None;
+        }
+        self.retry.after(problem.is_some() || self.refusal.is_some(), now);
+        self.note_problem(problem);
+    }
+
+    /// Announces what is due, a small batch at a time so that switches and queues can follow.
+    pub(super) fn announce(&mut self, now: Instant) {
+        if now < self.quiet_until {
+            return;
+        }
+        let due = self.announcements.due(now, ANNOUNCE_BATCH);
+        if !due.is_empty() {
+            self.quiet_until = now + ANNOUNCE_PAUSE;
+            self.news = true;
+        }
+        for slot in due {
+            match self.send(slot) {
+                Ok(sent) => {
+                    self.facts.routers[slot.0].announcements_sent += u64::from(sent);
+                    self.announcements.sent(slot, now);
+                }
+                Err(error) => {
+                    tracing::debug!(%error, "an announcement is put off");
+                    self.facts.routers[slot.0].announcements_failed += 1;
+                    self.announcements.put_off(slot, now);
+                }
+            }
+        }
+    }
+
+    /// Releases every address, whatever was wanted.
+    pub(super) fn release(&mut self, now: Instant) {
+        for claim in &mut self.claims {
+            claim.claimed = false;
+        }
+        self.stale = true;
+        self.retry = Retry::default();
+        self.correct(now);
+    }
+
+    /// Tells whether nothing on this host is ours.
+    pub(super) fn holds_nothing(&self) -> bool {
+        self.kernel.is_some() && self.owned.values().all(BTreeSet::is_empty)
+    }
+
+    /// Tells the election what is new, if anything is.
+    pub(super) fn tell(&mut self) {
+        if std::mem::take(&mut self.news) {
+            self.told.send_replace(self.facts.clone());
+        }
+    }
+
+    /// Returns when there is something to do although nothing happened.
+    pub(super) fn next_due(&self) -> Option<Instant> {
+        let announcement = self.announcements.next_due().map(|due| due.max(self.quiet_until));
+        let unsettled = self.stale.then_some(Instant::default());
+        [unsettled, announcement, self.refresh_at, self.retry.at].into_iter().flatten().min()
+    }
+
+    /// Waits until the kernel has something to tell.
+    pub(super) async fn readable(&self) -> io::Result<()> {
+        match &self.kernel {
+            Some(kernel) => kernel.readable().await,
+            None => future::pending().await,
+        }
+    }
+
+    fn try_correct(&mut self, now: Instant) -> Result<(), NetError> {
+        if self.kernel.is_none() {
+            self.connect()?;
+        }
+        self.follow()?;
+        self.stale |= self.retry.at.is_some_and(|at| at <= now);
+        // What the corrections caused is read at once, so that it can be announced at once.
+        for _ in 0..2 {
+            if std::mem::take(&mut self.stale) {
+                self.observe(now);
+                self.apply(now)?;
+                self.follow()?;
+            }
+        }
+        self.refresh(now)
+    }
+
+    fn connect(&mut self) -> Result<(), NetError> {
+        let mut kernel = Netlink::open()?;
+        self.links.reset(kernel.dump()?);
+        self.kernel = Some(kernel);
+        self.stale = true;
+        let Self { links, owned, tags_are_kept, .. } = self;
+        owned.retain(|index, owned| {
+            let Some(link) = links.at(*index) else { return false };
+            // While nobody listened, an address of ours may have become somebody else's.
+            owned.retain(|address| {
+                let mark = link.addresses().get(address);
+                mark.is_some_and(|mark| mark.protocol == PROTOCOL || !*tags_are_kept)
+            });
+            true
+        });
+        Ok(())
+    }
+
+    /// Learns what happened in the kernel.
+    fn follow(&mut self) -> Result<(), NetError> {
+        let Some(kernel) = &mut self.kernel else { return Ok(()) };
+        for event in kernel.events()? {
+            match &event {
+                Event::Address { protocol, .. } => self.tags_are_kept |= *protocol == PROTOCOL,
+                Event::AddressGone { index, address } => {
+                    self.owned.entry(*index).or_default().remove(address);
+                }
+                Event::LinkGone { index } => drop(self.owned.remove(index)),
+                Event::Link { .. } => {}
+            }
+            self.links.handle(event);
+            self.stale = true;
+        }
+        Ok(())
+    }
+
+    /// Draws the conclusions from what is known of the kernel.
+    fn observe(&mut self, now: Instant) {
+        let views: Vec<_> = (0..self.places.len()).map(|link| self.observe_link(link)).collect();
+        if self.facts.links != views {
+            self.facts.links = views;
+            self.news = true;
+        }
+        for router in 0..self.plan.routers.len() {
+            self.observe_router(router, now);
+        }
+    }
+
+    fn observe_link(&mut self, link: usize) -> LinkView {
+        let found = self.links.named(&self.plan.links[link]);
+        let index = found.map(|(index, _)| index);
+        if self.places[link].index != index {
+            self.places[link] = Place { index, ..Place::default() };
+            let routers = self.plan.routers.iter().zip(&mut self.facts.routers);
+            for (_, facts) in routers.filter(|(planned, _)| planned.link == link) {
+                // They were assigned to another link of that name: this is no loss.
+                facts.assigned.fill(false);
+            }
+        }
+        let Some((index, link)) = found else { return LinkView::default() };
+        let nothing = BTreeSet::new();
+        let ours = self.owned.get(&index).unwrap_or(&nothing);
+        LinkView {
+            index: Some(index),
+            carrier: link.carrier(),
+            mac: link.mac(),
+            primary: link.primary(ours, |address| self.virtual_addresses.contains(&address)),
+        }
+    }
+
+    fn observe_router(&mut self, router: usize, now: Instant) {
+        let planned = &self.plan.routers[router];
+        let facts = &mut self.facts.routers[router];
+        let claimed = self.claims[router].claimed;
+        let link = self.places[planned.link].index.and_then(|index| self.links.at(index));
+        for (place, address) in planned.addresses.iter().enumerate() {
+            let assigned = link.is_some_and(|link| link.addresses().contains_key(address));
+            let before = std::mem::replace(&mut facts.assigned[place], assigned);
+            self.news |= assigned != before;
+            if claimed && assigned {
+                self.announcements.begin((router, place), now);
+            } else {
+                self.announcements.cease((router, place));
+            }
+            if claimed && before && !assigned {
+                facts.lost += 1;
+                let link = &self.plan.links[planned.link];
+                tracing::warn!(%address, %link, "somebody removed an address; it is put back");
+            }
+        }
+    }
+
+    /// Makes the difference good.
+    fn apply(&mut self, now: Instant) -> Result<(), NetError> {
+        let mut refused = Vec::new();
+        for (index, wanted) in self.wanted() {
+            let Some(link) = self.links.at(index) else { continue };
+            let mut nameless = Place::default();
+            let place = self.places.iter_mut().find(|place| place.index == Some(index));
+            let place = place.unwrap_or(&mut nameless);
+            let leftovers = place.leftovers();
+            let owned = self.owned.entry(index).or_default();
+            let changes = address::reconcile(&wanted, link.addresses(), owned, leftovers);
+            let Some(kernel) = self.kernel.as_mut().filter(|_| !changes.is_empty()) else {
+                place.leftovers_are_gone = true;
+                continue;
+            };
+            if !changes.add.is_empty() {
+                place.keep_secondaries(link.name());
+            }
+            let applied =
+                address::apply(kernel, (index, link.name()), &changes, self.plan.lifetime)?;
+            owned.extend(&applied.gained);
+            if let (Some(lifetime), None) = (self.plan.lifetime, self.refresh_at) {
+                self.refresh_at = Some(now + lifetime / REFRESHES_PER_LIFETIME);
+            }
+            place.leftovers_are_gone = true;
+            tracing::info!(
+                link = link.name(),
+                added = applied.gained.len(),
+                removed = changes.remove.len(),
+                "addresses changed"
+            );
+            refused.extend(applied.refused.into_iter().map(|(held, error)| (index, held, error)));
+        }
+        self.note_refusals(&refused);
+        Ok(())
+    }
+
+    /// Returns the addresses wanted on each link that may have one of ours.
+    fn wanted(&self) -> BTreeMap<u32, BTreeSet<VirtualAddress>> {
+        // A link that has lost its name to another one keeps nothing of ours.
+        let mut wanted: BTreeMap<_, BTreeSet<_>> =
+            self.owned.keys().map(|index| (*index, BTreeSet::new())).collect();
+        for index in self.places.iter().filter_map(|place| place.index) {
+            wanted.entry(index).or_default();
+        }
+        for (planned, claim) in self.plan.routers.iter().zip(&self.claims) {
+            if let (true, Some(index)) = (claim.claimed, self.places[planned.link].index) {
+                wanted.entry(index).or_default().extend(planned.addresses.iter());
+            }
+        }
+        wanted
+    }
+
+    /// Tells the kernel that its addresses are still wanted, before their lifetime ends.
+    fn refresh(&mut self, now: Instant) -> Result<(), NetError> {
+        let (Some(lifetime), Some(kernel)) = (self.plan.lifetime, &mut self.kernel) else {
+            return Ok(());
+        };
+        if self.refresh_at.is_none_or(|at| now < at) {
+            return Ok(());
+        }
+        for (index, owned) in &self.owned {
+            if let Some(link) = self.links.at(*index) {
+                let owned = owned.iter().copied();
+                address::refresh(kernel, (*index, link.name()), owned, lifetime)?;
+            }
+        }
+        let holds_any = self.owned.values().any(|owned| !owned.is_empty());
+        self.refresh_at = holds_any.then(|| now + lifetime / REFRESHES_PER_LIFETIME);
+        Ok(())
+    }
+
+    /// Announces one address, and returns whether its link has announcements at all.
+    fn send(&mut self, (router, place): Slot) -> Result<bool, NetError> {
+        let planned = &self.plan.routers[router];
+        let LinkView { index: Some(index), mac: Some(mac), .. } = self.facts.links[planned.link]
+        else {
+            return Ok(false);
+        };
+        let IpAddr::V4(address) = planned.addresses[place].address else { return Ok(false) };
+        let announcer = &mut self.places[planned.link].announcer;
+        let announcer = match announcer {
+            Some(announcer) => announcer,
+            None => announcer.insert(Announcer::open(index)?),
+        };
+        let sent = announcer.send(&arp::gratuitous(mac, address));
+        sent.map_err(|error| NetError::new("announce", address.to_string(), error))?;
+        Ok(true)
+    }
+
+    fn note_problem(&mut self, problem: Option<String>) {
+        if self.facts.problem != problem {
+            if let Some(problem) = &problem {
+                tracing::error!("{problem}");
+            } else {
+                tracing::info!("links and addresses can be read again");
+            }
+            self.facts.problem = problem;
+            self.news = true;
+        }
+    }
+
+    /// Tells each virtual router what was refused to it, and the log when that changes.
+    fn note_refusals(&mut self, refused: &[(u32, VirtualAddress, NetError)]) {
+        for (planned, facts) in self.plan.routers.iter().zip(&mut self.facts.routers) {
+            let index = self.places[planned.link].index;
+            let problem = refused
+                .iter()
+                .find(|(on, address, _)| Some(*on) == index && planned.addresses.contains(address));
+            let problem = problem.map(|(_, _, error)| error.with_cause());
+            if facts.problem != problem {
+                facts.problem = problem;
+                self.news = true;
+            }
+        }
+        let first = refused.first().map(|(_, _, error)| (error.with_cause(), refused.len() - 1));
+        if self.refusal != first {
+            if let Some((problem, others)) = &first {
+                tracing::error!(others, "{problem}");
+            }
+            self.refusal = first;
+        }
+    }
+}
+
+impl Place {
+    fn leftovers(&self) -> Leftovers {
+        // Once is enough, and leaves another program in peace that uses the tag, too.
+        if self.leftovers_are_gone || self.index.is_none() {
+            Leftovers::Keep
+        } else {
+            Leftovers::Remove
+        }
+    }
+
+    fn keep_secondaries(&mut self, link: &str) {
+        if std::mem::replace(&mut self.secondaries_survive, true) {
+            return;
+        }
+        if let Err(error) = sysctl::promote_secondaries(link) {
+            let error = error.with_cause();
+            tracing::warn!("{error}: virtual addresses of {link} may go with its primary one");
+        }
+    }
+}
+
+impl Retry {
+    fn after(&mut self, failed: bool, now: Instant) {
+        if !failed {
+            *self = Self::default();
+        } else if self.at.is_none_or(|at| at <= now) {
+            self.pause = (self.pause * 2).clamp(SHORTEST_RETRY, LONGEST_RETRY);
+            self.at = Some(now + self.pause);
+        }
+    }
+}
+
+/// Removes every address with our tag from the links of a plan: what is left to do after a panic.
+///
+/// Must be called within a tokio runtime.
+pub(super) fn release_all(plan: &Plan) {
+    let (told, _) = watch::channel(Facts::default());
+    let mut takeover = Takeover::new(plan.clone(), told);
+    takeover.correct(Instant::default());
+}
+
+const ANNOUNCE_BATCH: usize = 64;
+const ANNOUNCE_PAUSE: Duration = Duration::from_millis(1);
+
+/// Two refreshes may fail before an address is lost.
+const REFRESHES_PER_LIFETIME: u32 = 3;
+
+const SHORTEST_RETRY: Duration = Duration::from_millis(50);
+const LONGEST_RETRY: Duration = Duration::from_secs(5);
