@@ -1,9 +1,10 @@
-//! VRRP inside nginx.
+#![doc = include_str!("ARCHITECTURE.md")]
 
 pub mod config;
 mod lua;
 pub mod net;
 pub mod proto;
+pub mod runtime;
 pub mod status;
 pub mod types;
 pub mod wire;

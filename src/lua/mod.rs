@@ -1,16 +1,17 @@
 //! What Lua can call: `require "resty.vrrp.core"`.
 //!
-//! Texts and numbers cross here, nothing else, and nothing is decided here. Everything runs in the main
-//! thread of an nginx process. A failure is `nil, err`.
+//! Texts and numbers cross here, nothing else, and nothing is decided here. Everything runs in
+//! the main thread of an nginx process. A failure is `nil, err`.
 
 mod plan;
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
 
-use mlua::{Lua, LuaString, Table};
+use mlua::{Lua, LuaString, Table, UserData, UserDataMethods};
 
 use crate::config::{Carrier, Config};
+use crate::runtime::{self, Engine, log};
 use crate::status::Board;
 
 /// Makes the table that `require "resty.vrrp.core"` returns.
@@ -20,7 +21,24 @@ fn resty_vrrp_core(lua: &Lua) -> mlua::Result<Table> {
     module.set("version", env!("CARGO_PKG_VERSION"))?;
     let checked = |_: &Lua, (json, path): (LuaString, PathBuf)| Ok(said(check(&json, &path)));
     module.set("check", lua.create_function(checked)?)?;
+    let started = |_: &Lua, (json, path, master_pid): (LuaString, PathBuf, u32)| {
+        Ok(said(start(&json, &path, master_pid)))
+    };
+    module.set("start", lua.create_function(started)?)?;
+    module.set("drain_log", lua.create_function(drain_log)?)?;
     Ok(module)
+}
+
+/// The engine as Lua holds it. Its collection stops it, if nobody has.
+struct Handle(Engine);
+
+impl UserData for Handle {
+    fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
+        methods.add_method("stop", |_, handle, ()| {
+            handle.0.stop();
+            Ok(())
+        });
+    }
 }
 
 /// `check(json, path)`: fills the board at `path` and returns the option `carrier`.
@@ -34,6 +52,25 @@ fn check(json: &LuaString, path: &Path) -> Result<&'static str, Box<dyn Error>> 
         Carrier::Agent => "agent",
         Carrier::Worker => "worker",
     })
+}
+
+/// `start(json, path, master_pid)`: starts the engine on the board at `path` and returns it.
+fn start(json: &LuaString, path: &Path, master_pid: u32) -> Result<Handle, Box<dyn Error>> {
+    let config = Config::from_json(&json.to_str()?)?;
+    let board = Board::open(path)?;
+    Ok(Handle(runtime::start(config, board, master_pid)?))
+}
+
+/// `drain_log(max)`: returns a list of `{ level, text }`, level being nginx's number.
+fn drain_log(lua: &Lua, max: usize) -> mlua::Result<Table> {
+    let lines = lua.create_table()?;
+    for line in log::drain(max) {
+        let pair = lua.create_table()?;
+        pair.push(line.level)?;
+        pair.push(line.text)?;
+        lines.push(pair)?;
+    }
+    Ok(lines)
 }
 
 /// Tells an error with all its causes: `cannot map the board: permission denied`.

@@ -30,7 +30,7 @@ pub(super) fn of(config: &Config) -> Plan {
 }
 
 /// Returns the name of this host, as the default of `router_id`.
-pub(super) fn host_name() -> String {
+fn host_name() -> String {
     let name = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     match name.trim() {
         "" => "localhost".to_owned(),

@@ -60,11 +60,13 @@ pub struct Board {
 }
 
 impl Board {
-    /// Gives the empty memfd at `path` (`/proc/self/fd/7`) its size and what is known from the configuration.
+    /// Gives the empty memfd at `path` (`/proc/self/fd/7`) its size and what is known from the
+    /// configuration.
     ///
     /// # Errors
     ///
-    /// If the memory cannot be opened, sized or mapped, or would be larger than the board can address.
+    /// If the memory cannot be opened, sized or mapped, or would be larger than the board can
+    /// address.
     pub fn create(path: &Path, plan: &Plan) -> Result<Self, BoardError> {
         let offsets = Offsets::of(plan).ok_or(BoardError::TooLarge)?;
         let file = open_shared(path)?;
@@ -116,7 +118,8 @@ impl Board {
 
     /// Returns virtual router `index` as it was last published, whole.
     ///
-    /// Gives up waiting for a writer that was killed while it wrote, and returns what that one left.
+    /// Gives up waiting for a writer that was killed while it wrote, and returns what that one
+    /// left.
     ///
     /// # Panics
     ///
@@ -137,7 +140,8 @@ impl Board {
         slot_of(&copy)
     }
 
-    /// Publishes virtual router `index`. A reader sees the old slot or the new one, never a mixture.
+    /// Publishes virtual router `index`. A reader sees the old slot or the new one, never a
+    /// mixture.
     ///
     /// # Panics
     ///
@@ -155,11 +159,13 @@ impl Board {
         words[0].store(odd.wrapping_add(1), Release);
     }
 
-    /// Returns the addresses of all virtual routers; each [`InstanceSlot`] tells which ones are its own.
+    /// Returns the addresses of all virtual routers; each [`InstanceSlot`] tells which ones are
+    /// its own.
     #[must_use]
     pub fn addresses(&self) -> &[AddressSlot] {
         let (offset, count) = self.addresses_range();
-        // SAFETY: `create` and `fits` made sure that so many slots lie there, aligned to words; after
+        // SAFETY: `create` and `fits` made sure that so many slots lie there, aligned to words;
+        // after
         // `create` only their atomics are written.
         unsafe { slice::from_raw_parts(self.map.as_ptr().add(offset).cast(), count) }
     }
@@ -173,7 +179,8 @@ impl Board {
         self.addresses()[index].assigned.store(u8::from(assigned), Relaxed);
     }
 
-    /// Names the reasons of transitions: [`InstanceSlot::reason`] is an index into `names` plus one.
+    /// Names the reasons of transitions: [`InstanceSlot::reason`] is an index into `names` plus
+    /// one.
     pub fn name_reasons(&mut self, names: &[&str]) {
         debug_assert!(names.len() < REASONS, "the board has no room for so many reasons");
         for (field, name) in self.header().reasons.iter().skip(1).zip(names) {
@@ -250,8 +257,8 @@ impl Board {
 
     fn worker_slots(&self) -> &[WorkerSlot] {
         let offset = self.header().workers_offset.load(Relaxed) as usize;
-        // SAFETY: `create` and `fits` made sure that so many slots lie there, aligned to words; they
-        // are made of atomics.
+        // SAFETY: `create` and `fits` made sure that so many slots lie there, aligned to words;
+        // they are made of atomics.
         unsafe { slice::from_raw_parts(self.map.as_ptr().add(offset).cast(), WORKERS) }
     }
 

@@ -106,7 +106,8 @@ on_the_board! {
         pub nginx: [AtomicU8; 64],
         /// Why the engine does not run.
         pub error: [AtomicU8; ERROR],
-        /// Names of the reasons; [`InstanceSlot::reason`] is an index. The first is empty: no reason.
+        /// Names of the reasons; [`InstanceSlot::reason`] is an index. The first is empty: no
+        /// reason.
         pub reasons: [[AtomicU8; 24]; REASONS],
     }
 }
@@ -172,7 +173,8 @@ on_the_board! {
         pub adver_interval_ms: u32,
         /// When the state was entered.
         pub since_ms: u64,
-        /// Changes of state so far; the newest of [`history`](Self::history) is at this number less one.
+        /// Changes of state so far; the newest of [`history`](Self::history) is at this number
+        /// less one.
         pub transitions: u64,
         /// Silence after which the Active router is taken for dead.
         pub active_down_interval_us: u64,
@@ -264,7 +266,8 @@ on_the_board! {
     pub struct CheckSlot {
         /// Name in the status.
         pub name: [u8; 32],
-        /// How the priority changes while it fails; meaningless without [`weighted`](Self::weighted).
+        /// How the priority changes while it fails; meaningless without
+        /// [`weighted`](Self::weighted).
         pub weight: i16,
         /// Whether it changes the priority (1) or holds the router in fault (0).
         pub weighted: u8,
@@ -375,7 +378,8 @@ impl TransitionSlot {
     pub const EMPTY: Self = Self { at_ms: 0, from: 0, to: 0, reason: 0, reserved: [0; 5] };
 }
 
-/// Returns `text` as a field of the board: ended by at least one NUL, cut between two characters if too long.
+/// Returns `text` as a field of the board: ended by at least one NUL, cut between two characters
+/// if too long.
 #[must_use]
 pub fn text<const N: usize>(text: &str) -> [u8; N] {
     let kept = cut(text, N - 1);

@@ -1,8 +1,9 @@
 //! The board: one piece of shared memory that the engine writes and every nginx process reads.
 //!
-//! The memory is a memfd that the nginx master makes before it forks, so that all its children have it.
-//! [`layout`] says what lies where; `lua/resty/vrrp/board.lua` says the same to LuaJIT, and a test compares
-//! the two. [`Board`] is the only writer of everything but the beats of the nginx processes.
+//! The memory is a memfd that the nginx master makes before it forks, so that all its children
+//! have it. [`layout`] says what lies where; `lua/resty/vrrp/board.lua` says the same to LuaJIT,
+//! and a test compares the two. [`Board`] is the only writer of everything but the beats of the
+//! nginx processes.
 //!
 //! All times on the board are milliseconds of `CLOCK_MONOTONIC`; who reads them converts them.
 

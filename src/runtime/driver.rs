@@ -1,0 +1,314 @@
+//! The loop of the thread `vrrp`: wait for one thing, tell the core, carry out what it asks for.
+
+use std::future::poll_fn;
+use std::io;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::{Interval, MissedTickBehavior};
+
+use super::clock;
+use super::health::Liveness;
+use super::kernel::{KernelThread, LinkView, Plan, PlannedRouter};
+use super::publish::Publisher;
+use super::report;
+use crate::config::Config;
+use crate::net::{Carrier, Process, Timer, VrrpSocket};
+use crate::proto::{Action, Input, LinkCarrier, LinkFacts, LinkId, Node, RouterId};
+use crate::status::Board;
+use crate::types::{GROUP_IPV4, Instant, Priority};
+
+/// Everything the loop owns.
+pub(super) struct Driver<'a> {
+    node: Node,
+    kernel: KernelThread,
+    links: Vec<Link>,
+    timer: Timer,
+    /// The deadline that the timer is set to; it may be earlier than the core's, never later.
+    armed: Option<Instant>,
+    beat: Interval,
+    master: Option<Process>,
+    liveness: Liveness,
+    publisher: Publisher<'a>,
+    /// One datagram on its way out; kept so that sending allocates nothing.
+    outgoing: Vec<u8>,
+    incoming: Box<[u8; MAX_DATAGRAM]>,
+}
+
+/// One interface, with the socket that hears it.
+#[derive(Default)]
+struct Link {
+    socket: Option<VrrpSocket>,
+    /// The index that the socket belongs to.
+    index: Option<u32>,
+    /// What was said last, so that a failure is said once.
+    failure: Option<String>,
+}
+
+/// What the loop waited for.
+enum Event {
+    Stop,
+    Deadline,
+    Readable(usize),
+    Facts,
+    KernelEnded,
+    Beat,
+    MasterDied,
+}
+
+impl<'a> Driver<'a> {
+    /// Starts the thread `vrrp-net` and everything the loop needs. Must be called within a runtime.
+    pub(super) fn new(config: &Config, board: &'a mut Board, master_pid: u32) -> io::Result<Self> {
+        let node = Node::new(&config.instances);
+        let kernel = KernelThread::start(plan(config, &node))?;
+        let mut beat = tokio::time::interval(BEAT);
+        beat.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let now = clock::now();
+        let mut driver = Self {
+            links: node.links().iter().map(|_| Link::default()).collect(),
+            publisher: Publisher::new(board, config),
+            liveness: Liveness::new(config.health, now),
+            node,
+            kernel,
+            timer: Timer::new()?,
+            armed: None,
+            beat,
+            master: None,
+            outgoing: Vec::with_capacity(MAX_DATAGRAM),
+            incoming: Box::new([0; MAX_DATAGRAM]),
+        };
+        driver.watch_master(master_pid);
+        driver.node.handle(Input::Startup, now);
+        Ok(driver)
+    }
+
+    /// Runs until told to stop; an error means that something this thread cannot do without has
+    /// gone.
+    pub(super) async fn run(&mut self, mut stopping: watch::Receiver<bool>) -> Result<(), String> {
+        loop {
+            self.settle().map_err(|error| format!("cannot set the timer: {error}"))?;
+            match self.next_event(&mut stopping).await {
+                Event::Stop => return Ok(()),
+                Event::KernelEnded => return Err("the thread vrrp-net has ended".to_owned()),
+                Event::Deadline => {
+                    self.armed = None;
+                    // If this thread overslept, what peers said meanwhile counts before its timers do.
+                    self.receive_all();
+                }
+                Event::Readable(link) => self.receive(LinkId(link)),
+                Event::Facts => self.take_facts(),
+                Event::Beat => self.take_beat(),
+                Event::MasterDied => {
+                    self.master = None;
+                    self.liveness.master_died();
+                    self.judge_health(clock::now());
+                }
+            }
+        }
+    }
+
+    /// Resigns, then sees the addresses removed, for at most [`RELEASE_TIMEOUT`].
+    pub(super) fn leave(mut self) {
+        self.node.handle(Input::Shutdown, clock::now());
+        self.perform_actions();
+        self.kernel.stop(RELEASE_TIMEOUT);
+        self.publisher.take_facts(self.kernel.facts());
+    }
+
+    /// Lets due timers act, carries out what was asked for, and sets the timer for what is next.
+    fn settle(&mut self) -> io::Result<()> {
+        self.node.handle_timeout(clock::now());
+        self.perform_actions();
+        let due = self.node.poll_timeout();
+        // A deadline that moved away needs no new timer: the old one wakes us once for nothing,
+        // which is cheaper than a system call for every advertisement heard.
+        let late = match (self.armed, due) {
+            (Some(armed), Some(due)) => due < armed,
+            (None, Some(_)) => true,
+            (_, None) => false,
+        };
+        if late {
+            self.timer.set(due)?;
+            self.armed = due;
+        }
+        Ok(())
+    }
+
+    async fn next_event(&mut self, stopping: &mut watch::Receiver<bool>) -> Event {
+        let Self { kernel, links, timer, beat, master, .. } = self;
+        let facts = kernel.facts_mut();
+        tokio::select! {
+            biased;
+            // The engine was told to stop, or was dropped.
+            _ = stopping.wait_for(|stop| *stop) => Event::Stop,
+            _ = timer.expired() => Event::Deadline,
+            changed = facts.changed() => match changed {
+                Ok(()) => Event::Facts,
+                Err(_) => Event::KernelEnded,
+            },
+            () = exited(master.as_ref()) => Event::MasterDied,
+            _ = beat.tick() => Event::Beat,
+            link = poll_fn(|cx| poll_readable(links, cx)) => Event::Readable(link),
+        }
+    }
+
+    fn receive_all(&mut self) {
+        for link in 0..self.links.len() {
+            self.receive(LinkId(link));
+        }
+    }
+
+    /// Hears at most [`BATCH`] datagrams of a link, so that a flood cannot hold up a deadline.
+    fn receive(&mut self, link: LinkId) {
+        for _ in 0..BATCH {
+            let Some(socket) = &self.links[link.0].socket else { return };
+            match socket.try_recv(&mut self.incoming[..]) {
+                Ok(length) => {
+                    let bytes = &self.incoming[..length];
+                    self.node.handle(Input::Datagram { link, bytes }, clock::now());
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                // ENETDOWN and the like: the facts about the link will say so, too.
+                Err(_) => return,
+            }
+        }
+    }
+
+    fn take_facts(&mut self) {
+        let facts = self.kernel.facts_mut().borrow_and_update().clone();
+        let now = clock::now();
+        for (index, view) in facts.links.iter().enumerate() {
+            let facts = self.listen_on(LinkId(index), view);
+            self.node.handle(Input::Link { link: LinkId(index), facts }, now);
+        }
+        self.publisher.take_facts(facts);
+    }
+
+    /// Has a socket for the link as it is now. A router must not be Active where it cannot hear.
+    fn listen_on(&mut self, id: LinkId, view: &LinkView) -> LinkFacts {
+        let link = &mut self.links[id.0];
+        if link.index != view.index || link.socket.is_none() {
+            link.index = view.index;
+            link.socket = None;
+            match view.index.map(VrrpSocket::open).transpose() {
+                Ok(socket) => link.socket = socket,
+                Err(error) => link.fail(&report::chain(&error)),
+            }
+        }
+        let carrier = match view.carrier {
+            _ if view.index.is_none() => LinkCarrier::Missing,
+            Carrier::Up if link.socket.is_some() => LinkCarrier::Up,
+            Carrier::Up | Carrier::Down => LinkCarrier::Down,
+        };
+        LinkFacts { carrier, primary: view.primary }
+    }
+
+    fn take_beat(&mut self) {
+        let now = clock::now();
+        self.judge_health(now);
+        if self.links.iter().any(|link| link.index.is_some() && link.socket.is_none()) {
+            self.take_facts();
+        }
+        self.publisher.beat(&self.node, now);
+    }
+
+    fn judge_health(&mut self, now: Instant) {
+        let workers = self.publisher.workers(now, self.liveness.worker_timeout());
+        if let Some(health) = self.liveness.changed(workers, now) {
+            self.publisher.take_health(&health);
+            self.node.handle(Input::Health(health), now);
+        }
+    }
+
+    fn perform_actions(&mut self) {
+        while let Some(action) = self.node.poll_action() {
+            match action {
+                Action::Advertise { router, priority } => self.advertise(router, priority),
+                Action::Claim(router) => self.kernel.claim(router.0, true),
+                Action::Release(router) => self.kernel.claim(router.0, false),
+                Action::Announce(router) => self.kernel.announce(router.0),
+                Action::Transition(transition) => {
+                    report::transition(&self.node, &transition);
+                    self.publisher.publish(&self.node, transition.router);
+                }
+                Action::Report(told) => report::report(&self.node, &told),
+            }
+        }
+    }
+
+    /// Sends one advertisement, or drops it: the next one is never far.
+    fn advertise(&mut self, router: RouterId, priority: Priority) {
+        let link = &mut self.links[self.node.link_of(router).0];
+        let Some(socket) = &link.socket else { return };
+        self.outgoing.clear();
+        if !self.node.encode(router, priority, &mut self.outgoing) {
+            return;
+        }
+        match socket.send_to(&self.outgoing, GROUP_IPV4) {
+            Ok(()) => link.failure = None,
+            Err(error) => link.fail(&format!("cannot send advertisements: {error}")),
+        }
+    }
+
+    /// Without a master to watch there is nothing to miss: a master that died earlier has no
+    /// children left.
+    fn watch_master(&mut self, pid: u32) {
+        match Process::watch(pid) {
+            Ok(master) => self.master = Some(master),
+            Err(error) => tracing::warn!("its death would go unnoticed: {}", report::chain(&error)),
+        }
+    }
+}
+
+impl Link {
+    /// Says what failed, unless it was the last thing said.
+    fn fail(&mut self, failure: &str) {
+        if self.failure.as_deref() != Some(failure) {
+            tracing::error!("{failure}");
+            self.failure = Some(failure.to_owned());
+        }
+    }
+}
+
+/// Tells the other thread what there is to watch, and what may be claimed.
+fn plan(config: &Config, node: &Node) -> Plan {
+    let routers = config.instances.iter().enumerate().map(|(index, instance)| PlannedRouter {
+        link: node.link_of(RouterId(index)).0,
+        addresses: [instance.addresses.as_slice(), &instance.addresses_excluded].concat().into(),
+    });
+    Plan {
+        links: node.links().to_vec(),
+        routers: routers.collect(),
+        announce: config.announce,
+        lifetime: config.address_lifetime,
+    }
+}
+
+async fn exited(process: Option<&Process>) {
+    match process {
+        Some(process) => drop(process.exited().await),
+        None => std::future::pending().await,
+    }
+}
+
+fn poll_readable(links: &[Link], cx: &mut Context<'_>) -> Poll<usize> {
+    for (index, link) in links.iter().enumerate() {
+        if let Some(socket) = &link.socket {
+            if socket.poll_recv_ready(cx).is_ready() {
+                return Poll::Ready(index);
+            }
+        }
+    }
+    Poll::Pending
+}
+
+/// How often the board learns that the engine lives, and the workers are looked at.
+const BEAT: Duration = Duration::from_millis(100);
+/// Datagrams heard before deadlines are looked at again.
+const BATCH: usize = 64;
+/// The largest advertisement has 255 IPv6 addresses; a longer datagram is cut, and refused for
+/// its length.
+const MAX_DATAGRAM: usize = 4352;
+/// The address must be gone long before nginx loses patience with its carrier.
+const RELEASE_TIMEOUT: Duration = Duration::from_millis(300);

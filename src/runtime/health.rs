@@ -1,0 +1,117 @@
+//! nginx's own liveness, from the workers' beats on the board and from the life of the master.
+
+use std::time::Duration;
+
+use crate::config::HealthConfig;
+use crate::proto::Health;
+use crate::status::Workers;
+use crate::types::Instant;
+
+/// Judges whether nginx serves.
+#[derive(Debug)]
+pub(super) struct Liveness {
+    config: HealthConfig,
+    /// Until then, workers that have not begun to beat are no fault: they were forked a moment ago.
+    patience_until: Instant,
+    master_died: bool,
+    last: Health,
+}
+
+impl Liveness {
+    pub(super) fn new(config: HealthConfig, now: Instant) -> Self {
+        let patience_until = now + config.worker_timeout;
+        Self { config, patience_until, master_died: false, last: Health::Unknown }
+    }
+
+    /// Notes that the master has died: workers may live on, but nobody looks after them.
+    pub(super) fn master_died(&mut self) {
+        self.master_died = true;
+    }
+
+    /// Returns how long a worker may be silent.
+    pub(super) fn worker_timeout(&self) -> Duration {
+        self.config.worker_timeout
+    }
+
+    /// Returns the health if it differs from what was returned last.
+    pub(super) fn changed(&mut self, workers: Workers, now: Instant) -> Option<Health> {
+        let health = self.judge(workers, now);
+        if health == self.last {
+            return None;
+        }
+        self.last = health.clone();
+        Some(health)
+    }
+
+    fn judge(&self, workers: Workers, now: Instant) -> Health {
+        if self.master_died {
+            return Health::Failing("the nginx master process has died".to_owned());
+        }
+        if workers.alive >= u32::from(self.config.min_workers) {
+            return Health::Serving;
+        }
+        if self.last == Health::Unknown && now < self.patience_until {
+            return Health::Unknown;
+        }
+        let timeout_ms = self.config.worker_timeout.as_millis();
+        Health::Failing(format!(
+            "{} of {} workers have beaten within {timeout_ms} ms, {} needed",
+            workers.alive, workers.total, self.config.min_workers
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const START: Instant = Instant::from_nanos(1_000_000_000);
+
+    fn liveness() -> Liveness {
+        let config = HealthConfig { min_workers: 2, worker_timeout: Duration::from_secs(2) };
+        Liveness::new(config, START)
+    }
+
+    fn workers(alive: u32) -> Workers {
+        Workers { total: 4, alive }
+    }
+
+    #[test]
+    fn workers_that_were_just_forked_are_given_time_to_beat() {
+        let mut liveness = liveness();
+
+        assert_eq!(liveness.changed(workers(0), START), None);
+        assert_eq!(liveness.changed(workers(2), START), Some(Health::Serving));
+    }
+
+    #[test]
+    fn too_few_beating_workers_fail_with_the_numbers_and_recover_by_themselves() {
+        let mut liveness = liveness();
+        assert_eq!(liveness.changed(workers(4), START), Some(Health::Serving));
+
+        let failing = liveness.changed(workers(1), START);
+
+        let reason = "1 of 4 workers have beaten within 2000 ms, 2 needed".to_owned();
+        assert_eq!(failing, Some(Health::Failing(reason)));
+        assert_eq!(liveness.changed(workers(1), START), None);
+        assert_eq!(liveness.changed(workers(2), START), Some(Health::Serving));
+    }
+
+    #[test]
+    fn workers_that_never_beat_fail_after_the_timeout() {
+        let mut liveness = liveness();
+
+        let health =
+            liveness.changed(Workers { total: 0, alive: 0 }, START + Duration::from_secs(2));
+
+        assert!(matches!(health, Some(Health::Failing(_))), "{health:?}");
+    }
+
+    #[test]
+    fn a_dead_master_is_a_fault_although_its_workers_live_on() {
+        let mut liveness = liveness();
+        liveness.master_died();
+
+        assert!(matches!(liveness.changed(workers(4), START), Some(Health::Failing(_))));
+    }
+}

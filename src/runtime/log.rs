@@ -1,0 +1,110 @@
+//! Log lines on their way to nginx: the threads put them into a bounded queue and never wait; a
+//! timer of the carrier takes them out and writes them with `ngx.log`.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use tracing::field::{Field, Visit};
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
+use tracing_subscriber::registry::Registry;
+
+/// One line for nginx's error log.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Line {
+    /// nginx's number for the level: 3 crit, 4 error, 5 warn, 6 notice, 8 debug.
+    pub level: u8,
+    /// The text, without a time: nginx writes its own.
+    pub text: String,
+}
+
+/// Begins to collect what this process logs. Later calls change nothing.
+pub(crate) fn install() {
+    queue();
+    // An error means that a subscriber is already there: ours, from an earlier start in this
+    // process.
+    drop(tracing::subscriber::set_global_default(Registry::default().with(Queued)));
+}
+
+/// Takes at most `max` lines out of the queue, oldest first.
+#[must_use]
+pub fn drain(max: usize) -> Vec<Line> {
+    let queue = queue();
+    let lines = queue.lines.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut drained: Vec<_> = lines.try_iter().take(max).collect();
+    let dropped = queue.dropped.swap(0, Ordering::Relaxed);
+    if dropped > 0 {
+        let text =
+            format!("{dropped} log lines were dropped: they came faster than nginx took them");
+        drained.push(Line { level: WARN, text });
+    }
+    drained
+}
+
+struct Queue {
+    sender: SyncSender<Line>,
+    lines: Mutex<Receiver<Line>>,
+    dropped: AtomicU64,
+}
+
+fn queue() -> &'static Queue {
+    static QUEUE: OnceLock<Queue> = OnceLock::new();
+    QUEUE.get_or_init(|| {
+        let (sender, lines) = sync_channel(CAPACITY);
+        Queue { sender, lines: Mutex::new(lines), dropped: AtomicU64::new(0) }
+    })
+}
+
+struct Queued;
+
+impl<S: Subscriber> Layer<S> for Queued {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>, _: Context<'_, S>) -> bool {
+        // Libraries log their own affairs; an operator wants to read ours.
+        *metadata.level() <= Level::INFO && metadata.target().starts_with(env!("CARGO_CRATE_NAME"))
+    }
+
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let mut text = Text::default();
+        event.record(&mut text);
+        let line =
+            Line { level: level(*event.metadata().level()), text: text.message + &text.fields };
+        let queue = queue();
+        if let Err(TrySendError::Full(_)) = queue.sender.try_send(line) {
+            queue.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+fn level(level: Level) -> u8 {
+    match level {
+        Level::ERROR => ERROR,
+        Level::WARN => WARN,
+        Level::INFO => NOTICE,
+        _ => DEBUG,
+    }
+}
+
+#[derive(Default)]
+struct Text {
+    message: String,
+    fields: String,
+}
+
+impl Visit for Text {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        if field.name() == "message" {
+            self.message = format!("{value:?}");
+        } else {
+            self.fields += &format!(", {}: {value:?}", field.name());
+        }
+    }
+}
+
+const ERROR: u8 = 4;
+const WARN: u8 = 5;
+const NOTICE: u8 = 6;
+const DEBUG: u8 = 8;
+/// Lines that wait for nginx. A line that finds the queue full is dropped and counted.
+const CAPACITY: usize = 1024;

@@ -1,0 +1,22 @@
+//! The shell around the core: two threads, the clock, and the way back to nginx.
+//!
+//! | thread | owns | waits for |
+//! | --- | --- | --- |
+//! | `vrrp` | the core, the VRRP sockets, a timer, the board | packets, the timer, facts, stop |
+//! | `vrrp-net` | netlink, addresses, announcements | the wanted state, the kernel |
+//!
+//! They meet in two channels that hold the latest value only: what is wanted goes one way, what
+//! is so comes back. Netlink may wait for a lock that somebody else holds in the kernel for
+//! seconds; the election must not, and so an advertisement never stands behind an address.
+
+pub mod kernel;
+pub mod log;
+
+mod clock;
+mod driver;
+mod health;
+mod publish;
+mod report;
+mod thread;
+
+pub use thread::{Engine, StartError, start};

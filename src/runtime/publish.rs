@@ -1,0 +1,241 @@
+//! What the core says of itself, on its way to the board.
+
+use std::time::Duration;
+
+use super::kernel::Facts;
+use crate::config::Config;
+use crate::proto::{
+    ActiveRouter, Counters, Discard, Health, LinkCarrier, LinkFacts, Node, Reason, ReceiveCounters,
+    RouterId, Snapshot, State, Transition,
+};
+use crate::status::layout::{self, CheckSlot, CounterSlot, HISTORY, InstanceSlot, TransitionSlot};
+use crate::status::{Board, EngineState, Workers};
+use crate::types::{Family, Instant};
+
+/// Writes the board.
+///
+/// A change of state is published at once; counters with the next beat.
+pub(super) struct Publisher<'a> {
+    board: &'a mut Board,
+    facts: Facts,
+    /// What was last published of each router, to leave alone what has not changed.
+    published: Vec<Option<Published>>,
+    /// Where each router's addresses begin on the board.
+    first_address: Vec<usize>,
+    health: Health,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+struct Published {
+    counters: Counters,
+    unattributed: ReceiveCounters,
+    announcements: u64,
+    active_down_interval: Duration,
+    active: Option<ActiveRouter>,
+}
+
+impl<'a> Publisher<'a> {
+    pub(super) fn new(board: &'a mut Board, config: &Config) -> Self {
+        board.name_reasons(&Reason::ALL.map(Reason::name));
+        let mut next = 0;
+        let first_address = config.instances.iter().map(|instance| {
+            let first = next;
+            next += instance.addresses.len() + instance.addresses_excluded.len();
+            first
+        });
+        Self {
+            first_address: first_address.collect(),
+            published: vec![None; config.instances.len()],
+            facts: Facts::default(),
+            health: Health::Unknown,
+            board,
+        }
+    }
+
+    /// Returns how many workers beat.
+    pub(super) fn workers(&self, now: Instant, timeout: Duration) -> Workers {
+        self.board.workers(now, timeout)
+    }
+
+    /// Keeps what was judged of nginx, for the checks of every router.
+    pub(super) fn take_health(&mut self, health: &Health) {
+        self.health = health.clone();
+        self.published.fill(None);
+    }
+
+    /// Keeps what the kernel has, and shows which addresses are assigned.
+    pub(super) fn take_facts(&mut self, facts: Facts) {
+        for (router, first) in facts.routers.iter().zip(&self.first_address) {
+            for (index, assigned) in router.assigned.iter().enumerate() {
+                self.board.set_assigned(first + index, *assigned);
+            }
+        }
+        self.facts = facts;
+    }
+
+    /// Says that the engine lives, and publishes every router about which something is new.
+    pub(super) fn beat(&mut self, node: &Node, now: Instant) {
+        for router in node.routers() {
+            if self.published[router.0] != Some(self.gist(node, router)) {
+                self.publish(node, router);
+            }
+        }
+        self.board.beat(now, self.health == Health::Serving);
+        self.board.set_engine(EngineState::Running, "");
+    }
+
+    /// Publishes one router.
+    pub(super) fn publish(&mut self, node: &Node, router: RouterId) {
+        let slot = self.slot(node, router);
+        self.board.publish(router.0, &slot);
+        self.published[router.0] = Some(self.gist(node, router));
+    }
+
+    fn gist(&self, node: &Node, router: RouterId) -> Published {
+        let snapshot = node.snapshot(router);
+        Published {
+            counters: *snapshot.counters,
+            unattributed: *snapshot.unattributed,
+            announcements: self.announcements(router),
+            active_down_interval: snapshot.active_down_interval,
+            active: snapshot.active,
+        }
+    }
+
+    fn announcements(&self, router: RouterId) -> u64 {
+        self.facts.routers.get(router.0).map_or(0, |facts| facts.announcements_sent)
+    }
+
+    fn slot(&self, node: &Node, router: RouterId) -> InstanceSlot {
+        let snapshot = node.snapshot(router);
+        let (check, checks) = self.checks(node.facts(node.link_of(router)));
+        let mut slot = InstanceSlot {
+            state: state(snapshot.state),
+            adver_interval_ms: millis(snapshot.adver_interval),
+            since_ms: snapshot.since.map_or(0, Instant::as_millis),
+            transitions: snapshot.transitions,
+            active_down_interval_us: micros(snapshot.active_down_interval),
+            reason: snapshot.reason.map_or(0, reason),
+            vrid: snapshot.vrid.get(),
+            family: family(Family::Ipv4),
+            version: snapshot.version.number(),
+            priority: snapshot.priority.get(),
+            effective_priority: snapshot.effective_priority.get(),
+            preempt: u8::from(snapshot.preempt),
+            checks,
+            check,
+            first_address: u32::try_from(self.first_address[router.0]).unwrap_or(u32::MAX),
+            addresses: count(snapshot.addresses.len() + snapshot.addresses_excluded.len()),
+            name: layout::text(snapshot.name),
+            interface: layout::text(snapshot.link.as_str()),
+            fault: layout::text(snapshot.fault.as_deref().unwrap_or_default()),
+            counters: counters(&snapshot, self.announcements(router)),
+            history: history(&snapshot),
+            ..InstanceSlot::EMPTY
+        };
+        if let Some(active) = snapshot.active {
+            slot.active_family = family(Family::Ipv4);
+            slot.active_address[..4].copy_from_slice(&active.address.octets());
+            slot.active_priority = active.priority.get();
+            slot.active_is_self = u8::from(active.is_self);
+            slot.active_last_advert_ms = active.last_heard.map_or(0, Instant::as_millis);
+        }
+        slot
+    }
+
+    /// What a router needs to leave Initialize, in the order it is looked at.
+    fn checks(&self, facts: Option<LinkFacts>) -> ([CheckSlot; layout::CHECKS], u8) {
+        let carrier = facts.is_some_and(|facts| facts.carrier == LinkCarrier::Up);
+        let primary = facts.is_some_and(|facts| facts.primary.is_some());
+        let workers = self.health == Health::Serving;
+        let all = [("interface", carrier), ("primary_address", primary), ("workers", workers)];
+        let mut checks = [CheckSlot::EMPTY; layout::CHECKS];
+        for (check, (name, ok)) in checks.iter_mut().zip(all) {
+            *check = CheckSlot { name: layout::text(name), ok: u8::from(ok), ..CheckSlot::EMPTY };
+        }
+        (checks, narrow(all.len()))
+    }
+}
+
+fn counters(snapshot: &Snapshot<'_>, announcements_sent: u64) -> CounterSlot {
+    let received = &snapshot.counters.received;
+    let discarded = |reasons: &[Discard]| reasons.iter().map(|&why| snapshot.discarded(why)).sum();
+    CounterSlot {
+        advertisements_sent: snapshot.counters.advertisements_sent,
+        advertisements_received: received.accepted,
+        priority_zero_sent: snapshot.counters.priority_zero_sent,
+        priority_zero_received: received.priority_zero,
+        announcements_sent,
+        checksum: discarded(&[Discard::Checksum]),
+        ttl: discarded(&[Discard::Ttl]),
+        version: discarded(&[Discard::Version]),
+        vrid: discarded(&[Discard::Vrid]),
+        length: discarded(&[Discard::Runt, Discard::Length, Discard::NoAddresses]),
+        kind: discarded(&[Discard::Type]),
+        auth: discarded(&[Discard::AuthType, Discard::AuthMismatch, Discard::AuthFailure]),
+        interval: discarded(&[Discard::Interval, Discard::ZeroInterval])
+            + received.interval_differs,
+        address_list: discarded(&[Discard::AddressList]) + received.addresses_differ,
+    }
+}
+
+/// Lays out the history as the ring it is on the board: transition `n` stands in place `n %
+/// HISTORY`.
+fn history(snapshot: &Snapshot<'_>) -> [TransitionSlot; HISTORY] {
+    let mut ring = [TransitionSlot::EMPTY; HISTORY];
+    let transitions = snapshot.history();
+    let newest = usize::try_from(snapshot.transitions).unwrap_or(usize::MAX);
+    let oldest = newest.saturating_sub(transitions.len());
+    for (index, transition) in transitions.enumerate() {
+        ring[(oldest + index) % HISTORY] = transition_slot(transition);
+    }
+    ring
+}
+
+fn transition_slot(transition: &Transition) -> TransitionSlot {
+    TransitionSlot {
+        at_ms: transition.at.as_millis(),
+        from: narrow(state(transition.from)),
+        to: narrow(state(transition.to)),
+        reason: reason(transition.reason),
+        ..TransitionSlot::EMPTY
+    }
+}
+
+fn state(state: State) -> u32 {
+    match state {
+        State::Initialize => layout::state::INITIALIZE,
+        State::Backup => layout::state::BACKUP,
+        State::Active => layout::state::ACTIVE,
+        State::Fault => layout::state::FAULT,
+    }
+}
+
+/// A reason's place among the names on the board, which begin at 1.
+fn reason(reason: Reason) -> u8 {
+    let index = Reason::ALL.iter().position(|known| *known == reason);
+    index.map_or(0, |index| narrow(index) + 1)
+}
+
+fn family(family: Family) -> u8 {
+    match family {
+        Family::Ipv4 => 4,
+        Family::Ipv6 => 6,
+    }
+}
+
+fn millis(duration: Duration) -> u32 {
+    u32::try_from(duration.as_millis()).unwrap_or(u32::MAX)
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+fn count(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+fn narrow(number: impl TryInto<u8>) -> u8 {
+    number.try_into().unwrap_or(u8::MAX)
+}

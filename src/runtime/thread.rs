@@ -1,0 +1,195 @@
+//! The life of the thread `vrrp`: start, the edge that no panic crosses, stop.
+
+use std::any::Any;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::driver::Driver;
+use super::log;
+use crate::config::Config;
+use crate::net::{Rights, SignalsBlocked};
+use crate::status::{Board, EngineState};
+
+/// Why the threads could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The carrier lacks capabilities.
+    #[error("this process lacks {0}")]
+    Rights(Rights),
+    /// The kernel does not tell, or does not change, what a thread may do.
+    #[error("cannot tell what this process may do")]
+    System(#[from] io::Error),
+    /// A thread could not be made.
+    #[error("cannot start the thread {name}")]
+    Thread {
+        /// Its name.
+        name: &'static str,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// The running threads. Dropping it stops them.
+#[derive(Debug)]
+pub struct Engine {
+    running: Mutex<Option<Running>>,
+    /// The process that started the threads: a child made by fork has none of them.
+    pid: u32,
+}
+
+#[derive(Debug)]
+struct Running {
+    stop: watch::Sender<bool>,
+    ended: Receiver<()>,
+    thread: JoinHandle<()>,
+}
+
+/// Starts the threads in this process. `master_pid` is the nginx master, whose death is a fault.
+///
+/// # Errors
+///
+/// Fails when the process lacks `CAP_NET_ADMIN` or `CAP_NET_RAW`, or cannot make a thread.
+pub fn start(config: Config, board: Board, master_pid: u32) -> Result<Engine, StartError> {
+    log::install();
+    let missing = Rights::NETWORK.missing()?;
+    if !missing.is_empty() {
+        return Err(StartError::Rights(missing));
+    }
+    let (stop, stopping) = watch::channel(false);
+    let (ending, ended) = sync_channel(1);
+    let life = Life { config, board, master_pid, stopping };
+
+    // A handler of nginx that ran in this thread would set nginx's flags without waking its event
+    // loop.
+    let signals = SignalsBlocked::new()?;
+    let thread = std::thread::Builder::new().name(NAME.to_owned()).spawn(move || life.run(&ending));
+    drop(signals);
+
+    let thread = thread.map_err(|source| StartError::Thread { name: NAME, source })?;
+    let running = Mutex::new(Some(Running { stop, ended, thread }));
+    Ok(Engine { running, pid: std::process::id() })
+}
+
+impl Engine {
+    /// Resigns, releases the addresses and ends the threads; waits for that, at most half a second.
+    ///
+    /// Harmless when called twice, and in a process that was forked from the one with the threads.
+    pub fn stop(&self) {
+        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(running) = running else { return };
+        if self.pid != std::process::id() {
+            // The handle of a thread that this process does not have: joining would wait for ever.
+            std::mem::forget(running);
+            return;
+        }
+        running.stop.send_replace(true);
+        match running.ended.recv_timeout(STOP_TIMEOUT) {
+            Ok(()) | Err(RecvTimeoutError::Disconnected) => {
+                running.thread.join().ok();
+            }
+            // The library stays mapped (-z nodelete), so a thread that is late does no harm.
+            Err(RecvTimeoutError::Timeout) => {
+                tracing::error!("the thread vrrp has not ended within {STOP_TIMEOUT:?}");
+            }
+        }
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// Everything the thread needs to begin, and to begin again.
+struct Life {
+    config: Config,
+    board: Board,
+    master_pid: u32,
+    stopping: watch::Receiver<bool>,
+}
+
+/// How one run of the driver ended.
+enum End {
+    Stopped,
+    Failed(String),
+}
+
+impl Life {
+    fn run(mut self, ending: &SyncSender<()>) {
+        if let Err(error) = Rights::NETWORK.keep_only() {
+            tracing::error!("cannot give up the rights that are not needed: {error}");
+        }
+        let mut backoff = FIRST_BACKOFF;
+        loop {
+            self.board.set_engine(EngineState::Starting, "");
+            let end = catch_unwind(AssertUnwindSafe(|| self.run_once()))
+                .unwrap_or_else(|panic| End::Failed(format!("panic: {}", panic_text(&*panic))));
+            let End::Failed(error) = end else { break };
+            tracing::error!("failed, addresses released, next attempt in {backoff:?}: {error}");
+            self.board.set_engine(EngineState::Failed, &error);
+            if self.stopped_within(backoff) {
+                break;
+            }
+            backoff = (backoff * 2).min(LAST_BACKOFF);
+        }
+        self.board.set_engine(EngineState::Stopped, "");
+        // Nobody listens any more if the carrier gave up waiting.
+        ending.send(()).ok();
+    }
+
+    fn run_once(&mut self) -> End {
+        let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+            Ok(runtime) => runtime,
+            Err(error) => return End::Failed(format!("cannot make an event loop: {error}")),
+        };
+        let _guard = runtime.enter();
+        let mut driver = match Driver::new(&self.config, &mut self.board, self.master_pid) {
+            Ok(driver) => driver,
+            Err(error) => return End::Failed(format!("cannot start: {error}")),
+        };
+        let stopping = self.stopping.clone();
+        let run = catch_unwind(AssertUnwindSafe(|| runtime.block_on(driver.run(stopping))));
+        // Also after a panic: peers take over at once, and the addresses go before anybody else
+        // has them.
+        let left = catch_unwind(AssertUnwindSafe(|| driver.leave()));
+        match (run, left) {
+            (Ok(Ok(())), Ok(())) => End::Stopped,
+            (Ok(Err(error)), _) => End::Failed(error),
+            (Err(panic), _) | (_, Err(panic)) => {
+                End::Failed(format!("panic: {}", panic_text(&*panic)))
+            }
+        }
+    }
+
+    /// Waits, and tells whether a stop came meanwhile.
+    fn stopped_within(&mut self, time: Duration) -> bool {
+        let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_time().build()
+        else {
+            return true;
+        };
+        let stopping = self.stopping.wait_for(|stop| *stop);
+        // An error means that the engine is gone, which is a stop, too.
+        runtime.block_on(async { tokio::time::timeout(time, stopping).await.is_ok() })
+    }
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message")
+}
+
+const NAME: &str = "vrrp";
+/// The carrier waits so long for the threads; nginx kills a process that takes more than a second.
+const STOP_TIMEOUT: Duration = Duration::from_millis(500);
+/// The pause after a first failure, doubled after each further one.
+const FIRST_BACKOFF: Duration = Duration::from_secs(1);
+/// The longest pause between two attempts.
+const LAST_BACKOFF: Duration = Duration::from_secs(60);
