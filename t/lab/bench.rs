@@ -4,8 +4,8 @@ use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
 use harness::{
-    Checksum, Keepalived, KeepalivedConfig, KeepalivedState, Lab, Nginx, Outcome, Probe, Role,
-    Signal, Sniffer, Traffic, carriers, wait_until,
+    Checksum, Flood, Keepalived, KeepalivedConfig, KeepalivedState, Lab, Nginx, Outcome, Probe,
+    Role, Signal, Sniffer, Traffic, carriers, wait_until,
 };
 
 const PAGE: &str = r#"
@@ -151,6 +151,20 @@ fn traffic_can_be_dropped_in_one_direction() {
     a.heal();
     sniffer.wait_for_advert("it is heard again", Instant::now(), PATIENCE, |_| true);
     keepalived.signal(Signal::SIGTERM);
+}
+
+#[test]
+fn a_flood_is_one() {
+    let lab = Lab::new("flood");
+    let rogue = lab.host("rogue", "192.168.56.66/24");
+    let client = lab.host("client", "192.168.56.10/24");
+    let sniffer = Sniffer::start(&client);
+
+    let flood = Flood::start(&rogue, 50_000);
+    wait_until("rubbish is heard", PATIENCE, || sniffer.adverts().len() > 1000);
+
+    assert!(flood.finish() > 1000);
+    assert!(sniffer.adverts().iter().any(|it| it.checksum == Checksum::Wrong));
 }
 
 #[test]

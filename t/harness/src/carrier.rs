@@ -55,18 +55,34 @@ impl Carrier {
 pub fn carriers() -> &'static [Carrier] {
     static FOUND: OnceLock<Vec<Carrier>> = OnceLock::new();
     FOUND.get_or_init(|| {
-        let wanted = match std::env::var_os("NGINX") {
-            Some(program) => vec![PathBuf::from(program)],
-            None => USUAL.iter().map(PathBuf::from).collect(),
-        };
-        let looked = wanted.iter().map(|program| (program, Carrier::look_at(program)));
         let found: Vec<Carrier> =
-            looked.filter_map(|(program, seen)| report(program, seen)).collect();
-        assert!(
-            !found.is_empty(),
-            "no nginx with Lua here: install OpenResty, or name one by NGINX"
-        );
+            look().filter_map(|(program, seen)| report(&program, seen)).collect();
+        assert!(!found.is_empty(), "{NONE}");
         found
+    })
+}
+
+/// Returns one nginx of this machine, if possible one with a privileged agent.
+///
+/// # Panics
+///
+/// Panics when there is none.
+#[must_use]
+pub fn best_carrier() -> Carrier {
+    let mut found: Vec<Carrier> = look().filter_map(|(_, seen)| seen.ok()).collect();
+    found.sort_by_key(|carrier| carrier.kind != CarrierKind::Agent);
+    found.into_iter().next().expect(NONE)
+}
+
+/// Looks at every nginx that may be here.
+fn look() -> impl Iterator<Item = (PathBuf, Result<Carrier, String>)> {
+    let wanted = match std::env::var_os("NGINX") {
+        Some(program) => vec![PathBuf::from(program)],
+        None => USUAL.iter().map(PathBuf::from).collect(),
+    };
+    wanted.into_iter().map(|program| {
+        let seen = Carrier::look_at(&program);
+        (program, seen)
     })
 }
 
@@ -130,8 +146,9 @@ pub(crate) fn install(lab: &Path) -> PathBuf {
 /// Returns the library that Cargo has built with whatever runs now.
 fn library() -> Option<PathBuf> {
     let here = std::env::current_exe().ok()?;
-    let mut places = here.ancestors().skip(1).map(|place| place.join("libresty_vrrp.so"));
-    places.find(|place| place.exists())
+    // What a test or an example depends on is in `deps`; the copy above is made by `build` alone.
+    let mut places = here.ancestors().skip(1).flat_map(|place| [place.join("deps"), place.into()]);
+    places.find_map(|place| Some(place.join("libresty_vrrp.so")).filter(|path| path.exists()))
 }
 
 fn copy_tree(from: &Path, to: &Path) {
@@ -146,4 +163,5 @@ fn copy_tree(from: &Path, to: &Path) {
     }
 }
 
+const NONE: &str = "no nginx with Lua here: install OpenResty, or name one by NGINX";
 const USUAL: &[&str] = &["/usr/sbin/nginx", "/usr/local/openresty/bin/openresty"];

@@ -233,6 +233,13 @@ impl Host {
         end_all(self.inner.namespace.name());
     }
 
+    /// Switches the host on again: the cable is in, and nothing is left of what was before.
+    pub fn power_on(&self) {
+        self.delete_link();
+        self.make_link();
+        self.faults().clear();
+    }
+
     /// Returns the processes on this host.
     #[must_use]
     pub fn pids(&self) -> Vec<i32> {

@@ -4,8 +4,8 @@
 //! whose names begin with it. All that runs inside these namespaces was started by the lab. So the
 //! prefix alone is enough to take everything away.
 
-use std::fs::Permissions;
-use std::io::{PipeWriter, Read, Write, pipe};
+use std::fs::{File, Permissions};
+use std::io::{Read, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::PathBuf;
 use std::process::Command;
@@ -14,8 +14,9 @@ use std::sync::{Mutex, Once, OnceLock, PoisonError};
 use std::time::Duration;
 use std::{env, fs, process, thread};
 
+use nix::fcntl::OFlag;
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, raise, sigaction};
-use nix::unistd::Uid;
+use nix::unistd::{Uid, pipe2};
 
 use crate::namespace::{names_with, pids_inside};
 use crate::process::{is_alive, signal, try_run};
@@ -89,8 +90,8 @@ fn owner(name: &str) -> Option<i32> {
 }
 
 fn erase_on_signals() {
-    let (mut receiver, sender) = pipe().expect("a pipe can be made");
-    SIGNALS.get_or_init(|| sender);
+    let (receiver, sender) = pipe2(OFlag::O_CLOEXEC).expect("a pipe can be made");
+    SIGNALS.get_or_init(|| File::from(sender));
     let action = SigAction::new(SigHandler::Handler(pass_on), SaFlags::SA_RESTART, SigSet::empty());
     for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
         // SAFETY: the handler only writes one byte to a pipe, which a signal handler may.
@@ -98,7 +99,7 @@ fn erase_on_signals() {
     }
     thread::spawn(move || {
         let mut number = [0];
-        if receiver.read_exact(&mut number).is_ok() {
+        if File::from(receiver).read_exact(&mut number).is_ok() {
             end_by(number[0]);
         }
     });
@@ -128,6 +129,6 @@ fn live() -> std::sync::MutexGuard<'static, Vec<String>> {
     LIVE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-static SIGNALS: OnceLock<PipeWriter> = OnceLock::new();
+static SIGNALS: OnceLock<File> = OnceLock::new();
 
 const ROUNDS: usize = 500;

@@ -28,6 +28,7 @@
 
 mod carrier;
 mod faults;
+mod flood;
 mod host;
 mod http;
 mod keepalived;
@@ -40,8 +41,9 @@ mod process;
 mod sniffer;
 mod wait;
 
-pub use carrier::{Carrier, CarrierKind, carriers, conf, project};
+pub use carrier::{Carrier, CarrierKind, best_carrier, carriers, conf, project};
 pub use faults::Traffic;
+pub use flood::Flood;
 pub use host::{Host, Neighbour};
 pub use http::{Response, get, request};
 pub use keepalived::{Keepalived, KeepalivedConfig, KeepalivedState};
