@@ -104,9 +104,9 @@ impl Link {
 
     /// Returns the IPv4 address to speak from: the first one that is not virtual.
     ///
-    /// Secondary ones come later, but count: an address that was removed and put back while a virtual
-    /// one of its network is on the link comes back as secondary. A virtual one comes last, and only
-    /// if it is not `ours`: the owner of an address speaks from it (RFC 9568 §1.7).
+    /// Secondary ones come later, but count: an address that was removed and put back while a
+    /// virtual one of its network is on the link comes back as secondary. A virtual one comes last,
+    /// and only if it is not `ours`: the owner of an address speaks from it.
     #[must_use]
     pub fn primary(
         &self,

@@ -84,6 +84,10 @@ pub struct Announcement {
     pub mac: [u8; 6],
     /// Whether it is a reply; else a request.
     pub reply: bool,
+    /// Target hardware address: without meaning in a request, so each program has its own.
+    pub target_mac: [u8; 6],
+    /// Destination and source address of the frame.
+    pub frame: ([u8; 6], [u8; 6]),
 }
 
 impl Sniffer {
@@ -229,8 +233,14 @@ impl Announcement {
         if frame[12..14] != [0x08, 0x06] || !gratuitous {
             return None;
         }
-        let mac = arp[8..14].try_into().ok()?;
-        Some(Self { at, address: ipv4(&arp[14..18]), mac, reply: arp[7] == 2 })
+        Some(Self {
+            at,
+            address: ipv4(&arp[14..18]),
+            mac: arp[8..14].try_into().ok()?,
+            reply: arp[7] == 2,
+            target_mac: arp[18..24].try_into().ok()?,
+            frame: (frame[0..6].try_into().ok()?, frame[6..12].try_into().ok()?),
+        })
     }
 }
 

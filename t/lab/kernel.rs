@@ -1,0 +1,373 @@
+//! The thread that keeps the addresses, against the real kernel.
+
+use std::fmt::Write as _;
+use std::net::{IpAddr, Ipv4Addr};
+use std::process::Command;
+use std::time::{Duration, Instant};
+use std::{fs, io};
+
+use harness::{Host, Lab, Sniffer, eventually, holds_for, wait_until};
+use resty_vrrp::config::AnnounceConfig;
+use resty_vrrp::net::address::{self, Changes};
+use resty_vrrp::net::{Carrier, Links, Netlink};
+use resty_vrrp::runtime::kernel::{Facts, KernelThread, LinkView, Plan, PlannedRouter};
+use resty_vrrp::types::{LinkName, VirtualAddress};
+use tokio::runtime::{Builder, Runtime};
+
+#[test]
+fn a_thousand_addresses_are_here_and_announced_within_a_second_and_gone_as_fast() {
+    let (lab, host) = one_host("a thousand addresses");
+    let thousand: Vec<_> = (0..1_000).map(|n| format!("10.0.{}.{}/16", n / 250, n % 250)).collect();
+    let thousand: Vec<_> = thousand.iter().map(String::as_str).collect();
+    let watcher = lab.host("watcher", "192.168.56.99/24");
+    let sniffer = Sniffer::start(&watcher);
+    let kernel = start(&host, plan(&[&thousand]));
+
+    kernel.claim(0, true);
+
+    eventually("all are announced", SECOND, || match sniffer.announcements().len() {
+        1_000.. => Ok(()),
+        fewer => Err(format!("{fewer} are announced, {} assigned", assigned(&kernel, 0))),
+    });
+    assert_eq!(assigned(&kernel, 0), 1_000);
+    kernel.claim(0, false);
+    wait_until("none is left", SECOND, || sorted(&host) == [OWN]);
+}
+
+#[test]
+fn a_release_removes_what_is_ours_and_nothing_else() {
+    let (_lab, host) = one_host("release");
+    host.ip("address add 192.168.56.77/24 dev eth0");
+    let kernel = start(&host, plan(&[&[VIP], &["192.168.56.200/24"]]));
+    claim(&kernel, &[0, 1]);
+    assert_eq!(sorted(&host), ["192.168.56.100", OWN, "192.168.56.200", "192.168.56.77"]);
+
+    kernel.claim(0, false);
+
+    wait_until("the address is gone", SECOND, || !host.has("192.168.56.100"));
+    assert_eq!(sorted(&host), [OWN, "192.168.56.200", "192.168.56.77"]);
+}
+
+#[test]
+fn an_identical_address_of_somebody_else_serves_and_stays_theirs() {
+    let (_lab, host) = one_host("somebody else");
+    host.ip(&format!("address add {VIP} dev eth0"));
+    let mut kernel = start(&host, plan(&[&[VIP]]));
+
+    claim(&kernel, &[0]);
+    assert!(kernel.stop(SECOND));
+
+    assert!(host.has("192.168.56.100"));
+    assert_eq!(tag(&host, VIP), 0);
+}
+
+#[test]
+fn an_address_that_somebody_removes_is_back_within_a_tenth_of_a_second_and_announced() {
+    let (_lab, host) = one_host("removed");
+    let kernel = start(&host, plan(&[&[VIP]]));
+    claim(&kernel, &[0]);
+    let sniffer = Sniffer::start(&host);
+    let removed = Instant::now();
+
+    host.ip(&format!("address del {VIP} dev eth0"));
+
+    wait_until("it is back", TENTH, || host.has("192.168.56.100"));
+    sniffer.wait_for_announcement("192.168.56.100", removed, TENTH);
+    wait_until("the loss is counted", TENTH, || kernel.facts().routers[0].lost == 1);
+}
+
+#[test]
+fn the_virtual_addresses_stay_when_the_primary_one_of_their_network_goes() {
+    let (_lab, host) = one_host("primary");
+    host.sysctl("net.ipv4.conf.all.promote_secondaries", "0");
+    host.sysctl("net.ipv4.conf.eth0.promote_secondaries", "0");
+    let kernel = start(&host, plan(&[&[VIP, "192.168.56.200/24"]]));
+    claim(&kernel, &[0]);
+
+    host.ip("address del 192.168.56.101/24 dev eth0");
+
+    wait_until("there is none to speak from", SECOND, || view(&kernel).primary.is_none());
+    assert_eq!(sorted(&host), ["192.168.56.100", "192.168.56.200"]);
+    assert_eq!(kernel.facts().routers[0].lost, 0);
+    host.ip("address add 192.168.56.101/24 dev eth0");
+    let own = Some(Ipv4Addr::new(192, 168, 56, 101));
+    wait_until("there is one again", SECOND, || view(&kernel).primary == own);
+}
+
+#[test]
+fn a_link_that_is_deleted_and_made_again_gets_its_addresses_back() {
+    let (_lab, host) = one_host("link");
+    let kernel = start(&host, plan(&[&[VIP]]));
+    claim(&kernel, &[0]);
+    let before = view(&kernel);
+
+    host.delete_link();
+    wait_until("it is missing", SECOND, || view(&kernel).index.is_none());
+    assert_eq!(assigned(&kernel, 0), 0);
+    host.make_link();
+
+    wait_until("the address is back", SECOND, || host.has("192.168.56.100"));
+    wait_until("and known to be", SECOND, || assigned(&kernel, 0) == 1);
+    let after = view(&kernel);
+    assert_ne!(after.index, before.index);
+    assert_eq!(after.primary, before.primary);
+}
+
+#[test]
+fn a_link_that_gives_its_name_away_keeps_no_address_of_ours() {
+    let (_lab, host) = one_host("rename");
+    let kernel = start(&host, plan(&[&[VIP]]));
+    claim(&kernel, &[0]);
+
+    host.ip("link set eth0 name eth9");
+
+    let text = || host.ip("-4 -o address show dev eth9");
+    wait_until("it is gone", SECOND, || !text().contains("192.168.56.100"));
+    assert!(text().contains(OWN));
+    assert_eq!(view(&kernel).index, None);
+    host.ip("link set eth9 name eth0");
+    wait_until("it is back", SECOND, || host.has("192.168.56.100"));
+}
+
+#[test]
+fn the_carrier_follows_the_switch_and_the_administrator() {
+    let (_lab, host) = one_host("carrier");
+    let kernel = start(&host, plan(&[&[VIP]]));
+    let carrier_is = |wanted| move |kernel: &KernelThread| view(kernel).carrier == wanted;
+    let (up, down) = (carrier_is(Carrier::Up), carrier_is(Carrier::Down));
+    wait_until("it is up at the start", SECOND, || up(&kernel));
+
+    host.link_down();
+    wait_until("the administrator took it down", SECOND, || down(&kernel));
+    host.link_up();
+    wait_until("the administrator took it up", TWO_SECONDS, || up(&kernel));
+    host.unplug();
+    wait_until("the cable was pulled", TWO_SECONDS, || down(&kernel));
+    host.plug();
+    wait_until("the cable was put back", TWO_SECONDS, || up(&kernel));
+}
+
+#[test]
+fn what_a_dead_predecessor_left_is_removed_and_what_others_left_is_not() {
+    let (_lab, host) = one_host("leftovers");
+    host.ip("address add 192.168.56.152/24 dev eth0");
+    leave(&host, "192.168.56.150/24");
+    assert_eq!(sorted(&host), [OWN, "192.168.56.150", "192.168.56.152"]);
+
+    let _kernel = start(&host, plan(&[&[VIP]]));
+
+    wait_until("it is removed", SECOND, || !host.has("192.168.56.150"));
+    assert_eq!(sorted(&host), [OWN, "192.168.56.152"]);
+}
+
+#[test]
+fn addresses_carry_our_tag() {
+    let (_lab, host) = one_host("tag");
+    let kernel = start(&host, plan(&[&[VIP]]));
+
+    claim(&kernel, &[0]);
+
+    assert_eq!(tag(&host, VIP), 112);
+}
+
+#[test]
+fn an_announcement_is_a_request_whose_target_is_our_own_mac() {
+    let (lab, host) = one_host("form");
+    let watcher = lab.host("watcher", "192.168.56.99/24");
+    let sniffer = Sniffer::start(&watcher);
+    let start_of_test = Instant::now();
+    let kernel = start(&host, plan(&[&[VIP]]));
+
+    kernel.claim(0, true);
+
+    let heard = sniffer.wait_for_announcement("192.168.56.100", start_of_test, SECOND);
+    let mac = host.mac();
+    assert!(!heard.reply);
+    assert_eq!((heard.mac, heard.target_mac), (mac, mac));
+    assert_eq!(heard.frame, ([0xff; 6], mac));
+}
+
+#[test]
+fn announcements_come_at_0_and_1_seconds_on_demand_and_not_after_a_release() {
+    let (_lab, host) = one_host("announcements");
+    let sniffer = Sniffer::start(&host);
+    let kernel = start(&host, plan(&[&[VIP]]));
+    let count = || sniffer.announcements().len();
+    kernel.claim(0, true);
+    wait_until("the first", TENTH, || count() == 1);
+
+    kernel.announce(0);
+    wait_until("on demand", TENTH, || count() == 2);
+    wait_until("after a second", TWO_SECONDS, || count() == 3);
+    let heard = sniffer.announcements();
+    let pause = heard[2].at - heard[0].at;
+    assert!((SECOND..SECOND + 2 * TENTH).contains(&pause), "{pause:?}");
+    kernel.claim(0, false);
+    wait_until("it is released", SECOND, || !host.has("192.168.56.100"));
+
+    kernel.announce(0);
+    holds_for("nothing more is heard", SECOND, || match count() {
+        3 => Ok(()),
+        more => Err(format!("{more} announcements")),
+    });
+    assert_eq!(kernel.facts().routers[0].announcements_sent, 3);
+}
+
+#[test]
+fn an_address_with_a_lifetime_outlives_it_while_the_thread_lives() {
+    let (_lab, host) = one_host("lifetime");
+    let lifetime = Some(Duration::from_secs(2));
+    let kernel = start(&host, Plan { lifetime, ..plan(&[&[VIP]]) });
+
+    claim(&kernel, &[0]);
+
+    let shown = host.ip("-4 -o address show dev eth0");
+    assert!(shown.contains("valid_lft 2sec") || shown.contains("valid_lft 1sec"), "{shown}");
+    holds_for("it is here", Duration::from_millis(3_500), || {
+        host.has("192.168.56.100").then_some(()).ok_or("it is gone")
+    });
+    assert_eq!(kernel.facts().routers[0].lost, 0);
+}
+
+#[test]
+fn a_stop_releases_everything_in_time_and_so_does_the_loss_of_the_handle() {
+    let (_lab, host) = one_host("stop");
+    let mut kernel = start(&host, plan(&[&[VIP]]));
+    claim(&kernel, &[0]);
+
+    assert!(kernel.stop(3 * TENTH));
+    assert!(!host.has("192.168.56.100"));
+    assert_eq!(assigned(&kernel, 0), 0);
+
+    let kernel = start(&host, plan(&[&[VIP]]));
+    claim(&kernel, &[0]);
+    drop(kernel);
+    wait_until("it is released", SECOND, || !host.has("192.168.56.100"));
+}
+
+#[test]
+fn events_beyond_what_the_socket_holds_are_reported_and_a_new_dump_tells_the_truth() {
+    let (_lab, host) = one_host("overrun");
+    let (runtime, mut deaf) = netlink(&host);
+    let _context = runtime.enter();
+
+    flood(&host, 12_000);
+
+    deaf.events().expect_err("some were lost");
+    let known: Vec<_> = table(&host).into_iter().map(|(held, _)| held).collect();
+    assert_eq!(known, [parse("192.168.56.101/24")]);
+}
+
+/// Adds and removes an address so many times.
+fn flood(host: &Host, times: usize) {
+    let mut script = String::new();
+    for _ in 0..times {
+        for verb in ["add", "del"] {
+            writeln!(script, "address {verb} 10.9.9.9/32 dev eth0").unwrap();
+        }
+    }
+    let path = std::env::temp_dir().join(format!("flood-{}", std::process::id()));
+    fs::write(&path, script).unwrap();
+    let done = host.try_exec(Command::new("ip").arg("-batch").arg(&path));
+    fs::remove_file(&path).unwrap();
+    done.unwrap();
+}
+
+/// Adds an address as a process that died has left it.
+fn leave(host: &Host, address: &str) {
+    let (runtime, mut netlink) = netlink(host);
+    let _context = runtime.enter();
+    let index = host.enter(|| fs::read_to_string("/sys/class/net/eth0/ifindex")).unwrap();
+    let index = index.trim().parse().unwrap();
+    let changes = Changes { add: vec![parse(address)], ..Changes::default() };
+    let applied = address::apply(&mut netlink, (index, "eth0"), &changes, None).unwrap();
+    assert_eq!(applied.gained, changes.add);
+}
+
+/// Returns the tag of an address, 0 for none.
+fn tag(host: &Host, address: &str) -> u8 {
+    let found = table(host).into_iter().find(|(held, _)| *held == parse(address));
+    found.expect("the address is there").1
+}
+
+/// Returns the addresses of `eth0` and their tags.
+fn table(host: &Host) -> Vec<(VirtualAddress, u8)> {
+    let (runtime, mut netlink) = netlink(host);
+    let _context = runtime.enter();
+    let mut links = Links::default();
+    links.reset(netlink.dump().unwrap());
+    let (_, link) = links.named(&LinkName::new("eth0").unwrap()).unwrap();
+    link.addresses().iter().map(|(held, present)| (*held, present.protocol)).collect()
+}
+
+fn netlink(host: &Host) -> (Runtime, Netlink) {
+    let runtime = Builder::new_current_thread().enable_io().build().unwrap();
+    let opened = host.enter(|| {
+        let _context = runtime.enter();
+        Netlink::open()
+    });
+    (runtime, opened.unwrap())
+}
+
+fn one_host(name: &str) -> (Lab, Host) {
+    let lab = Lab::new(name);
+    let host = lab.host("worker-01", "192.168.56.101/24");
+    (lab, host)
+}
+
+fn plan(routers: &[&[&str]]) -> Plan {
+    let router = |addresses: &&[&str]| PlannedRouter {
+        link: 0,
+        addresses: addresses.iter().map(|text| parse(text)).collect(),
+    };
+    Plan {
+        links: vec![LinkName::new("eth0").unwrap()],
+        routers: routers.iter().map(router).collect(),
+        announce: AnnounceConfig { count: 3, refresh: None },
+        lifetime: None,
+    }
+}
+
+fn parse(text: &str) -> VirtualAddress {
+    let (address, prefix) = text.split_once('/').unwrap();
+    VirtualAddress { address: address.parse().unwrap(), prefix: prefix.parse().unwrap() }
+}
+
+fn start(host: &Host, plan: Plan) -> KernelThread {
+    let started: io::Result<KernelThread> = host.enter(|| KernelThread::start(plan));
+    let kernel = started.unwrap();
+    wait_until("the kernel was asked", SECOND, || !kernel.facts().links.is_empty());
+    kernel
+}
+
+fn claim(kernel: &KernelThread, routers: &[usize]) {
+    for router in routers {
+        kernel.claim(*router, true);
+    }
+    eventually("everything claimed is assigned", SECOND, || {
+        let Facts { routers: facts, .. } = kernel.facts();
+        let here = |router: &usize| facts[*router].assigned.iter().all(|assigned| *assigned);
+        routers.iter().all(here).then_some(()).ok_or_else(|| format!("{facts:?}"))
+    });
+}
+
+fn assigned(kernel: &KernelThread, router: usize) -> usize {
+    kernel.facts().routers[router].assigned.iter().filter(|assigned| **assigned).count()
+}
+
+fn view(kernel: &KernelThread) -> LinkView {
+    kernel.facts().links[0]
+}
+
+fn sorted(host: &Host) -> Vec<String> {
+    let v4 = host.addresses().into_iter().filter(IpAddr::is_ipv4);
+    let mut all: Vec<_> = v4.map(|address| address.to_string()).collect();
+    all.sort();
+    all
+}
+
+const VIP: &str = "192.168.56.100/24";
+const OWN: &str = "192.168.56.101";
+const TENTH: Duration = Duration::from_millis(100);
+const SECOND: Duration = Duration::from_secs(1);
+const TWO_SECONDS: Duration = Duration::from_secs(2);
