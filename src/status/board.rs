@@ -135,7 +135,7 @@ impl Board {
             if before % 2 == 0 && words[0].load(Relaxed) == before {
                 break;
             }
-            std::hint::spin_loop();
+            std::thread::yield_now();
         }
         slot_of(&copy)
     }
@@ -339,5 +339,5 @@ fn size(bytes: usize) -> u32 {
 }
 
 const INSTANCE_WORDS: usize = size_of::<InstanceSlot>() / size_of::<u64>();
-/// A writer needs a microsecond; one that takes longer than this was stopped or killed.
+/// A writer needs a microsecond, and some turns of the scheduler; one that takes longer was killed.
 const READ_ATTEMPTS: usize = 10_000;

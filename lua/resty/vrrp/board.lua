@@ -42,7 +42,7 @@ local MAP_SHARED = 1
 -- times as often.
 local ENGINE_TIMEOUT_MS = 1000
 -- A slot is written in a microsecond.
-local READ_ATTEMPTS = 1000
+local READ_ATTEMPTS = 10000
 
 local HEADER = ffi.typeof("resty_vrrp_header *")
 local WORKERS = ffi.typeof("resty_vrrp_worker *")
