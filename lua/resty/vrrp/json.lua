@@ -23,9 +23,9 @@ local _M = {
 local RANK = {}
 do
     local order = [[
-        error healthy at from to
+        error at from to
         router_id module nginx carrier pid master_pid generation started now
-        heartbeat_age_ms draining workers total alive
+        heartbeat_age_ms healthy draining workers total alive
         name interface vrid family version node instances
         state since reason transitions
         address priority self last_advert_age_ms assigned

@@ -7,6 +7,7 @@ local layout = require "resty.vrrp.layout"
 
 local C = ffi.C
 local ffi_string = ffi.string
+local floor = math.floor
 local iso8601 = clock.iso8601
 local min = math.min
 local now_ms = clock.now_ms
@@ -133,26 +134,39 @@ local function history_of(board, slot)
 end
 
 
--- What an engine that does not run has last written is history: its routers
--- are in fault, whatever they were.
+-- Returns the state of a router and why it was entered. What an engine that
+-- does not run any more has last written is history.
+local function state_of(board, slot, running)
+    if running then
+        return layout.STATES[slot.state], reason_of(board, slot.reason)
+    end
+    local engine = board.header.engine_state
+    if engine == layout.NONE or engine == layout.STARTING then
+        return "initialize", null
+    end
+    return "fault", ENGINE_DOWN
+end
+
+
 local function instance_of(board, shared, running)
     local slot = board.read(shared)
+    local state, reason = state_of(board, slot, running)
     return {
         name = ffi_string(slot.name),
         interface = ffi_string(slot.interface),
         vrid = slot.vrid,
         family = FAMILY[slot.family],
         version = slot.version,
-        state = running and layout.STATES[slot.state] or "fault",
+        state = state,
         since = time_or_null(slot.since_ms),
-        reason = running and reason_of(board, slot.reason) or ENGINE_DOWN,
+        reason = reason,
         transitions = tonumber(slot.transitions),
         priority = slot.priority,
         effective_priority = slot.effective_priority,
         preempt = slot.preempt == 1,
         advert_interval_ms = slot.adver_interval_ms,
         active_down_interval_ms =
-            math.floor(tonumber(slot.active_down_interval_us) / 1000),
+            floor(tonumber(slot.active_down_interval_us) / 1000),
         active = running and active_of(slot) or null,
         addresses = addresses_of(board, slot),
         checks = checks_of(slot),
