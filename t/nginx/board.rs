@@ -1,0 +1,159 @@
+//! The board between its writer and its readers, without nginx.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::time::Duration;
+use std::{env, fs, process, thread};
+
+use resty_vrrp::status::layout::{AddressSlot, InstanceSlot, text, untext};
+use resty_vrrp::status::{Board, BoardError, EngineState, Plan, Workers};
+use resty_vrrp::types::Instant;
+
+#[test]
+fn a_reader_never_sees_half_of_two_slots() {
+    let file = Scratch::new("torn");
+    let mut board = Board::create(&file.0, &plan(2)).unwrap();
+    let done = AtomicBool::new(false);
+
+    thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            let board = Board::open(&file.0).unwrap();
+            let mut seen = 0;
+            while !done.load(Ordering::Relaxed) {
+                let slot = board.instance(1);
+                let last = slot.history[31].at_ms;
+                assert_eq!((slot.since_ms, slot.counters.address_list), (last, last));
+                seen += 1;
+            }
+            seen
+        });
+        for number in 0..100_000 {
+            board.publish(1, &filled_with(number));
+        }
+        done.store(true, Ordering::Relaxed);
+        assert!(reader.join().unwrap() > 0);
+    });
+}
+
+#[test]
+fn a_new_writer_goes_on_after_one_that_was_killed_while_it_wrote() {
+    let file = Scratch::new("killed");
+    let mut board = Board::create(&file.0, &plan(1)).unwrap();
+    board.publish(0, &filled_with(1));
+    let offset = board.header().instances_offset.load(Ordering::Relaxed);
+    let mut bytes = fs::read(&file.0).unwrap();
+    bytes[offset as usize] |= 1;
+    fs::write(&file.0, bytes).unwrap();
+
+    let mut board = Board::open(&file.0).unwrap();
+    assert_eq!(board.instance(0).since_ms, 1);
+    board.publish(0, &filled_with(2));
+
+    let slot = board.instance(0);
+    assert_eq!((slot.since_ms, slot.seq % 2), (2, 0));
+}
+
+#[test]
+fn a_board_says_what_the_plan_said() {
+    let file = Scratch::new("plan");
+    drop(Board::create(&file.0, &plan(3)).unwrap());
+
+    let mut board = Board::open(&file.0).unwrap();
+
+    assert_eq!(board.instances(), 3);
+    assert_eq!(untext(&board.instance(2).name), "VI_3");
+    assert_eq!(board.addresses().len(), 1);
+    board.set_assigned(0, true);
+    assert_eq!(board.addresses()[0].assigned.load(Ordering::Relaxed), 1);
+}
+
+#[test]
+fn what_is_not_a_board_is_refused() {
+    let file = Scratch::new("foreign");
+    fs::write(&file.0, vec![0; 100_000]).unwrap();
+    assert!(matches!(Board::open(&file.0), Err(BoardError::Foreign)));
+
+    drop(Board::create(&file.0, &plan(1)).unwrap());
+    let cut = fs::metadata(&file.0).unwrap().len() - 8;
+    fs::File::options().write(true).open(&file.0).unwrap().set_len(cut).unwrap();
+
+    assert!(matches!(Board::open(&file.0), Err(BoardError::Foreign)));
+}
+
+#[test]
+fn workers_are_alive_as_long_as_they_beat() {
+    let file = Scratch::new("workers");
+    let board = Board::create(&file.0, &plan(1)).unwrap();
+    let now = Instant::from_nanos(60_000_000_000);
+    let timeout = Duration::from_secs(2);
+    assert_eq!(board.workers(now, timeout), Workers { total: 0, alive: 0 });
+
+    board.header().workers_total.store(4, Ordering::Relaxed);
+    // Beaten just now, in the last moment, too late, and never.
+    let offset = board.header().workers_offset.load(Ordering::Relaxed) as usize;
+    let mut bytes = fs::read(&file.0).unwrap();
+    for (worker, beat_ms) in [60_000_u64, 58_000, 57_999, 0].into_iter().enumerate() {
+        let at = offset + worker * 16;
+        bytes[at..at + 8].copy_from_slice(&beat_ms.to_ne_bytes());
+    }
+    fs::write(&file.0, bytes).unwrap();
+
+    assert_eq!(board.workers(now, timeout), Workers { total: 4, alive: 2 });
+}
+
+#[test]
+fn a_text_that_is_too_long_is_cut_between_two_characters() {
+    assert_eq!(untext(&text::<8>("worker")), "worker");
+    assert_eq!(untext(&text::<8>("worker-é")), "worker-");
+
+    let file = Scratch::new("text");
+    let mut board = Board::create(&file.0, &plan(1)).unwrap();
+    board.set_engine(EngineState::Failed, &"é".repeat(1000));
+    let error = &board.header().error;
+    let error: Vec<u8> = error.iter().map(|octet| octet.load(Ordering::Relaxed)).collect();
+
+    assert_eq!(untext(&error), "é".repeat(255));
+}
+
+fn filled_with(number: u64) -> InstanceSlot {
+    let mut slot = InstanceSlot { since_ms: number, ..InstanceSlot::EMPTY };
+    slot.counters.address_list = number;
+    slot.history[31].at_ms = number;
+    slot
+}
+
+fn plan(instances: usize) -> Plan {
+    let named =
+        |number| InstanceSlot { name: text(&format!("VI_{number}")), ..InstanceSlot::EMPTY };
+    let address = AddressSlot {
+        address: [0; 16],
+        family: 4,
+        prefix: 24,
+        excluded: 0,
+        assigned: AtomicU8::new(0),
+        reserved: [0; 4],
+    };
+    Plan {
+        router_id: "worker-01".to_owned(),
+        worker_timeout: Duration::from_secs(2),
+        instances: (1..=instances).map(named).collect(),
+        addresses: vec![address],
+    }
+}
+
+/// An empty file that goes away with the test.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(name: &str) -> Self {
+        let path = env::temp_dir().join(format!("resty-vrrp-board-{}-{name}", process::id()));
+        fs::write(&path, "").expect("the directory for temporary files is writable");
+        Self(path)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        fs::remove_file(&self.0).ok();
+    }
+}

@@ -1,0 +1,91 @@
+//! The module inside real nginx: what Lua does with its processes, and what an operator sees. Takes root.
+
+mod board;
+mod gate;
+mod health;
+mod layout;
+mod life;
+mod pages;
+mod refusals;
+mod rights;
+
+use std::time::Duration;
+
+use harness::{Carrier, CarrierKind, Host, Lab, Nginx, Response, carriers, eventually};
+use serde_json::Value;
+
+/// Runs a test on a fresh host, with each nginx of this machine.
+fn on_every_nginx(name: &str, test: impl Fn(&Host, &Carrier)) {
+    for carrier in carriers() {
+        let lab = Lab::new(&format!("{name}, {}", carrier.version));
+        test(&lab.host("worker-01", "192.168.56.101/24"), carrier);
+    }
+}
+
+/// Returns a configuration of two workers, with `setup(…)` called as written.
+fn conf_with(options: &str) -> String {
+    format!(
+        "worker_processes 2;
+        events {{}}
+        http {{
+            init_by_lua_block {{ require('resty.vrrp').setup({options}) }}
+            init_worker_by_lua_block {{ require('resty.vrrp').init_worker() }}
+            server {{
+                listen 80;
+                location /ha/ {{ content_by_lua_block {{ require('resty.vrrp').serve() }} }}
+                location /lua {{ content_by_lua_block {{
+                    local vrrp = require 'resty.vrrp'
+                    local chunk = ngx.unescape_uri(ngx.var.args)
+                    ngx.print(tostring(setfenv(loadstring(chunk), setmetatable(
+                        {{ vrrp = vrrp }}, {{ __index = _G }}))()))
+                }} }}
+            }}
+        }}"
+    )
+}
+
+/// One instance on `eth0`, with short intervals.
+const ONE: &str = "{ instances = { { name = 'VI_1', interface = 'eth0', vrid = 51, priority = 150, \
+    addresses = { '192.168.56.100/24', '192.168.56.110/24' }, advert_interval_ms = 100 } }, \
+    health = { worker_timeout_ms = 400 } }";
+
+/// Asks nginx on its own host.
+fn get(host: &Host, path: &str) -> Response {
+    host.get("127.0.0.1:80", path).unwrap_or_else(|error| panic!("GET {path}: {error}"))
+}
+
+/// Runs a chunk of Lua in a worker and returns what it returns, as text.
+fn lua(host: &Host, chunk: &str) -> String {
+    let escaped: Vec<_> = chunk.bytes().map(|octet| format!("%{octet:02x}")).collect();
+    let escaped = escaped.concat();
+    let answer = get(host, &format!("/lua?{escaped}"));
+    assert_eq!(answer.status, 200, "{chunk}: {}", answer.body);
+    answer.body
+}
+
+/// Returns the status once the first instance is in a state.
+#[track_caller]
+fn status_when(host: &Host, state: &str) -> Value {
+    eventually(&format!("the first instance is {state}"), PATIENCE, || {
+        let answer = host.get("127.0.0.1:80", "/ha/status").map_err(|error| error.to_string())?;
+        let status = answer.json();
+        if status["instances"][0]["state"] == state { Ok(status) } else { Err(answer.body) }
+    })
+}
+
+/// Starts nginx with one instance and waits until it is active.
+fn start_active(host: &Host, carrier: &Carrier) -> Nginx {
+    let nginx = Nginx::start(host, carrier, &conf_with(ONE));
+    status_when(host, "active");
+    nginx
+}
+
+/// Returns what the status calls the process that carries the engine.
+fn carrier_name(carrier: &Carrier) -> &'static str {
+    match carrier.kind {
+        CarrierKind::Agent => "privileged agent",
+        CarrierKind::Worker => "worker",
+    }
+}
+
+const PATIENCE: Duration = Duration::from_secs(10);

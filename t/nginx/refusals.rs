@@ -1,0 +1,192 @@
+//! Wrong options and wrong use: what is refused, where, and with which words.
+
+use std::process::Command;
+
+use harness::{Carrier, CarrierKind, Host, Nginx, Role};
+
+use crate::{ONE, conf_with, get, lua, on_every_nginx, start_active, status_when};
+
+const TWO_MISTAKES: &str = "{ instances = { { name = 'VI_1', interface = 'eth0', vrid = 256, \
+    prority = 150, addresses = { '192.168.56.100/24' } } } }";
+
+#[test]
+fn wrong_options_refuse_the_start_and_every_one_is_named_by_its_path() {
+    on_every_nginx("start", |host, carrier| {
+        let nginx = Nginx::prepare(host, carrier, &conf_with(TWO_MISTAKES));
+
+        let failure = nginx.launch().expect_err("nginx must not start");
+
+        let said = failure.output + &failure.error_log;
+        assert!(said.contains("the options are wrong:\n"), "{said}");
+        assert!(
+            said.contains("\ninstances[1].vrid: expected a whole number from 1 to 255"),
+            "{said}"
+        );
+        assert!(said.contains("\ninstances[1].prority: unknown option; did you mean"), "{said}");
+        assert!(nginx.pids(Role::All).is_empty());
+    });
+}
+
+#[test]
+fn wrong_options_refuse_a_reload_and_everything_runs_on() {
+    on_every_nginx("reload", |host, carrier| {
+        let nginx = start_active(host, carrier);
+        let before = (nginx.pids(Role::All), nginx.carrier_pid());
+
+        nginx.write("nginx.conf", &conf_with(TWO_MISTAKES));
+        let said = nginx.try_reload().expect_err("the reload must be refused");
+
+        assert!(said.contains("instances[1].vrid"), "{said}");
+        assert_eq!((nginx.pids(Role::All), nginx.carrier_pid()), before);
+        assert_eq!(status_when(host, "active")["node"]["generation"], 1);
+    });
+}
+
+#[test]
+fn what_json_cannot_hold_is_refused_by_its_path() {
+    on_every_nginx("values", |host, carrier| {
+        for (options, words) in [
+            ("{ instances = { { name = print } } }", "instances[1].name: a function cannot"),
+            ("{ instances = { [2] = {} } }", "instances: a list cannot have holes"),
+            ("{ instances = {}, health = { 0 / 0 } }", "health[1]: not a number"),
+            ("(function() local t = {}; t.t = t; return t end)()", "a table within itself"),
+            ("nil", "options must be a table, or the path of a JSON file, got nil"),
+            ("'/nowhere/at/all.json'", "cannot read the options: /nowhere/at/all.json"),
+            ("{ router_id = '\\255' }", "utf-8"),
+        ] {
+            let nginx = Nginx::prepare(host, carrier, &conf_with(options));
+            let failure = nginx.launch().expect_err("nginx must not start");
+            let said = failure.output + &failure.error_log;
+            assert!(said.contains(words), "{options}: {said}");
+        }
+    });
+}
+
+#[test]
+fn options_may_come_from_a_file_beside_the_configuration() {
+    on_every_nginx("file", |host, carrier| {
+        let nginx = Nginx::prepare(host, carrier, &conf_with("'conf/vrrp.json'"));
+        let options = r#"{ "router_id": "from-file", "instances": [ { "name": "VI_1", "vrid": 51,
+            "interface": "eth0", "addresses": ["192.168.56.100/24"] } ] }"#;
+        nginx.write("vrrp.json", options);
+
+        nginx.launch().expect("the options are right");
+
+        assert_eq!(get(host, "/ha/status").json()["node"]["router_id"], "from-file");
+    });
+}
+
+#[test]
+fn a_library_that_cannot_be_loaded_is_told_apart_from_wrong_options() {
+    on_every_nginx("no library", |host, carrier| {
+        let conf =
+            conf_with(&format!("(function() package.cpath = '/nowhere/?.so'; return {ONE} end)()"));
+        let nginx = Nginx::prepare(host, carrier, &conf);
+
+        let failure = nginx.launch().expect_err("nginx must not start");
+
+        let said = failure.output + &failure.error_log;
+        assert!(said.contains("the native library cannot be loaded"), "{said}");
+        assert!(said.contains("\n/nowhere/?.so\n"), "{said}");
+    });
+}
+
+#[test]
+fn the_agent_is_refused_where_there_is_none_with_what_to_do() {
+    on_every_nginx("agent", |host, carrier| {
+        let options = ONE.replacen('{', "{ carrier = 'agent', ", 1);
+        let nginx = Nginx::prepare(host, carrier, &conf_with(&options));
+        let started = nginx.launch();
+
+        match carrier.kind {
+            CarrierKind::Agent => started.expect("OpenResty has an agent"),
+            CarrierKind::Worker => {
+                let said = started.expect_err("nginx must not start").error_log;
+                assert!(said.contains("carrier: this nginx has no privileged agent"), "{said}");
+                assert!(said.contains("use OpenResty, or carrier = \"worker\""), "{said}");
+            }
+        }
+    });
+}
+
+#[test]
+fn functions_called_in_the_wrong_place_say_where_they_belong() {
+    on_every_nginx("phases", |host, carrier| {
+        let nginx = Nginx::start(host, carrier, &conf_with(ONE));
+
+        for (call, words) in [
+            ("setup, {}", "setup() belongs into init_by_lua_block"),
+            ("init_worker", "init_worker() belongs into init_worker_by_lua_block"),
+            ("exit_worker", "exit_worker() belongs into exit_worker_by_lua_block"),
+            ("is_active, {}", "the name of an instance must be a text, got table"),
+            ("state, nil", "the name of an instance must be a text, got nil"),
+        ] {
+            let said = lua(host, &format!("return select(2, pcall(vrrp.{call}))"));
+            assert!(said.contains(words), "{call}: {said}");
+        }
+        nginx.assert_no_complaints();
+    });
+}
+
+#[test]
+fn a_configuration_can_be_checked_without_starting_nginx() {
+    on_every_nginx("check", |host, carrier| {
+        let right = checked(host, carrier, ONE);
+        assert_eq!(right.status.code(), Some(0), "{}", right.said);
+        let words = "resty.vrrp: configuration is valid: 1 instances, 2 addresses, carrier: ";
+        assert!(right.said.contains(words), "{}", right.said);
+
+        let wrong = checked(host, carrier, TWO_MISTAKES);
+        assert_eq!(wrong.status.code(), Some(1), "{}", wrong.said);
+        assert!(wrong.said.contains("instances[1].vrid: "), "{}", wrong.said);
+        assert!(wrong.said.contains("instances[1].prority: "), "{}", wrong.said);
+    });
+}
+
+#[test]
+fn a_check_does_not_disturb_the_nginx_that_runs() {
+    on_every_nginx("check beside", |host, carrier| {
+        let nginx = start_active(host, carrier);
+        let before = nginx.pids(Role::All);
+
+        let right = checked(host, carrier, ONE);
+
+        assert_eq!(right.status.code(), Some(0), "{}", right.said);
+        assert_eq!(nginx.pids(Role::All), before);
+        assert_eq!(get(host, "/ha/healthz").status, 200);
+    });
+}
+
+/// How `RESTY_VRRP_CHECK=1 nginx …` ended.
+struct Checked {
+    status: std::process::ExitStatus,
+    said: String,
+}
+
+/// Checks options as an operator does, and looks at what is left behind.
+#[expect(clippy::disallowed_methods, reason = "a test runs nginx as an operator would")]
+fn checked(host: &Host, carrier: &Carrier, options: &str) -> Checked {
+    let nginx = Nginx::prepare(host, carrier, &conf_with(options));
+    let prefix = nginx.prefix().display().to_string();
+    let mut command = Command::new(&carrier.program);
+    command.env("RESTY_VRRP_CHECK", "1").args(["-p", &prefix, "-c", "conf/nginx.conf"]);
+    command.args(["-e", "logs/error.log", "-g", &directives(carrier, &prefix)]);
+
+    let output = host.enter(|| command.output()).expect("nginx can be run");
+
+    assert!(nginx.pids(Role::All).is_empty(), "nothing runs");
+    assert!(!nginx.prefix().join("nginx.pid").exists(), "no pid file is left");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    Checked { status: output.status, said }
+}
+
+fn directives(carrier: &Carrier, prefix: &str) -> String {
+    let modules = match carrier.kind {
+        CarrierKind::Agent => "",
+        CarrierKind::Worker => {
+            "load_module /usr/lib/nginx/modules/ndk_http_module.so; \
+             load_module /usr/lib/nginx/modules/ngx_http_lua_module.so;"
+        }
+    };
+    format!("pid {prefix}/nginx.pid; {modules}")
+}
