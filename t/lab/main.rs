@@ -5,4 +5,9 @@
 )]
 
 mod bench;
+mod faults;
+mod keepalived;
 mod kernel;
+mod owners;
+mod pair;
+mod router;

@@ -1,0 +1,204 @@
+//! Cables, links, addresses and rubbish: what happens to a pair besides a clean death.
+
+use std::time::{Duration, Instant};
+
+use harness::{Flood, Nginx, Probe, Sniffer, Traffic, carriers, eventually, wait_until};
+
+use crate::owners::Owners;
+use crate::pair::{assert_settled, on_every_nginx};
+use crate::router::{ADDRESS, PATIENCE, Router, SERVICE, SLACK, v3};
+
+#[test]
+fn when_a_partition_heals_the_lower_one_steps_down_and_the_client_is_not_lost() {
+    on_every_nginx("partition", |lab, carrier| {
+        let a = Router::start(&lab.a, carrier, v3(150));
+        let b = Router::start(&lab.b, carrier, v3(100));
+        assert_settled(&a, &[&b]);
+        lab.a.cut();
+        b.wait_for("active");
+        assert_eq!(a.state(), "active", "it cannot know");
+        let probe = Probe::start(&lab.client, SERVICE, "/");
+        probe.wait_for("worker-02", PATIENCE);
+
+        let sniffer = Sniffer::start(&lab.client);
+        let healed = Instant::now();
+        lab.a.heal();
+        probe.wait_for("worker-01", PATIENCE);
+        assert_settled(&a, &[&b]);
+
+        let report = probe.finish();
+        assert!(report.outage() < SLACK, "{report}");
+        let announced = sniffer.wait_for_announcement(ADDRESS, healed, PATIENCE);
+        assert_eq!(announced.mac, lab.a.mac(), "the winner announces");
+        assert_eq!(a.transitions(), 2, "it has begun to stand by, then served all the time");
+    });
+}
+
+#[test]
+fn while_the_adverts_of_the_active_node_are_lost_on_the_way_it_stays_and_order_returns() {
+    on_every_nginx("one way", |lab, carrier| {
+        let a = Router::start(&lab.a, carrier, v3(150));
+        let b = Router::start(&lab.b, carrier, v3(100));
+        assert_settled(&a, &[&b]);
+
+        lab.a.drop_sent(Traffic::Vrrp);
+        b.wait_for("active");
+        assert_eq!(a.state(), "active", "it hears a lower one only");
+        lab.a.heal();
+
+        assert_settled(&a, &[&b]);
+        assert_eq!(a.transitions(), 2, "it has begun to stand by, then served all the time");
+    });
+}
+
+#[test]
+fn a_node_that_cannot_be_reached_by_adverts_does_not_disturb_the_active_one() {
+    on_every_nginx("deaf", |lab, carrier| {
+        let a = Router::start(&lab.a, carrier, v3(150));
+        let b = Router::start(&lab.b, carrier, v3(100));
+        assert_settled(&a, &[&b]);
+        let before = a.transitions();
+
+        lab.b.drop_received(Traffic::Vrrp);
+        b.wait_for("active");
+        lab.b.heal();
+
+        assert_settled(&a, &[&b]);
+        assert_eq!(a.transitions(), before);
+    });
+}
+
+#[test]
+fn an_address_that_somebody_removes_is_put_back_and_announced() {
+    on_every_nginx("removed", |lab, carrier| {
+        let a = Router::start(&lab.a, carrier, v3(150));
+        a.wait_for("active");
+        let before = a.transitions();
+        for _ in 0..3 {
+            let sniffer = Sniffer::start(&lab.client);
+            let start = Instant::now();
+
+            lab.a.ip(&format!("address delete {ADDRESS}/24 dev eth0"));
+
+            wait_until("the address is back", Duration::from_millis(100) + SLACK, || {
+                lab.a.has(ADDRESS)
+            });
+            sniffer.wait_for_announcement(ADDRESS, start, PATIENCE);
+        }
+        assert_eq!(a.transitions(), before, "no transition");
+    });
+}
+
+#[test]
+fn a_node_without_its_own_address_is_held_until_it_is_back() {
+    on_every_nginx("no primary", |lab, carrier| {
+        let a = Router::start(&lab.a, carrier, v3(150));
+        let b = Router::start(&lab.b, carrier, v3(100));
+        assert_settled(&a, &[&b]);
+
+        lab.a.ip("address delete 192.168.56.101/24 dev eth0");
+        b.wait_for("active");
+        a.wait_for("fault");
+        assert_eq!(a.instance().expect("it answers")["reason"], "no_primary_address");
+
+        lab.a.ip("address add 192.168.56.101/24 brd + dev eth0");
+        assert_settled(&a, &[&b]);
+    });
+}
+
+#[test]
+fn a_link_that_goes_down_is_a_fault_and_its_return_a_fresh_start() {
+    on_every_nginx("link", |lab, carrier| {
+        let a = Router::start(&lab.a, carrier, v3(150));
+        let b = Router::start(&lab.b, carrier, v3(100));
+        assert_settled(&a, &[&b]);
+        let down: [fn(&harness::Host); 2] = [harness::Host::link_down, harness::Host::unplug];
+        let up: [fn(&harness::Host); 2] = [harness::Host::link_up, harness::Host::plug];
+        for (down, up) in down.into_iter().zip(up) {
+            let (owners, ()) = Owners::during(&[&lab.a, &lab.b], || {
+                down(&lab.a);
+                a.wait_for("fault");
+                b.wait_for("active");
+                assert_eq!(a.instance().expect("it answers")["reason"], "link_down");
+
+                up(&lab.a);
+                assert_settled(&a, &[&b]);
+            });
+            assert!(owners.longest(|count| count > 1) < SLACK, "{owners:?}");
+        }
+        b.nginx.assert_no_complaints();
+    });
+}
+
+#[test]
+fn an_interface_may_be_deleted_and_made_again() {
+    on_every_nginx("deleted", |lab, carrier| {
+        let a = Router::start(&lab.a, carrier, v3(150));
+        let b = Router::start(&lab.b, carrier, v3(100));
+        assert_settled(&a, &[&b]);
+
+        lab.a.delete_link();
+        b.wait_for("active");
+        eventually("a says what is wrong", PATIENCE, || {
+            let health = lab.a.get("127.0.0.1:80", "/ha/healthz").map_err(|it| it.to_string())?;
+            let right = health.status == 503 && health.body.contains("eth0 does not exist");
+            if right { Ok(()) } else { Err(health.body) }
+        });
+
+        lab.a.make_link();
+        assert_settled(&a, &[&b]);
+    });
+}
+
+#[test]
+fn an_address_left_behind_by_a_predecessor_is_removed_by_a_node_that_stands_by() {
+    on_every_nginx("leftovers", |lab, carrier| {
+        let a = Router::start(&lab.a, carrier, v3(150));
+        a.wait_for("active");
+        let b = Router::start(&lab.b, carrier, v3(100));
+        assert_settled(&a, &[&b]);
+        lab.a.cut();
+        b.wait_for("active");
+        b.nginx.kill9(harness::Role::All);
+        lab.a.heal();
+
+        let b = Nginx::start(&lab.b, carrier, &v3(100).conf());
+        let b = Router { host: lab.b.clone(), nginx: b };
+
+        assert_settled(&a, &[&b]);
+    });
+}
+
+#[test]
+fn fifty_thousand_rubbish_adverts_a_second_change_nothing() {
+    for carrier in carriers() {
+        let lab = harness::Lab::new(&format!("flood, {}", carrier.version));
+        let hosts = [
+            lab.host("worker-01", "192.168.56.101/24"),
+            lab.host("worker-02", "192.168.56.102/24"),
+            lab.host("client", "192.168.56.10/24"),
+            lab.host("rogue", "192.168.56.66/24"),
+        ];
+        let a = Router::start(&hosts[0], carrier, v3(150));
+        let b = Router::start(&hosts[1], carrier, v3(100));
+        assert_settled(&a, &[&b]);
+        let before = (a.transitions(), b.transitions());
+        let probe = Probe::start(&hosts[2], SERVICE, "/");
+
+        let flood = Flood::start(&hosts[3], 50_000);
+        harness::holds_for("a answers", Duration::from_secs(10), || {
+            if a.host.has(ADDRESS) { Ok(()) } else { Err("the address has gone") }
+        });
+        let sent = flood.finish();
+        assert!(sent > 100_000, "only {sent} were sent");
+
+        assert_settled(&a, &[&b]);
+        assert_eq!((a.transitions(), b.transitions()), before, "after {sent}");
+        let report = probe.finish();
+        assert!(report.outage() < SLACK, "{report}");
+        let errors = &a.instance().expect("it answers")["counters"]["errors"];
+        for kind in ["checksum", "length", "version"] {
+            assert!(errors[kind].as_u64() > Some(0), "{kind}: {errors}");
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! With real keepalived as the peer.
+
+use std::time::Instant;
+
+use harness::{
+    Checksum, Keepalived, KeepalivedConfig, KeepalivedState, Probe, Role, Sniffer, eventually,
+    holds_for,
+};
+
+use crate::owners::Owners;
+use crate::pair::{Pair, on_every_nginx};
+use crate::router::{ADDRESS, PATIENCE, Router, SERVICE, SLACK, Setup, v2, v3};
+
+/// Configures keepalived as a router of ours is.
+fn like(setup: Setup) -> KeepalivedConfig {
+    KeepalivedConfig {
+        version: setup.version,
+        priority: setup.priority,
+        advert_int: format!("{}", f64::from(setup.interval_ms) / 1000.0),
+        ..KeepalivedConfig::default()
+    }
+}
+
+/// Waits until we are active and keepalived is not, and checks that it stays so.
+#[track_caller]
+fn assert_ours(ours: &Router, theirs: &Keepalived, lab: &Pair) {
+    ours.wait_for("active");
+    assert_stays(ours, theirs, lab, ("active", KeepalivedState::Backup));
+}
+
+/// Waits until keepalived is active and we are not, and checks that it stays so.
+#[track_caller]
+fn assert_theirs(ours: &Router, theirs: &Keepalived, lab: &Pair) {
+    ours.wait_for("backup");
+    assert_stays(ours, theirs, lab, ("backup", KeepalivedState::Master));
+}
+
+#[track_caller]
+fn assert_stays(ours: &Router, theirs: &Keepalived, lab: &Pair, wanted: (&str, KeepalivedState)) {
+    let right = || {
+        let (here, there) = (ours.state(), theirs.state());
+        let owners = (lab.a.has(ADDRESS), lab.b.has(ADDRESS));
+        let one = owners == (wanted.0 == "active", wanted.0 != "active");
+        if one && here == wanted.0 && there == Some(wanted.1) {
+            Ok(())
+        } else {
+            Err(format!("ours {here}, theirs {there:?}, owners {owners:?}"))
+        }
+    };
+    eventually("one router is active", PATIENCE, right);
+    holds_for("one router is active", 3 * SLACK, right);
+}
+
+fn we_lead_and_follow(setups: (Setup, Setup)) {
+    let (high, low) = setups;
+    on_every_nginx("we lead and follow", |lab, carrier| {
+        let theirs = Keepalived::start(&lab.b, &like(low));
+        let ours = Router::start(&lab.a, carrier, high);
+        assert_ours(&ours, &theirs, lab);
+
+        let sniffer = Sniffer::start(&lab.client);
+        let start = Instant::now();
+        let (owners, ()) = Owners::during(&[&lab.a, &lab.b], || {
+            ours.nginx.quit();
+            eventually("keepalived takes over", PATIENCE, || match theirs.state() {
+                Some(KeepalivedState::Master) if lab.b.has(ADDRESS) => Ok(()),
+                other => Err(format!("{other:?}")),
+            });
+        });
+        sniffer.wait_for_advert("we resign", start, PATIENCE, |it| it.priority == 0);
+        assert!(owners.longest(|count| count != 1) < low.skew_time() + SLACK, "{owners:?}");
+
+        ours.nginx.launch().expect("it starts again");
+        assert_ours(&ours, &theirs, lab);
+
+        ours.nginx.kill9(Role::All);
+        eventually("keepalived takes over", PATIENCE, || match theirs.state() {
+            Some(KeepalivedState::Master) if lab.b.has(ADDRESS) => Ok(()),
+            other => Err(format!("{other:?}")),
+        });
+    });
+}
+
+fn they_lead_and_we_follow(setups: (Setup, Setup)) {
+    let (high, low) = setups;
+    on_every_nginx("they lead", |lab, carrier| {
+        let ours = Router::start(&lab.a, carrier, low);
+        ours.wait_for("active");
+        let mut theirs = Keepalived::start(&lab.b, &like(high));
+        assert_theirs(&ours, &theirs, lab);
+        let probe = Probe::start(&lab.client, "192.168.56.101:80", "/");
+
+        let (owners, ()) = Owners::during(&[&lab.a, &lab.b], || {
+            theirs.stop();
+            ours.wait_for("active");
+        });
+        assert!(owners.longest(|count| count != 1) < low.skew_time() + SLACK, "{owners:?}");
+        assert_eq!(ours.instance().expect("it answers")["reason"], "resigned");
+
+        let mut theirs = Keepalived::start(&lab.b, &like(high));
+        assert_theirs(&ours, &theirs, lab);
+
+        let start = Instant::now();
+        theirs.kill9();
+        ours.wait_for("active");
+        assert!(start.elapsed() < low.active_down_interval() + SLACK);
+        assert_eq!(ours.instance().expect("it answers")["reason"], "no_response");
+        assert!(probe.finish().failures().is_empty(), "nginx itself has served all the time");
+        ours.nginx.assert_no_complaints();
+    });
+}
+
+#[test]
+fn version_3_we_lead_and_keepalived_follows() {
+    we_lead_and_follow((v3(150), v3(100)));
+}
+
+#[test]
+fn version_2_we_lead_and_keepalived_follows() {
+    we_lead_and_follow((v2(150), v2(100)));
+}
+
+#[test]
+fn version_3_keepalived_leads_and_we_follow() {
+    they_lead_and_we_follow((v3(150), v3(100)));
+}
+
+#[test]
+fn version_2_keepalived_leads_and_we_follow() {
+    they_lead_and_we_follow((v2(150), v2(100)));
+}
+
+#[test]
+fn a_client_follows_when_keepalived_dies_and_leaves_its_address_behind() {
+    on_every_nginx("left behind", |lab, carrier| {
+        let ours = Router::start(&lab.a, carrier, v3(100));
+        let mut theirs = Keepalived::start(&lab.b, &like(v3(150)));
+        assert_theirs(&ours, &theirs, lab);
+        let probe = Probe::start(&lab.client, SERVICE, "/");
+
+        theirs.kill9();
+
+        probe.wait_for("worker-01", PATIENCE);
+        assert!(lab.b.has(ADDRESS), "keepalived leaves it");
+    });
+}
+
+#[test]
+fn neither_preempts_when_told_not_to() {
+    on_every_nginx("no preempt", |lab, carrier| {
+        let ours = Router::start(&lab.a, carrier, v3(100));
+        ours.wait_for("active");
+        let gentle = KeepalivedConfig { preempt: false, ..like(v3(150)) };
+        let theirs = Keepalived::start(&lab.b, &gentle);
+        assert_ours(&ours, &theirs, lab);
+        ours.nginx.quit();
+        drop((ours, theirs));
+
+        let theirs = Keepalived::start(&lab.b, &like(v3(100)));
+        eventually("keepalived is active", PATIENCE, || {
+            theirs.state().filter(|it| *it == KeepalivedState::Master).ok_or("no")
+        });
+        let ours = Router::start(&lab.a, carrier, v3(150).with("preempt = false"));
+        assert_theirs(&ours, &theirs, lab);
+    });
+}
+
+#[test]
+fn keepalived_with_a_password_is_spoken_to_in_version_2() {
+    on_every_nginx("password", |lab, carrier| {
+        let password = "authentication {\n auth_type PASS\n auth_pass s3cret\n }";
+        let config = KeepalivedConfig { instance: password.to_owned(), ..like(v2(100)) };
+        let theirs = Keepalived::start(&lab.b, &config);
+        let secret = "auth = { type = 'simple', secret = 's3cret' }";
+        let ours = Router::start(&lab.a, carrier, v2(150).with(secret));
+
+        assert_ours(&ours, &theirs, lab);
+        drop(ours.nginx);
+        eventually("keepalived takes over", PATIENCE, || {
+            theirs.state().filter(|it| *it == KeepalivedState::Master).ok_or("no")
+        });
+        let ours = Router::start(&lab.a, carrier, v2(50).with(secret));
+        assert_theirs(&ours, &theirs, lab);
+        let errors = &ours.instance().expect("it answers")["counters"]["errors"];
+        assert_eq!(errors["auth"], 0);
+    });
+}
+
+#[test]
+fn the_checksum_is_by_itself_the_one_that_keepalived_insists_on() {
+    on_every_nginx("checksum", |lab, carrier| {
+        let sniffer = Sniffer::start(&lab.client);
+        let theirs = Keepalived::start(&lab.b, &like(v3(100)));
+        let ours = Router::start(&lab.a, carrier, v3(150));
+        assert_ours(&ours, &theirs, lab);
+
+        let start = Instant::now();
+        let advert = sniffer.wait_for_advert("ours", start, PATIENCE, |it| it.priority == 150);
+        assert_eq!(advert.checksum, Checksum::PseudoHeader);
+        assert_eq!((advert.ttl, advert.mac), (255, lab.a.mac()));
+        assert_eq!(ours.instance().expect("it answers")["counters"]["errors"]["checksum"], 0);
+        assert!(!theirs.log().contains("hecksum"), "{}", theirs.log());
+    });
+}
+
+#[test]
+fn a_checksum_that_keepalived_refuses_shows_on_both_sides() {
+    on_every_nginx("other checksum", |lab, carrier| {
+        let theirs = Keepalived::start(&lab.b, &like(v3(100)));
+        let ours = Router::start(&lab.a, carrier, v3(150).with("checksum = 'rfc9568'"));
+
+        ours.wait_for("active");
+        eventually("theirs are counted", PATIENCE, || {
+            let instance = ours.instance()?;
+            let counted = instance["counters"]["errors"]["checksum"].as_u64();
+            if counted > Some(0) { Ok(()) } else { Err(instance.to_string()) }
+        });
+        assert_eq!(theirs.state(), Some(KeepalivedState::Master), "it hears nothing valid");
+    });
+}
+
+#[test]
+fn other_addresses_on_the_peer_are_counted_and_not_fatal() {
+    on_every_nginx("other addresses", |lab, carrier| {
+        let more = vec![format!("{ADDRESS}/24"), "192.168.56.99/24".to_owned()];
+        let config = KeepalivedConfig { addresses: more, ..like(v3(150)) };
+        let theirs = Keepalived::start(&lab.b, &config);
+        let ours = Router::start(&lab.a, carrier, v3(100));
+
+        assert_theirs(&ours, &theirs, lab);
+        let errors = &ours.instance().expect("it answers")["counters"]["errors"];
+        assert!(errors["address_list"].as_u64() > Some(0), "{errors}");
+    });
+}
