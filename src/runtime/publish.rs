@@ -70,6 +70,10 @@ impl<'a> Publisher<'a> {
                 self.board.set_assigned(first + index, *assigned);
             }
         }
+        // What a router says of its link may be new without a change of state.
+        if self.facts.links != facts.links {
+            self.published.fill(None);
+        }
         self.facts = facts;
     }
 
