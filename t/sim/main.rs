@@ -6,6 +6,7 @@
 #![expect(clippy::unchecked_time_subtraction, reason = "time that runs backwards fails a test")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod codec;
 mod election;
 mod endurance;
 mod host;

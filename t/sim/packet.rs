@@ -112,7 +112,7 @@ fn address(octets: &[u8]) -> Ipv4Addr {
 }
 
 /// The folded sum of RFC 1071, not complemented. Every part has an even length.
-fn sum(parts: &[&[u8]]) -> u16 {
+pub(crate) fn sum(parts: &[&[u8]]) -> u16 {
     let words = parts.iter().flat_map(|part| part.chunks(2));
     let mut sum: u32 = words.map(|word| u32::from(word[0]) << 8 | u32::from(word[1])).sum();
     while sum > 0xffff {

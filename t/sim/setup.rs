@@ -133,6 +133,6 @@ pub(crate) const fn ns(nanoseconds: u64) -> Duration {
     Duration::from_nanos(nanoseconds)
 }
 
-fn vip(last: u8) -> VirtualAddress {
+pub(crate) fn vip(last: u8) -> VirtualAddress {
     VirtualAddress { address: IpAddr::V4(Ipv4Addr::new(192, 0, 2, last)), prefix: 24 }
 }
