@@ -65,11 +65,12 @@ fn a_higher_dead_factor_means_fewer_false_takeovers_on_a_lossy_link() {
     }
 }
 
-/// Runs every seed twice; `SEED` in the environment replaces them.
+/// Runs every seed twice. `SEED` in the environment replaces them, `SEEDS` says how many to try.
 fn explore(seeds: Range<u64>, scenario: impl Fn(u64) -> Lan) {
-    let only = env::var("SEED").ok().map(|seed| seed.parse().expect("SEED is a number"));
-    let seeds = only.map_or(seeds, |seed| seed..seed + 1);
-    for seed in seeds {
+    let number = |name| env::var(name).ok().map(|text| text.parse().expect("a number"));
+    let first: u64 = number("SEED").unwrap_or(seeds.start);
+    let many = if number("SEED").is_some() { 1 } else { seeds.end - seeds.start };
+    for seed in first..first + number("SEEDS").unwrap_or(many) {
         let first = scenario(seed);
         let again = scenario(seed);
         let differs = first.trace.iter().zip(&again.trace).find(|(one, other)| one != other);
