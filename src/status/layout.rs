@@ -12,19 +12,26 @@ use std::sync::atomic::{AtomicI32, AtomicU8, AtomicU32, AtomicU64};
 
 /// Declares a structure of the board, and lists its fields for the comparison with LuaJIT's view.
 macro_rules! on_the_board {
-    ($(#[$outer:meta])* pub struct $name:ident { $($(#[$inner:meta])* pub $field:ident: $kind:ty,)* }) => {
+    (
+        $(#[$outer:meta])*
+        pub struct $name:ident { $($(#[$inner:meta])* pub $field:ident: $kind:ty,)* }
+    ) => {
         $(#[$outer])*
         #[repr(C)]
         pub struct $name { $($(#[$inner])* pub $field: $kind,)* }
 
         impl $name {
             /// Name, offset and size of every field.
-            pub const FIELDS: &[(&str, usize, usize)] =
-                &[$((stringify!($field), std::mem::offset_of!($name, $field), size_of::<$kind>()),)*];
+            pub const FIELDS: &[(&str, usize, usize)] = &[$((
+                stringify!($field),
+                std::mem::offset_of!($name, $field),
+                size_of::<$kind>(),
+            ),)*];
         }
 
         const _: () = {
-            assert!(size_of::<$name>() == 0 $(+ size_of::<$kind>())*, "a field is followed by a gap");
+            let without_gaps = 0 $(+ size_of::<$kind>())*;
+            assert!(size_of::<$name>() == without_gaps, "a field is followed by a gap");
             assert!(size_of::<$name>() % 8 == 0, "a slot is made of whole words");
         };
     };
