@@ -93,7 +93,7 @@ impl<'a> Driver<'a> {
                 Event::KernelEnded => return Err("the thread vrrp-net has ended".to_owned()),
                 Event::Deadline => {
                     self.armed = None;
-                    // If this thread overslept, what peers said meanwhile counts before its timers do.
+                    // If this thread overslept, what peers said meanwhile counts before its timers.
                     self.receive_all();
                 }
                 Event::Readable(link) => self.receive(LinkId(link)),

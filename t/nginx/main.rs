@@ -1,4 +1,6 @@
-//! The module inside real nginx: what Lua does with its processes, and what an operator sees. Takes root.
+//! The module inside real nginx: what Lua does with its processes, and what an operator sees.
+//!
+//! Takes root.
 
 mod board;
 mod gate;
