@@ -100,11 +100,23 @@ impl Keepalived {
     #[must_use]
     #[track_caller]
     pub fn start(host: &Host, config: &KeepalivedConfig) -> Self {
+        Self::run(host, &config.text(), &["--log-detail"])
+    }
+
+    /// Starts keepalived with a whole configuration of one's own, and a log without details.
+    #[must_use]
+    #[track_caller]
+    pub fn start_with(host: &Host, configuration: &str) -> Self {
+        Self::run(host, configuration, &[])
+    }
+
+    #[track_caller]
+    fn run(host: &Host, configuration: &str, options: &[&str]) -> Self {
         let directory = host.new_directory("keepalived");
-        fs::write(directory.join("conf"), config.text()).expect("the lab's directory is writable");
+        fs::write(directory.join("conf"), configuration).expect("the lab's directory is writable");
         let log = File::create(directory.join("log")).expect("the lab's directory is writable");
         let mut command = Command::new("keepalived");
-        command.args(["--dont-fork", "--log-console", "--log-detail", "--no-syslog", "--vrrp"]);
+        command.args(["--dont-fork", "--log-console", "--no-syslog", "--vrrp"]).args(options);
         for (option, file) in [("-f", "conf"), ("-p", "pid"), ("-r", "vrrp.pid")] {
             command.arg(option).arg(directory.join(file));
         }
