@@ -1,0 +1,66 @@
+//! A pair of nodes on a switch, and a client.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::thread;
+use std::time::Duration;
+
+use harness::{Carrier, Host, Lab};
+
+use crate::plan::{ADDRESS, HIGH, LOW, Plan};
+use crate::side::{Node, Side};
+
+/// Two nodes that have settled: the first is active. Dropping it removes everything.
+#[derive(Debug)]
+pub(crate) struct Pair {
+    // Fields are dropped in this order: nodes before the network under them.
+    pub(crate) first: Node,
+    pub(crate) second: Node,
+    pub(crate) client: Host,
+    _lab: Lab,
+}
+
+impl Pair {
+    /// Starts both nodes at once and waits until the first holds an address.
+    pub(crate) fn start(side: Side, carrier: &Carrier, plan: &Plan) -> Self {
+        let lab = Lab::new(side.name());
+        let client = lab.host("client", "192.168.56.10/24");
+        let first = lab.host(FIRST, "192.168.56.101/24");
+        let second = lab.host(SECOND, "192.168.56.102/24");
+        let first = Node::start(side, &first, carrier, plan, HIGH);
+        let second = Node::start(side, &second, carrier, plan, LOW);
+        let pair = Self { first, second, client, _lab: lab };
+        let address = plan.some_address();
+        let patience = plan.active_down_interval(LOW) * 2 + PATIENCE;
+        harness::wait_until("the first node alone is active", patience, || {
+            pair.first.host.has(&address) && !pair.second.host.has(&address)
+        });
+        // The second may have been active for a moment if it was faster to start.
+        thread::sleep(plan.interval * 2 + SETTLING);
+        pair
+    }
+
+    /// Returns where clients ask.
+    pub(crate) fn server() -> String {
+        format!("{ADDRESS}:80")
+    }
+}
+
+/// Does something that may panic with a reason, and returns the reason if it does.
+pub(crate) fn attempt<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(work)).map_err(|panic| reason(panic.as_ref()))
+}
+
+fn reason(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("it panicked");
+    // The first line says what; the rest is logs, which went to the terminal.
+    text.lines().next().unwrap_or_default().chars().take(LONGEST_REASON).collect()
+}
+
+pub(crate) const FIRST: &str = "worker-01";
+pub(crate) const SECOND: &str = "worker-02";
+
+const PATIENCE: Duration = Duration::from_secs(20);
+const SETTLING: Duration = Duration::from_millis(300);
+const LONGEST_REASON: usize = 200;

@@ -1,0 +1,153 @@
+//! What the two nodes of a pair are told, in the words of either side.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+/// What both nodes of a pair are told alike.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    pub(crate) version: u8,
+    pub(crate) interval: Duration,
+    pub(crate) routers: Vec<Router>,
+}
+
+/// One virtual router.
+#[derive(Clone, Debug)]
+pub(crate) struct Router {
+    pub(crate) vrid: u8,
+    /// Carried in advertisements.
+    pub(crate) addresses: Vec<String>,
+    /// Moved with the others, but not carried.
+    pub(crate) excluded: Vec<String>,
+}
+
+impl Plan {
+    /// One virtual router with the one address that clients ask.
+    pub(crate) fn single(version: u8, interval: Duration) -> Self {
+        let addresses = vec![format!("{ADDRESS}/24")];
+        let router = Router { vrid: 51, addresses, excluded: Vec::new() };
+        Self { version, interval, routers: vec![router] }
+    }
+
+    /// So many virtual routers with one address each, the first of which clients can ask.
+    pub(crate) fn many(routers: u8, interval: Duration) -> Self {
+        let addresses = |vrid: u8| match vrid {
+            1 => vec![format!("{ADDRESS}/24")],
+            _ => vec![format!("10.77.0.{vrid}/32")],
+        };
+        let router = |vrid| Router { vrid, addresses: addresses(vrid), excluded: Vec::new() };
+        Self { version: 3, interval, routers: (1..=routers).map(router).collect() }
+    }
+
+    /// One virtual router with so many addresses. An advertisement carries at most 255 of them.
+    pub(crate) fn wide(addresses: usize, interval: Duration) -> Self {
+        let mut all: Vec<String> =
+            (0..addresses).map(|n| format!("10.77.{}.{}/32", n / 250, n % 250 + 1)).collect();
+        let excluded = all.split_off(addresses.min(250));
+        let router = Router { vrid: 51, addresses: all, excluded };
+        Self { version: 3, interval, routers: vec![router] }
+    }
+
+    /// Returns an address that the active node has.
+    pub(crate) fn some_address(&self) -> String {
+        let address = &self.routers[0].addresses[0];
+        address.split('/').next().unwrap_or(address).to_owned()
+    }
+
+    /// Returns the time after which a silent active router is replaced by one of this priority.
+    pub(crate) fn active_down_interval(&self, priority: u8) -> Duration {
+        let skew_unit = if self.version == 2 { Duration::from_secs(1) } else { self.interval };
+        self.interval * 3 + skew_unit * (256 - u32::from(priority)) / 256
+    }
+
+    /// Returns the `nginx.conf` of a node of ours.
+    pub(crate) fn nginx_conf(&self, priority: u8) -> String {
+        let begin = "http {\n";
+        let lua =
+            format!("{begin}init_by_lua_block {{ {} }}\n{INIT_WORKER}", self.in_lua(priority));
+        PLAIN_NGINX.replace(begin, &lua).replace("location / ", &format!("{STATUS}location / "))
+    }
+
+    /// Returns the options of resty.vrrp.
+    fn in_lua(&self, priority: u8) -> String {
+        let mut text = String::from("require(\"resty.vrrp\").setup { instances = {\n");
+        for (index, router) in self.routers.iter().enumerate() {
+            let name = index + 1;
+            let Router { vrid, addresses, excluded } = router;
+            writeln!(
+                text,
+                "{{ name = \"VI_{name}\", interface = \"eth0\", vrid = {vrid}, \
+                 priority = {priority}, version = {}, advert_interval_ms = {}, \
+                 addresses = {{ {} }}{} }},",
+                self.version,
+                self.interval.as_millis(),
+                quoted(addresses),
+                if excluded.is_empty() {
+                    String::new()
+                } else {
+                    format!(", addresses_excluded = {{ {} }}", quoted(excluded))
+                }
+            )
+            .expect("a string takes all");
+        }
+        text + "} }"
+    }
+
+    /// Returns the configuration of keepalived: its defaults, and a script that decides at once.
+    ///
+    /// No `weight`: a script that fails then means fault, which resigns and moves the addresses
+    /// sooner than a lower priority would.
+    pub(crate) fn in_keepalived(&self, priority: u8, script: &str) -> String {
+        let mut text = format!(
+            "global_defs {{\n    vrrp_version {}\n    script_user root\n}}\n\
+             vrrp_script check_nginx {{\n    script \"{script}\"\n    interval 1\n    \
+             timeout 1\n    rise 1\n    fall 1\n}}\n",
+            self.version
+        );
+        for (index, router) in self.routers.iter().enumerate() {
+            let name = index + 1;
+            let Router { vrid, addresses, excluded } = router;
+            writeln!(
+                text,
+                "vrrp_instance VI_{name} {{\n    state BACKUP\n    interface eth0\n    \
+                 virtual_router_id {vrid}\n    priority {priority}\n    advert_int {}\n    \
+                 virtual_ipaddress {{\n{}\n    }}\n    \
+                 virtual_ipaddress_excluded {{\n{}\n    }}\n    \
+                 track_script {{\n        check_nginx\n    }}\n}}",
+                self.interval.as_secs_f64(),
+                addresses.join("\n"),
+                excluded.join("\n")
+            )
+            .expect("a string takes all");
+        }
+        text
+    }
+}
+
+fn quoted(all: &[String]) -> String {
+    let quoted: Vec<String> = all.iter().map(|one| format!("\"{one}\"")).collect();
+    quoted.join(", ")
+}
+
+/// The address that clients ask.
+pub(crate) const ADDRESS: &str = "192.168.56.100";
+/// Priority of the node that is active at first.
+pub(crate) const HIGH: u8 = 200;
+/// Priority of the other one.
+pub(crate) const LOW: u8 = 100;
+
+/// An nginx whose page says who has sent it.
+pub(crate) const PLAIN_NGINX: &str = r#"
+worker_processes 2;
+events {}
+http {
+    server {
+        listen 80;
+        add_header X-Served-By $hostname;
+        location / { return 200 "page\n"; }
+    }
+}
+"#;
+
+const INIT_WORKER: &str = "init_worker_by_lua_block { require(\"resty.vrrp\").init_worker() }\n";
+const STATUS: &str = "location /ha/ { content_by_lua_block { require(\"resty.vrrp\").serve() } }\n";
