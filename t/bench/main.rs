@@ -7,14 +7,19 @@
     reason = "a bench reads clocks, waits and starts processes; nothing of it runs in nginx"
 )]
 
+mod cost;
 mod figures;
+mod gate;
+mod jitter;
 mod machine;
 mod options;
 mod outage;
 mod pair;
 mod plan;
 mod report;
+mod scale;
 mod side;
+mod usage;
 
 use std::process::ExitCode;
 
@@ -66,6 +71,10 @@ const ROWS: &[(&str, Measure)] = &[
     ("the active host dies", outage::host_dies),
     ("it is stopped gracefully", outage::stopped),
     ("all of nginx is killed", outage::nginx_killed),
+    ("is_active()", gate::is_active),
+    ("processor time and memory", cost::processor_and_memory),
+    ("all cores are busy", jitter::busy_cores),
+    ("size and scale", scale::size_and_scale),
 ];
 
 const RESULTS: &str = "target/bench";

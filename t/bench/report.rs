@@ -32,9 +32,10 @@ pub(crate) struct Line {
     ours: Option<Figures>,
     theirs: Option<Figures>,
     limit: Option<Limit>,
-    /// Whether a ratio of the two says something.
-    comparable: bool,
 }
+
+/// A line's text and unit, and how to find its figure in what a side has measured.
+pub(crate) type Column<T> = (&'static str, &'static str, fn(&T) -> Option<f64>);
 
 /// What ours is held against. The bench only prints it.
 #[derive(Debug)]
@@ -115,7 +116,7 @@ impl Section {
 impl Line {
     pub(crate) fn new(what: impl Into<String>, unit: &'static str) -> Self {
         let what = what.into();
-        Self { what, unit, ours: None, theirs: None, limit: None, comparable: true }
+        Self { what, unit, ours: None, theirs: None, limit: None }
     }
 
     pub(crate) fn what(&self) -> &str {
@@ -135,14 +136,9 @@ impl Line {
         Self { limit: Some(Limit { name, value }), ..self }
     }
 
-    /// Says that dividing one by the other would mislead.
-    pub(crate) fn incomparable(self) -> Self {
-        Self { comparable: false, ..self }
-    }
-
     /// Returns how many times as much theirs is, by the medians.
     fn ratio(&self) -> Option<f64> {
-        let ours = self.ours.as_ref().filter(|_| self.comparable)?.median();
+        let ours = self.ours.as_ref()?.median();
         let theirs = self.theirs.as_ref()?.median();
         (ours > 0.0 && theirs > 0.0).then(|| theirs / ours)
     }

@@ -2,9 +2,8 @@
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
-use std::time::Duration;
 
-use harness::{Carrier, Host, Keepalived, Nginx, Role, Signal, wait_until};
+use harness::{Carrier, Host, Keepalived, Nginx, Role, Signal};
 use serde_json::Value;
 
 use crate::plan::{self, Plan};
@@ -58,12 +57,6 @@ impl Node {
                 Self { host: host.clone(), nginx, keepalived }
             }
         }
-    }
-
-    /// Waits until it holds an address.
-    pub(crate) fn wait_for(&self, address: &str, within: Duration) {
-        let what = format!("{} holds {address}", self.host.name());
-        wait_until(&what, within, || self.host.has(address));
     }
 
     /// Stops it as an administrator would: of keepalived, its own service and not nginx.

@@ -1,0 +1,179 @@
+//! Processor time and memory of a pair that has settled.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use harness::{CarrierKind, Lab, Nginx, Role};
+
+use crate::figures::Figures;
+use crate::options::Options;
+use crate::pair::{Pair, attempt};
+use crate::plan::Plan;
+use crate::report::{Column, Line, Section};
+use crate::side::{Node, Side};
+use crate::usage::{self, Memory};
+
+/// What a node has cost.
+#[derive(Clone, Copy, Debug)]
+struct Cost {
+    /// Of the router alone, in percent of a core.
+    router: f64,
+    /// Of all that runs on the node, nginx and the check script included.
+    all: f64,
+    memory: Option<Memory>,
+}
+
+/// What the two nodes of a pair have cost.
+struct Costs {
+    active: Cost,
+    backup: Cost,
+    /// Changes of state while it was measured, and whether there was a time without any before.
+    restless: u64,
+    settled: bool,
+}
+
+pub(crate) fn processor_and_memory(options: &Options) -> Section {
+    let mut section = Section::new("Processor time and memory, advertisements every 100 ms");
+    let carrier = &options.carrier;
+    let bare = section.note("nginx without the module", attempt(|| bare_memory(options)));
+    for routers in [1, 250] {
+        let plan = Plan::many(routers, Duration::from_millis(100));
+        let [ours, theirs] = Side::BOTH.map(|side| {
+            let costs = attempt(|| measure(&Pair::start(side, carrier, &plan), options));
+            let costs = section.note(side.name(), costs)?;
+            remark(&mut section, side, routers, &costs);
+            Some(costs)
+        });
+        for (role, of) in ROLES {
+            let figure = |costs: &Option<Costs>, what: fn(&Cost) -> f64| {
+                costs.as_ref().map(|costs| Figures::one(what(of(costs))))
+            };
+            let line = |what: &str| format!("{routers} × {role}: {what}");
+            let (a, b) = (figure(&ours, |it| it.router), figure(&theirs, |it| it.router));
+            let text = line("router alone");
+            section.push(Line::new(text, "% of a core").ours(a).theirs(b));
+            let (a, b) = (figure(&ours, |it| it.all), figure(&theirs, |it| it.all));
+            let text = line("with nginx and what watches it");
+            section.push(Line::new(text, "% of a core").ours(a).theirs(b));
+            let added = |costs: &Option<Costs>| of(costs.as_ref()?).memory;
+            let ours = added(&ours).zip(bare.flatten()).map(|(with, bare)| with - bare);
+            push_memory(&mut section, &line("memory"), ours, added(&theirs));
+        }
+    }
+    section.remark(
+        "Router alone: the threads `vrrp*`; keepalived's processes. Memory: the carrier minus the \
+         same process of an nginx without the module; keepalived's VRRP process.",
+    );
+    section
+}
+
+fn push_memory(section: &mut Section, what: &str, ours: Option<Memory>, theirs: Option<Memory>) {
+    let columns: [Column<Memory>; 2] = [
+        ("resident", "kB", |it| Some(it.resident)),
+        ("proportional", "kB", |it| Some(it.proportional)),
+    ];
+    for (kind, unit, of) in columns {
+        let figure = |it: Option<Memory>| it.as_ref().and_then(of).map(Figures::one);
+        let line = Line::new(format!("{what}, {kind}"), unit);
+        let line = line.ours(figure(ours)).theirs(figure(theirs));
+        section.push(line.limit("target", 4096.0));
+    }
+}
+
+fn remark(section: &mut Section, side: Side, routers: u8, costs: &Costs) {
+    let name = side.name();
+    if !costs.settled {
+        section.remark(format!("{name} with {routers} routers never came to rest."));
+    }
+    if costs.restless > 0 {
+        let count = costs.restless;
+        section.remark(format!("{name} with {routers} routers: {count} transitions meanwhile."));
+    }
+}
+
+fn measure(pair: &Pair, options: &Options) -> Costs {
+    let nodes = [&pair.first, &pair.second];
+    let settled = settles(nodes);
+    let before = transitions(nodes);
+    let used = nodes.map(used);
+    let start = Instant::now();
+    thread::sleep(Duration::from_secs(if options.quick { 3 } else { 10 }));
+    let elapsed = start.elapsed();
+    let used_then = nodes.map(self::used);
+    let restless = transitions(nodes) - before;
+
+    let cost = |index: usize| {
+        let percent = |used: Duration, used_then: Duration| {
+            used_then.saturating_sub(used).as_secs_f64() / elapsed.as_secs_f64() * 100.0
+        };
+        let ((router, all), (router_then, all_then)) = (used[index], used_then[index]);
+        let memory = Memory::of(router_pid(nodes[index]));
+        Cost { router: percent(router, router_then), all: percent(all, all_then), memory }
+    };
+    Costs { active: cost(0), backup: cost(1), restless, settled }
+}
+
+/// Waits for some seconds without a transition; tells whether there were any.
+fn settles(nodes: [&Node; 2]) -> bool {
+    let start = Instant::now();
+    let (mut seen, mut since) = (transitions(nodes), start);
+    while since.elapsed() < CALM {
+        if start.elapsed() > PATIENCE {
+            return false;
+        }
+        thread::sleep(Duration::from_millis(250));
+        let now = transitions(nodes);
+        if now != seen {
+            (seen, since) = (now, Instant::now());
+        }
+    }
+    true
+}
+
+fn transitions(nodes: [&Node; 2]) -> u64 {
+    nodes.map(Node::transitions).iter().sum()
+}
+
+/// Returns what the router alone and what all of the node have used so far.
+fn used(node: &Node) -> (Duration, Duration) {
+    let nginx: Duration = node.nginx.pids(Role::All).into_iter().map(usage::cpu).sum();
+    match &node.keepalived {
+        None => (usage::cpu_of_threads(router_pid(node), "vrrp"), nginx),
+        Some(keepalived) => {
+            let pids = keepalived.pids();
+            let router: Duration = pids.iter().map(|&pid| usage::cpu(pid)).sum();
+            let scripts: Duration = pids.iter().map(|&pid| usage::cpu_of_children(pid)).sum();
+            (router, router + scripts + nginx)
+        }
+    }
+}
+
+/// Returns the process that speaks VRRP.
+fn router_pid(node: &Node) -> i32 {
+    match &node.keepalived {
+        // The parent comes first; with `--vrrp` it has one lasting child.
+        Some(keepalived) => keepalived.pids()[1],
+        None => node.nginx.carrier_pid(),
+    }
+}
+
+/// Returns the memory of the process that would be the carrier, in an nginx without the module.
+fn bare_memory(options: &Options) -> Option<Memory> {
+    let lab = Lab::new("bare");
+    let host = lab.host("worker-01", "192.168.56.101/24");
+    let (role, init) = match options.carrier.kind {
+        CarrierKind::Agent => (Role::Agent, AGENT),
+        CarrierKind::Worker => (Role::Worker, ""),
+    };
+    let conf = crate::plan::PLAIN_NGINX.replace("http {\n", &format!("http {{\n{init}"));
+    let nginx = Nginx::start(&host, &options.carrier, &conf);
+    thread::sleep(Duration::from_secs(1));
+    nginx.pids(role).first().and_then(|&pid| Memory::of(pid))
+}
+
+type Of = fn(&Costs) -> &Cost;
+const ROLES: [(&str, Of); 2] = [("active", |costs| &costs.active), ("backup", |it| &it.backup)];
+
+const AGENT: &str = "init_by_lua_block { require(\"ngx.process\").enable_privileged_agent(512) }\n";
+const CALM: Duration = Duration::from_secs(3);
+const PATIENCE: Duration = Duration::from_secs(30);

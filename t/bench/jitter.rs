@@ -1,0 +1,82 @@
+//! Whether advertisements still come in time while every core is busy.
+
+use std::net::IpAddr;
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use harness::{Advert, Carrier, Process, Sniffer};
+
+use crate::figures::{Figures, ms};
+use crate::options::Options;
+use crate::pair::{Pair, attempt, urgently};
+use crate::plan::{LOW, Plan};
+use crate::report::{Column, Line, Section};
+use crate::side::Side;
+
+/// What was heard on the link.
+struct Heard {
+    /// Times between two advertisements, in ms.
+    gaps: Vec<f64>,
+    takeovers: u32,
+}
+
+pub(crate) fn busy_cores(options: &Options) -> Section {
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    let long = Duration::from_secs(if options.quick { 10 } else { 60 });
+    let title =
+        format!("Advertisements every 10 ms, {cores} busy loops on {cores} cores, {long:?}");
+    let mut section = Section::new(&title);
+    let plan = Plan::single(3, Duration::from_millis(10));
+    let [ours, theirs] = Side::BOTH.map(|side| {
+        let heard = attempt(|| listen(side, &options.carrier, &plan, cores, long));
+        section.note(side.name(), heard)
+    });
+
+    let bound = ms(plan.active_down_interval(LOW));
+    let figure = |heard: &Option<Heard>, of: fn(&Heard) -> Option<f64>| {
+        heard.as_ref().and_then(of).map(Figures::one)
+    };
+    let columns: [Column<Heard>; 3] = [
+        ("longest gap between two of them", "ms", |it| it.gaps.last().copied()),
+        ("gap that one in 100 exceeds", "ms", |it| it.gaps.get(it.gaps.len() * 99 / 100).copied()),
+        ("false takeovers", "", |it| Some(f64::from(it.takeovers))),
+    ];
+    for (what, unit, of) in columns {
+        let line = Line::new(what, unit).ours(figure(&ours, of)).theirs(figure(&theirs, of));
+        section.push(match what {
+            "false takeovers" => line.limit("target", 0.0),
+            _ => line.limit("Active_Down_Interval:", bound),
+        });
+    }
+    section.remark("Nobody has a priority of its own: the loops and both sides are at nice 0.");
+    section
+}
+
+fn listen(side: Side, carrier: &Carrier, plan: &Plan, cores: usize, long: Duration) -> Heard {
+    let pair = Pair::start(side, carrier, plan);
+    let sniffer = urgently(|| Sniffer::start(&pair.client));
+    let loops: Vec<Process> = (0..cores).map(|_| pair.client.spawn(&mut busy_loop())).collect();
+    let start = Instant::now();
+    thread::sleep(long);
+    drop(loops);
+
+    let adverts = sniffer.adverts_since(start);
+    let mut gaps: Vec<f64> =
+        adverts.windows(2).map(|two| ms(two[1].at.duration_since(two[0].at))).collect();
+    gaps.sort_by(f64::total_cmp);
+    Heard { gaps, takeovers: takeovers(&adverts, pair.second.host.address()) }
+}
+
+/// Counts how often the router at an address began to send.
+fn takeovers(adverts: &[Advert], router: IpAddr) -> u32 {
+    let is_its = |advert: &Advert| IpAddr::V4(advert.source) == router;
+    let begins = adverts.windows(2).filter(|two| !is_its(&two[0]) && is_its(&two[1])).count();
+    u32::try_from(begins).unwrap_or(u32::MAX)
+}
+
+fn busy_loop() -> Command {
+    let mut command = Command::new("sh");
+    command.args(["-c", "while :; do :; done"]);
+    command
+}
