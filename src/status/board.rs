@@ -118,26 +118,24 @@ impl Board {
 
     /// Returns virtual router `index` as it was last published, whole.
     ///
-    /// Gives up waiting for a writer that was killed while it wrote, and returns what that one
-    /// left.
+    /// `None` means that the slot was being written all the time: its writer was put aside or killed.
     ///
     /// # Panics
     ///
     /// If there is no such virtual router.
     #[must_use]
-    pub fn instance(&self, index: usize) -> InstanceSlot {
+    pub fn instance(&self, index: usize) -> Option<InstanceSlot> {
         let words = self.instance_words(index);
-        let mut copy = [0; INSTANCE_WORDS];
         for _ in 0..READ_ATTEMPTS {
             let before = words[0].load(Acquire);
-            copy = std::array::from_fn(|word| words[word].load(Relaxed));
+            let copy = std::array::from_fn(|word| words[word].load(Relaxed));
             fence(Acquire);
             if before % 2 == 0 && words[0].load(Relaxed) == before {
-                break;
+                return Some(slot_of(&copy));
             }
-            std::thread::yield_now();
+            std::hint::spin_loop();
         }
-        slot_of(&copy)
+        None
     }
 
     /// Publishes virtual router `index`. A reader sees the old slot or the new one, never a
@@ -339,5 +337,5 @@ fn size(bytes: usize) -> u32 {
 }
 
 const INSTANCE_WORDS: usize = size_of::<InstanceSlot>() / size_of::<u64>();
-/// A writer needs a microsecond, and some turns of the scheduler; one that takes longer was killed.
-const READ_ATTEMPTS: usize = 10_000;
+/// A writer needs a microsecond.
+const READ_ATTEMPTS: usize = 1000;
