@@ -24,6 +24,9 @@ local ACTIVE = layout.ACTIVE
 local STATES = layout.STATES
 local MAX_BEAT_MS = 500
 local MIN_BEAT_MS = 25
+-- nginx cuts what is longer off an error message of 2048 bytes; a traceback
+-- and the place stand there, too.
+local MAX_MESSAGE = 1500
 
 -- The board of this Lua VM, its slots by name, and the options as JSON.
 local board, json
@@ -57,6 +60,11 @@ local function fail(problem)
     if (os_getenv("RESTY_VRRP_CHECK") or "") ~= "" then
         io.stderr:write(text, "\n")
         os.exit(1)
+    end
+    if #text > MAX_MESSAGE then
+        for line in problem:gmatch("[^\n]+") do
+            ngx.log(ngx.ERR, "vrrp: ", line)
+        end
     end
     return text
 end

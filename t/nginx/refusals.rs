@@ -28,6 +28,24 @@ fn wrong_options_refuse_the_start_and_every_one_is_named_by_its_path() {
 }
 
 #[test]
+fn a_long_list_of_mistakes_is_told_to_its_end() {
+    on_every_nginx("many mistakes", |host, carrier| {
+        let options = "(function()
+                local options = { instances = {} }
+                for index = 1, 15 do options.instances[index] = { vrid = 0 } end
+                return options
+            end)()";
+        let nginx = Nginx::prepare(host, carrier, &conf_with(options));
+
+        let failure = nginx.launch().expect_err("nginx must not start");
+
+        let said = failure.output + &failure.error_log;
+        assert!(said.contains("instances[1].name: required"), "{said}");
+        assert!(said.contains("instances[12].vrid: expected a whole number"), "{said}");
+    });
+}
+
+#[test]
 fn wrong_options_refuse_a_reload_and_everything_runs_on() {
     on_every_nginx("reload", |host, carrier| {
         let nginx = start_active(host, carrier);
@@ -88,6 +106,20 @@ fn a_library_that_cannot_be_loaded_is_told_apart_from_wrong_options() {
         let said = failure.output + &failure.error_log;
         assert!(said.contains("the native library cannot be loaded"), "{said}");
         assert!(said.contains("\n/nowhere/?.so\n"), "{said}");
+    });
+}
+
+#[test]
+fn a_library_that_crashes_in_the_check_refuses_the_start() {
+    on_every_nginx("crash", |host, carrier| {
+        let crash = "require('ffi').cdef('void abort(void);') require('ffi').C.abort()";
+        let conf = conf_with(&in_place_of_the_library(crash));
+        let nginx = Nginx::prepare(host, carrier, &conf);
+
+        let failure = nginx.launch().expect_err("nginx must not start");
+
+        let said = failure.output + &failure.error_log;
+        assert!(said.contains("the check of the options broke off, wait status"), "{said}");
     });
 }
 
@@ -155,6 +187,16 @@ fn a_check_does_not_disturb_the_nginx_that_runs() {
         assert_eq!(nginx.pids(Role::All), before);
         assert_eq!(get(host, "/ha/healthz").status, 200);
     });
+}
+
+/// Returns options that make `require "resty.vrrp.core"` do something else.
+fn in_place_of_the_library(chunk: &str) -> String {
+    format!(
+        "(function()
+            package.preload['resty.vrrp.core'] = function() {chunk} end
+            return {ONE}
+        end)()"
+    )
 }
 
 /// How `RESTY_VRRP_CHECK=1 nginx …` ended.

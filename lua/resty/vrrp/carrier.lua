@@ -49,8 +49,10 @@ settings of its systemd unit, and without a "user" directive:
   AmbientCapabilities=CAP_NET_ADMIN CAP_NET_RAW CAP_NET_BIND_SERVICE]]
 
 
--- The engine and the native library, in the one process that has them.
-local engine, core
+-- The engine and the native library, in the one process that has them; and
+-- what is collected when nginx closes this VM: an agent has no other way to
+-- learn of its end.
+local engine, core, guard
 
 
 local function log(level, text)
@@ -146,6 +148,8 @@ function _M.run(board, json)
     board.header.carrier_pid = ngx.worker.pid()
     board.header.carrier_beat_ms = now_ms()
     attempt(false, board, json, nil, 1)
+    guard = newproxy(true)
+    getmetatable(guard).__gc = _M.stop
     return timer_every(TURN_S, turn, board)
 end
 
