@@ -205,6 +205,8 @@ fn holds_addresses(host: &Host) {
 
 #[track_caller]
 fn ended_cleanly(host: &Host, nginx: &Nginx) {
+    let log = nginx.error_log();
+    assert!(log.contains("active -> initialize, reason: shutdown"), "the last words: {log}");
     assert!(!host.has("192.168.56.100") && !host.has("192.168.56.110"), "{:?}", host.addresses());
     no_process_has_crashed(nginx);
     nginx.assert_no_complaints();

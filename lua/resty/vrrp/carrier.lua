@@ -40,6 +40,10 @@ local TURN_S = 0.2
 -- Log lines written in one turn; the rest waits for the next one.
 local MAX_LINES = 100
 local LAST_BACKOFF_S = 60
+local LEVELS = {
+    [ngx.CRIT] = "crit", [ngx.ERR] = "error", [ngx.WARN] = "warn",
+    [ngx.NOTICE] = "notice", [ngx.INFO] = "info", [ngx.DEBUG] = "debug",
+}
 
 local RIGHTS = [[
 ; the engine needs CAP_NET_ADMIN and CAP_NET_RAW. Either start nginx as root
@@ -60,11 +64,19 @@ local function log(level, text)
 end
 
 
-local function drain_log()
+local function drain_log(write)
     local lines = core.drain_log(MAX_LINES)
     for index = 1, #lines do
-        log(lines[index][1], lines[index][2])
+        write(lines[index][1], lines[index][2])
     end
+end
+
+
+-- Writes as nginx does, without nginx: its standard error is the error log.
+local function log_without_nginx(level, text)
+    local pid = ngx.worker.pid()
+    io.stderr:write(os.date("%Y/%m/%d %H:%M:%S"), " [", LEVELS[level], "] ",
+                    pid, "#", pid, ": vrrp: ", text, "\n")
 end
 
 
@@ -128,17 +140,33 @@ local function attempt(premature, board, json, last_error, backoff_s)
 end
 
 
+local function stop(write)
+    if engine then
+        engine:stop()
+        engine = nil
+        drain_log(write)
+    end
+end
+
+
 local function turn(premature, board)
     if premature then
         -- A worker hears of a graceful exit so, and goes on serving for a
         -- while. Its listening sockets are closed: the addresses must go.
-        _M.stop()
+        stop(log)
         return
     end
     board.header.carrier_beat_ms = now_ms()
     if core then
-        drain_log()
+        drain_log(log)
     end
+end
+
+
+-- Runs when nginx closes this Lua VM. The request that the last timer ran in
+-- has gone, and nginx's functions for the log would still look at it.
+local function last_words()
+    stop(log_without_nginx)
 end
 
 
@@ -149,7 +177,7 @@ function _M.run(board, json)
     board.header.carrier_beat_ms = now_ms()
     attempt(false, board, json, nil, 1)
     guard = newproxy(true)
-    getmetatable(guard).__gc = _M.stop
+    getmetatable(guard).__gc = last_words
     return timer_every(TURN_S, turn, board)
 end
 
@@ -157,11 +185,7 @@ end
 -- Stops the engine if this process carries one: it resigns and gives its
 -- addresses back. Takes at most half a second; harmless when repeated.
 function _M.stop()
-    if engine then
-        engine:stop()
-        engine = nil
-        drain_log()
-    end
+    stop(log)
 end
 
 
