@@ -118,7 +118,8 @@ impl Board {
 
     /// Returns virtual router `index` as it was last published, whole.
     ///
-    /// `None` means that the slot was being written all the time: its writer was put aside or killed.
+    /// `None` means that the slot was being written all the time: its writer was put aside or
+    /// killed.
     ///
     /// # Panics
     ///
