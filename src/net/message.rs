@@ -1,80 +1,183 @@
 //! What the messages of the kernel mean here.
+//!
+//! Only the attributes of interest are looked at: one that a newer kernel writes in another way
+//! must not hide a link.
 
-#![expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "the kernel has much to say, and more with every version"
-)]
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use rtnetlink::packet_route::address::{AddressAttribute, AddressHeaderFlags, AddressMessage};
-use rtnetlink::packet_route::link::{LinkAttribute, LinkFlags, LinkHeader, LinkMessage};
-use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage};
+use rtnetlink::packet_core::{NetlinkBuffer, NlaBuffer, NlasIterator};
+use rtnetlink::packet_route::AddressFamily;
+use rtnetlink::packet_route::address::{AddressHeader, AddressHeaderFlags};
+use rtnetlink::packet_route::link::{LinkFlags, LinkHeader};
 
 use crate::net::{Carrier, Event};
 use crate::types::VirtualAddress;
 
 /// Reads one message; `None` is one about something else.
-pub(super) fn event(message: RouteNetlinkMessage) -> Option<Event> {
-    match message {
-        RouteNetlinkMessage::NewLink(link) if is_link(&link) => Some(link_event(link)),
-        RouteNetlinkMessage::DelLink(link) if is_link(&link) => {
-            Some(Event::LinkGone { index: link.header.index })
+pub(super) fn event(message: &NetlinkBuffer<&[u8]>) -> Option<Event> {
+    let payload = message.payload();
+    match message.message_type() {
+        libc::RTM_NEWLINK => link_header(payload).map(|header| link(&header, payload)),
+        libc::RTM_DELLINK => {
+            link_header(payload).map(|header| Event::LinkGone { index: header.index })
         }
-        RouteNetlinkMessage::NewAddress(message) => {
-            let (secondary, protocol) = marks(&message);
-            let address = address_of(&message)?;
-            Some(Event::Address { index: message.header.index, address, secondary, protocol })
+        libc::RTM_NEWADDR => {
+            let header = AddressHeader::parse(payload).ok()?;
+            let read = read_address(&header, payload)?;
+            let secondary = header.flags.contains(AddressHeaderFlags::Secondary);
+            let (address, protocol) = (read.address, read.protocol);
+            Some(Event::Address { index: header.index, address, secondary, protocol })
         }
-        RouteNetlinkMessage::DelAddress(message) => {
-            let address = address_of(&message)?;
-            Some(Event::AddressGone { index: message.header.index, address })
+        libc::RTM_DELADDR => {
+            let header = AddressHeader::parse(payload).ok()?;
+            let address = read_address(&header, payload)?.address;
+            Some(Event::AddressGone { index: header.index, address })
         }
         _ => None,
     }
 }
 
-/// Tells whether a message is about the link itself: one about its part in a bridge looks alike.
-fn is_link(message: &LinkMessage) -> bool {
-    message.header.interface_family == AddressFamily::Unspec
+/// Reads the header of a message about a link.
+///
+/// One about the link's part in a bridge looks alike: "deleted" means there that it left it.
+fn link_header(payload: &[u8]) -> Option<LinkHeader> {
+    let header = LinkHeader::parse(payload).ok()?;
+    (header.interface_family == AddressFamily::Unspec).then_some(header)
 }
 
-fn link_event(message: LinkMessage) -> Event {
-    let LinkHeader { index, flags, .. } = message.header;
-    // Running is the operational state: with it, a bond without members or a port that still has to
-    // authenticate is not up.
-    let up = flags.contains(LinkFlags::Up | LinkFlags::LowerUp | LinkFlags::Running);
-    let carrier = if up { Carrier::Up } else { Carrier::Down };
+fn link(header: &LinkHeader, payload: &[u8]) -> Event {
+    // Running is the operational state: without it, a bond that has no members or a port that still
+    // has to authenticate would seem to be up.
+    let up = header.flags.contains(LinkFlags::Up | LinkFlags::LowerUp | LinkFlags::Running);
     let mut name = String::new();
     let mut mac = None;
-    for attribute in message.attributes {
-        match attribute {
-            LinkAttribute::IfName(text) => name = text,
-            LinkAttribute::Address(octets) => mac = octets.try_into().ok(),
+    for attribute in attributes(payload, LINK_HEADER) {
+        match attribute.kind() {
+            libc::IFLA_IFNAME => {
+                let text = attribute.value().strip_suffix(b"\0").unwrap_or(attribute.value());
+                name = String::from_utf8_lossy(text).into_owned();
+            }
+            libc::IFLA_ADDRESS => mac = attribute.value().try_into().ok(),
             _ => {}
         }
     }
-    Event::Link { index, name, carrier, mac }
+    let carrier = if up { Carrier::Up } else { Carrier::Down };
+    Event::Link { index: header.index, name, carrier, mac }
 }
 
-fn address_of(message: &AddressMessage) -> Option<VirtualAddress> {
-    let mut peer = None;
+struct ReadAddress {
+    address: VirtualAddress,
+    protocol: u8,
+}
+
+fn read_address(header: &AddressHeader, payload: &[u8]) -> Option<ReadAddress> {
+    let mut end = None;
     let mut local = None;
-    for attribute in &message.attributes {
-        match attribute {
-            AddressAttribute::Local(address) => local = Some(*address),
-            AddressAttribute::Address(address) => peer = Some(*address),
+    let mut protocol = 0;
+    for attribute in attributes(payload, ADDRESS_HEADER) {
+        match attribute.kind() {
+            libc::IFA_ADDRESS => end = ip(attribute.value()),
+            libc::IFA_LOCAL => local = ip(attribute.value()),
+            IFA_PROTO => protocol = attribute.value().first().copied().unwrap_or(0),
             _ => {}
         }
     }
-    // Over a point-to-point link `Address` is the other end; IPv6 has `Address` alone.
-    let address = local.or(peer)?;
-    Some(VirtualAddress { address, prefix: message.header.prefix_len })
+    // Of a point-to-point link, `IFA_ADDRESS` is the other end; IPv6 has nothing else.
+    let address = VirtualAddress { address: local.or(end)?, prefix: header.prefix_len };
+    Some(ReadAddress { address, protocol })
 }
 
-fn marks(message: &AddressMessage) -> (bool, u8) {
-    let secondary = message.header.flags.contains(AddressHeaderFlags::Secondary);
-    let protocol = message.attributes.iter().find_map(|attribute| match attribute {
-        AddressAttribute::Protocol(protocol) => Some(u8::from(*protocol)),
-        _ => None,
-    });
-    (secondary, protocol.unwrap_or(0))
+/// Returns the attributes after a header, up to the first damaged one.
+fn attributes(payload: &[u8], header: usize) -> impl Iterator<Item = NlaBuffer<&[u8]>> {
+    NlasIterator::new(payload.get(header..).unwrap_or_default()).map_while(Result::ok)
+}
+
+fn ip(octets: &[u8]) -> Option<IpAddr> {
+    let v4 = <[u8; 4]>::try_from(octets).map(|octets| Ipv4Addr::from(octets).into());
+    v4.or_else(|_| <[u8; 16]>::try_from(octets).map(|octets| Ipv6Addr::from(octets).into())).ok()
+}
+
+/// Octets of `ifinfomsg`.
+const LINK_HEADER: usize = 16;
+
+/// Octets of `ifaddrmsg`.
+const ADDRESS_HEADER: usize = 8;
+
+/// Who added an address: since Linux 5.18.
+const IFA_PROTO: u16 = 11;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_is_read_past_attributes_that_nobody_knows() {
+        let unknown = [5, 0, 0xff, 0x3f, 1, 0, 0, 0];
+        let mac = [10, 0, 1, 0, 2, 0, 0, 0, 0, 7, 0, 0];
+        let name = [9, 0, 3, 0, b'e', b't', b'h', b'0', 0, 0, 0, 0];
+        let header = link_header_octets(0, 0x1_0041);
+
+        let read = read(16, &[&header[..], &unknown, &mac, &name].concat());
+
+        let (name, mac) = ("eth0".to_owned(), Some([2, 0, 0, 0, 0, 7]));
+        assert_eq!(read, Some(Event::Link { index: 2, name, carrier: Carrier::Up, mac }));
+    }
+
+    #[test]
+    fn a_link_is_up_only_with_a_signal_and_an_operational_state() {
+        for flags in [0x41, 0x1_0001, 0x1_0040, 0] {
+            let read = read(16, &link_header_octets(0, flags));
+            assert!(
+                matches!(read, Some(Event::Link { carrier: Carrier::Down, .. })),
+                "flags {flags:#x}: {read:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_link_that_leaves_a_bridge_has_not_gone() {
+        let bridge = 7;
+
+        assert_eq!(read(17, &link_header_octets(bridge, 0)), None);
+        assert_eq!(read(17, &link_header_octets(0, 0)), Some(Event::LinkGone { index: 2 }));
+    }
+
+    #[test]
+    fn the_address_of_a_point_to_point_link_is_its_local_one() {
+        let header = [2, 32, 0x81, 0, 2, 0, 0, 0];
+        let peer = [8, 0, 1, 0, 192, 0, 2, 9];
+        let local = [8, 0, 2, 0, 192, 0, 2, 3];
+        let protocol = [5, 0, 11, 0, 112, 0, 0, 0];
+
+        let read = read(20, &[&header[..], &peer, &local, &protocol].concat());
+
+        let address = VirtualAddress { address: IpAddr::from([192, 0, 2, 3]), prefix: 32 };
+        let expected = Event::Address { index: 2, address, secondary: true, protocol: 112 };
+        assert_eq!(read, Some(expected));
+    }
+
+    #[test]
+    fn damaged_messages_are_nothing() {
+        assert_eq!(read(16, &[0; 15]), None);
+        assert_eq!(read(20, &[0; 7]), None);
+        assert_eq!(read(20, &[2, 24, 0, 0, 2, 0, 0, 0, 8, 0, 2]), None);
+        assert_eq!(read(99, &[]), None);
+    }
+
+    fn link_header_octets(family: u8, flags: u32) -> [u8; LINK_HEADER] {
+        let mut header = [0; LINK_HEADER];
+        header[0] = family;
+        header[4] = 2;
+        header[8..12].copy_from_slice(&flags.to_ne_bytes());
+        header
+    }
+
+    fn read(message_type: u16, payload: &[u8]) -> Option<Event> {
+        let length = u32::try_from(16 + payload.len()).unwrap();
+        let mut message = length.to_ne_bytes().to_vec();
+        message.extend_from_slice(&message_type.to_ne_bytes());
+        message.extend_from_slice(&[0; 10]);
+        message.extend_from_slice(payload);
+        event(&NetlinkBuffer::new_checked(message.as_slice()).unwrap())
+    }
 }

@@ -11,7 +11,6 @@ use std::os::fd::OwnedFd;
 use rtnetlink::MulticastGroup;
 use rtnetlink::packet_core::{
     NLM_F_ACK, NLM_F_DUMP, NLM_F_MULTIPART, NLM_F_REQUEST, NetlinkBuffer, NetlinkMessage,
-    NetlinkPayload,
 };
 use rtnetlink::packet_route::address::AddressMessage;
 use rtnetlink::packet_route::link::LinkMessage;
@@ -177,12 +176,9 @@ impl Netlink {
         self.socket.read(|fd| recv(fd, buffer, RecvFlags::empty()))?;
         let mut rest = self.buffer.as_slice();
         while let Ok(message) = NetlinkBuffer::new_checked(rest) {
-            let length = message.length() as usize;
-            match NetlinkMessage::<RouteNetlinkMessage>::deserialize(&rest[..length]) {
-                Ok(message) => sort(message, &mut self.heard, answered),
-                Err(error) => tracing::debug!(%error, "the kernel said something unknown"),
-            }
-            rest = rest.get(length.next_multiple_of(ALIGNMENT)..).unwrap_or_default();
+            sort(&message, &mut self.heard, answered);
+            let length = (message.length() as usize).next_multiple_of(ALIGNMENT);
+            rest = rest.get(length..).unwrap_or_default();
         }
         Ok(())
     }
@@ -220,25 +216,28 @@ fn open() -> io::Result<OwnedFd> {
 }
 
 fn sort(
-    message: NetlinkMessage<RouteNetlinkMessage>,
+    message: &NetlinkBuffer<&[u8]>,
     heard: &mut VecDeque<Event>,
     answered: &mut dyn FnMut(Answer),
 ) {
-    let (header, payload) = message.into_parts();
-    let sequence = header.sequence_number;
-    match payload {
-        // An event that we caused bears the number of our request: only the flag tells a dump.
-        NetlinkPayload::InnerMessage(inner) => match message::event(inner) {
-            Some(event) if header.flags & NLM_F_MULTIPART != 0 => answered(Answer::Record(event)),
+    match i32::from(message.message_type()) {
+        // Both begin with an error number, negative as in the kernel; 0 is success.
+        libc::NLMSG_ERROR | libc::NLMSG_DONE => {
+            let code = message.payload().first_chunk().map_or(0, |code| i32::from_ne_bytes(*code));
+            let result = match code {
+                0 => Ok(()),
+                code => Err(io::Error::from_raw_os_error(code.saturating_neg())),
+            };
+            answered(Answer::End { sequence: message.sequence_number(), result });
+        }
+        _ => match message::event(message) {
+            // An event that we caused bears the number of our request: only the flag tells a dump.
+            Some(event) if message.flags() & NLM_F_MULTIPART != 0 => {
+                answered(Answer::Record(event));
+            }
             Some(event) => heard.push_back(event),
             None => {}
         },
-        NetlinkPayload::Error(error) => {
-            let result = error.code.map_or(Ok(()), |_| Err(error.to_io()));
-            answered(Answer::End { sequence, result });
-        }
-        NetlinkPayload::Done(_) => answered(Answer::End { sequence, result: Ok(()) }),
-        NetlinkPayload::Noop | NetlinkPayload::Overrun(_) | _ => {}
     }
 }
 

@@ -81,3 +81,64 @@ fn timespec(deadline: Instant) -> Timespec {
 
 const DISARMED: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
 const NANOS_PER_SECOND: u64 = 1_000_000_000;
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use rustix::time::{ClockId, clock_gettime};
+
+    use super::*;
+
+    #[test]
+    fn a_deadline_is_met_and_never_early() {
+        run(async {
+            let timer = Timer::new().unwrap();
+            let deadline = now() + Duration::from_micros(2_500);
+            timer.set(Some(deadline)).unwrap();
+
+            timer.expired().await.unwrap();
+
+            assert!(now() >= deadline);
+        });
+    }
+
+    #[test]
+    fn a_deadline_that_has_passed_expires_at_once_and_only_once() {
+        run(async {
+            let timer = Timer::new().unwrap();
+            timer.set(Some(Instant::from_nanos(0))).unwrap();
+
+            timer.expired().await.unwrap();
+
+            assert!(is_pending(&timer));
+        });
+    }
+
+    #[test]
+    fn a_deadline_replaced_before_it_was_noticed_does_not_expire() {
+        run(async {
+            let timer = Timer::new().unwrap();
+            timer.set(Some(Instant::from_nanos(1))).unwrap();
+            timer.set(Some(now() + Duration::from_secs(60))).unwrap();
+            assert!(is_pending(&timer));
+
+            timer.set(None).unwrap();
+            assert!(is_pending(&timer));
+        });
+    }
+
+    fn is_pending(timer: &Timer) -> bool {
+        timer.poll_expired(&mut Context::from_waker(std::task::Waker::noop())).is_pending()
+    }
+
+    fn now() -> Instant {
+        let time = clock_gettime(ClockId::Monotonic);
+        let nanos = time.tv_sec * 1_000_000_000 + time.tv_nsec;
+        Instant::from_nanos(u64::try_from(nanos).unwrap())
+    }
+
+    fn run(test: impl Future<Output = ()>) {
+        tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap().block_on(test);
+    }
+}

@@ -9,7 +9,7 @@ use std::{fs, io};
 use harness::{Host, Lab, Sniffer, eventually, holds_for, wait_until};
 use resty_vrrp::config::AnnounceConfig;
 use resty_vrrp::net::address::{self, Changes};
-use resty_vrrp::net::{Carrier, Links, Netlink};
+use resty_vrrp::net::{Carrier, Links, Netlink, Rights};
 use resty_vrrp::runtime::kernel::{Facts, KernelThread, LinkView, Plan, PlannedRouter};
 use resty_vrrp::types::{LinkName, VirtualAddress};
 use tokio::runtime::{Builder, Runtime};
@@ -246,6 +246,56 @@ fn a_stop_releases_everything_in_time_and_so_does_the_loss_of_the_handle() {
 }
 
 #[test]
+fn a_refusal_is_told_by_name_and_does_not_end_the_thread() {
+    let (_lab, host) = one_host("refused");
+    let kernel = host.enter(|| {
+        // The thread inherits what its maker is allowed to do.
+        Rights::NONE.keep_only().expect("rights can be given away");
+        KernelThread::start(plan(&[&[VIP], &["192.168.56.200/24"]]))
+    });
+    let kernel = kernel.expect("the kernel gives a thread");
+
+    kernel.claim(0, true);
+
+    let refused = "cannot add 192.168.56.100/24 to eth0: Operation not permitted (os error 1)";
+    eventually("it is refused", SECOND, || {
+        let Facts { routers, .. } = kernel.facts();
+        let problems: Vec<_> = routers.into_iter().map(|router| router.problem).collect();
+        let expected = [Some(refused.to_owned()), None];
+        if problems == expected { Ok(()) } else { Err(format!("{problems:?}")) }
+    });
+    assert_eq!(view(&kernel).primary, Some(Ipv4Addr::new(192, 168, 56, 101)));
+    kernel.claim(0, false);
+    wait_until("it is forgotten", SECOND, || kernel.facts().routers[0].problem.is_none());
+}
+
+#[test]
+fn the_owner_of_an_address_speaks_from_it_and_keeps_it() {
+    let (_lab, host) = one_host("owner");
+    let mut kernel = start(&host, plan(&[&["192.168.56.101/24"]]));
+
+    claim(&kernel, &[0]);
+
+    assert_eq!(view(&kernel).primary, Some(Ipv4Addr::new(192, 168, 56, 101)));
+    assert!(kernel.stop(SECOND));
+    assert!(host.has(OWN));
+}
+
+#[test]
+fn a_link_that_changes_its_mac_is_announced_with_the_new_one() {
+    let (_lab, host) = one_host("mac");
+    let sniffer = Sniffer::start(&host);
+    let kernel = start(&host, plan(&[&[VIP]]));
+    claim(&kernel, &[0]);
+    wait_until("it is announced", TENTH, || sniffer.announcements().len() == 1);
+
+    host.ip("link set eth0 address 02:00:00:00:00:07");
+
+    wait_until("it is announced again", TENTH, || sniffer.announcements().len() == 2);
+    assert_eq!(sniffer.announcements()[1].mac, [2, 0, 0, 0, 0, 7]);
+}
+
+#[test]
 fn events_beyond_what_the_socket_holds_are_reported_and_a_new_dump_tells_the_truth() {
     let (_lab, host) = one_host("overrun");
     let (runtime, mut deaf) = netlink(&host);
@@ -263,24 +313,26 @@ fn flood(host: &Host, times: usize) {
     let mut script = String::new();
     for _ in 0..times {
         for verb in ["add", "del"] {
-            writeln!(script, "address {verb} 10.9.9.9/32 dev eth0").unwrap();
+            writeln!(script, "address {verb} 10.9.9.9/32 dev eth0").expect("text can grow");
         }
     }
     let path = std::env::temp_dir().join(format!("flood-{}", std::process::id()));
-    fs::write(&path, script).unwrap();
+    fs::write(&path, script).expect("there is room for a file");
     let done = host.try_exec(Command::new("ip").arg("-batch").arg(&path));
-    fs::remove_file(&path).unwrap();
-    done.unwrap();
+    fs::remove_file(&path).expect("the file is ours");
+    done.expect("ip obeys");
 }
 
 /// Adds an address as a process that died has left it.
 fn leave(host: &Host, address: &str) {
     let (runtime, mut netlink) = netlink(host);
     let _context = runtime.enter();
-    let index = host.enter(|| fs::read_to_string("/sys/class/net/eth0/ifindex")).unwrap();
-    let index = index.trim().parse().unwrap();
+    let index =
+        host.enter(|| fs::read_to_string("/sys/class/net/eth0/ifindex")).expect("eth0 is there");
+    let index = index.trim().parse().expect("an index is a number");
     let changes = Changes { add: vec![parse(address)], ..Changes::default() };
-    let applied = address::apply(&mut netlink, (index, "eth0"), &changes, None).unwrap();
+    let applied =
+        address::apply(&mut netlink, (index, "eth0"), &changes, None).expect("the kernel answers");
     assert_eq!(applied.gained, changes.add);
 }
 
@@ -295,18 +347,19 @@ fn table(host: &Host) -> Vec<(VirtualAddress, u8)> {
     let (runtime, mut netlink) = netlink(host);
     let _context = runtime.enter();
     let mut links = Links::default();
-    links.reset(netlink.dump().unwrap());
-    let (_, link) = links.named(&LinkName::new("eth0").unwrap()).unwrap();
+    links.reset(netlink.dump().expect("the kernel answers"));
+    let (_, link) =
+        links.named(&LinkName::new("eth0").expect("a valid name")).expect("eth0 is there");
     link.addresses().iter().map(|(held, present)| (*held, present.protocol)).collect()
 }
 
 fn netlink(host: &Host) -> (Runtime, Netlink) {
-    let runtime = Builder::new_current_thread().enable_io().build().unwrap();
+    let runtime = Builder::new_current_thread().enable_io().build().expect("a runtime can be made");
     let opened = host.enter(|| {
         let _context = runtime.enter();
         Netlink::open()
     });
-    (runtime, opened.unwrap())
+    (runtime, opened.expect("a socket can be opened"))
 }
 
 fn one_host(name: &str) -> (Lab, Host) {
@@ -321,7 +374,7 @@ fn plan(routers: &[&[&str]]) -> Plan {
         addresses: addresses.iter().map(|text| parse(text)).collect(),
     };
     Plan {
-        links: vec![LinkName::new("eth0").unwrap()],
+        links: vec![LinkName::new("eth0").expect("a valid name")],
         routers: routers.iter().map(router).collect(),
         announce: AnnounceConfig { count: 3, refresh: None },
         lifetime: None,
@@ -329,13 +382,16 @@ fn plan(routers: &[&[&str]]) -> Plan {
 }
 
 fn parse(text: &str) -> VirtualAddress {
-    let (address, prefix) = text.split_once('/').unwrap();
-    VirtualAddress { address: address.parse().unwrap(), prefix: prefix.parse().unwrap() }
+    let (address, prefix) = text.split_once('/').expect("an address has a prefix");
+    VirtualAddress {
+        address: address.parse().expect("a valid address"),
+        prefix: prefix.parse().expect("a valid prefix"),
+    }
 }
 
 fn start(host: &Host, plan: Plan) -> KernelThread {
     let started: io::Result<KernelThread> = host.enter(|| KernelThread::start(plan));
-    let kernel = started.unwrap();
+    let kernel = started.expect("the kernel gives a thread");
     wait_until("the kernel was asked", SECOND, || !kernel.facts().links.is_empty());
     kernel
 }

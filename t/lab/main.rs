@@ -11,3 +11,4 @@ mod kernel;
 mod owners;
 mod pair;
 mod router;
+mod sockets;

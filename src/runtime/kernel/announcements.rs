@@ -53,10 +53,12 @@ impl Announcements {
     /// Announces all addresses of a virtual router once more, at most every [`REPEAT_PAUSE`].
     pub(super) fn repeat(&mut self, router: usize, now: Instant) {
         let router = &mut self.routers[router];
-        let at = router.repeated_at.map_or(now, |last| now.max(last + REPEAT_PAUSE));
-        if router.repeated_at.is_some_and(|last| last > now) {
-            return;
-        }
+        let at = match router.repeated_at {
+            // One is still on its way.
+            Some(last) if last >= now => return,
+            Some(last) => now.max(last + REPEAT_PAUSE),
+            None => now,
+        };
         router.repeated_at = Some(at);
         for series in router.addresses.iter_mut().flatten() {
             series.extra = Some(at);

@@ -130,8 +130,11 @@ impl Takeover {
                     self.announcements.sent(slot, now);
                 }
                 Err(error) => {
-                    tracing::debug!(%error, "an announcement is put off");
-                    self.facts.routers[slot.0].announcements_failed += 1;
+                    let failed = &mut self.facts.routers[slot.0].announcements_failed;
+                    if *failed == 0 {
+                        tracing::warn!("{}; it is tried again", error.with_cause());
+                    }
+                    *failed += 1;
                     self.announcements.put_off(slot, now);
                 }
             }
@@ -163,8 +166,11 @@ impl Takeover {
     /// Returns when there is something to do although nothing happened.
     pub(super) fn next_due(&self) -> Option<Instant> {
         let announcement = self.announcements.next_due().map(|due| due.max(self.quiet_until));
-        let unsettled = self.stale.then_some(Instant::default());
-        [unsettled, announcement, self.refresh_at, self.retry.at].into_iter().flatten().min()
+        // Without the kernel only the next attempt to reach it makes sense.
+        let reached = self.kernel.is_some();
+        let unsettled = (reached && self.stale).then_some(Instant::default());
+        let refresh = self.refresh_at.filter(|_| reached);
+        [unsettled, announcement, refresh, self.retry.at].into_iter().flatten().min()
     }
 
     /// Waits until the kernel has something to tell.
@@ -231,6 +237,12 @@ impl Takeover {
     /// Draws the conclusions from what is known of the kernel.
     fn observe(&mut self, now: Instant) {
         let views: Vec<_> = (0..self.places.len()).map(|link| self.observe_link(link)).collect();
+        for (router, planned) in self.plan.routers.iter().enumerate() {
+            let before = self.facts.links.get(planned.link).and_then(|view| view.mac);
+            if before.is_some() && before != views[planned.link].mac {
+                self.announcements.repeat(router, now);
+            }
+        }
         if self.facts.links != views {
             self.facts.links = views;
             self.news = true;
@@ -348,7 +360,11 @@ impl Takeover {
         for (index, owned) in &self.owned {
             if let Some(link) = self.links.at(*index) {
                 let owned = owned.iter().copied();
-                address::refresh(kernel, (*index, link.name()), owned, lifetime)?;
+                let refreshed = address::refresh(kernel, (*index, link.name()), owned, lifetime)?;
+                // If that goes on, the address is lost, put back and counted.
+                if let Some((_, error)) = refreshed.refused.first() {
+                    tracing::warn!("{}", error.with_cause());
+                }
             }
         }
         let holds_any = self.owned.values().any(|owned| !owned.is_empty());
