@@ -51,8 +51,9 @@ test: packages build ## Everything CI runs: unit, wire, simulator, lab, real ngi
 	$(CARGO) test --locked --test tidy --test wire --test sim
 	$(CARGO) test --locked --test lab --test nginx -- --test-threads=1
 
-demo: packages build ## Two hosts, one virtual address: kill the active one and watch
-	$(CARGO) run --locked --quiet --example demo
+demo: packages ## Two hosts, one virtual address: kill the active one and watch
+	$(CARGO) build --release --locked --example demo
+	@$(CARGO) run --release --locked --quiet --example demo
 
 bench: packages build ## Side by side with keepalived + nginx + check script; results in target/bench
 	$(CARGO) bench --locked --bench pair

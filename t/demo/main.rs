@@ -52,6 +52,7 @@ fn show() {
     let [first, second] = hosts.map(|host| Node::start(host, &carrier));
     first.wait_for("active");
     second.wait_for("backup");
+    second.wait_until_it_hears(&first);
     heading("Both are up");
     table(&[&first, &second]);
     pointer();
@@ -60,14 +61,14 @@ fn show() {
     let probe = begin(&client, "worker-01");
     first.host.power_off();
     finish(probe, "worker-02");
-    table(&[&first, &second]);
     second.explain_limit();
+    table(&[&first, &second]);
 
     heading("worker-01 comes back, and takes over again");
     let probe = begin(&client, "worker-02");
     let first = first.start_again(&carrier);
     finish(probe, "worker-01");
-    second.wait_for("backup");
+    second.wait_until_it_hears(&first);
     table(&[&first, &second]);
 
     heading("nginx is stopped on worker-01, as by systemctl stop");
@@ -106,10 +107,22 @@ impl Node {
         });
     }
 
+    fn wait_until_it_hears(&self, active: &Self) {
+        let address = active.host.address().to_string();
+        eventually("the node that stands by hears the active one", PATIENCE, || {
+            let status = self.status().ok_or("no answer")?;
+            let instance = &status["instances"][0];
+            let hears = instance["active"]["address"] == address.as_str();
+            if hears { Ok(()) } else { Err(instance.to_string()) }
+        });
+    }
+
     fn explain_limit(&self) {
         let status = self.status().expect("it serves");
         let limit = &status["instances"][0]["active_down_interval_ms"];
-        println!("   The protocol itself waits {limit} ms before it takes a silent node for dead.");
+        println!(
+            "   Of these, {limit} ms are the protocol's: for so long a silent node may be alive."
+        );
     }
 }
 
@@ -173,17 +186,16 @@ fn finish(probe: Probe, who: &str) {
 }
 
 fn tell(report: &Report) {
-    let failures = report.failures().len();
-    let served = report.served_by();
-    let turns: Vec<&str> = served.iter().map(|(who, _, _)| who.as_str()).collect();
-    println!(
-        "   A client opened {} connections, one every 2 ms; {} then served by {}.",
-        report.samples.len(),
-        if failures == 0 { "none failed;".to_owned() } else { format!("{failures} failed;") },
-        turns.last().unwrap_or(&"nobody")
-    );
     let dark = report.outage().as_secs_f64() * 1000.0;
-    println!("   {}", bold(&format!("Longest time without a page: {dark:.0} ms.")));
+    let failed = match report.failures().len() {
+        0 => "none".to_owned(),
+        failures => failures.to_string(),
+    };
+    let all = report.samples.len();
+    let served = report.served_by();
+    let now = served.last().map_or("nobody", |(who, _, _)| who);
+    println!("   The client was without a page for {}.", bold(&format!("{dark:.0} ms")));
+    println!("   It opened {all} connections, one every 2 ms; {failed} failed. Now {now} answers.");
 }
 
 fn heading(text: &str) {
