@@ -175,7 +175,8 @@ end
 jit.off(_M.read)
 
 
--- Tells whether the engine runs, or nil and why it does not.
+-- Tells whether the engine runs; or returns nil, why it does not, and whether
+-- it has yet to begin.
 function _M:engine()
     local header = self.header
     local state = header.engine_state
@@ -190,12 +191,12 @@ function _M:engine()
         return nil, ffi_string(header.error)
     end
     if state == layout.STARTING then
-        return nil, "it is starting"
+        return nil, "it is starting", true
     end
     if state == layout.STOPPED then
         return nil, "it was stopped"
     end
-    return nil, "it was not started: is init_worker() called?"
+    return nil, "it was not started: is init_worker() called?", true
 end
 
 

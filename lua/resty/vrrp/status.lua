@@ -136,21 +136,20 @@ end
 
 -- Returns the state of a router and why it was entered. What an engine that
 -- does not run any more has last written is history.
-local function state_of(board, slot, running)
+local function state_of(board, slot, running, awaited)
     if running then
         return layout.STATES[slot.state], reason_of(board, slot.reason)
     end
-    local engine = board.header.engine_state
-    if engine == layout.NONE or engine == layout.STARTING then
+    if awaited then
         return "initialize", null
     end
     return "fault", ENGINE_DOWN
 end
 
 
-local function instance_of(board, shared, running)
+local function instance_of(board, shared, running, awaited)
     local slot = board.read(shared)
-    local state, reason = state_of(board, slot, running)
+    local state, reason = state_of(board, slot, running, awaited)
     return {
         name = ffi_string(slot.name),
         interface = ffi_string(slot.interface),
@@ -205,10 +204,12 @@ end
 
 -- Returns the whole status. What is not known is json.null (ngx.null).
 function _M.read(board)
-    local running = board:engine() == true
+    -- Asked once: it may begin to run in between.
+    local running, _, awaited = board:engine()
+    running = running == true
     local instances = {}
     for index, shared in ipairs(board.instances) do
-        instances[index] = instance_of(board, shared, running)
+        instances[index] = instance_of(board, shared, running, awaited)
     end
     return {
         version = 1,
