@@ -117,6 +117,8 @@ impl Oracle {
         let (state, held) = (host.state(router), term == Some(Term::Holding));
         assert_eq!(state == State::Active, held, "{} is {state}: {actions:?}", host.name);
         assert_eq!(host.table.contains(&router), held, "the table of {}", host.name);
+        let takes_part = matches!(state, State::Backup | State::Active);
+        assert!(!(takes_part && is_barred(host, cause)), "{} is {state} all the same", host.name);
         self.terms.retain(|key, _| *key != (index, router));
         self.terms.extend(term.map(|term| ((index, router), term)));
     }
@@ -265,6 +267,16 @@ fn judge_clock(host: &mut Host, cause: &Cause, lan_now: Duration) {
         host.node.handle_timeout(before);
         assert_eq!(host.drain(), [], "the past changed something");
         assert_eq!(host.node.poll_timeout(), deadline, "the past changed a deadline");
+    }
+}
+
+/// Tells whether a host was told just now that it cannot take part.
+fn is_barred(host: &Host, cause: &Cause) -> bool {
+    match cause {
+        Cause::Shutdown => true,
+        Cause::Link => host.carrier != LinkCarrier::Up || host.primary.is_none(),
+        Cause::Health => host.health != Health::Serving,
+        Cause::Timeout | Cause::Datagram(_) | Cause::Startup | Cause::Priority(..) => false,
     }
 }
 
