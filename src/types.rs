@@ -6,11 +6,15 @@ use std::num::{NonZeroU8, NonZeroU16};
 use std::ops::{Add, Sub};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 /// A moment on `CLOCK_MONOTONIC`, in nanoseconds.
 ///
 /// Every process of a host reads the same clock, so a moment keeps its meaning in shared memory and
 /// in another process; [`std::time::Instant`] does not promise that.
-#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(
+    Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize,
+)]
 pub struct Instant(u64);
 
 impl Instant {
@@ -66,7 +70,7 @@ impl Sub for Instant {
 }
 
 /// A virtual router identifier, 1–255 (RFC 9568 §5.2.3).
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
 pub struct Vrid(NonZeroU8);
 
 impl Vrid {
@@ -93,7 +97,7 @@ impl fmt::Display for Vrid {
 }
 
 /// A priority as on the wire (RFC 9568 §5.2.4): 255 is the address owner, 0 resigns.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
 pub struct Priority(u8);
 
 impl Priority {
@@ -136,7 +140,7 @@ impl fmt::Display for Priority {
 /// An advertisement interval in hundredths of a second, never 0.
 ///
 /// Version 3 has 12 bits for it on the wire (0.01–40.95 s), version 2 whole seconds (1–255 s).
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
 pub struct Centiseconds(NonZeroU16);
 
 impl Centiseconds {
@@ -189,7 +193,8 @@ impl Version {
 }
 
 /// An address family. Virtual router 7 of IPv4 and virtual router 7 of IPv6 are two routers.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Family {
     /// IPv4.
     Ipv4,
@@ -233,7 +238,8 @@ impl fmt::Display for VirtualAddress {
 }
 
 /// The name of a network interface: 1–15 bytes, no `/`, no white space (Linux's `dev_valid_name`).
-#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[serde(try_from = "String")]
 pub struct LinkName(String);
 
 impl LinkName {
@@ -255,6 +261,14 @@ impl LinkName {
     }
 }
 
+impl TryFrom<String> for LinkName {
+    type Error = &'static str;
+
+    fn try_from(name: String) -> Result<Self, Self::Error> {
+        Self::new(&name).ok_or("no interface can be called so")
+    }
+}
+
 impl fmt::Display for LinkName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
@@ -265,7 +279,8 @@ impl fmt::Display for LinkName {
 ///
 /// RFC 9568 §5.2.8 settled on the message alone; keepalived and FRR still add a pseudo-header, as
 /// RFC 5798 could be read, and refuse anything else.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ChecksumForm {
     /// The VRRP message alone (RFC 9568 §5.2.8).
     Message,
