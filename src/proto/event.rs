@@ -3,6 +3,8 @@
 use std::fmt;
 use std::net::Ipv4Addr;
 
+use serde::{Deserialize, Serialize};
+
 use super::receive::Discard;
 use crate::types::{Instant, Priority};
 
@@ -17,7 +19,8 @@ pub struct LinkId(pub usize);
 /// Something the core is told.
 #[derive(Clone, Debug)]
 pub enum Input<'a> {
-    /// The node starts: no virtual router leaves Initialize before this.
+    /// The node starts: no virtual router leaves Initialize before this, or before
+    /// [`Node::inherit`](super::Node::inherit).
     Startup,
     /// A datagram, IP header first, was read from the VRRP socket of a link.
     Datagram {
@@ -42,6 +45,12 @@ pub enum Input<'a> {
         /// The priority to use from now on, 1–254; an owner ignores it.
         priority: Priority,
     },
+    /// The node is to keep away from the addresses (`true`), or may take part again (`false`).
+    ///
+    /// Whoever is Active resigns, but goes on answering until another router is Active.
+    Drain(bool),
+    /// The node stops for good, and leaves as one that is drained.
+    Leave,
     /// The node stops: resign, release, stay in Initialize.
     Shutdown,
 }
@@ -115,7 +124,8 @@ pub struct Transition {
 }
 
 /// The state of a virtual router as the world sees it (RFC 9568 §6.4), and `Fault`.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum State {
     /// Not started, or waiting to learn whether nginx serves.
     Initialize,
@@ -128,7 +138,8 @@ pub enum State {
 }
 
 /// Why a virtual router changed state.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(into = "&'static str", from = "String")]
 pub enum Reason {
     /// The node started, or what held the router in Initialize has gone.
     Startup,
@@ -154,6 +165,8 @@ pub enum Reason {
     Unhealthy,
     /// This host was paused or starved for longer than `Active_Down_Interval`: it listens anew.
     Overslept,
+    /// The node was told to keep away from the addresses.
+    Drained,
 }
 
 impl State {
@@ -171,7 +184,7 @@ impl State {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Startup,
         Self::Owner,
         Self::NoResponse,
@@ -184,6 +197,7 @@ impl Reason {
         Self::NoPrimaryAddress,
         Self::Unhealthy,
         Self::Overslept,
+        Self::Drained,
     ];
 
     /// Returns the name in the status.
@@ -202,7 +216,22 @@ impl Reason {
             Self::NoPrimaryAddress => "no_primary_address",
             Self::Unhealthy => "unhealthy",
             Self::Overslept => "overslept",
+            Self::Drained => "drained",
         }
+    }
+}
+
+impl From<Reason> for &'static str {
+    fn from(reason: Reason) -> Self {
+        reason.name()
+    }
+}
+
+/// A name of another version of this program must not spoil the rest of what it says.
+impl From<String> for Reason {
+    fn from(name: String) -> Self {
+        let known = Self::ALL.into_iter().find(|reason| reason.name() == name);
+        known.unwrap_or(Self::Startup)
     }
 }
 
@@ -265,6 +294,6 @@ mod tests {
         for (place, &reason) in Reason::ALL.iter().enumerate() {
             assert_eq!(reason as usize, place, "{reason}");
         }
-        assert_eq!(Reason::ALL.last(), Some(&Reason::Overslept), "the last one declared");
+        assert_eq!(Reason::ALL.last(), Some(&Reason::Drained), "the last one declared");
     }
 }

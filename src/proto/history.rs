@@ -2,7 +2,8 @@
 
 use std::collections::VecDeque;
 
-use super::event::Transition;
+use super::bequest::PastTransition;
+use super::event::{RouterId, Transition};
 
 /// The last [`HISTORY_LENGTH`] transitions, and how many there ever were.
 #[derive(Debug)]
@@ -14,6 +15,17 @@ pub(super) struct History {
 impl History {
     pub(super) fn new() -> Self {
         Self { last: VecDeque::with_capacity(HISTORY_LENGTH), total: 0 }
+    }
+
+    /// Creates the history of a router that goes on where another one ended.
+    pub(super) fn inherited(router: RouterId, past: &[PastTransition], total: u64) -> Self {
+        let forgotten = past.len().saturating_sub(HISTORY_LENGTH);
+        let mut history = Self::new();
+        for &PastTransition { at, from, to, reason } in &past[forgotten..] {
+            history.record(Transition { router, at, from, to, reason });
+        }
+        history.total = total.max(history.total);
+        history
     }
 
     /// Records a transition; the oldest one makes room for it.
@@ -35,7 +47,18 @@ impl History {
         self.last.iter()
     }
 
-    /// Returns the number of transitions since the node was made.
+    /// Returns the transitions kept, oldest first, without the place of the router.
+    pub(super) fn bequeath(&self) -> Vec<PastTransition> {
+        let past = |it: &Transition| PastTransition {
+            at: it.at,
+            from: it.from,
+            to: it.to,
+            reason: it.reason,
+        };
+        self.last.iter().map(past).collect()
+    }
+
+    /// Returns the number of transitions there ever were.
     pub(super) fn total(&self) -> u64 {
         self.total
     }

@@ -1,10 +1,13 @@
 //! What keeps a virtual router from taking part.
 
+use serde::{Deserialize, Serialize};
+
 use super::event::{Reason, State};
 
 /// What holds a router in Initialize.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Hold {
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Hold {
     /// The node has not started, or was shut down.
     Stopped,
     /// Nobody has said yet how the link is, or whether nginx serves.
@@ -17,20 +20,24 @@ pub(super) enum Hold {
     NoPrimaryAddress,
     /// nginx does not serve.
     Unhealthy,
+    /// The node was told to keep away from the addresses.
+    Drained,
+    /// The node has left, as it was told to.
+    Left,
 }
 
 impl Hold {
     /// Tells whether a resignation can still be sent.
     pub(super) fn leaves_the_link_usable(self) -> bool {
         match self {
-            Self::Stopped | Self::Unknown | Self::Unhealthy => true,
+            Self::Stopped | Self::Unknown | Self::Unhealthy | Self::Drained | Self::Left => true,
             Self::LinkMissing | Self::LinkDown | Self::NoPrimaryAddress => false,
         }
     }
 
     pub(super) fn state(self) -> State {
         match self {
-            Self::Stopped | Self::Unknown => State::Initialize,
+            Self::Stopped | Self::Unknown | Self::Drained | Self::Left => State::Initialize,
             Self::LinkMissing | Self::LinkDown | Self::NoPrimaryAddress | Self::Unhealthy => {
                 State::Fault
             }
@@ -39,7 +46,8 @@ impl Hold {
 
     pub(super) fn reason(self) -> Reason {
         match self {
-            Self::Stopped => Reason::Shutdown,
+            Self::Stopped | Self::Left => Reason::Shutdown,
+            Self::Drained => Reason::Drained,
             Self::LinkMissing => Reason::LinkMissing,
             Self::LinkDown => Reason::LinkDown,
             Self::NoPrimaryAddress => Reason::NoPrimaryAddress,

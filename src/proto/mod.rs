@@ -48,12 +48,14 @@
 //! [`InstanceConfig::preempt`]: crate::config::InstanceConfig::preempt
 //! [`InstanceConfig::preempt_delay`]: crate::config::InstanceConfig::preempt_delay
 
+mod bequest;
 mod deadlines;
 mod event;
 mod history;
 mod hold;
 mod interval;
 mod node;
+mod phase;
 mod receive;
 mod report;
 mod router;
@@ -61,8 +63,11 @@ mod snapshot;
 #[cfg(test)]
 mod tests;
 
+pub use bequest::{Bequest, BequestError, Bequests, PastTransition, RouterKey};
 pub use event::*;
 pub use history::HISTORY_LENGTH;
+pub use hold::Hold;
 pub use node::Node;
+pub use phase::{Backup, Phase};
 pub use receive::{Accepted, Discard, Expectations, Heard, ReceiveCounters};
 pub use snapshot::{ActiveRouter, Counters, Snapshot};

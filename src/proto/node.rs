@@ -1,5 +1,7 @@
 //! All virtual routers of this host.
 
+mod inherit;
+
 use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::Ipv4Addr;
@@ -32,6 +34,8 @@ pub struct Node {
     deadlines: Deadlines,
     actions: VecDeque<Action>,
     started: bool,
+    draining: bool,
+    leaving: bool,
     health: Health,
     /// The latest moment seen. Time that seems to run backwards stands still instead.
     now: Instant,
@@ -60,6 +64,8 @@ impl Node {
             deadlines: Deadlines::new(instances.len()),
             actions: VecDeque::new(),
             started: false,
+            draining: false,
+            leaving: false,
             health: Health::Unknown,
             now: Instant::default(),
         };
@@ -87,6 +93,18 @@ impl Node {
         self.routers[router.0].link
     }
 
+    /// Tells whether the node was told to keep away from the addresses.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.draining
+    }
+
+    /// Tells whether the addresses of some router are still here.
+    #[must_use]
+    pub fn holds_any(&self) -> bool {
+        self.routers.iter().any(VirtualRouter::holds)
+    }
+
     /// Returns what the node was last told of a link; `None` before the first time.
     #[must_use]
     pub fn facts(&self, link: LinkId) -> Option<LinkFacts> {
@@ -98,7 +116,7 @@ impl Node {
         self.now = self.now.max(now);
         match input {
             Input::Startup => {
-                self.started = true;
+                (self.started, self.leaving) = (true, false);
                 self.settle_all();
             }
             Input::Datagram { link, bytes } => self.handle_datagram(link, bytes),
@@ -113,6 +131,14 @@ impl Node {
             Input::Priority { router, priority } => {
                 self.routers[router.0].set_priority(priority);
                 self.collect(router);
+            }
+            Input::Drain(draining) => {
+                self.draining = draining;
+                self.settle_all();
+            }
+            Input::Leave => {
+                self.leaving = true;
+                self.settle_all();
             }
             Input::Shutdown => {
                 self.started = false;
@@ -278,17 +304,20 @@ impl Node {
         if facts.primary.is_none() {
             return Some(Hold::NoPrimaryAddress);
         }
+        if self.leaving {
+            return Some(Hold::Left);
+        }
         match self.health {
             Health::Unknown => Some(Hold::Unknown),
             Health::Failing(_) => Some(Hold::Unhealthy),
-            Health::Serving => None,
+            Health::Serving => self.draining.then_some(Hold::Drained),
         }
     }
 
     fn fault(&self, router: &VirtualRouter) -> Option<Cow<'_, str>> {
         let name = &self.names[router.link.0];
         match router.held_by()? {
-            Hold::Stopped | Hold::Unknown => None,
+            Hold::Stopped | Hold::Unknown | Hold::Drained | Hold::Left => None,
             Hold::LinkMissing => Some(format!("interface {name} does not exist").into()),
             Hold::LinkDown => Some(format!("interface {name} is down").into()),
             Hold::NoPrimaryAddress => Some(format!("interface {name} has no IPv4 address").into()),

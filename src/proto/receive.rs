@@ -4,8 +4,11 @@
 //! [`Discard`]. Rungs 3 to 6 are those of the octets alone, in
 //! [`wire`](crate::wire::advertisement).
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
+
+use serde::{Deserialize, Serialize};
 
 use crate::config::InstanceConfig;
 use crate::types::{
@@ -295,7 +298,8 @@ impl From<ParseError> for Discard {
 }
 
 /// What came of all that was heard: one counter per rung, and some for what counted.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct ReceiveCounters {
     /// Advertisements that counted (RFC 8347 `advertisement-rcvd`).
     pub accepted: u64,
@@ -311,7 +315,25 @@ pub struct ReceiveCounters {
     pub interval_differs: u64,
     /// Of these: with other addresses than ours.
     pub addresses_differ: u64,
-    discarded: [u64; Discard::ALL.len()],
+    discarded: Discarded,
+}
+
+/// A counter for every rung. Written down by their names: the next version may have other rungs.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(into = "BTreeMap<&'static str, u64>", from = "BTreeMap<String, u64>")]
+struct Discarded([u64; Discard::ALL.len()]);
+
+impl From<Discarded> for BTreeMap<&'static str, u64> {
+    fn from(discarded: Discarded) -> Self {
+        let names = Discard::ALL.iter().map(|discard| discard.name());
+        names.zip(discarded.0).filter(|(_, count)| *count > 0).collect()
+    }
+}
+
+impl From<BTreeMap<String, u64>> for Discarded {
+    fn from(counts: BTreeMap<String, u64>) -> Self {
+        Self(Discard::ALL.map(|discard| counts.get(discard.name()).copied().unwrap_or_default()))
+    }
 }
 
 impl ReceiveCounters {
@@ -331,13 +353,13 @@ impl ReceiveCounters {
 
     /// Counts a datagram that did not.
     pub fn count_discarded(&mut self, discard: Discard) {
-        self.discarded[discard as usize] += 1;
+        self.discarded.0[discard as usize] += 1;
     }
 
     /// Returns how many datagrams were discarded for a reason.
     #[must_use]
     pub const fn discarded(&self, discard: Discard) -> u64 {
-        self.discarded[discard as usize]
+        self.discarded.0[discard as usize]
     }
 }
 

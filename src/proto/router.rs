@@ -1,5 +1,7 @@
 //! One virtual router on one link: the state machine of RFC 9568 §6.4.
 
+mod inherit;
+
 use std::collections::VecDeque;
 use std::mem;
 use std::net::Ipv4Addr;
@@ -9,6 +11,7 @@ use super::event::{Action, LinkId, Problem, Reason, Report, RouterId, State, Tra
 use super::history::History;
 use super::hold::Hold;
 use super::interval;
+use super::phase::{Backup, Phase};
 use super::receive::{Accepted, Discard};
 use super::report::{self, Limiter};
 use super::snapshot::{ActiveRouter, Counters};
@@ -33,37 +36,6 @@ pub(super) struct VirtualRouter {
     phase: Phase,
     limiter: Limiter,
     actions: VecDeque<Action>,
-}
-
-/// The state, and with it the only deadlines that make sense in it.
-#[derive(Clone, Copy, Debug)]
-enum Phase {
-    Initialize {
-        hold: Hold,
-        /// Whether `startup_hold` is due: the node is new, or the link was away.
-        listen_first: bool,
-    },
-    Backup(Backup),
-    Active {
-        /// `Adver_Timer`: when the next advertisement is due.
-        adver_at: Instant,
-    },
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Backup {
-    /// `Active_Down_Timer`: when the Active router is taken for dead.
-    down_at: Instant,
-    /// The end of the startup hold: until then the router only listens.
-    claim_after: Instant,
-    /// `Active_Adver_Interval`: what the Active router last advertised; ours until it is heard.
-    adver_interval: Centiseconds,
-    /// When an Active router of lower priority has been tolerated long enough, once one was heard.
-    preempt_after: Option<Instant>,
-    /// The Active router as last heard.
-    active: Option<ActiveRouter>,
-    /// Why we would take over, as things stand.
-    takeover: Reason,
 }
 
 impl VirtualRouter {
@@ -191,6 +163,11 @@ impl VirtualRouter {
             Phase::Backup(_) => State::Backup,
             Phase::Active { .. } => State::Active,
         }
+    }
+
+    /// Tells whether the addresses are here.
+    pub(super) fn holds(&self) -> bool {
+        self.state() == State::Active
     }
 
     /// Returns what holds the router in Initialize, if it is there.
@@ -399,12 +376,6 @@ impl VirtualRouter {
         let transition = Transition { router: self.id, at: now, from, to, reason };
         self.history.record(transition.clone());
         self.actions.push_back(Action::Transition(transition));
-    }
-}
-
-impl Backup {
-    fn deadline(&self) -> Instant {
-        self.down_at.max(self.claim_after)
     }
 }
 

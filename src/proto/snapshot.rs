@@ -4,6 +4,8 @@ use std::borrow::Cow;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::event::{Reason, State, Transition};
 use super::history::History;
 use super::receive::{Discard, ReceiveCounters};
@@ -28,7 +30,7 @@ pub struct Snapshot<'a> {
     pub reason: Option<Reason>,
     /// What is wrong, while the state is [`State::Fault`].
     pub fault: Option<Cow<'a, str>>,
-    /// Transitions since the node was made.
+    /// Transitions since the node was made, those of its predecessors included.
     pub transitions: u64,
     /// Configured priority.
     pub priority: Priority,
@@ -71,7 +73,7 @@ impl<'a> Snapshot<'a> {
 }
 
 /// The Active router of a virtual router.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
 pub struct ActiveRouter {
     /// Its primary address.
     pub address: Ipv4Addr,
@@ -84,7 +86,8 @@ pub struct ActiveRouter {
 }
 
 /// The counters of one virtual router (RFC 8347 `statistics`). Nothing resets them.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Counters {
     /// Advertisements asked to be sent, those of priority 0 included.
     pub advertisements_sent: u64,

@@ -1,6 +1,7 @@
 //! One node, driven by hand: what it sends, claims and shows.
 
 mod election;
+mod handover;
 mod holds;
 mod invariants;
 mod reception;
@@ -50,8 +51,12 @@ impl Subject {
 
     /// The same before its start.
     fn stopped(config: &InstanceConfig) -> Self {
+        Self::unstarted(config, Instant::from_nanos(77_000_000_000))
+    }
+
+    fn unstarted(config: &InstanceConfig, now: Instant) -> Self {
         let node = Node::new(std::slice::from_ref(config));
-        let mut subject = Self { node, now: Instant::from_nanos(77_000_000_000) };
+        let mut subject = Self { node, now };
         subject.handle(Input::Health(Health::Serving));
         subject.handle(link_up(OURS));
         subject

@@ -1,0 +1,126 @@
+//! What a node leaves to its successor: all that peers, hosts and operators would miss.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::event::{Reason, State};
+use super::phase::Phase;
+use super::receive::ReceiveCounters;
+use super::snapshot::Counters;
+use crate::config::MAX_INSTANCES;
+use crate::types::{Centiseconds, ChecksumForm, Family, Instant, LinkName, Priority, Vrid};
+
+/// What a whole node leaves to its successor.
+///
+/// Moments are of `CLOCK_MONOTONIC`, so it means something on the same host until that is switched
+/// off.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct Bequests {
+    /// [`Bequests::VERSION`] of whoever wrote it; no other one is accepted.
+    pub version: u32,
+    /// Until when the node heard what it was sent, and kept its deadlines.
+    pub at: Instant,
+    /// Whether the node was told to keep away from the addresses.
+    pub draining: bool,
+    /// The virtual routers.
+    pub routers: Vec<Bequest>,
+    /// What arrived on each link for no router of the node.
+    pub unattributed: Vec<(LinkName, ReceiveCounters)>,
+}
+
+impl Bequests {
+    /// The version of this form. Fields may be added to it, none may change its meaning.
+    pub const VERSION: u32 = 1;
+
+    /// Refuses what no node can have written.
+    pub(super) fn check(&self, now: Instant) -> Result<(), BequestError> {
+        if self.version != Self::VERSION {
+            return Err(BequestError::Version(self.version));
+        }
+        if self.routers.len() > MAX_INSTANCES {
+            return Err(BequestError::TooMany(self.routers.len()));
+        }
+        let mut keys = BTreeSet::new();
+        let twice = self.routers.iter().find(|bequest| !keys.insert(&bequest.key));
+        if let Some(twice) = twice {
+            return Err(BequestError::Twice(twice.key.clone()));
+        }
+        let past = |bequest: &Bequest| bequest.history.iter().all(|it| it.at <= now);
+        if self.at > now || !self.routers.iter().all(past) {
+            return Err(BequestError::FromTheFuture);
+        }
+        Ok(())
+    }
+}
+
+/// What one virtual router leaves to its successor.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct Bequest {
+    /// Which router it is, whatever its name or place in the configuration.
+    pub key: RouterKey,
+    /// Its state with the deadlines.
+    pub phase: Phase,
+    /// Its configured priority.
+    pub priority: Priority,
+    /// The priority in use: the configured one unless tracking changed it.
+    pub effective_priority: Priority,
+    /// The interval of its own advertisements: how patient its peers are.
+    pub adver_interval: Centiseconds,
+    /// The checksum form of its next advertisement.
+    pub checksum: ChecksumForm,
+    /// Everything counted for it.
+    pub counters: Counters,
+    /// Its last transitions, oldest first.
+    pub history: Vec<PastTransition>,
+    /// How many transitions there ever were.
+    pub transitions: u64,
+}
+
+/// What tells one virtual router of a host from another (RFC 9568 §5.2.3).
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+pub struct RouterKey {
+    /// The interface it runs on.
+    pub interface: LinkName,
+    /// Address family.
+    pub family: Family,
+    /// Virtual router identifier.
+    pub vrid: Vrid,
+}
+
+/// A [`Transition`](super::Transition) of a router that has another place by now.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct PastTransition {
+    /// When.
+    pub at: Instant,
+    /// From which state.
+    pub from: State,
+    /// To which state.
+    pub to: State,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// Why a node does not accept a bequest. It has not started then.
+#[derive(Clone, Debug, Eq, Error, PartialEq)]
+pub enum BequestError {
+    /// It was written by a node of another kind.
+    #[error("the state handed over is of version {0}, known is {known}", known = Bequests::VERSION)]
+    Version(u32),
+    /// More routers than any node has.
+    #[error("the state handed over has {0} virtual routers")]
+    TooMany(usize),
+    /// Two routers with one key.
+    #[error("the state handed over has vrid {vrid} on {interface} twice", vrid = .0.vrid, interface = .0.interface)]
+    Twice(RouterKey),
+    /// Something in it has not happened yet.
+    #[error("the state handed over is from the future")]
+    FromTheFuture,
+    /// Not all is known that could hold a router in Initialize.
+    #[error("it is not known yet how the links are and whether nginx serves")]
+    TooEarly,
+    /// The node runs already.
+    #[error("the node has started already")]
+    Started,
+}

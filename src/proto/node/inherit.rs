@@ -1,0 +1,96 @@
+//! A node that goes on where another one ended: nobody on the link notices.
+
+use super::{Health, Hold, Instant, Link, LinkId, Node, RouterId};
+use crate::proto::bequest::{BequestError, Bequests, RouterKey};
+
+impl Node {
+    /// Returns all that a successor must know. This node must do nothing more once it has read it.
+    #[must_use]
+    pub fn bequeath(&self, now: Instant) -> Bequests {
+        let counted = self.links.iter().map(|link| link.counters);
+        Bequests {
+            version: Bequests::VERSION,
+            at: self.now.max(now),
+            draining: self.draining,
+            routers: self.routers.iter().map(super::VirtualRouter::bequeath).collect(),
+            unattributed: self.names.iter().cloned().zip(counted).collect(),
+        }
+    }
+
+    /// Starts the node as the successor of another one, instead of with
+    /// [`Input::Startup`](super::Input::Startup).
+    ///
+    /// A router with the interface, family and VRID of a bequeathed one goes on where that was:
+    /// with its state, deadlines, counters and history, and without a transition or a resignation.
+    /// What is configured differently here counts from the next advertisement on. An Active one
+    /// [claims](super::Action::Claim) the addresses that are already there. Other routers start as
+    /// ever.
+    ///
+    /// The facts about all links and the health must have been told before: a router that something
+    /// holds is held, as ever.
+    ///
+    /// Returns the routers that are not configured here, for which somebody has to resign.
+    ///
+    /// # Errors
+    ///
+    /// What no node can have written is refused as a whole, and nothing has happened then.
+    pub fn inherit(
+        &mut self,
+        bequests: &Bequests,
+        now: Instant,
+    ) -> Result<Vec<RouterKey>, BequestError> {
+        let now = self.now.max(now);
+        bequests.check(now)?;
+        if self.started {
+            return Err(BequestError::Started);
+        }
+        if self.health == Health::Unknown || self.links.iter().any(|link| link.facts.is_none()) {
+            return Err(BequestError::TooEarly);
+        }
+        (self.started, self.leaving, self.now) = (true, false, now);
+        self.draining |= bequests.draining;
+        let mut heirless = Vec::new();
+        for bequest in &bequests.routers {
+            match self.router(&bequest.key) {
+                Some(id) => self.routers[id.0].inherit(bequest, bequests.at, now),
+                None => heirless.push(bequest.key.clone()),
+            }
+        }
+        for (name, counters) in &bequests.unattributed {
+            if let Some(link) = self.link_named(name) {
+                link.counters = *counters;
+            }
+        }
+        self.settle_all();
+        self.handle_timeout(now);
+        Ok(heirless)
+    }
+
+    /// Returns the router of a key.
+    #[must_use]
+    pub fn router(&self, key: &RouterKey) -> Option<RouterId> {
+        let link = LinkId(self.names.iter().position(|name| *name == key.interface)?);
+        self.by_vrid.get(&(link, key.family, key.vrid)).copied()
+    }
+
+    /// Ends the life of this node once a successor has inherited: it resigns for the routers that
+    /// the successor has not, and falls silent for the others, whose addresses stay.
+    pub fn hand_over(&mut self, heirless: &[RouterKey], now: Instant) {
+        self.now = self.now.max(now);
+        self.started = false;
+        for id in self.routers() {
+            let router = &mut self.routers[id.0];
+            if heirless.contains(&router.key()) {
+                router.hold(Hold::Stopped, self.now);
+            } else {
+                router.fall_silent();
+            }
+            self.collect(id);
+        }
+    }
+
+    fn link_named(&mut self, name: &crate::types::LinkName) -> Option<&mut Link> {
+        let place = self.names.iter().position(|known| known == name)?;
+        self.links.get_mut(place)
+    }
+}

@@ -1,0 +1,51 @@
+//! The state of a virtual router, and with it the only deadlines that make sense in it.
+
+use serde::{Deserialize, Serialize};
+
+use super::event::Reason;
+use super::hold::Hold;
+use super::snapshot::ActiveRouter;
+use crate::types::{Centiseconds, Instant};
+
+/// Where a virtual router stands in the state machine of RFC 9568 §6.4.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// It takes no part.
+    Initialize {
+        /// What holds it here.
+        hold: Hold,
+        /// Whether `startup_hold` is due: the node is new, or the link was away.
+        listen_first: bool,
+    },
+    /// It listens to the Active router.
+    Backup(Backup),
+    /// It holds the addresses.
+    Active {
+        /// `Adver_Timer`: when the next advertisement is due.
+        adver_at: Instant,
+    },
+}
+
+/// What a Backup knows, and waits for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct Backup {
+    /// `Active_Down_Timer`: when the Active router is taken for dead.
+    pub down_at: Instant,
+    /// The end of the startup hold: until then the router only listens.
+    pub claim_after: Instant,
+    /// `Active_Adver_Interval`: what the Active router last advertised; ours until it is heard.
+    pub adver_interval: Centiseconds,
+    /// When an Active router of lower priority has been tolerated long enough, once one was heard.
+    pub preempt_after: Option<Instant>,
+    /// The Active router as last heard.
+    pub active: Option<ActiveRouter>,
+    /// Why we would take over, as things stand.
+    pub takeover: Reason,
+}
+
+impl Backup {
+    pub(super) fn deadline(&self) -> Instant {
+        self.down_at.max(self.claim_after)
+    }
+}

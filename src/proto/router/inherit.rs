@@ -1,0 +1,113 @@
+//! A virtual router that goes on where another one ended.
+
+use super::{Action, Backup, Duration, History, Instant, Phase, Priority, Reason, VirtualRouter};
+use crate::proto::bequest::{Bequest, RouterKey};
+use crate::proto::hold::Hold;
+use crate::types::{ChecksumForm, ChecksumPolicy, Family, Version};
+
+impl VirtualRouter {
+    /// Returns all that a successor must know.
+    pub(in crate::proto) fn bequeath(&self) -> Bequest {
+        Bequest {
+            key: self.key(),
+            phase: self.phase,
+            priority: self.config.priority,
+            effective_priority: self.priority,
+            adver_interval: self.config.adver_interval,
+            checksum: self.form,
+            counters: self.counters,
+            history: self.history.bequeath(),
+            transitions: self.history.total(),
+        }
+    }
+
+    /// Goes on where a predecessor was at `left_at`, with our own configuration.
+    ///
+    /// Nobody can tell from outside: that is no transition. What has fallen due meanwhile is done
+    /// with the next [`handle_timeout`](Self::handle_timeout).
+    pub(in crate::proto) fn inherit(&mut self, bequest: &Bequest, left_at: Instant, now: Instant) {
+        self.counters = bequest.counters;
+        self.history = History::inherited(self.id, &bequest.history, bequest.transitions);
+        self.form = self.inherited_form(bequest.checksum);
+        self.priority = self.inherited_priority(bequest);
+        self.phase = bequest.phase;
+        match bequest.phase {
+            Phase::Initialize { .. } => {}
+            Phase::Backup(backup) => self.inherit_backup(backup, bequest, now.since(left_at), now),
+            Phase::Active { adver_at } => self.inherit_active(adver_at, bequest, now),
+        }
+    }
+
+    /// Does nothing more, without a word: a successor goes on.
+    pub(in crate::proto) fn fall_silent(&mut self) {
+        self.phase = Phase::Initialize { hold: Hold::Stopped, listen_first: false };
+    }
+
+    /// Goes on as Backup. The silence of a time when nobody listened proves nothing.
+    fn inherit_backup(
+        &mut self,
+        mut backup: Backup,
+        bequest: &Bequest,
+        deaf: Duration,
+        now: Instant,
+    ) {
+        if self.config.version == Version::V2 || backup.active.is_none() {
+            backup.adver_interval = self.config.adver_interval;
+        }
+        let skew = |priority| self.skew_time(priority, backup.adver_interval);
+        let moved = backup.down_at + deaf + skew(self.priority);
+        let latest = now + self.patience(backup.adver_interval);
+        backup.down_at = (moved - skew(bequest.effective_priority)).min(latest);
+        backup.claim_after = backup.claim_after.min(now + self.config.startup_hold);
+        let tolerated_until = now + self.config.preempt_delay;
+        backup.preempt_after = backup.preempt_after.map(|at| at.min(tolerated_until));
+        if self.priority.is_owner() {
+            (backup.down_at, backup.takeover) = (now, Reason::Owner);
+        }
+        self.phase = Phase::Backup(backup);
+    }
+
+    /// Goes on as Active, unless the peers must have taken the time since for our death.
+    ///
+    /// They know the interval that the predecessor advertised, not yet ours.
+    fn inherit_active(&mut self, adver_at: Instant, bequest: &Bequest, now: Instant) {
+        if now > adver_at + self.patience(bequest.adver_interval) {
+            self.actions.push_back(Action::Release(self.id));
+            let backup = self.listening(self.config.adver_interval, now);
+            return self.enter(Phase::Backup(backup), Reason::Overslept, now);
+        }
+        let latest = now + self.config.adver_interval.duration();
+        self.phase = Phase::Active { adver_at: adver_at.clamp(now, latest) };
+        self.actions.push_back(Action::Claim(self.id));
+    }
+
+    fn inherited_form(&self, form: ChecksumForm) -> ChecksumForm {
+        match self.config.checksum {
+            ChecksumPolicy::Auto => form,
+            ChecksumPolicy::Only(form) => form,
+        }
+    }
+
+    /// Applies to our priority what tracking had done to the predecessor's.
+    ///
+    /// Whoever tracks has yet to find out, and until then must not make a winner out of a loser.
+    fn inherited_priority(&self, bequest: &Bequest) -> Priority {
+        let configured = self.config.priority;
+        if configured.is_owner() || bequest.priority.is_owner() {
+            return configured;
+        }
+        let [ours, theirs, used] = [configured, bequest.priority, bequest.effective_priority]
+            .map(|priority| i16::from(priority.get()));
+        let priority = (ours + used - theirs).clamp(1, 254);
+        Priority::new(u8::try_from(priority).unwrap_or(configured.get()))
+    }
+
+    /// Returns what tells this router from others.
+    pub(in crate::proto) fn key(&self) -> RouterKey {
+        RouterKey {
+            interface: self.config.interface.clone(),
+            family: Family::Ipv4,
+            vrid: self.config.vrid,
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! A node that goes on where another one ended.
+
+use super::*;
+
+#[test]
+fn an_active_successor_advertises_when_its_predecessor_would_have() {
+    let mut before = Subject::active(&config());
+    before.run(millis(2300));
+
+    let (mut after, actions) = succeed(&before, &config(), millis(40));
+
+    assert_eq!(actions, [CLAIM]);
+    assert_eq!(after.timeout(), Some(millis(660)));
+    assert_eq!(after.run(millis(660)), [(millis(660), advertise(100))]);
+}
+
+#[test]
+fn an_advertisement_that_fell_due_meanwhile_is_sent_at_once() {
+    let before = Subject::active(&config());
+
+    let (after, actions) = succeed(&before, &config(), millis(2700));
+
+    assert_eq!(actions, [CLAIM, advertise(100)]);
+    assert_eq!(after.timeout(), Some(SECOND));
+}
+
+#[test]
+fn a_successor_that_comes_after_the_peers_lost_patience_listens_first() {
+    let before = Subject::active(&config());
+
+    let (after, actions) = succeed(&before, &config(), SECOND + DOWN + millis(1));
+
+    assert_eq!(effects(actions), [RELEASE]);
+    assert_eq!((after.state(), after.reason()), (State::Backup, Some(Reason::Overslept)));
+    assert_eq!(after.timeout(), Some(DOWN));
+}
+
+#[test]
+fn a_backup_successor_does_not_count_the_silence_that_nobody_heard() {
+    let mut before = Subject::started(&config());
+    before.hears(&Advert::new(200));
+    before.run(3 * SECOND);
+
+    let (mut after, actions) = succeed(&before, &config(), SECOND);
+
+    assert_eq!(actions, []);
+    assert_eq!(after.snapshot().active.map(|active| active.address), Some(LOWER));
+    assert_eq!(after.takes_over_after(), DOWN - 3 * SECOND);
+}
+
+#[test]
+fn what_was_counted_and_what_happened_is_not_forgotten() {
+    let mut before = Subject::active(&config());
+    before.hears(&Advert { vrid: 77, ..Advert::new(1) });
+    before.hears(&Advert::new(50));
+    before.run(10 * SECOND);
+
+    let (after, _) = succeed(&before, &config(), millis(5));
+
+    let (old, new) = (before.snapshot(), after.snapshot());
+    assert_eq!((new.since, new.reason), (old.since, old.reason));
+    assert_eq!(new.transitions, old.transitions);
+    assert_eq!(new.counters, old.counters);
+    assert_eq!(new.discarded(Discard::Vrid), 1);
+    assert!(new.history().eq(old.history()));
+}
+
+#[test]
+fn another_priority_counts_from_the_next_advertisement_on() {
+    let before = Subject::active(&config());
+    let promoted = InstanceConfig { priority: Priority::new(180), ..config() };
+
+    let (mut after, _) = succeed(&before, &promoted, millis(5));
+
+    assert_eq!(after.run(SECOND), [(millis(995), advertise(180))]);
+}
+
+#[test]
+fn a_shorter_interval_begins_at_once_and_a_longer_one_after_the_advertisement_that_is_due() {
+    let before = Subject::active(&config());
+    let every = |centiseconds| InstanceConfig {
+        adver_interval: Centiseconds::new(centiseconds).unwrap(),
+        ..config()
+    };
+
+    let (shorter, _) = succeed(&before, &every(10), millis(5));
+    let (mut longer, _) = succeed(&before, &every(500), millis(5));
+
+    assert_eq!(shorter.timeout(), Some(millis(100)));
+    assert_eq!(longer.timeout(), Some(millis(995)));
+    longer.run(millis(995));
+    assert_eq!(longer.timeout(), Some(5 * SECOND));
+}
+
+#[test]
+fn a_lowered_priority_stays_lowered_until_somebody_knows_better() {
+    let mut before = Subject::active(&config());
+    before.handle(Input::Priority { router: ROUTER, priority: Priority::new(60) });
+    let promoted = InstanceConfig { priority: Priority::new(110), ..config() };
+
+    let (after, _) = succeed(&before, &promoted, millis(5));
+
+    assert_eq!(after.snapshot().effective_priority, Priority::new(70));
+}
+
+#[test]
+fn a_backup_that_becomes_owner_takes_over_at_once() {
+    let mut before = Subject::started(&config());
+    before.hears(&Advert::new(200));
+
+    let (after, actions) = succeed(&before, &owner(), millis(5));
+
+    assert_eq!(effects(actions), [advertise(255), CLAIM]);
+    assert_eq!(after.reason(), Some(Reason::Owner));
+}
+
+#[test]
+fn an_active_successor_without_a_link_releases() {
+    let before = Subject::active(&config());
+    let mut after = Subject::unstarted(&config(), before.now + millis(5));
+    after.handle(link(LinkCarrier::Down, Some(OURS)));
+
+    let heirless = after.node.inherit(&before.node.bequeath(before.now), after.now);
+
+    assert_eq!(heirless, Ok(Vec::new()));
+    assert_eq!(effects(after.drain()), [CLAIM, RELEASE]);
+    assert_eq!((after.state(), after.reason()), (State::Fault, Some(Reason::LinkDown)));
+}
+
+#[test]
+fn a_predecessor_resigns_for_what_nobody_inherits_and_is_silent_otherwise() {
+    let mut before = Subject::active(&config());
+    let other = InstanceConfig { vrid: Vrid::new(11).unwrap(), ..config() };
+    let (_, heirless) = inherited(&before, &other);
+    assert_eq!(heirless, [before.node.bequeath(before.now).routers[0].key.clone()]);
+
+    before.node.hand_over(&heirless, before.now);
+    assert_eq!(effects(before.drain()), [advertise(0), RELEASE]);
+
+    let mut before = Subject::active(&config());
+    let (_, heirless) = inherited(&before, &config());
+
+    before.node.hand_over(&heirless, before.now);
+    assert_eq!((before.drain(), before.timeout()), (Vec::new(), None));
+}
+
+#[test]
+fn a_router_that_the_predecessor_had_not_starts_as_ever() {
+    let other = InstanceConfig { vrid: Vrid::new(11).unwrap(), ..config() };
+
+    let (after, _) = inherited(&Subject::active(&other), &config());
+
+    assert_eq!((after.state(), after.reason()), (State::Backup, Some(Reason::Startup)));
+}
+
+#[test]
+fn nothing_that_no_node_can_have_written_is_inherited() {
+    let before = Subject::active(&config());
+    let good = before.node.bequeath(before.now);
+    let refused = |change: fn(&mut Bequests)| {
+        let mut bequests = good.clone();
+        change(&mut bequests);
+        let mut after = Subject::unstarted(&config(), before.now);
+        let error = after.node.inherit(&bequests, after.now).unwrap_err();
+        assert_eq!((after.drain(), after.state()), (Vec::new(), State::Initialize));
+        error
+    };
+
+    assert_eq!(refused(|it| it.version = 2), BequestError::Version(2));
+    assert_eq!(refused(|it| it.at = it.at + SECOND), BequestError::FromTheFuture);
+    assert!(matches!(refused(|it| it.routers.push(it.routers[0].clone())), BequestError::Twice(_)));
+    assert_eq!(
+        refused(|it| it.routers = vec![it.routers[0].clone(); 5000]),
+        BequestError::TooMany(5000)
+    );
+}
+
+#[test]
+fn a_node_that_does_not_know_yet_whether_it_may_be_active_inherits_nothing() {
+    let before = Subject::active(&config());
+    let bequests = before.node.bequeath(before.now);
+    let mut blank = Node::new(&[config()]);
+    let mut started = Subject::started(&config());
+
+    assert_eq!(blank.inherit(&bequests, before.now), Err(BequestError::TooEarly));
+    assert_eq!(started.node.inherit(&bequests, before.now), Err(BequestError::Started));
+}
+
+#[test]
+fn a_bequest_survives_being_written_down() {
+    let mut before = Subject::active(&config());
+    before.hears(&Advert::new(50).every(200));
+    before.hears(&Advert { vrid: 77, ..Advert::new(1) });
+    let mut backup = Subject::started(&config());
+    backup.hears(&Advert::new(200));
+    let mut failed = Subject::started(&config());
+    failed.handle(failing());
+
+    for subject in [before, backup, failed] {
+        let bequests = subject.node.bequeath(subject.now);
+        let text = serde_json::to_string(&bequests).unwrap();
+
+        assert_eq!(serde_json::from_str::<Bequests>(&text).unwrap(), bequests, "{text}");
+    }
+}
+
+#[test]
+fn a_bequest_of_a_later_version_of_the_program_is_read_as_far_as_possible() {
+    let before = Subject::active(&config());
+    let text = serde_json::to_string(&before.node.bequeath(before.now)).unwrap();
+
+    let later =
+        text.replace("\"no_response\"", "\"sunspots\"").replace("\"at\":", "\"moon\":1,\"at\":");
+    let read: Bequests = serde_json::from_str(&later).unwrap();
+
+    assert_ne!(later, text);
+    assert_eq!(read.routers[0].history.last().unwrap().reason, Reason::Startup);
+}
+
+/// A successor that takes over after `pause`, and what it does first.
+fn succeed(before: &Subject, config: &InstanceConfig, pause: Duration) -> (Subject, Vec<Action>) {
+    let mut after = Subject::unstarted(config, before.now + pause);
+    let heirless = after.node.inherit(&before.node.bequeath(before.now), after.now);
+    assert_eq!(heirless, Ok(Vec::new()));
+    let actions = after.drain();
+    (after, actions)
+}
+
+/// A successor that takes over at once, and the routers that it has not.
+fn inherited(before: &Subject, config: &InstanceConfig) -> (Subject, Vec<RouterKey>) {
+    let mut after = Subject::unstarted(config, before.now);
+    let heirless = after.node.inherit(&before.node.bequeath(before.now), after.now).unwrap();
+    (after, heirless)
+}
