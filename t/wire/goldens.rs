@@ -100,6 +100,18 @@ fn the_payload_is_found_behind_options_and_before_padding() {
     }
 }
 
+/// RFC 791 §3.1: the version is 4, and the shortest header has five words of 32 bits.
+#[test]
+fn a_header_of_another_version_or_too_short_to_be_one_is_malformed() {
+    let golden = vector("P5");
+    for version_ihl in [0x55, 0x65, 0x44, 0x40] {
+        let mut datagram = golden.datagram().to_vec();
+        datagram[0] = version_ihl;
+
+        assert!(Ipv4Datagram::parse(&datagram).is_err(), "{version_ihl:#04x}");
+    }
+}
+
 /// RFC 9568 §7.1 and RFC 3768 §7.1: what the octets alone can show.
 #[test]
 fn every_bad_packet_fails_the_check_it_was_made_for() {
@@ -205,6 +217,18 @@ fn an_announcement_is_the_golden_frame() {
     let mac = [0x00, 0x00, 0x5e, 0x00, 0x01, 0x0a];
 
     assert_eq!(arp::gratuitous(mac, VIP).to_vec(), frame("G1"));
+}
+
+/// RFC 9568 §5.2.7 and RFC 3768 §5.3.7: twelve bits of hundredths, eight bits of seconds.
+#[test]
+fn an_interval_that_does_not_fit_is_written_as_the_longest_or_shortest_that_does() {
+    for (base, centiseconds, expected) in
+        [(V3, u16::MAX, [0x0f, 0xff]), (V2, u16::MAX, [0, 255]), (V2, 50, [0, 1])]
+    {
+        let message = Golden { centiseconds, ..base }.written(vector("P1").pseudo_header());
+
+        assert_eq!(message[4..6], expected, "{centiseconds}");
+    }
 }
 
 /// RFC 1071 §4.1: an odd octet counts as if a zero followed, wherever the parts are cut.

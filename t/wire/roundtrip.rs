@@ -14,6 +14,9 @@ use resty_vrrp::wire::ip::{Ipv4Datagram, Ipv4Header, PseudoHeader};
 use crate::vectors::ANYTHING;
 
 proptest! {
+    // What fails is printed whole; a file of seeds beside the tests would add nothing.
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     /// RFC 9568 §5.2 and RFC 3768 §5.3.
     #[test]
     fn every_advertisement_is_read_as_it_was_written(
