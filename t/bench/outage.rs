@@ -46,7 +46,7 @@ pub(crate) fn host_dies(options: &Options) -> Section {
     let mut section = Section::new("Outage when the active host dies");
     let cases = [
         Case::new("v2, 1 s", 2, 1000, options.runs(3)),
-        Case::new("v3, 100 ms", 3, 100, options.runs(9)),
+        Case::new("v3, 100 ms", 3, 100, options.runs(7)),
         Case::new("v3, 10 ms", 3, 10, options.runs(9)),
     ];
     for case in &cases {
@@ -62,6 +62,9 @@ pub(crate) fn stopped(options: &Options) -> Section {
     let mut section = Section::new("Outage when it is stopped gracefully");
     for (name, event) in [("stop", Event::Stop), ("quit", Event::Quit)] {
         for (interval_ms, runs) in [(100, 7), (1000, 3)] {
+            if options.quick && interval_ms > 100 {
+                continue;
+            }
             let what = format!("{name}, v3, {interval_ms} ms");
             let case = Case::new("", 3, interval_ms, options.runs(runs));
             measure(&mut section, Line::new(what, "ms"), &case, event, &options.carrier);

@@ -37,7 +37,7 @@ impl Pair {
             pair.first.host.has(&address) && !pair.second.host.has(&address)
         });
         // The second may have been active for a moment if it was faster to start.
-        thread::sleep(plan.interval * 2 + SETTLING);
+        thread::sleep(plan.interval + SETTLING);
         pair
     }
 

@@ -97,14 +97,16 @@ impl Node {
     }
 }
 
-/// Writes the script that keepalived runs: does nginx's master exist?
+/// Writes the script that keepalived runs: does nginx's master live?
 ///
-/// The usual `killall -0 nginx` looks at every process of the machine; hosts of a lab share one
-/// table of processes, so it would find the other host's nginx. This is cheaper, too.
+/// The usual `killall -0 nginx` or `pidof nginx` looks at every process of the machine; hosts of a
+/// lab share one table of processes, so it would find the other host's nginx. This one starts no
+/// further process, and does not take for alive what waits to be reaped, as `kill -0` does.
 fn check_script(nginx: &Nginx) -> String {
     let path = nginx.prefix().join("check_nginx.sh");
     let pid = nginx.prefix().join("nginx.pid");
-    let text = format!("#!/bin/sh\nkill -0 \"$(cat {})\"\n", pid.display());
+    let pid = pid.display();
+    let text = format!("#!/bin/sh\nread -r pid < {pid} && [ -e /proc/$pid/exe ]\n");
     fs::write(&path, text).expect("the prefix is writable");
     fs::set_permissions(&path, Permissions::from_mode(0o755)).expect("it is ours");
     path.display().to_string()
