@@ -8,26 +8,33 @@
 //! | packet socket | [`Announcer`] | dropped |
 //! | netlink socket | [`Netlink`] | dropped |
 //! | addresses with tag 112 | [`address`] | released; after a crash, at the next start |
+//! | lock on a file | [`Lock`] | dropped, or its process has ended |
+//! | process outside of nginx's tree | [`spawn`] | it ends itself |
 //! | `promote_secondaries` of a link | [`sysctl`] | never: others profit from it too |
 
 pub mod address;
 mod announce;
+mod channel;
 mod error;
 mod link;
+mod lock;
 mod message;
 mod netlink;
 mod privileges;
 mod process;
 mod socket;
+pub mod spawn;
 pub mod sysctl;
 mod timer;
 mod watched;
 
 pub use announce::Announcer;
+pub use channel::Channel;
 pub use error::NetError;
 pub use link::{Carrier, Event, Link, Links, Present};
+pub use lock::Lock;
 pub use netlink::Netlink;
-pub use privileges::{Rights, SignalsBlocked};
-pub use process::Process;
+pub use privileges::{Lent, Rights, SignalsBlocked};
+pub use process::{Process, pidfd};
 pub use socket::VrrpSocket;
 pub use timer::Timer;

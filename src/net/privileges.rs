@@ -5,7 +5,8 @@ use std::io;
 
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use rustix::thread::{
-    CapabilitySet, CapabilitySets, capabilities, clear_ambient_capability_set, set_capabilities,
+    CapabilitySet, CapabilitySets, capabilities, clear_ambient_capability_set,
+    configure_capability_in_ambient_set, set_capabilities,
 };
 
 /// A set of the rights that this program has a use for.
@@ -47,6 +48,24 @@ impl Rights {
         Ok(())
     }
 
+    /// Lets programs that the calling thread executes have these rights, until dropped.
+    ///
+    /// Other threads are not concerned, nor is what they execute.
+    ///
+    /// # Errors
+    ///
+    /// When the thread does not have them itself.
+    pub fn lend(self) -> io::Result<Lent> {
+        let held = capabilities(None)?;
+        let inheritable = held.inheritable | (held.permitted & self.0);
+        set_capabilities(None, CapabilitySets { inheritable, ..held })?;
+        let lent = Lent { before: held };
+        for right in self.0.iter() {
+            configure_capability_in_ambient_set(right, true)?;
+        }
+        Ok(lent)
+    }
+
     /// Tells whether the set is empty.
     #[must_use]
     pub fn is_empty(self) -> bool {
@@ -64,6 +83,23 @@ impl fmt::Display for Rights {
             separator = " and ";
         }
         Ok(())
+    }
+}
+
+/// Rights lent to the programs that one thread executes. See [`Rights::lend`].
+#[derive(Debug)]
+#[must_use = "dropping it takes the rights back"]
+pub struct Lent {
+    before: CapabilitySets,
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        let restored =
+            clear_ambient_capability_set().and_then(|()| set_capabilities(None, self.before));
+        if let Err(error) = restored {
+            tracing::error!(%error, "cannot take back the rights that were lent");
+        }
     }
 }
 

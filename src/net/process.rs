@@ -1,6 +1,7 @@
 //! Another process, watched until it ends.
 
 use std::io;
+use std::os::fd::OwnedFd;
 use std::task::{Context, Poll};
 
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
@@ -21,9 +22,19 @@ impl Process {
     ///
     /// `ESRCH` when there is none.
     pub fn watch(pid: u32) -> Result<Self, NetError> {
-        let fd =
-            open(pid).map_err(|error| NetError::new("watch", format!("process {pid}"), error))?;
+        let fd = pidfd(pid)?;
+        let fd = Watched::new(fd)
+            .map_err(|error| NetError::new("watch", format!("process {pid}"), error))?;
         Ok(Self { fd })
+    }
+
+    /// Watches the process of a pidfd. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// When the descriptor cannot be waited on.
+    pub fn of(pidfd: OwnedFd) -> io::Result<Self> {
+        Ok(Self { fd: Watched::new(pidfd)? })
     }
 
     /// Waits for the end of the process. Ready ever after.
@@ -45,8 +56,17 @@ impl Process {
     }
 }
 
-fn open(pid: u32) -> io::Result<Watched> {
+/// Opens a descriptor that becomes readable at the end of a process.
+///
+/// # Errors
+///
+/// `ESRCH` when there is none of that number.
+pub fn pidfd(pid: u32) -> Result<OwnedFd, NetError> {
+    open(pid).map_err(|error| NetError::new("watch", format!("process {pid}"), error))
+}
+
+fn open(pid: u32) -> io::Result<OwnedFd> {
     let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or(io::ErrorKind::InvalidInput)?;
     // A pidfd is always close-on-exec.
-    Watched::new(pidfd_open(pid, PidfdFlags::empty())?)
+    Ok(pidfd_open(pid, PidfdFlags::empty())?)
 }

@@ -1,0 +1,78 @@
+//! A connection between two processes of this host.
+
+use std::io;
+use std::os::fd::OwnedFd;
+
+use rustix::buffer::spare_capacity;
+use rustix::net::{
+    AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, send, socketpair,
+};
+
+use crate::net::watched::Watched;
+
+/// One end of a connection that keeps the boundaries of messages and never waits to send.
+#[derive(Debug)]
+pub struct Channel {
+    socket: Watched,
+}
+
+impl Channel {
+    /// Makes a connection: this end, and the one to give away. Must be called within a tokio
+    /// runtime.
+    ///
+    /// # Errors
+    ///
+    /// When the process has no file descriptor left.
+    pub fn pair() -> io::Result<(Self, OwnedFd)> {
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let (here, there) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
+        Ok((Self::of(here)?, there))
+    }
+
+    /// Continues with an end that another process made. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// When the descriptor cannot be waited on.
+    pub fn of(socket: OwnedFd) -> io::Result<Self> {
+        Ok(Self { socket: Watched::new(socket)? })
+    }
+
+    /// Sends one message.
+    ///
+    /// # Errors
+    ///
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock) when the other end does not read, and
+    /// [`BrokenPipe`](io::ErrorKind::BrokenPipe) when there is none any more.
+    pub fn send(&self, message: &[u8]) -> io::Result<()> {
+        send(&self.socket, message, SendFlags::NOSIGNAL)?;
+        Ok(())
+    }
+
+    /// Receives one message into `buffer`, cut off at its capacity; an empty one is the end.
+    ///
+    /// # Errors
+    ///
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock) when there is none.
+    pub fn try_recv(&self, buffer: &mut Vec<u8>) -> io::Result<()> {
+        buffer.clear();
+        let space = spare_capacity(buffer);
+        self.socket.read(|fd| recv(fd, space, RecvFlags::empty()))?;
+        Ok(())
+    }
+
+    /// Receives one message, as [`try_recv`](Self::try_recv), and waits for it. Cancel-safe.
+    ///
+    /// # Errors
+    ///
+    /// When the connection broke.
+    pub async fn recv(&self, buffer: &mut Vec<u8>) -> io::Result<()> {
+        loop {
+            self.socket.readable().await?;
+            match self.try_recv(buffer) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                outcome => return outcome,
+            }
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! Starts a program outside of nginx's process tree.
+//!
+//! nginx must not notice: it is never copied (a fork of a large one takes milliseconds), and its
+//! handler of `SIGCHLD` never finds a stranger. So the program is started by a child that shares
+//! nginx's memory, lives for a moment while the calling thread waits, and ends without a signal.
+
+use std::ffi::{CStr, CString};
+use std::fs::{self, OpenOptions};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use nix::errno::Errno;
+use nix::sched::{CloneFlags, clone};
+use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, posix_spawn};
+use nix::sys::wait::{WaitPidFlag, waitpid};
+use rustix::io::fcntl_dupfd_cloexec;
+use rustix::process::{chdir, setsid};
+use rustix::thread::set_name;
+
+use crate::net::NetError;
+
+/// The number that the first descriptor given to a program has there; the others follow.
+pub const FIRST_FD: RawFd = 3;
+
+/// Starts a program that nobody waits for, and returns its process id.
+///
+/// It gets `fds` from [`FIRST_FD`] on, the error output of this process, no environment, and the
+/// rights and blocked signals of the calling thread. It has to close what else it inherits.
+///
+/// # Errors
+///
+/// When the program cannot be executed.
+pub fn detached(program: &Path, arguments: &[&CStr], fds: &[OwnedFd]) -> Result<i32, NetError> {
+    try_detached(program, arguments, fds)
+        .map_err(|error| NetError::new("start", program.display().to_string(), error))
+}
+
+/// Closes every descriptor from `first` on: nginx's sockets must not live on in another program.
+///
+/// # Errors
+///
+/// When they cannot be listed.
+pub fn close_from(first: RawFd) -> io::Result<()> {
+    let names = fs::read_dir("/proc/self/fd")?.flatten().map(|entry| entry.file_name());
+    let all: Vec<RawFd> = names.filter_map(|name| name.to_str()?.parse().ok()).collect();
+    for fd in all.into_iter().filter(|fd| *fd >= first) {
+        // SAFETY: nothing of this program has opened one yet; closing one that is not open, as that
+        // of the list by now, only fails.
+        unsafe { libc::close(fd) };
+    }
+    Ok(())
+}
+
+/// Takes the `N` descriptors that this program was given from [`FIRST_FD`] on.
+///
+/// # Errors
+///
+/// When one of them is not open.
+pub fn given<const N: usize>() -> io::Result<[OwnedFd; N]> {
+    let mut numbers = (FIRST_FD..).take(N);
+    let open = numbers.clone().all(|fd| Path::new(&format!("/proc/self/fd/{fd}")).exists());
+    if !open {
+        return Err(io::Error::other("it is started by nginx, not by hand"));
+    }
+    // SAFETY: all are open, as was just seen, and were given to this program to own.
+    Ok(std::array::from_fn(|_| unsafe { OwnedFd::from_raw_fd(numbers.next().unwrap_or(-1)) }))
+}
+
+/// Leaves session and directory of the parent, and takes a name in the list of processes.
+///
+/// # Errors
+///
+/// When the kernel refuses.
+pub fn stand_alone(name: &CStr) -> io::Result<()> {
+    setsid()?;
+    chdir("/")?;
+    set_name(name)?;
+    Ok(())
+}
+
+fn try_detached(program: &Path, arguments: &[&CStr], fds: &[OwnedFd]) -> io::Result<i32> {
+    let path = CString::new(program.as_os_str().as_bytes())?;
+    // Out of the way of the numbers that they get in the program.
+    let fds: Vec<OwnedFd> = fds
+        .iter()
+        .map(|fd| fcntl_dupfd_cloexec(fd.as_fd(), ABOVE_ALL_GIVEN))
+        .collect::<Result<_, _>>()?;
+    let mut files = PosixSpawnFileActions::init()?;
+    let null: OwnedFd = OpenOptions::new().read(true).write(true).open("/dev/null")?.into();
+    let null = fcntl_dupfd_cloexec(null, ABOVE_ALL_GIVEN)?;
+    for input_or_output in [0, 1] {
+        files.add_dup2(null.as_raw_fd(), input_or_output)?;
+    }
+    for (number, fd) in (FIRST_FD..).zip(&fds) {
+        files.add_dup2(fd.as_raw_fd(), number)?;
+    }
+    let attributes = PosixSpawnAttr::init()?;
+    let environment: [&CStr; 0] = [];
+    by_a_silent_child(|| {
+        posix_spawn(path.as_c_str(), &files, &attributes, arguments, &environment)
+            .map(nix::unistd::Pid::as_raw)
+    })
+}
+
+/// Does `work` in a child whose end nobody is told of, and waits for it.
+fn by_a_silent_child<T>(mut work: impl FnMut() -> nix::Result<T>) -> io::Result<T> {
+    let mut outcome = Err(Errno::ECHILD);
+    let mut stack = vec![0; STACK];
+    let flags = CloneFlags::CLONE_VM | CloneFlags::CLONE_VFORK;
+    let child = {
+        let run = Box::new(|| {
+            outcome = work();
+            0
+        });
+        // SAFETY: this thread stands still until the child has ended, so that the child may use all
+        // that is the thread's; the stack is larger than what `posix_spawn` takes.
+        unsafe { clone(run, &mut stack, flags, None) }?
+    };
+    // Without a signal at its end, only such a wait finds it: never the one of nginx.
+    waitpid(child, Some(WaitPidFlag::__WALL))?;
+    Ok(outcome?)
+}
+
+const ABOVE_ALL_GIVEN: RawFd = 16;
+const STACK: usize = 256 << 10;
