@@ -1,6 +1,7 @@
 #![doc = include_str!("ARCHITECTURE.md")]
 
 pub mod config;
+pub mod guard;
 mod lua;
 pub mod net;
 pub mod proto;

@@ -12,7 +12,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("proto", &["types", "wire", "config"]),
     ("status", &["types"]),
     ("net", &["types", "wire"]),
-    ("runtime", &["types", "wire", "config", "proto", "status", "net"]),
+    ("guard", &["types", "wire", "net"]),
+    ("runtime", &["types", "wire", "config", "proto", "status", "net", "guard"]),
     ("lua", &["types", "config", "status", "runtime"]),
 ];
 

@@ -324,7 +324,7 @@ fn flood(host: &Host, times: usize) {
 }
 
 /// Adds an address as a process that died has left it.
-fn leave(host: &Host, address: &str) {
+pub(crate) fn leave(host: &Host, address: &str) {
     let (runtime, mut netlink) = netlink(host);
     let _context = runtime.enter();
     let index =

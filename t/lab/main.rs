@@ -6,6 +6,7 @@
 
 mod bench;
 mod faults;
+mod guard;
 mod keepalived;
 mod kernel;
 mod owners;

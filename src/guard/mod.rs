@@ -1,0 +1,58 @@
+//! The guard: a small process outside of nginx that clears up when all of nginx is killed.
+//!
+//! An address that outlives its nginx swallows every connection made to it. The kernel removes ours
+//! by itself after some seconds; the guard does it within milliseconds, and sends the resignations
+//! (priority 0) that the dead can no longer send. It decides nothing else, and never claims.
+//!
+//! ```text
+//!  engine ──orders──► guard        claim: addresses and resignation of a virtual router that is
+//!                                  Active; release; bye
+//!  master, carrier ··pidfd··► guard
+//! ```
+//!
+//! It acts when the carrier has ended without a bye
+//!
+//! * and the master has ended, too: at once;
+//! * and the master has not started another engine within the time after which peers take over by
+//!   themselves (the shortest `Active_Down_Interval` claimed).
+//!
+//! Whether there is another engine is told by a lock on a file that every engine of this nginx
+//! takes when it starts and that the kernel gives back when it dies. The guard acts only while it
+//! holds that lock itself, so it never takes away what a living engine has just adopted.
+//!
+//! After a bye, or when it has acted, or when another engine is in charge, it ends. One that loses
+//! its engine while the carrier lives on ends as well: there will be another.
+
+mod order;
+mod watch;
+mod withdraw;
+
+use std::ffi::CStr;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+use crate::net::{Channel, Lock, NetError, Rights, pidfd, spawn};
+
+pub use order::{Claim, Order};
+pub use watch::run;
+
+/// Starts a guard for this carrier and returns the way to give it [`Order`]s.
+///
+/// `lock` is the file whose lock says that an engine is in charge; it must have been opened for the
+/// guard alone. Must be called within a tokio runtime.
+///
+/// # Errors
+///
+/// When the program is not there, or cannot be executed.
+pub fn start(program: &Path, carrier: u32, master: u32, lock: Lock) -> Result<Channel, NetError> {
+    let failed = |error| NetError::new("start", "the guard", error);
+    let (here, there) = Channel::pair().map_err(failed)?;
+    let fds = [there, pidfd(carrier)?, pidfd(master)?, OwnedFd::from(lock)];
+    let _lent = Rights::NETWORK.lend().map_err(failed)?;
+    spawn::detached(program, &[TITLE, PROTOCOL], &fds)?;
+    Ok(here)
+}
+
+const TITLE: &CStr = c"resty-vrrp-guard";
+/// An engine and a guard of different versions must not misunderstand each other.
+const PROTOCOL: &CStr = c"1";

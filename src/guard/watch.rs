@@ -1,0 +1,114 @@
+//! The life of the guard: listen to the engine until the carrier ends, then see who is in charge.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::error::Error;
+use std::os::unix::ffi::OsStrExt;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use tokio::time::{sleep, timeout};
+
+use super::PROTOCOL;
+use super::order::{Claim, Order};
+use super::withdraw::{say, withdraw};
+use crate::net::spawn::{self, FIRST_FD};
+use crate::net::{Channel, Lock, Process, Rights, SignalsBlocked};
+
+/// Is the guard, from the start of its process to its end.
+#[must_use]
+pub fn run() -> ExitCode {
+    match try_run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(&format!("cannot guard: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn try_run() -> Result<(), Box<dyn Error>> {
+    let protocol = env::args_os().nth(1).ok_or("it is started by nginx, not by hand")?;
+    if protocol.as_bytes() != PROTOCOL.to_bytes() {
+        return Err("the engine that started it is of another version".into());
+    }
+    let fds = spawn::given()?;
+    spawn::close_from(FIRST_FD + 4)?;
+    // Whoever ends nginx by a signal to all its processes does not mean the one that clears up.
+    let _signals = SignalsBlocked::new()?;
+    Rights::NETWORK.keep_only()?;
+    spawn::stand_alone(c"vrrp-guard")?;
+
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let [orders, carrier, master, lock] = fds;
+        let mut watch = Watch {
+            orders: Channel::of(orders)?,
+            carrier: Process::of(carrier)?,
+            master: Process::of(master)?,
+            lock: Lock::from(lock),
+            claims: BTreeMap::new(),
+            buffer: Vec::with_capacity(LONGEST_ORDER),
+        };
+        if watch.carrier_is_killed().await && watch.nobody_is_in_charge().await {
+            withdraw(&watch.claims).await;
+        }
+        Ok(())
+    })
+}
+
+struct Watch {
+    orders: Channel,
+    carrier: Process,
+    master: Process,
+    lock: Lock,
+    claims: BTreeMap<u32, Claim>,
+    buffer: Vec<u8>,
+}
+
+impl Watch {
+    /// Follows orders until there is nothing left to guard, or the carrier has ended without a bye.
+    async fn carrier_is_killed(&mut self) -> bool {
+        loop {
+            // Orders come first: the last ones may still be on their way when the carrier is dead.
+            let received = self.orders.recv(&mut self.buffer).await;
+            if received.is_err() || self.buffer.is_empty() {
+                // The kernel closes the files of a process just before it tells of its end.
+                return timeout(DEATH_THROES, self.carrier.exited()).await.is_ok();
+            }
+            match Order::parse(&self.buffer) {
+                Some(Order::Claim { router, claim }) => drop(self.claims.insert(router, claim)),
+                Some(Order::Release { router }) => drop(self.claims.remove(&router)),
+                Some(Order::Bye) => return false,
+                None => say("an order is not understood"),
+            }
+        }
+    }
+
+    /// Waits for another engine, as long as there is a master to start one, and takes the lock if
+    /// there is none.
+    async fn nobody_is_in_charge(&self) -> bool {
+        let shortest = self.claims.values().map(|claim| claim.active_down_interval).min();
+        let Some(shortest) = shortest else { return false };
+        let patience = shortest.max(SHORTEST_PATIENCE);
+        let master_died = timeout(patience, self.master.exited()).await.is_ok();
+        if !master_died {
+            return self.lock.try_take().unwrap_or(false);
+        }
+        // An engine that the master started just before may be about to die, too.
+        let held = async {
+            while matches!(self.lock.try_take(), Ok(false)) {
+                sleep(LOCK_PAUSE).await;
+            }
+        };
+        timeout(patience, held).await.is_ok()
+    }
+}
+
+/// More than ten thousand addresses.
+const LONGEST_ORDER: usize = 256 << 10;
+/// Longer than any kernel takes from closing the files of a process to its end.
+const DEATH_THROES: Duration = Duration::from_secs(2);
+/// nginx starts another carrier within some milliseconds, on a busy machine within some more.
+const SHORTEST_PATIENCE: Duration = Duration::from_millis(50);
+const LOCK_PAUSE: Duration = Duration::from_millis(1);

@@ -1,0 +1,323 @@
+//! The guard as a process of its own, with two others that stand for nginx's master and carrier.
+
+use std::fs;
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use harness::{Host, Lab, Process, Signal, Sniffer, eventually, holds_for, wait_until};
+use resty_vrrp::guard::{self, Claim, Order};
+use resty_vrrp::net::{Channel, Lock};
+use resty_vrrp::types::{
+    Centiseconds, ChecksumForm, GROUP_IPV4, Priority, Version, VirtualAddress, Vrid,
+};
+use resty_vrrp::wire::advertisement::Outgoing;
+use resty_vrrp::wire::ip::{Ipv4Header, PseudoHeader};
+use rustix::io::{FdFlags, fcntl_setfd};
+use tokio::runtime::{Builder, Runtime};
+
+use crate::kernel::leave;
+
+#[test]
+fn everything_is_withdrawn_within_milliseconds_when_all_of_nginx_is_killed() {
+    let lab = Lab::new("guard: all killed");
+    let mut nginx = Nginx::start(&lab);
+    let sniffer = Sniffer::start(&lab.host("watcher", "192.168.56.99/24"));
+    nginx.claim(0, &["192.168.56.100/24"]);
+    nginx.claim(1, &["192.168.56.110/24"]);
+
+    let killed = Instant::now();
+    nginx.kill_master();
+    nginx.kill_carrier();
+
+    wait_until("the addresses have gone", PATIENCE, || nginx.virtual_addresses().is_empty());
+    let gone = killed.elapsed();
+    for vrid in [51, 52] {
+        let advert = sniffer.wait_for_advert("it resigns", killed, PATIENCE, |it| it.vrid == vrid);
+        assert_eq!((advert.priority, advert.ttl), (0, 255));
+        println!("vrid {vrid} resigned after {:?}", advert.at - killed);
+    }
+    println!("addresses gone after {gone:?}");
+    nginx.guard_ends();
+}
+
+#[test]
+fn only_addresses_that_are_claimed_and_ours_are_removed() {
+    let lab = Lab::new("guard: ours");
+    let mut nginx = Nginx::start(&lab);
+    nginx.host.ip("address add 192.168.56.77/24 dev eth0");
+    leave(&nginx.host, "192.168.56.78/24");
+    nginx.claim(0, &["192.168.56.100/24"]);
+    nginx.order(&claim_of(&nginx.host, 1, &["192.168.56.77/24"]));
+
+    nginx.kill_master();
+    nginx.kill_carrier();
+
+    nginx.guard_ends();
+    assert_eq!(nginx.virtual_addresses(), ["192.168.56.77", "192.168.56.78"]);
+}
+
+#[test]
+fn nothing_happens_when_another_engine_is_in_charge_in_time() {
+    let lab = Lab::new("guard: respawn");
+    let mut nginx = Nginx::start(&lab);
+    let sniffer = Sniffer::start(&lab.host("watcher", "192.168.56.99/24"));
+    nginx.claim(0, &["192.168.56.100/24"]);
+
+    nginx.kill_carrier();
+    nginx.respawn();
+
+    nginx.guard_ends();
+    assert_eq!(nginx.virtual_addresses(), ["192.168.56.100"]);
+    assert!(sniffer.adverts().is_empty(), "{:?}", sniffer.adverts());
+}
+
+#[test]
+fn everything_is_withdrawn_when_a_carrier_is_not_replaced_in_time() {
+    let lab = Lab::new("guard: no respawn");
+    let mut nginx = Nginx::start(&lab);
+    nginx.claim(0, &["192.168.56.100/24"]);
+
+    let killed = Instant::now();
+    nginx.kill_carrier();
+
+    holds_for("it waits", ACTIVE_DOWN_INTERVAL * 3 / 4, || {
+        let held = nginx.virtual_addresses();
+        if held == ["192.168.56.100"] { Ok(()) } else { Err(format!("{held:?}")) }
+    });
+    wait_until("the address has gone", PATIENCE, || nginx.virtual_addresses().is_empty());
+    assert!(killed.elapsed() < ACTIVE_DOWN_INTERVAL + PATIENCE);
+    nginx.guard_ends();
+}
+
+#[test]
+fn a_master_that_dies_while_another_carrier_is_awaited_ends_the_waiting() {
+    let lab = Lab::new("guard: then the master");
+    let mut nginx = Nginx::start(&lab);
+    let long = Duration::from_secs(60);
+    leave(&nginx.host, "192.168.56.100/24");
+    let Order::Claim { router, mut claim } = claim_of(&nginx.host, 0, &["192.168.56.100/24"])
+    else {
+        unreachable!("it is a claim")
+    };
+    claim.active_down_interval = long;
+    nginx.order(&Order::Claim { router, claim });
+
+    nginx.kill_carrier();
+    nginx.kill_master();
+
+    wait_until("the address has gone", PATIENCE, || nginx.virtual_addresses().is_empty());
+}
+
+#[test]
+fn what_was_released_and_what_follows_a_bye_is_left_alone() {
+    let lab = Lab::new("guard: bye");
+    let mut nginx = Nginx::start(&lab);
+    nginx.claim(0, &["192.168.56.100/24"]);
+    nginx.order(&Order::Release { router: 0 });
+    nginx.kill_master();
+    nginx.kill_carrier();
+    nginx.guard_ends();
+    assert_eq!(nginx.virtual_addresses(), ["192.168.56.100"]);
+    drop(nginx);
+
+    let mut nginx = Nginx::on(lab.host("worker-02", "192.168.56.102/24"));
+    nginx.claim(0, &["192.168.56.120/24"]);
+    nginx.order(&Order::Bye);
+    nginx.guard_ends();
+    nginx.kill_master();
+    nginx.kill_carrier();
+    assert_eq!(nginx.virtual_addresses(), ["192.168.56.120"]);
+}
+
+#[test]
+fn a_guard_without_an_engine_ends_and_does_nothing() {
+    let lab = Lab::new("guard: no engine");
+    let mut nginx = Nginx::start(&lab);
+    nginx.claim(0, &["192.168.56.100/24"]);
+
+    nginx.orders = None;
+
+    nginx.guard_ends();
+    assert_eq!(nginx.virtual_addresses(), ["192.168.56.100"]);
+}
+
+#[test]
+fn a_guard_is_nobodys_child_and_has_two_rights_and_nothing_of_nginx() {
+    let lab = Lab::new("guard: process");
+    // As nginx's listening sockets, it is not closed by an exec.
+    let file = fs::File::open(INHERITED).expect("the tests run in the root of the package");
+    fcntl_setfd(&file, FdFlags::empty()).expect("the flag can be cleared");
+    let nginx = Nginx::start(&lab);
+    let pid = nginx.find_guard().expect("it lives");
+
+    for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGQUIT] {
+        harness::signal(pid, signal);
+    }
+
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("it lives");
+    let field = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("a field");
+        line.trim().to_owned()
+    };
+    assert_ne!(field("PPid:"), std::process::id().to_string());
+    assert_eq!(field("NSsid:"), pid.to_string());
+    for rights in ["CapEff:", "CapPrm:"] {
+        assert_eq!(u64::from_str_radix(&field(rights), 16), Ok(1 << 12 | 1 << 13));
+    }
+    assert_eq!(u64::from_str_radix(&field("CapAmb:"), 16), Ok(0));
+    let open = fs::read_dir(format!("/proc/{pid}/fd")).expect("it lives").flatten();
+    let open: Vec<_> = open.filter_map(|file| fs::read_link(file.path()).ok()).collect();
+    assert!(!open.contains(&Path::new(INHERITED).to_owned()), "{open:?}");
+}
+
+/// Two processes that stand for nginx, and the guard of the second.
+struct Nginx {
+    host: Host,
+    master: Process,
+    carrier: Process,
+    runtime: Runtime,
+    orders: Option<Channel>,
+    lock_file: PathBuf,
+    lock: Option<Lock>,
+}
+
+impl Nginx {
+    fn start(lab: &Lab) -> Self {
+        Self::on(lab.host("worker-01", "192.168.56.101/24"))
+    }
+
+    fn on(host: Host) -> Self {
+        let idle = || host.spawn(Command::new("sleep").arg("1000"));
+        let (master, carrier) = (idle(), idle());
+        let name = format!("guard-{}-{}", std::process::id(), host.name());
+        let lock_file = std::env::temp_dir().join(name);
+        fs::write(&lock_file, "").expect("there is room for a file");
+        let runtime = Builder::new_current_thread().enable_io().build().expect("it can be made");
+        let mut nginx =
+            Self { host, master, carrier, runtime, orders: None, lock_file, lock: None };
+        nginx.respawn();
+        nginx.orders = Some(nginx.start_guard());
+        eventually("the guard is there", PATIENCE, || nginx.find_guard().ok_or("it is not"));
+        nginx
+    }
+
+    fn start_guard(&self) -> Channel {
+        let (carrier, master) = (number(&self.carrier), number(&self.master));
+        let lock = Lock::open(&self.lock_file).expect("the file is there");
+        self.host.enter(|| {
+            let _context = self.runtime.enter();
+            guard::start(Path::new(PROGRAM), carrier, master, lock).expect("it can be executed")
+        })
+    }
+
+    /// Lets an engine take the lock.
+    fn respawn(&mut self) {
+        let lock = Lock::open(&self.lock_file).expect("the file is there");
+        assert!(lock.try_take().expect("the file system has locks"));
+        self.lock = Some(lock);
+    }
+
+    fn kill_master(&mut self) {
+        self.master.signal(Signal::SIGKILL);
+    }
+
+    fn kill_carrier(&mut self) {
+        self.carrier.signal(Signal::SIGKILL);
+        self.orders = None;
+        self.lock = None;
+    }
+
+    /// Adds addresses as an engine does, and has the guard told.
+    fn claim(&self, router: u8, addresses: &[&str]) {
+        for address in addresses {
+            leave(&self.host, address);
+        }
+        self.order(&claim_of(&self.host, router, addresses));
+    }
+
+    fn order(&self, order: &Order) {
+        let mut message = Vec::new();
+        order.emit(&mut message);
+        let orders = self.orders.as_ref().expect("there is a guard");
+        orders.send(&message).expect("it listens");
+    }
+
+    fn virtual_addresses(&self) -> Vec<String> {
+        let own = self.host.address();
+        let mut all: Vec<_> = self.host.addresses();
+        all.retain(|address| address.is_ipv4() && *address != own);
+        all.sort();
+        all.iter().map(ToString::to_string).collect()
+    }
+
+    fn find_guard(&self) -> Option<i32> {
+        self.host.pids().into_iter().find(|pid| {
+            fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name == "vrrp-guard\n")
+        })
+    }
+
+    #[track_caller]
+    fn guard_ends(&self) {
+        wait_until("the guard ends", Duration::from_secs(5), || self.find_guard().is_none());
+    }
+}
+
+impl Drop for Nginx {
+    fn drop(&mut self) {
+        fs::remove_file(&self.lock_file).ok();
+    }
+}
+
+fn claim_of(host: &Host, router: u8, addresses: &[&str]) -> Order {
+    let addresses: Vec<_> = addresses.iter().map(|text| parse(text)).collect();
+    let claim = Claim {
+        link: index(host),
+        active_down_interval: ACTIVE_DOWN_INTERVAL,
+        resignation: resignation(51 + router, &addresses),
+        addresses,
+    };
+    Order::Claim { router: router.into(), claim }
+}
+
+fn resignation(vrid: u8, addresses: &[VirtualAddress]) -> Vec<u8> {
+    let outgoing = Outgoing {
+        version: Version::V3,
+        vrid: Vrid::new(vrid).expect("it is not 0"),
+        priority: Priority::RESIGN,
+        adver_interval: Centiseconds::new(10).expect("it is not 0"),
+        auth: None,
+        addresses,
+        checksum: ChecksumForm::PseudoHeader,
+    };
+    let source = Ipv4Addr::new(192, 168, 56, 101);
+    let destination = GROUP_IPV4;
+    let mut datagram = Vec::new();
+    Ipv4Header { source, destination, payload_len: outgoing.wire_len() }.emit(&mut datagram);
+    outgoing.emit(PseudoHeader { source, destination }, &mut datagram);
+    datagram
+}
+
+fn parse(text: &str) -> VirtualAddress {
+    let (address, prefix) = text.split_once('/').expect("an address has a prefix");
+    VirtualAddress {
+        address: address.parse().expect("a valid address"),
+        prefix: prefix.parse().expect("a valid prefix"),
+    }
+}
+
+fn index(host: &Host) -> u32 {
+    let text = host.ip("-o link show dev eth0");
+    let (index, _) = text.split_once(':').expect("ip begins with the index");
+    index.parse().expect("an index is a number")
+}
+
+fn number(process: &Process) -> u32 {
+    process.pid().try_into().expect("it is positive")
+}
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_resty-vrrp-guard");
+const INHERITED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+const ACTIVE_DOWN_INTERVAL: Duration = Duration::from_millis(400);
+const PATIENCE: Duration = Duration::from_millis(500);
