@@ -112,7 +112,7 @@ pub enum BequestError {
     #[error("the state handed over has {0} virtual routers")]
     TooMany(usize),
     /// Two routers with one key.
-    #[error("the state handed over has vrid {vrid} on {interface} twice", vrid = .0.vrid, interface = .0.interface)]
+    #[error("the state handed over has vrid {} on {} twice", .0.vrid, .0.interface)]
     Twice(RouterKey),
     /// Something in it has not happened yet.
     #[error("the state handed over is from the future")]

@@ -35,6 +35,19 @@ impl Hold {
         }
     }
 
+    /// Tells whether an Active router goes on answering until another one is Active.
+    pub(super) fn leaves_with_grace(self) -> bool {
+        match self {
+            Self::Drained | Self::Left => true,
+            Self::Stopped
+            | Self::Unknown
+            | Self::LinkMissing
+            | Self::LinkDown
+            | Self::NoPrimaryAddress
+            | Self::Unhealthy => false,
+        }
+    }
+
     pub(super) fn state(self) -> State {
         match self {
             Self::Stopped | Self::Unknown | Self::Drained | Self::Left => State::Initialize,

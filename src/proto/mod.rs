@@ -68,6 +68,6 @@ pub use event::*;
 pub use history::HISTORY_LENGTH;
 pub use hold::Hold;
 pub use node::Node;
-pub use phase::{Backup, Phase};
+pub use phase::{Backup, Leaving, Phase};
 pub use receive::{Accepted, Discard, Expectations, Heard, ReceiveCounters};
 pub use snapshot::{ActiveRouter, Counters, Snapshot};

@@ -25,6 +25,8 @@ pub enum Phase {
         /// `Adver_Timer`: when the next advertisement is due.
         adver_at: Instant,
     },
+    /// It has resigned, but answers for the addresses until another router does.
+    Leaving(Leaving),
 }
 
 /// What a Backup knows, and waits for.
@@ -44,8 +46,25 @@ pub struct Backup {
     pub takeover: Reason,
 }
 
+/// What an Active router that leaves with grace waits for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct Leaving {
+    /// Why it leaves.
+    pub hold: Hold,
+    /// When to resign again; `None` once the next Active router was heard.
+    pub resign_at: Option<Instant>,
+    /// When the addresses go.
+    pub release_at: Instant,
+}
+
 impl Backup {
     pub(super) fn deadline(&self) -> Instant {
         self.down_at.max(self.claim_after)
+    }
+}
+
+impl Leaving {
+    pub(super) fn deadline(&self) -> Instant {
+        self.resign_at.map_or(self.release_at, |at| at.min(self.release_at))
     }
 }

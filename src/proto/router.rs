@@ -1,6 +1,7 @@
 //! One virtual router on one link: the state machine of RFC 9568 §6.4.
 
 mod inherit;
+mod leave;
 
 use std::collections::VecDeque;
 use std::mem;
@@ -11,7 +12,7 @@ use super::event::{Action, LinkId, Problem, Reason, Report, RouterId, State, Tra
 use super::history::History;
 use super::hold::Hold;
 use super::interval;
-use super::phase::{Backup, Phase};
+use super::phase::{Backup, Leaving, Phase};
 use super::receive::{Accepted, Discard};
 use super::report::{self, Limiter};
 use super::snapshot::{ActiveRouter, Counters};
@@ -60,7 +61,10 @@ impl VirtualRouter {
 
     /// Handles that something holds the router in Initialize: the Shutdown event (RFC 9568 §6.4).
     pub(super) fn hold(&mut self, hold: Hold, now: Instant) {
-        if matches!(self.phase, Phase::Active { .. }) {
+        if hold.leaves_with_grace() && self.holds() {
+            return self.leave(hold, now);
+        }
+        if self.holds() {
             if hold.leaves_the_link_usable() {
                 self.advertise(Priority::RESIGN);
             }
@@ -73,7 +77,11 @@ impl VirtualRouter {
 
     /// Handles that nothing holds the router any more: the Startup event (RFC 9568 §6.4.1).
     pub(super) fn let_go(&mut self, now: Instant) {
-        let Phase::Initialize { listen_first, .. } = self.phase else { return };
+        let listen_first = match self.phase {
+            Phase::Initialize { listen_first, .. } => listen_first,
+            Phase::Leaving(leaving) => return self.return_from(leaving, now),
+            Phase::Backup(_) | Phase::Active { .. } => return,
+        };
         let listen = if listen_first { self.config.startup_hold } else { Duration::ZERO };
         if self.priority.is_owner() && listen.is_zero() {
             return self.become_active(Reason::Owner, now);
@@ -99,6 +107,7 @@ impl VirtualRouter {
             Phase::Initialize { .. } => {}
             Phase::Backup(backup) => self.heard_as_backup(backup, heard, now),
             Phase::Active { .. } => self.heard_as_active(heard, primary, now),
+            Phase::Leaving(leaving) => self.heard_while_leaving(leaving, heard, now),
         }
     }
 
@@ -122,6 +131,7 @@ impl VirtualRouter {
                 self.phase = Phase::Active { adver_at };
                 self.advertise(self.priority);
             }
+            Phase::Leaving(leaving) => self.leave_further(leaving, now),
             Phase::Initialize { .. } | Phase::Backup(_) | Phase::Active { .. } => {}
         }
     }
@@ -153,6 +163,7 @@ impl VirtualRouter {
             Phase::Initialize { .. } => None,
             Phase::Backup(backup) => Some(backup.deadline()),
             Phase::Active { adver_at } => Some(adver_at),
+            Phase::Leaving(leaving) => Some(leaving.deadline()),
         }
     }
 
@@ -161,20 +172,20 @@ impl VirtualRouter {
         match self.phase {
             Phase::Initialize { hold, .. } => hold.state(),
             Phase::Backup(_) => State::Backup,
-            Phase::Active { .. } => State::Active,
+            Phase::Active { .. } | Phase::Leaving(_) => State::Active,
         }
     }
 
     /// Tells whether the addresses are here.
     pub(super) fn holds(&self) -> bool {
-        self.state() == State::Active
+        matches!(self.phase, Phase::Active { .. } | Phase::Leaving(_))
     }
 
     /// Returns what holds the router in Initialize, if it is there.
     pub(super) fn held_by(&self) -> Option<Hold> {
         match self.phase {
             Phase::Initialize { hold, .. } => Some(hold),
-            Phase::Backup(_) | Phase::Active { .. } => None,
+            Phase::Backup(_) | Phase::Active { .. } | Phase::Leaving(_) => None,
         }
     }
 
@@ -188,7 +199,7 @@ impl VirtualRouter {
         match self.phase {
             Phase::Initialize { .. } => None,
             Phase::Backup(backup) => backup.active,
-            Phase::Active { .. } => primary.map(|address| ActiveRouter {
+            Phase::Active { .. } | Phase::Leaving(_) => primary.map(|address| ActiveRouter {
                 address,
                 priority: self.priority,
                 is_self: true,
@@ -222,6 +233,9 @@ impl VirtualRouter {
     /// silence that we slept through proves nothing.
     fn listen_if_overslept(&mut self, now: Instant) {
         let patience = self.active_down_interval();
+        if matches!(self.phase, Phase::Leaving(_)) {
+            return;
+        }
         if self.poll_timeout().is_none_or(|deadline| now <= deadline + patience) {
             return;
         }
@@ -338,7 +352,9 @@ impl VirtualRouter {
     fn active_adver_interval(&self) -> Centiseconds {
         match self.phase {
             Phase::Backup(backup) => backup.adver_interval,
-            Phase::Initialize { .. } | Phase::Active { .. } => self.config.adver_interval,
+            Phase::Initialize { .. } | Phase::Active { .. } | Phase::Leaving(_) => {
+                self.config.adver_interval
+            }
         }
     }
 

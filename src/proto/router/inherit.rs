@@ -35,6 +35,7 @@ impl VirtualRouter {
             Phase::Initialize { .. } => {}
             Phase::Backup(backup) => self.inherit_backup(backup, bequest, now.since(left_at), now),
             Phase::Active { adver_at } => self.inherit_active(adver_at, bequest, now),
+            Phase::Leaving(leaving) => self.inherit_leaving(leaving, now),
         }
     }
 

@@ -26,6 +26,12 @@ enum Op {
     },
     Startup,
     Shutdown,
+    Drain(bool),
+    Leave,
+    /// A successor goes on.
+    Succeed {
+        millis: u64,
+    },
     /// The clock of one call is behind.
     Earlier {
         millis: u64,
@@ -53,6 +59,9 @@ fn op() -> impl Strategy<Value = Op> {
         }),
         2 => Just(Op::Startup),
         1 => Just(Op::Shutdown),
+        2 => any::<bool>().prop_map(Op::Drain),
+        1 => Just(Op::Leave),
+        2 => (0_u64..3_000).prop_map(|millis| Op::Succeed { millis }),
         1 => (0_u64..5_000).prop_map(|millis| Op::Earlier { millis }),
     ]
 }
@@ -72,6 +81,7 @@ fn configs(delay: u64, hold: u64) -> Vec<InstanceConfig> {
 struct Run {
     node: Node,
     now: Instant,
+    configs: Vec<InstanceConfig>,
     claimed: [bool; 3],
     log: Vec<Action>,
 }
@@ -79,7 +89,13 @@ struct Run {
 impl Run {
     fn new(configs: &[InstanceConfig]) -> Self {
         let now = Instant::from_nanos(1_000_000_000_000);
-        let mut run = Self { node: Node::new(configs), now, claimed: [false; 3], log: Vec::new() };
+        let mut run = Self {
+            node: Node::new(configs),
+            now,
+            configs: configs.to_vec(),
+            claimed: [false; 3],
+            log: Vec::new(),
+        };
         for op in [Op::Startup, Op::Health(true), Op::Link(LinkCarrier::Up, true)] {
             run.apply(&op);
         }
@@ -115,12 +131,32 @@ impl Run {
             }),
             Op::Startup => self.handle(Input::Startup),
             Op::Shutdown => self.handle(Input::Shutdown),
+            Op::Drain(draining) => self.handle(Input::Drain(*draining)),
+            Op::Leave => self.handle(Input::Leave),
+            Op::Succeed { millis } => return self.succeed(Duration::from_millis(*millis)),
         }
         self.check(&was);
     }
 
     fn handle(&mut self, input: Input<'_>) {
         self.node.handle(input, self.now);
+    }
+
+    /// Lets another node go on, which knows as much as this one.
+    fn succeed(&mut self, pause: Duration) {
+        let was = self.states();
+        let bequests = self.node.bequeath(self.now);
+        let mut heir = Node::new(&self.configs);
+        if let Some(facts) = self.node.facts(LINK) {
+            heir.handle(Input::Link { link: LINK, facts }, self.now);
+        }
+        let serving = Health::Serving;
+        heir.handle(Input::Health(serving), self.now);
+        self.now = self.now + pause;
+        assert_eq!(heir.inherit(&bequests, self.now), Ok(Vec::new()));
+        self.node = heir;
+        self.claimed = [false; 3];
+        self.check(&was);
     }
 
     fn wake(&mut self, now: Instant) {
@@ -162,7 +198,8 @@ impl Run {
                 self.claimed[id.0] = true;
             }
             Action::Release(id) => {
-                assert!(self.claimed[id.0], "released what was not claimed");
+                let inherited = was[id.0] == State::Active;
+                assert!(self.claimed[id.0] || inherited, "released what was not claimed");
                 self.claimed[id.0] = false;
             }
             Action::Advertise { router, priority } if priority.is_resigning() => {

@@ -4,6 +4,7 @@ mod election;
 mod handover;
 mod holds;
 mod invariants;
+mod leaving;
 mod reception;
 mod table;
 mod timers;
