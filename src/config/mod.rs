@@ -9,6 +9,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 pub use error::{ConfigError, ConfigErrors};
@@ -25,6 +26,8 @@ pub struct Config {
     pub router_id: Option<String>,
     /// Which nginx process should carry the thread.
     pub carrier: Carrier,
+    /// Where engines of this host meet to hand over; a usual place unless given.
+    pub run_dir: Option<PathBuf>,
     /// The virtual routers, in the order written.
     pub instances: Vec<InstanceConfig>,
     /// When nginx counts as serving.

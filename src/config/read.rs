@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -45,7 +46,8 @@ fn config(value: &Value, problems: &Problems) -> Option<Config> {
     let health = health(&mut table);
     let announce = announce(&mut table);
     let lifetime_s = table.or("address_lifetime_s", 3, whole(0..=3600, "s (0 = permanent)"));
-    table.not_yet(&["run_dir", "sync_groups", "last_one_standing", "control", "realtime"]);
+    let run_dir = table.optional("run_dir", run_dir);
+    table.not_yet(&["sync_groups", "last_one_standing", "control", "realtime"]);
 
     if instances.as_ref().is_some_and(Vec::is_empty) {
         table.refuse("instances", "at least one instance is needed");
@@ -59,11 +61,21 @@ fn config(value: &Value, problems: &Problems) -> Option<Config> {
     Some(Config {
         router_id,
         carrier,
+        run_dir,
         instances: instances?,
         health,
         announce,
         address_lifetime: (lifetime_s > 0).then(|| Duration::from_secs(lifetime_s)),
     })
+}
+
+fn run_dir(value: &Value) -> Read<PathBuf> {
+    // The name of the socket in it must fit into the 108 bytes of a socket's address.
+    let path = PathBuf::from(text(1..=64)(value)?);
+    if path.is_absolute() {
+        return Ok(path);
+    }
+    Err(format!("expected an absolute path, got {}", shown(value)))
 }
 
 fn health(table: &mut Table<'_>) -> HealthConfig {
