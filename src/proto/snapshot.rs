@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::event::{Reason, State, Transition};
 use super::history::History;
 use super::receive::{Discard, ReceiveCounters};
-use crate::types::{Instant, LinkName, Priority, Version, VirtualAddress, Vrid};
+use crate::types::{ChecksumForm, Instant, LinkName, Priority, Version, VirtualAddress, Vrid};
 
 /// The state of one virtual router.
 #[derive(Clone, Debug)]
@@ -45,6 +45,8 @@ pub struct Snapshot<'a> {
     pub active_down_interval: Duration,
     /// Who is Active, as far as this router knows.
     pub active: Option<ActiveRouter>,
+    /// The checksum form of our next advertisement.
+    pub checksum: ChecksumForm,
     /// Addresses carried in advertisements.
     pub addresses: &'a [VirtualAddress],
     /// Addresses that move with the others but are not carried in advertisements.

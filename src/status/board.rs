@@ -201,6 +201,23 @@ impl Board {
         header.engine_beat_ms.store(now.as_millis(), Release);
     }
 
+    /// Tells whether the master has taken on another configuration since this board was made.
+    #[must_use]
+    pub fn is_superseded(&self) -> bool {
+        self.header().superseded.load(Relaxed) != 0
+    }
+
+    /// Tells whether an operator has sent the addresses away.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.header().draining.load(Relaxed) != 0
+    }
+
+    /// Says whether an operator has sent the addresses away.
+    pub fn set_draining(&mut self, draining: bool) {
+        self.header().draining.store(u32::from(draining), Relaxed);
+    }
+
     /// Returns how many workers have beaten within `timeout`.
     #[must_use]
     pub fn workers(&self, now: Instant, timeout: Duration) -> Workers {

@@ -103,8 +103,8 @@ on_the_board! {
         pub healthy: AtomicU32,
         /// Whether an operator sent the addresses away, 0 or 1.
         pub draining: AtomicU32,
-        /// Keeps what follows on a whole word.
-        pub reserved: AtomicU32,
+        /// Whether the master has taken on another configuration since, 0 or 1; it writes that.
+        pub superseded: AtomicU32,
         /// Name of this node.
         pub router_id: [AtomicU8; 128],
         /// Version of the library.
@@ -153,6 +153,14 @@ pub mod state {
     pub const ACTIVE: u32 = 2;
     /// Held in Initialize because something is wrong.
     pub const FAULT: u32 = 3;
+}
+
+/// Values of [`InstanceSlot::checksum`].
+pub mod checksum {
+    /// The VRRP message alone.
+    pub const MESSAGE: u8 = 1;
+    /// A pseudo-header, too.
+    pub const PSEUDO_HEADER: u8 = 2;
 }
 
 on_the_board! {
@@ -211,8 +219,10 @@ on_the_board! {
         pub preempt: u8,
         /// Number of [`checks`](Self::check) in use.
         pub checks: u8,
+        /// The checksum form of its next advertisement: one of [`checksum`].
+        pub checksum: u8,
         /// Keeps what follows on a whole word.
-        pub reserved: [u8; 5],
+        pub reserved: [u8; 4],
         /// The first of its addresses among the address slots.
         pub first_address: u32,
         /// The number of its addresses.
@@ -343,7 +353,8 @@ impl InstanceSlot {
         effective_priority: 0,
         preempt: 0,
         checks: 0,
-        reserved: [0; 5],
+        checksum: 0,
+        reserved: [0; 4],
         first_address: 0,
         addresses: 0,
         name: [0; 64],

@@ -30,7 +30,7 @@ typedef struct {
     uint32_t engine_state;
     uint32_t healthy;
     uint32_t draining;
-    uint32_t reserved;
+    uint32_t superseded;
     char router_id[128];
     char module[32];
     char nginx[64];
@@ -97,7 +97,8 @@ typedef struct {
     uint8_t effective_priority;
     uint8_t preempt;
     uint8_t checks;
-    uint8_t reserved[5];
+    uint8_t checksum;
+    uint8_t reserved[4];
     uint32_t first_address;
     uint32_t addresses;
     char name[64];

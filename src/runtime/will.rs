@@ -1,0 +1,122 @@
+//! What an engine that was killed left on the board: it shows all that peers would miss.
+
+use std::net::Ipv4Addr;
+use std::sync::atomic::Ordering::Acquire;
+use std::time::Duration;
+
+use crate::proto::{
+    ActiveRouter, Backup, Bequest, Bequests, Counters, Hold, PastTransition, Phase, Reason,
+    RouterKey, State,
+};
+use crate::status::Board;
+use crate::status::layout::{self, HISTORY, InstanceSlot, TransitionSlot};
+use crate::types::{Centiseconds, ChecksumForm, Family, Instant, LinkName, Priority, Vrid};
+
+/// Reads the will of the engine that last wrote on the board; `None` if none ever did.
+pub(super) fn read(board: &Board) -> Option<Bequests> {
+    let beat_ms = board.header().engine_beat_ms.load(Acquire);
+    let at = moment(beat_ms)?;
+    let slots = (0..board.instances()).map(|index| board.instance(index));
+    Some(Bequests {
+        version: Bequests::VERSION,
+        at,
+        draining: board.is_draining(),
+        routers: slots.filter_map(|slot| bequest(&slot?, at)).collect(),
+        unattributed: Vec::new(),
+    })
+}
+
+/// Returns what one router left; `None` if the slot was not written to its end.
+fn bequest(slot: &InstanceSlot, at: Instant) -> Option<Bequest> {
+    let interval = u16::try_from(slot.adver_interval_ms / 10).ok();
+    let adver_interval = Centiseconds::new(interval?)?;
+    Some(Bequest {
+        key: RouterKey {
+            interface: LinkName::new(&layout::untext(&slot.interface))?,
+            family: Family::Ipv4,
+            vrid: Vrid::new(slot.vrid)?,
+        },
+        phase: phase(slot, adver_interval, at),
+        priority: Priority::new(slot.priority),
+        effective_priority: Priority::new(slot.effective_priority),
+        adver_interval,
+        checksum: match slot.checksum {
+            layout::checksum::MESSAGE => ChecksumForm::Message,
+            _ => ChecksumForm::PseudoHeader,
+        },
+        counters: counters(slot),
+        history: history(slot),
+        transitions: slot.transitions,
+    })
+}
+
+/// An Active router's next advertisement is due at once: nobody knows when the last one was sent.
+fn phase(slot: &InstanceSlot, adver_interval: Centiseconds, at: Instant) -> Phase {
+    match slot.state {
+        layout::state::ACTIVE => Phase::Active { adver_at: at },
+        layout::state::BACKUP => {
+            let heard = moment(slot.active_last_advert_ms).or(moment(slot.since_ms));
+            let down = Duration::from_micros(slot.active_down_interval_us);
+            Phase::Backup(Backup {
+                down_at: heard.unwrap_or(at) + down,
+                claim_after: heard.unwrap_or(at),
+                adver_interval,
+                preempt_after: None,
+                active: active(slot),
+                takeover: Reason::NoResponse,
+            })
+        }
+        _ => Phase::Initialize { hold: Hold::Stopped, listen_first: true },
+    }
+}
+
+fn active(slot: &InstanceSlot) -> Option<ActiveRouter> {
+    let [a, b, c, d, ..] = slot.active_address;
+    (slot.active_family == 4).then(|| ActiveRouter {
+        address: Ipv4Addr::new(a, b, c, d),
+        priority: Priority::new(slot.active_priority),
+        is_self: slot.active_is_self != 0,
+        last_heard: moment(slot.active_last_advert_ms),
+    })
+}
+
+/// The board adds up what was discarded, so that part begins at zero.
+fn counters(slot: &InstanceSlot) -> Counters {
+    let shown = &slot.counters;
+    let mut counters = Counters {
+        advertisements_sent: shown.advertisements_sent,
+        priority_zero_sent: shown.priority_zero_sent,
+        ..Counters::default()
+    };
+    counters.received.accepted = shown.advertisements_received;
+    counters.received.priority_zero = shown.priority_zero_received;
+    counters
+}
+
+fn history(slot: &InstanceSlot) -> Vec<PastTransition> {
+    let newest = usize::try_from(slot.transitions).unwrap_or(usize::MAX);
+    let places = newest.saturating_sub(HISTORY)..newest;
+    places.filter_map(|place| past(slot.history[place % HISTORY])).collect()
+}
+
+fn past(slot: TransitionSlot) -> Option<PastTransition> {
+    Some(PastTransition {
+        at: moment(slot.at_ms)?,
+        from: state(slot.from),
+        to: state(slot.to),
+        reason: *Reason::ALL.get(usize::from(slot.reason).checked_sub(1)?)?,
+    })
+}
+
+fn state(number: u8) -> State {
+    match u32::from(number) {
+        layout::state::BACKUP => State::Backup,
+        layout::state::ACTIVE => State::Active,
+        layout::state::FAULT => State::Fault,
+        _ => State::Initialize,
+    }
+}
+
+fn moment(millis: u64) -> Option<Instant> {
+    (millis > 0).then(|| Instant::from_nanos(millis.saturating_mul(1_000_000)))
+}
