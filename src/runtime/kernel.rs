@@ -95,7 +95,18 @@ pub struct KernelThread {
 #[derive(Clone, Debug)]
 struct Wanted {
     claims: Vec<Claim>,
-    stop: bool,
+    /// Whether addresses that another engine left behind, and nobody claims, are to go.
+    clear: bool,
+    end: Option<End>,
+}
+
+/// How the thread ends.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum End {
+    /// What is ours goes.
+    Release,
+    /// What is ours stays: it is another engine's now.
+    Abandon,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -107,12 +118,15 @@ struct Claim {
 impl KernelThread {
     /// Starts the thread, with nothing claimed, in the network namespace of the caller.
     ///
+    /// It leaves alone what another engine may have put there until
+    /// [`clear_leftovers`](Self::clear_leftovers).
+    ///
     /// # Errors
     ///
     /// When the kernel gives no thread.
     pub fn start(plan: Plan) -> io::Result<Self> {
         let claims = vec![Claim::default(); plan.routers.len()];
-        let (wanted, orders) = watch::channel(Wanted { claims, stop: false });
+        let (wanted, orders) = watch::channel(Wanted { claims, clear: false, end: None });
         let (told, facts) = watch::channel(Facts::default());
         let (end, ended) = mpsc::channel();
         let _signals = SignalsBlocked::new()?;
@@ -138,6 +152,16 @@ impl KernelThread {
         self.wanted.send_modify(|wanted| wanted.claims[router].announce_epoch += 1);
     }
 
+    /// Removes what another engine left behind, now that it is known what of it is claimed here.
+    pub fn clear_leftovers(&self) {
+        self.wanted.send_modify(|wanted| wanted.clear = true);
+    }
+
+    /// Ends the thread and leaves every address where it is: another engine has them now.
+    pub fn abandon(&mut self) {
+        self.wanted.send_modify(|wanted| wanted.end = Some(End::Abandon));
+    }
+
     /// Returns the facts as they are now.
     #[must_use]
     pub fn facts(&self) -> Facts {
@@ -153,7 +177,9 @@ impl KernelThread {
     ///
     /// The facts tell afterwards what was left.
     pub fn stop(&mut self, deadline: Duration) -> bool {
-        self.wanted.send_modify(|wanted| wanted.stop = true);
+        self.wanted.send_modify(|wanted| {
+            wanted.end.get_or_insert(End::Release);
+        });
         self.ended.recv_timeout(deadline) != Err(mpsc::RecvTimeoutError::Timeout)
     }
 }
@@ -200,10 +226,12 @@ async fn work(
     let mut takeover = Takeover::new(plan.clone(), told);
     loop {
         let wanted = orders.borrow_and_update().clone();
-        if wanted.stop {
-            break;
+        match wanted.end {
+            Some(End::Abandon) => return,
+            Some(End::Release) => break,
+            None => {}
         }
-        takeover.want(&wanted.claims, clock::now());
+        takeover.want(&wanted.claims, wanted.clear, clock::now());
         takeover.correct(clock::now());
         takeover.announce(clock::now());
         takeover.tell();

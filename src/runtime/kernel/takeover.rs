@@ -28,6 +28,8 @@ pub(super) struct Takeover {
     owned: BTreeMap<u32, BTreeSet<VirtualAddress>>,
     /// An address with our tag was seen: this kernel keeps it.
     tags_are_kept: bool,
+    /// Removed as soon as it is known which of an earlier engine's addresses are wanted.
+    leftovers: Leftovers,
     announcements: Announcements,
     quiet_until: Instant,
     refresh_at: Option<Instant>,
@@ -73,6 +75,7 @@ impl Takeover {
             places: plan.links.iter().map(|_| Place::default()).collect(),
             owned: BTreeMap::new(),
             tags_are_kept: false,
+            leftovers: Leftovers::Keep,
             announcements: Announcements::new(plan.announce, sizes),
             quiet_until: Instant::default(),
             refresh_at: None,
@@ -87,7 +90,10 @@ impl Takeover {
     }
 
     /// Takes over what the election wants now.
-    pub(super) fn want(&mut self, claims: &[Claim], now: Instant) {
+    pub(super) fn want(&mut self, claims: &[Claim], clear: bool, now: Instant) {
+        let leftovers = if clear { Leftovers::Remove } else { Leftovers::Keep };
+        self.stale |= self.leftovers != leftovers;
+        self.leftovers = leftovers;
         for (router, claim) in claims.iter().enumerate() {
             let before = std::mem::replace(&mut self.claims[router], *claim);
             self.stale |= claim.claimed != before.claimed;
@@ -304,11 +310,14 @@ impl Takeover {
             let mut nameless = Place::default();
             let place = self.places.iter_mut().find(|place| place.index == Some(index));
             let place = place.unwrap_or(&mut nameless);
-            let leftovers = place.leftovers();
+            let leftovers = match self.leftovers {
+                Leftovers::Remove => place.leftovers(),
+                Leftovers::Keep => Leftovers::Keep,
+            };
             let owned = self.owned.entry(index).or_default();
             let changes = address::reconcile(&wanted, link.addresses(), owned, leftovers);
             let Some(kernel) = self.kernel.as_mut().filter(|_| !changes.is_empty()) else {
-                place.leftovers_are_gone = true;
+                place.leftovers_are_gone |= self.leftovers == Leftovers::Remove;
                 continue;
             };
             if !changes.add.is_empty() {
@@ -320,7 +329,7 @@ impl Takeover {
             if let (Some(lifetime), None) = (self.plan.lifetime, self.refresh_at) {
                 self.refresh_at = Some(now + lifetime / REFRESHES_PER_LIFETIME);
             }
-            place.leftovers_are_gone = true;
+            place.leftovers_are_gone |= self.leftovers == Leftovers::Remove;
             tracing::info!(
                 link = link.name(),
                 added = applied.gained.len(),
@@ -463,6 +472,7 @@ impl Retry {
 pub(super) fn release_all(plan: &Plan) {
     let (told, _) = watch::channel(Facts::default());
     let mut takeover = Takeover::new(plan.clone(), told);
+    takeover.leftovers = Leftovers::Remove;
     takeover.correct(Instant::default());
 }
 
