@@ -34,6 +34,10 @@ struct Handle(Engine);
 
 impl UserData for Handle {
     fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
+        methods.add_method("leave", |_, handle, ()| {
+            handle.0.leave();
+            Ok(())
+        });
         methods.add_method("stop", |_, handle, ()| {
             handle.0.stop();
             Ok(())

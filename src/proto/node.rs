@@ -220,6 +220,7 @@ impl Node {
             adver_interval: router.config.adver_interval.duration(),
             active_down_interval: router.active_down_interval(),
             active: router.active_router(link.primary()),
+            checksum: router.form,
             addresses: &router.config.addresses,
             addresses_excluded: &router.config.addresses_excluded,
             counters: &router.counters,

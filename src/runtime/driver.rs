@@ -1,5 +1,7 @@
 //! The loop of the thread `vrrp`: wait for one thing, tell the core, carry out what it asks for.
 
+mod succession;
+
 use std::future::poll_fn;
 use std::io;
 use std::task::{Context, Poll};
@@ -8,11 +10,14 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Interval, MissedTickBehavior};
 
+pub(super) use self::succession::Start;
+use self::succession::{Incident, Succession};
 use super::clock;
 use super::health::Liveness;
 use super::kernel::{KernelThread, LinkView, Plan, PlannedRouter};
 use super::publish::Publisher;
 use super::report;
+use super::will;
 use crate::config::Config;
 use crate::net::{Carrier, Process, Timer, VrrpSocket};
 use crate::proto::{Action, Input, LinkCarrier, LinkFacts, LinkId, Node, RouterId};
@@ -30,6 +35,7 @@ pub(super) struct Driver<'a> {
     beat: Interval,
     master: Option<Process>,
     liveness: Liveness,
+    succession: Succession,
     publisher: Publisher<'a>,
     /// One datagram on its way out; kept so that sending allocates nothing.
     outgoing: Vec<u8>,
@@ -55,20 +61,37 @@ enum Event {
     KernelEnded,
     Beat,
     MasterDied,
+    Incident(Incident),
+}
+
+/// Why the loop ended.
+pub(super) enum End {
+    /// It was told to.
+    Stopped,
+    /// It is to begin again, as the routers come back.
+    Again(Start),
 }
 
 impl<'a> Driver<'a> {
     /// Starts the thread `vrrp-net` and everything the loop needs. Must be called within a runtime.
-    pub(super) fn new(config: &Config, board: &'a mut Board, master_pid: u32) -> io::Result<Self> {
+    pub(super) async fn new(
+        config: &Config,
+        board: &'a mut Board,
+        master_pid: u32,
+        start: Start,
+    ) -> io::Result<Self> {
+        let will = will::read(board);
         let node = Node::new(&config.instances);
         let kernel = KernelThread::start(plan(config, &node))?;
         let mut beat = tokio::time::interval(BEAT);
         beat.set_missed_tick_behavior(MissedTickBehavior::Skip);
-        let now = clock::now();
+        let run_dir = config.run_dir.as_deref();
+        let succession = Succession::begin(run_dir, start, will).await;
         let mut driver = Self {
             links: node.links().iter().map(|_| Link::default()).collect(),
             publisher: Publisher::new(board, config),
-            liveness: Liveness::new(config.health, now),
+            liveness: Liveness::new(config.health, clock::now()),
+            succession,
             node,
             kernel,
             timer: Timer::new()?,
@@ -79,37 +102,63 @@ impl<'a> Driver<'a> {
             incoming: Box::new([0; MAX_DATAGRAM]),
         };
         driver.watch_master(master_pid);
-        driver.node.handle(Input::Startup, now);
         Ok(driver)
     }
 
     /// Runs until told to stop; an error means that something this thread cannot do without has
     /// gone.
-    pub(super) async fn run(&mut self, mut stopping: watch::Receiver<bool>) -> Result<(), String> {
+    pub(super) async fn run(&mut self, stopping: watch::Receiver<bool>) -> Result<End, String> {
+        let mut stopping = Some(stopping);
         loop {
-            self.settle().map_err(|error| format!("cannot set the timer: {error}"))?;
-            match self.next_event(&mut stopping).await {
-                Event::Stop => return Ok(()),
-                Event::KernelEnded => return Err("the thread vrrp-net has ended".to_owned()),
+            let settled =
+                self.settle().map_err(|error| format!("cannot set the timer: {error}"))?;
+            if let Some(end) = settled {
+                return Ok(end);
+            }
+            let ended = match self.next_event(&mut stopping).await {
+                Event::Stop => {
+                    stopping = None;
+                    self.begin_farewell()
+                }
+                Event::Incident(incident) => self.take_incident(incident),
                 Event::Deadline => {
                     self.armed = None;
                     // If this thread overslept, what peers said meanwhile counts before its timers.
                     self.receive_all();
+                    None
                 }
-                Event::Readable(link) => self.receive(LinkId(link)),
-                Event::Facts => self.take_facts(),
-                Event::Beat => self.take_beat(),
+                Event::Readable(link) => {
+                    self.receive(LinkId(link));
+                    None
+                }
+                Event::Facts => {
+                    self.take_facts();
+                    None
+                }
+                Event::KernelEnded => return Err("the thread vrrp-net has ended".to_owned()),
+                Event::Beat => {
+                    self.take_beat();
+                    None
+                }
                 Event::MasterDied => {
                     self.master = None;
                     self.liveness.master_died();
                     self.judge_health(clock::now());
+                    None
                 }
+            };
+            if let Some(end) = ended {
+                return Ok(end);
             }
         }
     }
 
-    /// Resigns, then sees the addresses removed, for at most [`RELEASE_TIMEOUT`].
+    /// Resigns, then sees the addresses removed, for at most [`RELEASE_TIMEOUT`]; unless another
+    /// engine has them now.
     pub(super) fn leave(mut self) {
+        if self.succession.is_retired() {
+            return;
+        }
         self.node.handle(Input::Shutdown, clock::now());
         self.perform_actions();
         self.kernel.stop(RELEASE_TIMEOUT);
@@ -117,10 +166,22 @@ impl<'a> Driver<'a> {
     }
 
     /// Lets due timers act, carries out what was asked for, and sets the timer for what is next.
-    fn settle(&mut self) -> io::Result<()> {
-        self.node.handle_timeout(clock::now());
+    fn settle(&mut self) -> io::Result<Option<End>> {
+        let now = clock::now();
+        self.retire_if_replaced(now);
+        if !self.succession.is_retired() {
+            self.node.handle_timeout(now);
+            self.publisher.turn(now);
+        }
+        let end = self.settle_succession(now);
         self.perform_actions();
-        let due = self.node.poll_timeout();
+        self.arm()?;
+        Ok(end)
+    }
+
+    fn arm(&mut self) -> io::Result<()> {
+        let election = self.node.poll_timeout().filter(|_| !self.succession.is_retired());
+        let due = election.into_iter().chain(self.succession.due()).min();
         // A deadline that moved away needs no new timer: the old one wakes us once for nothing,
         // which is cheaper than a system call for every advertisement heard.
         let late = match (self.armed, due) {
@@ -135,20 +196,21 @@ impl<'a> Driver<'a> {
         Ok(())
     }
 
-    async fn next_event(&mut self, stopping: &mut watch::Receiver<bool>) -> Event {
-        let Self { kernel, links, timer, beat, master, .. } = self;
+    async fn next_event(&mut self, stopping: &mut Option<watch::Receiver<bool>>) -> Event {
+        let Self { kernel, links, timer, beat, master, succession, .. } = self;
         let facts = kernel.facts_mut();
+        let busy = !succession.is_retired();
         tokio::select! {
             biased;
-            // The engine was told to stop, or was dropped.
-            _ = stopping.wait_for(|stop| *stop) => Event::Stop,
+            () = told_to(stopping.as_mut()) => Event::Stop,
             _ = timer.expired() => Event::Deadline,
-            changed = facts.changed() => match changed {
+            changed = facts.changed(), if busy => match changed {
                 Ok(()) => Event::Facts,
                 Err(_) => Event::KernelEnded,
             },
             () = exited(master.as_ref()) => Event::MasterDied,
-            _ = beat.tick() => Event::Beat,
+            incident = succession.incident() => Event::Incident(incident),
+            _ = beat.tick(), if busy => Event::Beat,
             link = poll_fn(|cx| poll_readable(links, cx)) => Event::Readable(link),
         }
     }
@@ -210,7 +272,7 @@ impl<'a> Driver<'a> {
         if self.links.iter().any(|link| link.index.is_some() && link.socket.is_none()) {
             self.take_facts();
         }
-        self.publisher.beat(&self.node, now);
+        self.publisher.beat(&self.node);
     }
 
     fn judge_health(&mut self, now: Instant) {
@@ -282,6 +344,14 @@ fn plan(config: &Config, node: &Node) -> Plan {
         routers: routers.collect(),
         announce: config.announce,
         lifetime: config.address_lifetime,
+    }
+}
+
+/// Waits for the word to stop; an engine that was dropped has given it, too.
+async fn told_to(stopping: Option<&mut watch::Receiver<bool>>) {
+    match stopping {
+        Some(stopping) => drop(stopping.wait_for(|stop| *stop).await),
+        None => std::future::pending().await,
     }
 }
 

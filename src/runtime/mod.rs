@@ -14,9 +14,11 @@ pub mod log;
 
 mod clock;
 mod driver;
+mod handover;
 mod health;
 mod publish;
 mod report;
 mod thread;
+mod will;
 
 pub use thread::{Engine, StartError, start};

@@ -10,7 +10,7 @@ use crate::proto::{
 };
 use crate::status::layout::{self, CheckSlot, CounterSlot, HISTORY, InstanceSlot, TransitionSlot};
 use crate::status::{Board, EngineState, Workers};
-use crate::types::{Family, Instant};
+use crate::types::{ChecksumForm, Family, Instant};
 
 /// Writes the board.
 ///
@@ -57,6 +57,21 @@ impl<'a> Publisher<'a> {
         self.board.workers(now, timeout)
     }
 
+    /// Returns what was last judged of nginx.
+    pub(super) fn health(&self) -> &Health {
+        &self.health
+    }
+
+    /// Tells whether the master has taken on another configuration than this engine's.
+    pub(super) fn is_superseded(&self) -> bool {
+        self.board.is_superseded()
+    }
+
+    /// Says that another engine has the routers now.
+    pub(super) fn retire(&mut self) {
+        self.board.set_engine(EngineState::Stopped, "");
+    }
+
     /// Keeps what was judged of nginx, for the checks of every router.
     pub(super) fn take_health(&mut self, health: &Health) {
         self.health = health.clone();
@@ -78,14 +93,19 @@ impl<'a> Publisher<'a> {
     }
 
     /// Says that the engine lives, and publishes every router about which something is new.
-    pub(super) fn beat(&mut self, node: &Node, now: Instant) {
+    pub(super) fn beat(&mut self, node: &Node) {
         for router in node.routers() {
             if self.published[router.0] != Some(self.gist(node, router)) {
                 self.publish(node, router);
             }
         }
-        self.board.beat(now, self.health == Health::Serving);
+        self.board.set_draining(node.is_draining());
         self.board.set_engine(EngineState::Running, "");
+    }
+
+    /// Says that the engine lives: to the millisecond, as a successor may have to know.
+    pub(super) fn turn(&mut self, now: Instant) {
+        self.board.beat(now, self.health == Health::Serving);
     }
 
     /// Publishes one router.
@@ -128,6 +148,10 @@ impl<'a> Publisher<'a> {
             preempt: u8::from(snapshot.preempt),
             checks,
             check,
+            checksum: match snapshot.checksum {
+                ChecksumForm::Message => layout::checksum::MESSAGE,
+                ChecksumForm::PseudoHeader => layout::checksum::PSEUDO_HEADER,
+            },
             first_address: u32::try_from(self.first_address[router.0]).unwrap_or(u32::MAX),
             addresses: count(snapshot.addresses.len() + snapshot.addresses_excluded.len()),
             name: layout::text(snapshot.name),

@@ -8,9 +8,10 @@ use std::sync::{Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
-use super::driver::Driver;
+use super::driver::{self, Driver, Start};
 use super::log;
 use crate::config::Config;
 use crate::net::{Rights, SignalsBlocked};
@@ -78,7 +79,16 @@ pub fn start(config: Config, board: Board, master_pid: u32) -> Result<Engine, St
 }
 
 impl Engine {
-    /// Resigns, releases the addresses and ends the threads; waits for that, at most half a second.
+    /// Begins to end the threads, and waits for nothing.
+    pub fn leave(&self) {
+        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(running) = running.as_ref() {
+            running.stop.send_replace(true);
+        }
+    }
+
+    /// Hands the routers over or gives them up, and ends the threads; waits for that, at most
+    /// [`STOP_TIMEOUT`].
     ///
     /// Harmless when called twice, and in a process that was forked from the one with the threads.
     pub fn stop(&self) {
@@ -116,9 +126,10 @@ struct Life {
     stopping: watch::Receiver<bool>,
 }
 
-/// How one run of the driver ended.
+/// How a run of the driver ended.
 enum End {
     Stopped,
+    Again(Start),
     Failed(String),
 }
 
@@ -127,10 +138,11 @@ impl Life {
         if let Err(error) = Rights::NETWORK.keep_only() {
             tracing::error!("cannot give up the rights that are not needed: {error}");
         }
+        let mut start = Start::First;
         let mut backoff = FIRST_BACKOFF;
         loop {
             self.board.set_engine(EngineState::Starting, "");
-            let end = catch_unwind(AssertUnwindSafe(|| self.run_once()))
+            let end = catch_unwind(AssertUnwindSafe(|| self.run_on_a_new_loop(start)))
                 .unwrap_or_else(|panic| End::Failed(format!("panic: {}", panic_text(&*panic))));
             let End::Failed(error) = end else { break };
             tracing::error!("failed, addresses released, next attempt in {backoff:?}: {error}");
@@ -139,29 +151,41 @@ impl Life {
                 break;
             }
             backoff = (backoff * 2).min(LAST_BACKOFF);
+            start = Start::Anew;
         }
         self.board.set_engine(EngineState::Stopped, "");
         // Nobody listens any more if the carrier gave up waiting.
         ending.send(()).ok();
     }
 
-    fn run_once(&mut self) -> End {
+    fn run_on_a_new_loop(&mut self, mut start: Start) -> End {
         let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
             Ok(runtime) => runtime,
             Err(error) => return End::Failed(format!("cannot make an event loop: {error}")),
         };
-        let _guard = runtime.enter();
-        let mut driver = match Driver::new(&self.config, &mut self.board, self.master_pid) {
+        loop {
+            match self.run_once(&runtime, start) {
+                End::Again(next) => start = next,
+                end @ (End::Stopped | End::Failed(_)) => return end,
+            }
+        }
+    }
+
+    fn run_once(&mut self, runtime: &Runtime, start: Start) -> End {
+        let stopping = self.stopping.clone();
+        let driver = Driver::new(&self.config, &mut self.board, self.master_pid, start);
+        let mut driver = match runtime.block_on(driver) {
             Ok(driver) => driver,
             Err(error) => return End::Failed(format!("cannot start: {error}")),
         };
-        let stopping = self.stopping.clone();
         let run = catch_unwind(AssertUnwindSafe(|| runtime.block_on(driver.run(stopping))));
-        // Also after a panic: peers take over at once, and the addresses go before anybody else
-        // has them.
+        // Also after a panic: peers take over at once, and the addresses go before anybody else has
+        // them.
+        let _guard = runtime.enter();
         let left = catch_unwind(AssertUnwindSafe(|| driver.leave()));
         match (run, left) {
-            (Ok(Ok(())), Ok(())) => End::Stopped,
+            (Ok(Ok(driver::End::Stopped)), Ok(())) => End::Stopped,
+            (Ok(Ok(driver::End::Again(start))), Ok(())) => End::Again(start),
             (Ok(Err(error)), _) => End::Failed(error),
             (Err(panic), _) | (_, Err(panic)) => {
                 End::Failed(format!("panic: {}", panic_text(&*panic)))
@@ -187,8 +211,9 @@ fn panic_text(panic: &(dyn Any + Send)) -> &str {
 }
 
 const NAME: &str = "vrrp";
-/// The carrier waits so long for the threads; nginx kills a process that takes more than a second.
-const STOP_TIMEOUT: Duration = Duration::from_millis(500);
+/// The carrier waits so long for the threads, which leave with grace meanwhile. nginx begins to
+/// lose patience after a second, and kills after three.
+const STOP_TIMEOUT: Duration = Duration::from_millis(1200);
 /// The pause after a first failure, doubled after each further one.
 const FIRST_BACKOFF: Duration = Duration::from_secs(1);
 /// The longest pause between two attempts.

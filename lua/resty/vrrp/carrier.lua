@@ -153,7 +153,9 @@ local function turn(premature, board)
     if premature then
         -- A worker hears of a graceful exit so, and goes on serving for a
         -- while. Its listening sockets are closed: the addresses must go.
-        stop(log)
+        if engine then
+            engine:leave()
+        end
         return
     end
     board.header.carrier_beat_ms = now_ms()

@@ -114,7 +114,12 @@ local function make_board(text)
     end
 
     local header = board.header
-    header.generation = previous and previous.header.generation + 1 or 1
+    header.generation = 1
+    if previous then
+        header.generation = previous.header.generation + 1
+        -- An engine that stops now waits a moment for the next one.
+        previous.header.superseded = 1
+    end
     ffi.copy(header.nginx, server_or_err:sub(1, ffi.sizeof(header.nginx) - 1))
     return board, wanted
 end

@@ -1,0 +1,186 @@
+//! One connection to another engine of this host.
+
+use std::io;
+use std::task::{Context, Poll, ready};
+
+use serde::{Deserialize, Serialize};
+use tokio::net::UnixStream;
+
+use crate::proto::{Bequests, RouterKey};
+
+/// What engines say to each other. The version stands in [`Bequests`].
+#[derive(Debug, Deserialize, Serialize)]
+pub(in crate::runtime) enum Message {
+    /// I am the next one; I shall ask when I am ready.
+    Hello,
+    /// I was the one before; keep me in mind.
+    Standby,
+    /// I am ready.
+    Take,
+    /// Here are my routers.
+    State(Bequests),
+    /// I stop, and you were there before me: take them back.
+    Return(Bequests),
+    /// I have them, but for these, which are none of mine.
+    Took {
+        /// Routers that only the sender of the state had.
+        left: Vec<RouterKey>,
+    },
+}
+
+/// A connection to another engine. Bytes wait here in both directions; nothing waits for them.
+#[derive(Debug)]
+pub(in crate::runtime) struct Peer {
+    stream: UnixStream,
+    incoming: Vec<u8>,
+    outgoing: Vec<u8>,
+}
+
+impl Peer {
+    /// Keeps a connection if the process at its other end is trusted: root's, or of our own user.
+    pub(super) fn trusted(stream: UnixStream) -> io::Result<Self> {
+        let theirs = stream.peer_cred()?.uid();
+        let ours = rustix::process::geteuid().as_raw();
+        if theirs != 0 && theirs != ours {
+            let told = format!("a process of user {theirs} wants to take the routers over");
+            return Err(io::Error::new(io::ErrorKind::PermissionDenied, told));
+        }
+        Ok(Self { stream, incoming: Vec::new(), outgoing: Vec::new() })
+    }
+
+    /// Says something. What the socket does not take at once leaves with the next
+    /// [`poll_receive`](Self::poll_receive).
+    pub(in crate::runtime) fn say(&mut self, message: &Message) {
+        match serde_json::to_vec(message) {
+            Ok(text) => {
+                let length = u32::try_from(text.len()).unwrap_or(u32::MAX);
+                self.outgoing.extend(length.to_be_bytes());
+                self.outgoing.extend(text);
+                // An error shows again when the answer is waited for.
+                self.write().ok();
+            }
+            Err(error) => tracing::error!("cannot put the state into words: {error}"),
+        }
+    }
+
+    /// Waits for what the other says, and sends meanwhile what was said here.
+    ///
+    /// # Errors
+    ///
+    /// When the other has gone, or says what nobody understands.
+    pub(in crate::runtime) fn poll_receive(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<Message>> {
+        if let Poll::Ready(Err(error)) = self.poll_flush(cx) {
+            return Poll::Ready(Err(error));
+        }
+        loop {
+            if let Some(message) = self.parse()? {
+                return Poll::Ready(Ok(message));
+            }
+            ready!(self.stream.poll_read_ready(cx))?;
+            let mut chunk = [0; 4096];
+            match self.stream.try_read(&mut chunk) {
+                Ok(0) => return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())),
+                Ok(length) => self.incoming.extend_from_slice(&chunk[..length]),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+    }
+
+    /// Sends what waits here, to the last byte.
+    pub(in crate::runtime) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.outgoing.is_empty() {
+            ready!(self.stream.poll_write_ready(cx))?;
+            self.write()?;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn write(&mut self) -> io::Result<()> {
+        while !self.outgoing.is_empty() {
+            match self.stream.try_write(&self.outgoing) {
+                Ok(written) => drop(self.outgoing.drain(..written)),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn parse(&mut self) -> io::Result<Option<Message>> {
+        let Some((length, rest)) = self.incoming.split_first_chunk::<4>() else { return Ok(None) };
+        let length = u32::from_be_bytes(*length) as usize;
+        if length > MAX_MESSAGE {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "a message of absurd length"));
+        }
+        let Some(text) = rest.get(..length) else { return Ok(None) };
+        let message = serde_json::from_slice(text)?;
+        self.incoming.drain(..4 + length);
+        Ok(Some(message))
+    }
+}
+
+/// Far more than the state of [`MAX_INSTANCES`](crate::config::MAX_INSTANCES) routers.
+const MAX_MESSAGE: usize = 64 << 20;
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::time::Duration;
+
+    use super::*;
+
+    async fn receive(peer: &mut Peer) -> io::Result<Message> {
+        poll_fn(|cx| peer.poll_receive(cx)).await
+    }
+
+    fn pair() -> (Peer, Peer) {
+        let (one, other) = UnixStream::pair().unwrap();
+        (Peer::trusted(one).unwrap(), Peer::trusted(other).unwrap())
+    }
+
+    #[tokio::test]
+    async fn what_is_said_arrives_whole_and_in_order() {
+        let (mut one, mut other) = pair();
+
+        one.say(&Message::Hello);
+        one.say(&Message::Took { left: Vec::new() });
+
+        assert!(matches!(receive(&mut other).await.unwrap(), Message::Hello));
+        assert!(matches!(receive(&mut other).await.unwrap(), Message::Took { .. }));
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_does_not_read_holds_nobody_up() {
+        let (mut one, _other) = pair();
+
+        for _ in 0..100_000 {
+            one.say(&Message::Hello);
+        }
+
+        let flushed = poll_fn(|cx| one.poll_flush(cx));
+        assert!(tokio::time::timeout(Duration::from_millis(10), flushed).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn nonsense_and_absurd_lengths_end_the_conversation() {
+        for bytes in [&b"\0\0\0\x02{}"[..], b"\xff\xff\xff\xff", b"\0\0\0\x03\"a\""] {
+            let (stream, other) = UnixStream::pair().unwrap();
+            let mut peer = Peer::trusted(other).unwrap();
+            stream.try_write(bytes).unwrap();
+
+            assert!(receive(&mut peer).await.is_err(), "{bytes:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_end_of_the_other_is_an_error() {
+        let (mut one, other) = pair();
+        drop(other);
+
+        assert!(receive(&mut one).await.is_err());
+    }
+}

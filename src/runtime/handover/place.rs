@@ -1,0 +1,106 @@
+//! Where the engines of one host meet.
+
+use std::fs::{self, DirBuilder, Permissions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::task::{Context, Poll};
+
+use tokio::net::{UnixListener, UnixStream};
+
+use super::Peer;
+
+/// The path of the socket: one for each network namespace, as its addresses are its own.
+#[derive(Clone, Debug)]
+pub(in crate::runtime) struct Place {
+    path: PathBuf,
+}
+
+impl Place {
+    /// Finds the place, and makes its directory if it is one of the usual.
+    ///
+    /// # Errors
+    ///
+    /// When there is no directory, or others may write into it.
+    pub(in crate::runtime) fn find(run_dir: Option<&Path>) -> io::Result<Self> {
+        let usual = || if Path::new(OPENRESTY).is_dir() { OPENRESTY } else { OWN };
+        let directory = run_dir.unwrap_or_else(|| Path::new(usual()));
+        let at_place = |error: io::Error| {
+            io::Error::new(error.kind(), format!("{}: {error}", directory.display()))
+        };
+        if !directory.is_dir() {
+            DirBuilder::new().mode(0o700).create(directory).map_err(at_place)?;
+        }
+        let mode = fs::metadata(directory).map_err(at_place)?.mode();
+        if mode & 0o002 != 0 {
+            let told = io::Error::new(io::ErrorKind::PermissionDenied, "anybody may write into it");
+            return Err(at_place(told));
+        }
+        let namespace = fs::metadata("/proc/thread-self/ns/net")?.ino();
+        Ok(Self { path: directory.join(format!("vrrp-{namespace}.sock")) })
+    }
+
+    /// Connects to whoever has the routers; `None` if nobody has.
+    pub(in crate::runtime) async fn knock(&self) -> Option<Peer> {
+        let stream = UnixStream::connect(&self.path).await.ok()?;
+        match Peer::trusted(stream) {
+            Ok(peer) => Some(peer),
+            Err(error) => {
+                tracing::warn!("nobody to take the routers over from: {error}");
+                None
+            }
+        }
+    }
+
+    /// Opens the door in place of whoever has it now: from here on, the next engine knocks at ours.
+    ///
+    /// # Errors
+    ///
+    /// When the directory does not let us.
+    pub(in crate::runtime) fn open(&self) -> io::Result<Door> {
+        let fresh = self.path.with_extension(format!("{}.new", std::process::id()));
+        // Left over from a process of this number that was killed in this very moment.
+        fs::remove_file(&fresh).ok();
+        let listener = UnixListener::bind(&fresh)?;
+        fs::set_permissions(&fresh, Permissions::from_mode(0o600))?;
+        fs::rename(&fresh, &self.path)?;
+        let identity = identity(&self.path)?;
+        Ok(Door { path: self.path.clone(), identity, listener })
+    }
+}
+
+/// The open socket. Closing it takes it away, unless another engine has put its own in its place.
+#[derive(Debug)]
+pub(in crate::runtime) struct Door {
+    path: PathBuf,
+    identity: (u64, u64),
+    listener: UnixListener,
+}
+
+impl Door {
+    /// Waits for another engine; an error is one that was turned away.
+    pub(in crate::runtime) fn poll_visitor(&self, cx: &mut Context<'_>) -> Poll<io::Result<Peer>> {
+        self.listener.poll_accept(cx).map(|accepted| Peer::trusted(accepted?.0))
+    }
+
+    /// Tells whether another engine has taken the place meanwhile.
+    pub(in crate::runtime) fn was_replaced(&self) -> bool {
+        identity(&self.path).is_ok_and(|identity| identity != self.identity)
+    }
+}
+
+impl Drop for Door {
+    fn drop(&mut self) {
+        if identity(&self.path).is_ok_and(|identity| identity == self.identity) {
+            fs::remove_file(&self.path).ok();
+        }
+    }
+}
+
+fn identity(path: &Path) -> io::Result<(u64, u64)> {
+    fs::metadata(path).map(|metadata| (metadata.dev(), metadata.ino()))
+}
+
+/// OpenResty's unit makes this one.
+const OPENRESTY: &str = "/run/openresty";
+const OWN: &str = "/run/resty-vrrp";
