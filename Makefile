@@ -23,7 +23,8 @@ help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 12
 
 build: ## Build the native library (release)
-	$(CARGO) build --release --locked --lib
+	# The library alone, without the form that tests link: only so is it optimised as a whole.
+	$(CARGO) rustc --release --locked --lib --crate-type cdylib
 
 install: build ## Install into LUA_LIB_DIR (Lua) and LUA_CLIB_DIR (core.so; the same unless given)
 	$(INSTALL) -d $(DESTDIR)$(LUA_LIB_DIR)/resty/vrrp $(DESTDIR)$(LUA_CLIB_DIR)/resty/vrrp
@@ -56,7 +57,7 @@ demo: packages ## Two hosts, one virtual address: kill the active one and watch
 	@$(CARGO) run --release --locked --quiet --example demo
 
 bench: packages build ## Side by side with keepalived + nginx + check script; results in target/bench
-	$(CARGO) bench --locked --bench pair
+	RESTY_VRRP_CORE=$(CURDIR)/$(CORE) $(CARGO) bench --locked --bench pair
 
 clean: ## Remove what was built
 	$(CARGO) clean

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use std::{env, fs, thread};
+use std::{fs, thread};
 
 use harness::{Carrier, Host, Sniffer};
 
@@ -153,11 +153,9 @@ fn arrived(line: &str) -> Option<Ipv4Addr> {
     address.split('/').next()?.parse().ok()
 }
 
-/// Returns the size of the library that Cargo has built with this bench, in bytes.
+/// Returns the size of the library under test, in bytes.
 fn library_size() -> Option<f64> {
-    let here = env::current_exe().ok()?;
-    let mut places = here.ancestors().skip(1).map(|place| place.join("libresty_vrrp.so"));
-    let size = places.find_map(|place| fs::metadata(place).ok())?.len();
+    let size = fs::metadata(harness::library()?).ok()?.len();
     u32::try_from(size).ok().map(f64::from)
 }
 

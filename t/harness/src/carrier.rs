@@ -143,8 +143,13 @@ pub(crate) fn install(lab: &Path) -> PathBuf {
     place
 }
 
-/// Returns the library that Cargo has built with whatever runs now.
-fn library() -> Option<PathBuf> {
+/// Returns the native library under test: what Cargo has built with whatever runs now, or what
+/// the environment variable `RESTY_VRRP_CORE` names.
+#[must_use]
+pub fn library() -> Option<PathBuf> {
+    if let Some(named) = std::env::var_os("RESTY_VRRP_CORE") {
+        return Some(named.into());
+    }
     let here = std::env::current_exe().ok()?;
     // What a test or an example depends on is in `deps`; the copy above is made by `build` alone.
     let mut places = here.ancestors().skip(1).flat_map(|place| [place.join("deps"), place.into()]);

@@ -41,7 +41,7 @@ mod process;
 mod sniffer;
 mod wait;
 
-pub use carrier::{Carrier, CarrierKind, best_carrier, carriers, conf, project};
+pub use carrier::{Carrier, CarrierKind, best_carrier, carriers, conf, library, project};
 pub use faults::Traffic;
 pub use flood::Flood;
 pub use host::{Host, Neighbour};
