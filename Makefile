@@ -37,7 +37,8 @@ install: build ## Install into LUA_LIB_DIR (Lua) and LUA_CLIB_DIR (core.so; the 
 check: ## Check the setup { } of CONF=/path/to/nginx.conf without starting anything
 	@test -n "$(CONF)" || { echo "usage: make check CONF=/path/to/nginx.conf [NGINX=/path/to/nginx]"; exit 2; }
 	@grep -q . "$(CONF)"
-	RESTY_VRRP_CHECK=1 $(NGINX) -c "$(abspath $(CONF))"
+	# nginx itself reads NGINX from the environment: as a list of inherited sockets.
+	RESTY_VRRP_CHECK=1 env -u NGINX $(NGINX) -c "$(abspath $(CONF))"
 
 packages:
 	@t/install-packages

@@ -120,9 +120,7 @@ impl Node {
     fn explain_limit(&self) {
         let status = self.status().expect("it serves");
         let limit = &status["instances"][0]["active_down_interval_ms"];
-        println!(
-            "   Of these, {limit} ms are the protocol's: for so long a silent node may be alive."
-        );
+        println!("   The protocol waits up to {limit} ms until a silent node counts as dead.");
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::Arc;
 use std::{fs, io};
 
@@ -13,7 +13,7 @@ use crate::faults::{Faults, Traffic};
 use crate::http::{self, Response};
 use crate::leftovers::end_all;
 use crate::namespace::Namespace;
-use crate::process::{Process, output, verdict};
+use crate::process::{Process, on_its_own, output, verdict};
 
 /// A host on the switch. Clones are the same host.
 #[derive(Clone, Debug)]
@@ -138,7 +138,7 @@ impl Host {
     /// Starts a program. It ends when the returned value is dropped.
     #[track_caller]
     pub fn spawn(&self, command: &mut Command) -> Process {
-        let child = self.enter(|| command.stdin(Stdio::null()).spawn());
+        let child = self.enter(|| on_its_own(command).spawn());
         match child {
             Ok(child) => Process::new(child),
             Err(error) => panic!("on {}: cannot start {command:?}: {error}", self.name()),

@@ -9,6 +9,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 
 use crate::host::Host;
+use crate::leftovers::interrupted;
 use crate::process::{Process, all_pids, is_alive, signal, stat};
 use crate::wait::eventually;
 
@@ -201,7 +202,7 @@ impl Keepalived {
 
 impl Drop for Keepalived {
     fn drop(&mut self) {
-        if thread::panicking() {
+        if thread::panicking() && !interrupted() {
             eprintln!("--- keepalived on {}\n{}---", self.host.name(), self.log());
         }
         self.signal(Signal::SIGKILL);

@@ -9,10 +9,10 @@ use std::io::{Read, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::PathBuf;
 use std::process::Command;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Mutex, Once, OnceLock, PoisonError};
 use std::time::Duration;
-use std::{env, fs, process, thread};
+use std::{env, fs, panic, process, thread};
 
 use nix::fcntl::OFlag;
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, raise, sigaction};
@@ -46,6 +46,16 @@ pub(crate) fn directory(prefix: &str) -> PathBuf {
 
 /// Ends every process of a prefix and removes its namespaces and files.
 pub(crate) fn erase(prefix: &str) {
+    let _alone = ERASING.lock().unwrap_or_else(PoisonError::into_inner);
+    erase_alone(prefix);
+}
+
+/// Tells whether a signal is ending all this: what fails now is not worth a word.
+pub(crate) fn interrupted() -> bool {
+    INTERRUPTED.load(Ordering::Relaxed)
+}
+
+fn erase_alone(prefix: &str) {
     for name in names_with(&format!("{prefix}-")) {
         end_all(&name);
         if let Err(problem) = try_run(Command::new("ip").args(["netns", "delete", &name])) {
@@ -94,7 +104,7 @@ fn erase_on_signals() {
     SIGNALS.get_or_init(|| File::from(sender));
     let action = SigAction::new(SigHandler::Handler(pass_on), SaFlags::SA_RESTART, SigSet::empty());
     for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
-        // SAFETY: the handler only writes one byte to a pipe, which a signal handler may.
+        // SAFETY: the handler sets a flag and writes one byte to a pipe, which a handler may.
         unsafe { sigaction(signal, &action) }.expect("these signals can be caught");
     }
     thread::spawn(move || {
@@ -106,6 +116,7 @@ fn erase_on_signals() {
 }
 
 extern "C" fn pass_on(number: i32) {
+    INTERRUPTED.store(true, Ordering::Relaxed);
     if let (Some(mut sender), Ok(number)) = (SIGNALS.get(), u8::try_from(number)) {
         sender.write_all(&[number]).ok();
     }
@@ -113,9 +124,12 @@ extern "C" fn pass_on(number: i32) {
 
 /// Erases everything and dies of the signal, as if it had not been caught.
 fn end_by(number: u8) {
+    // Whoever else wants to clean up, or to complain, waits for the end that comes now.
+    let _alone = ERASING.lock().unwrap_or_else(PoisonError::into_inner);
+    panic::set_hook(Box::new(|_| {}));
     let prefixes = live().clone();
     for prefix in &prefixes {
-        erase(prefix);
+        erase_alone(prefix);
     }
     let number = Signal::try_from(i32::from(number)).expect("it was a signal");
     let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
@@ -129,6 +143,8 @@ fn live() -> std::sync::MutexGuard<'static, Vec<String>> {
     LIVE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+static ERASING: Mutex<()> = Mutex::new(());
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 static SIGNALS: OnceLock<File> = OnceLock::new();
 
 const ROUNDS: usize = 500;

@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus};
 use std::thread;
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use nix::unistd::User;
 
 use crate::carrier::{Carrier, CarrierKind, install};
 use crate::host::Host;
+use crate::leftovers::interrupted;
 use crate::process::{all_pids, is_alive, signal};
 use crate::wait::{eventually, wait_until};
 
@@ -223,14 +224,14 @@ impl Nginx {
     }
 
     /// Runs the executable with our directives and some more arguments, to its end.
+    #[track_caller]
     fn call(&self, arguments: &[&str]) -> Result<(), StartFailure> {
         let terminal = self.prefix.join("terminal");
         let out = File::create(&terminal).expect("the prefix is writable");
         let copy = out.try_clone().expect("a file can be shared");
         let mut command = self.command();
-        command.args(arguments).stdin(Stdio::null()).stdout(out).stderr(copy);
-        let status = self.host.enter(|| command.status());
-        let status = status.unwrap_or_else(|error| panic!("cannot run {command:?}: {error}"));
+        command.args(arguments).stdout(out).stderr(copy);
+        let status = self.host.spawn(&mut command).wait(PATIENCE);
         let output = fs::read_to_string(terminal).unwrap_or_default();
         if status.success() {
             return Ok(());
@@ -247,6 +248,9 @@ impl Nginx {
                 command
             }
         };
+        // nginx takes it for the list of sockets that a predecessor hands over, and does not go into
+        // the background.
+        command.env_remove("NGINX");
         command.arg("-p").arg(&self.prefix).arg("-c").arg(self.prefix.join("conf/nginx.conf"));
         command.arg("-e").arg(self.error_log_path()).arg("-g").arg(self.directives());
         command
@@ -318,7 +322,7 @@ impl Nginx {
 
 impl Drop for Nginx {
     fn drop(&mut self) {
-        if thread::panicking() {
+        if thread::panicking() && !interrupted() {
             let log = self.error_log();
             let lines: Vec<&str> = log.lines().collect();
             let tail = &lines[lines.len().saturating_sub(TAIL)..];

@@ -1,5 +1,6 @@
 //! Child processes that do not outlive the one who started them.
 
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::Duration;
 use std::{fs, io};
@@ -108,6 +109,11 @@ pub(crate) fn verdict(command: &Command, output: io::Result<Output>) -> Result<S
     }
 }
 
+/// Keeps a command from the terminal: Ctrl-C is meant for us, and we end it in good order.
+pub(crate) fn on_its_own(command: &mut Command) -> &mut Command {
+    command.stdin(Stdio::null()).process_group(0)
+}
+
 pub(crate) fn output(command: &mut Command) -> io::Result<Output> {
-    command.stdin(Stdio::null()).output()
+    on_its_own(command).output()
 }
