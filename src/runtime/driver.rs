@@ -210,7 +210,7 @@ impl<'a> Driver<'a> {
             },
             () = exited(master.as_ref()) => Event::MasterDied,
             incident = succession.incident() => Event::Incident(incident),
-            _ = beat.tick(), if busy => Event::Beat,
+            _ = beat.tick() => Event::Beat,
             link = poll_fn(|cx| poll_readable(links, cx)) => Event::Readable(link),
         }
     }
@@ -268,11 +268,16 @@ impl<'a> Driver<'a> {
 
     fn take_beat(&mut self) {
         let now = clock::now();
+        if self.succession.is_retired() {
+            return self.publisher.turn(now);
+        }
         self.judge_health(now);
         if self.links.iter().any(|link| link.index.is_some() && link.socket.is_none()) {
             self.take_facts();
         }
-        self.publisher.beat(&self.node);
+        if !self.succession.is_waiting() {
+            self.publisher.beat(&self.node);
+        }
     }
 
     fn judge_health(&mut self, now: Instant) {
@@ -293,6 +298,7 @@ impl<'a> Driver<'a> {
                 Action::Transition(transition) => {
                     report::transition(&self.node, &transition);
                     self.publisher.publish(&self.node, transition.router);
+                    self.succession.note_transition();
                 }
                 Action::Report(told) => report::report(&self.node, &told),
             }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::kernel::Facts;
 use crate::config::Config;
 use crate::proto::{
-    ActiveRouter, Counters, Discard, Health, LinkCarrier, LinkFacts, Node, Reason, ReceiveCounters,
-    RouterId, Snapshot, State, Transition,
+    ActiveRouter, Bequests, Counters, Discard, Health, LinkCarrier, LinkFacts, Node, Reason,
+    ReceiveCounters, RouterId, Snapshot, State, Transition,
 };
 use crate::status::layout::{self, CheckSlot, CounterSlot, HISTORY, InstanceSlot, TransitionSlot};
 use crate::status::{Board, EngineState, Workers};
@@ -113,6 +113,25 @@ impl<'a> Publisher<'a> {
         let slot = self.slot(node, router);
         self.board.publish(router.0, &slot);
         self.published[router.0] = Some(self.gist(node, router));
+    }
+
+    /// Shows what the engine says that has the routers now.
+    pub(super) fn mirror(&mut self, told: &Bequests) {
+        for index in 0..self.board.instances() {
+            let Some(mut slot) = self.board.instance(index) else { continue };
+            let interface = layout::untext(&slot.interface);
+            let bequest = told.routers.iter().find(|bequest| {
+                bequest.key.interface.as_str() == interface && bequest.key.vrid.get() == slot.vrid
+            });
+            let Some(bequest) = bequest else { continue };
+            let Some(last) = bequest.history.last() else { continue };
+            slot.state = state(last.to);
+            slot.since_ms = last.at.as_millis();
+            slot.reason = reason(last.reason);
+            slot.transitions = bequest.transitions;
+            slot.effective_priority = bequest.effective_priority.get();
+            self.board.publish(index, &slot);
+        }
     }
 
     fn gist(&self, node: &Node, router: RouterId) -> Published {

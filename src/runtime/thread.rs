@@ -141,7 +141,6 @@ impl Life {
         let mut start = Start::First;
         let mut backoff = FIRST_BACKOFF;
         loop {
-            self.board.set_engine(EngineState::Starting, "");
             let end = catch_unwind(AssertUnwindSafe(|| self.run_on_a_new_loop(start)))
                 .unwrap_or_else(|panic| End::Failed(format!("panic: {}", panic_text(&*panic))));
             let End::Failed(error) = end else { break };

@@ -12,7 +12,9 @@ local ffi_string = ffi.string
 local format = string.format
 local gc = ffi.gc
 local io_open = io.open
+local ipairs = ipairs
 local now_ms = clock.now_ms
+local pairs = pairs
 local sizeof = ffi.sizeof
 local tonumber = tonumber
 
@@ -197,6 +199,42 @@ function _M:engine()
         return nil, "it was stopped"
     end
     return nil, "it was not started: is init_worker() called?", true
+end
+
+
+-- What an engine finds out, as against what is configured.
+local FOUND_OUT = {
+    "state", "since_ms", "transitions", "active_down_interval_us",
+    "active_last_advert_ms", "active_family", "active_priority",
+    "active_is_self", "reason", "checksum", "counters",
+}
+
+
+local function carry_slot_over(slot, before)
+    for _, field in ipairs(FOUND_OUT) do
+        slot[field] = before[field]
+    end
+    copy(slot.active_address, before.active_address,
+         sizeof(slot.active_address))
+    copy(slot.history, before.history, sizeof(slot.history))
+end
+
+
+-- Shows what an earlier board shows until the engine of this one has taken
+-- over: meanwhile the addresses are where they were. Should the earlier
+-- engine hang, this is all that is known of it.
+function _M:carry_over(previous)
+    for name, slot in pairs(self.by_name) do
+        local before = previous.by_name[name]
+        if before and before.vrid == slot.vrid
+           and ffi_string(before.interface) == ffi_string(slot.interface) then
+            carry_slot_over(slot, _M.read(before))
+        end
+    end
+    local header, earlier = self.header, previous.header
+    copy(header.reasons, earlier.reasons, sizeof(header.reasons))
+    header.engine_beat_ms = earlier.engine_beat_ms
+    header.engine_state = earlier.engine_state
 end
 
 

@@ -115,7 +115,9 @@ local function attempt(premature, board, json, last_error, backoff_s)
         return
     end
     board.header.started_ms = now_ms()
-    board:set_engine(layout.STARTING)
+    if not board:engine() then
+        board:set_engine(layout.STARTING)
+    end
     local err
     engine, err = start(board, json)
     local hopeless = err and err:find("lacks CAP_", 1, true)

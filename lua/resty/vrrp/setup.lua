@@ -119,6 +119,7 @@ local function make_board(text)
         header.generation = previous.header.generation + 1
         -- An engine that stops now waits a moment for the next one.
         previous.header.superseded = 1
+        board:carry_over(previous)
     end
     ffi.copy(header.nginx, server_or_err:sub(1, ffi.sizeof(header.nginx) - 1))
     return board, wanted

@@ -18,6 +18,8 @@ pub(super) struct Succession {
     place: Option<Place>,
     role: Role,
     farewell: Option<Farewell>,
+    /// A router changed state since the last look.
+    has_news: bool,
     /// When the loop last turned: after a long pause somebody else may have the routers.
     turned_at: Instant,
 }
@@ -95,18 +97,30 @@ impl Succession {
             tracing::warn!("a reload will cost a failover, engines cannot meet: {error}");
         });
         let place = place.ok();
+        // An engine that cannot be met may live on, and do as its will says itself.
+        let will = will.filter(|_| place.is_some());
         let role = match start {
             Start::First => Role::first(place.as_ref(), will).await,
             Start::Anew => Role::first(place.as_ref(), None).await,
             Start::GivenBack { state, holder } => Role::given(holder, state),
             Start::Orphaned => Role::orphaned(place.as_ref()).await,
         };
-        Self { place, role, farewell: None, turned_at: clock::now() }
+        Self { place, role, farewell: None, has_news: false, turned_at: clock::now() }
     }
 
     /// Tells whether the routers are another engine's now: this one must not touch them.
     pub(super) fn is_retired(&self) -> bool {
         matches!(self.role, Role::Retired { .. })
+    }
+
+    /// Notes that a router changed state.
+    pub(super) fn note_transition(&mut self) {
+        self.has_news = true;
+    }
+
+    /// Tells whether another engine may have the routers: the board shows what that one said.
+    pub(super) fn is_waiting(&self) -> bool {
+        matches!(self.role, Role::Waiting { .. })
     }
 
     /// Returns when there is something to do although nothing happened.
@@ -214,6 +228,7 @@ impl Driver<'_> {
                 let Role::Retired { holder: Some(holder) } = role else { return None };
                 return Some(End::Again(Start::GivenBack { state, holder }));
             }
+            Incident::FromHolder(Ok(Message::State(state))) => self.publisher.mirror(&state),
             Incident::FromPredecessor(Ok(_)) | Incident::FromHolder(Ok(_)) => {}
             Incident::FromHolder(Err(_)) => return Some(End::Again(Start::Orphaned)),
             Incident::FromHeir(index, Ok(message)) => return self.hear_heir(index, message),
@@ -245,7 +260,19 @@ impl Driver<'_> {
                 Some(_) | None => {}
             }
         }
+        self.tell_those_before(now);
         self.settle_farewell(now)
+    }
+
+    /// Keeps the boards of engines true that have handed over: their workers may still serve.
+    fn tell_those_before(&mut self, now: Instant) {
+        if !std::mem::take(&mut self.succession.has_news) {
+            return;
+        }
+        let Role::Holding { heirs, .. } = &mut self.succession.role else { return };
+        for heir in heirs.iter_mut().filter(|heir| heir.was_before) {
+            heir.peer.say(&Message::State(self.node.bequeath(now)));
+        }
     }
 
     /// Begins to stop. The loop goes on until [`Self::settle_succession`] ends it.
@@ -331,6 +358,7 @@ impl Driver<'_> {
         let left = self.begin_with(state);
         self.perform_actions();
         self.kernel.clear_leftovers();
+        self.publisher.beat(&self.node);
 
         let mut heirs = Vec::new();
         if let Some(mut peer) = predecessor {
@@ -392,7 +420,9 @@ impl Driver<'_> {
     fn step_aside(&mut self, holder: Option<Peer>) {
         self.kernel.abandon();
         self.links.fill_with(Default::default);
-        self.publisher.retire();
+        if holder.is_none() {
+            self.publisher.retire();
+        }
         self.succession.role = Role::Retired { holder };
     }
 

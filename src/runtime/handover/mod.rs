@@ -10,6 +10,7 @@
 //!      │◄─── State ───────────────────│  goes on: twice is harmless, not at all is not
 //!      │──── Took { left } ──────────►│  resigns for what is left, and falls silent
 //!      │◄─── Standby ─────────────────│  "should you stop, think of me"
+//!      │──── State … ────────────────►│  at every transition: its workers may still serve
 //!      │                              │
 //!      │──── Return ─────────────────►│  a successor that is told to stop: a rollback
 //!      │◄─── Took { left } ───────────│
