@@ -179,6 +179,22 @@ function _M.exit_worker()
 end
 
 
+-- Calls fn(event) once for every change of state on this node, in order, in
+-- the process that carries the engine. To be called in init_by_lua* or
+-- init_worker_by_lua*.
+function _M.on_state(fn)
+    local phase = get_phase()
+    if phase ~= "init" and phase ~= "init_worker" then
+        error("on_state() belongs into init_by_lua_block or"
+              .. " init_worker_by_lua_block", 2)
+    end
+    if type(fn) ~= "function" then
+        error("on_state() needs a function, got " .. type(fn), 2)
+    end
+    require("resty.vrrp.events").subscribe(fn)
+end
+
+
 -- Returns "initialize", "backup", "active" or "fault"; or nil and an error
 -- if no instance has this name or the engine does not run.
 function _M.state(name)

@@ -297,7 +297,7 @@ impl<'a> Driver<'a> {
                 Action::Announce(router) => self.kernel.announce(router.0),
                 Action::Transition(transition) => {
                     report::transition(&self.node, &transition);
-                    self.publisher.publish(&self.node, transition.router);
+                    self.publisher.publish_transition(&self.node, &transition);
                     self.succession.note_transition();
                 }
                 Action::Report(told) => report::report(&self.node, &told),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::events;
 use super::kernel::Facts;
 use crate::config::Config;
 use crate::proto::{
@@ -113,6 +114,13 @@ impl<'a> Publisher<'a> {
         let slot = self.slot(node, router);
         self.board.publish(router.0, &slot);
         self.published[router.0] = Some(self.gist(node, router));
+    }
+
+    /// Publishes a router that has changed state, and tells Lua.
+    pub(super) fn publish_transition(&mut self, node: &Node, transition: &Transition) {
+        self.publish(node, transition.router);
+        let number = self.board.count_event();
+        events::push(number, node.snapshot(transition.router).name, transition);
     }
 
     /// Shows what the engine says that has the routers now.

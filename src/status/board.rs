@@ -218,6 +218,11 @@ impl Board {
         self.header().draining.store(u32::from(draining), Relaxed);
     }
 
+    /// Counts a change of state, and returns its number.
+    pub fn count_event(&mut self) -> u64 {
+        self.header().events.fetch_add(1, Relaxed) + 1
+    }
+
     /// Returns how many workers have beaten within `timeout`.
     #[must_use]
     pub fn workers(&self, now: Instant, timeout: Duration) -> Workers {

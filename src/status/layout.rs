@@ -40,7 +40,7 @@ macro_rules! on_the_board {
 /// "RSTYVRRP", in the order of a little-endian machine.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"RSTYVRRP");
 /// Grows with every change of the layout.
-pub const LAYOUT: u32 = 1;
+pub const LAYOUT: u32 = 2;
 /// Workers that the board has room for.
 pub const WORKERS: usize = 1024;
 /// Checks of one virtual router that the board has room for; more are left out.
@@ -105,6 +105,13 @@ on_the_board! {
         pub draining: AtomicU32,
         /// Whether the master has taken on another configuration since, 0 or 1; it writes that.
         pub superseded: AtomicU32,
+        /// What an operator asks the engine for: one of [`request`]. Any process writes it, the
+        /// engine takes it away.
+        pub request: AtomicU32,
+        /// Whether requests are taken over HTTP, too, 0 or 1.
+        pub control: AtomicU32,
+        /// Number of the last change of state.
+        pub events: AtomicU64,
         /// Name of this node.
         pub router_id: [AtomicU8; 128],
         /// Version of the library.
@@ -141,6 +148,16 @@ pub mod carrier {
     pub const AGENT: u32 = 1;
     /// Worker 0.
     pub const WORKER: u32 = 2;
+}
+
+/// Values of [`Header::request`].
+pub mod request {
+    /// Nothing.
+    pub const NONE: u32 = 0;
+    /// Give the addresses away and stay away.
+    pub const DRAIN: u32 = 1;
+    /// Take part again.
+    pub const UNDRAIN: u32 = 2;
 }
 
 /// Values of [`InstanceSlot::state`].

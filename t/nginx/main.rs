@@ -3,6 +3,7 @@
 //! Takes root.
 
 mod board;
+mod events;
 mod gate;
 mod health;
 mod layout;

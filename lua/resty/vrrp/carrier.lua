@@ -3,6 +3,7 @@
 
 local clock = require "resty.vrrp.clock"
 local errlog = require "ngx.errlog"
+local events = require "resty.vrrp.events"
 local ffi = require "ffi"
 local layout = require "resty.vrrp.layout"
 
@@ -157,6 +158,7 @@ local function turn(premature, board)
         -- while. Its listening sockets are closed: the addresses must go.
         if engine then
             engine:leave()
+            events.finish(core, board)
         end
         return
     end
@@ -174,6 +176,15 @@ local function last_words()
 end
 
 
+-- Begins what users of the module wait for. They may have asked for it in
+-- the same phase as this, but after it.
+local function serve_callbacks(premature, board)
+    if not premature then
+        events.run(function() return core end, board)
+    end
+end
+
+
 -- Starts the engine in this process. That it does not start is told by the
 -- status and by the error log.
 function _M.run(board, json)
@@ -182,6 +193,7 @@ function _M.run(board, json)
     attempt(false, board, json, nil, 1)
     guard = newproxy(true)
     getmetatable(guard).__gc = last_words
+    timer_at(0, serve_callbacks, board)
     return timer_every(TURN_S, turn, board)
 end
 

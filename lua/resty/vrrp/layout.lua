@@ -31,6 +31,9 @@ typedef struct {
     uint32_t healthy;
     uint32_t draining;
     uint32_t superseded;
+    uint32_t request;
+    uint32_t control;
+    uint64_t events;
     char router_id[128];
     char module[32];
     char nginx[64];
@@ -123,7 +126,7 @@ typedef struct {
 return {
     -- "RSTYVRRP"
     MAGIC = 0x5052525659545352ULL,
-    VERSION = 1,
+    VERSION = 2,
     WORKERS = 1024,
     HISTORY = 32,
 
@@ -137,6 +140,10 @@ return {
     -- The header's carrier.
     AGENT = 1,
     WORKER = 2,
+
+    -- The header's request.
+    DRAIN = 1,
+    UNDRAIN = 2,
 
     -- An instance's state, and what it is called.
     INITIALIZE = 0,

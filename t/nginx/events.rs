@@ -1,0 +1,98 @@
+//! Events: Lua hears of every change of state.
+
+use std::fs;
+use std::time::Duration;
+
+use harness::{Carrier, Host, Nginx, eventually};
+use serde_json::Value;
+
+use crate::{ONE, conf_with, lua, on_every_nginx, status_when};
+
+/// Starts nginx with a callback that writes each event down, after what `before` does.
+fn start_listening(host: &Host, carrier: &Carrier, before: &str) -> Nginx {
+    let listener = format!(
+        "init_worker_by_lua_block {{
+            local vrrp = require 'resty.vrrp'
+            vrrp.init_worker()
+            {before}
+            vrrp.on_state(function(event)
+                local file = io.open(ngx.config.prefix() .. 'logs/events', 'a')
+                file:write(require('resty.vrrp.json').encode(event), '\\n')
+                file:close()
+            end)
+        }}
+        server {{"
+    );
+    let conf = conf_with(ONE)
+        .replace("init_worker_by_lua_block { require('resty.vrrp').init_worker() }", "")
+        .replacen("server {", &listener, 1);
+    Nginx::start(host, carrier, &conf)
+}
+
+fn heard(nginx: &Nginx) -> Vec<Value> {
+    let text = fs::read_to_string(nginx.prefix().join("logs/events")).unwrap_or_default();
+    text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+}
+
+/// Returns the first events, once there are so many.
+#[track_caller]
+fn heard_when(nginx: &Nginx, count: usize) -> Vec<Value> {
+    eventually(&format!("{count} events"), Duration::from_secs(10), || {
+        let events = heard(nginx);
+        if events.len() >= count { Ok(events) } else { Err(format!("{events:?}")) }
+    })
+}
+
+#[test]
+fn each_change_of_state_is_told_once_and_in_order() {
+    on_every_nginx("events", |host, carrier| {
+        let nginx = start_listening(host, carrier, "");
+        status_when(host, "active");
+        host.link_down();
+        status_when(host, "fault");
+        host.link_up();
+        let status = status_when(host, "active");
+
+        let events = heard_when(&nginx, 5);
+
+        let history = status["instances"][0]["history"].as_array().unwrap();
+        assert_eq!(events.len(), history.len(), "{events:?}");
+        for (index, (event, transition)) in events.iter().zip(history).enumerate() {
+            assert_eq!(event["seq"], index + 1);
+            assert_eq!(event["generation"], 1);
+            assert_eq!(event["instance"], "VI_1");
+            for name in ["from", "to", "reason"] {
+                assert_eq!(event[name], transition[name], "{event}");
+            }
+            assert!(event["at"].as_str().is_some_and(|at| at.ends_with('Z')), "{event}");
+        }
+        nginx.assert_no_complaints();
+    });
+}
+
+#[test]
+fn a_callback_that_fails_or_waits_keeps_no_event_from_the_others() {
+    on_every_nginx("bad callbacks", |host, carrier| {
+        let bad = "vrrp.on_state(function() error('it is not my day') end)
+            vrrp.on_state(function() ngx.sleep(0.3) end)";
+        let nginx = start_listening(host, carrier, bad);
+        status_when(host, "active");
+
+        let events = heard_when(&nginx, 2);
+
+        let states: Vec<_> = events.iter().map(|event| event["to"].as_str().unwrap()).collect();
+        assert_eq!(states, ["backup", "active"]);
+        let log = nginx.error_log();
+        assert_eq!(log.matches("it is not my day").count(), 2, "{log}");
+    });
+}
+
+#[test]
+fn a_callback_is_asked_for_before_nginx_serves() {
+    on_every_nginx("late", |host, carrier| {
+        let _nginx = Nginx::start(host, carrier, &conf_with(ONE));
+
+        let refused = "local ok, err = pcall(vrrp.on_state, print) return tostring(ok) .. err";
+        assert!(lua(host, refused).contains("belongs into init_by_lua_block"));
+    });
+}
