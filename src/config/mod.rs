@@ -36,6 +36,8 @@ pub struct Config {
     pub announce: AnnounceConfig,
     /// The kernel removes an address that was not refreshed for so long; `None` is never.
     pub address_lifetime: Option<Duration>,
+    /// Whether to serve, at the lowest priority, although nginx does not, if nobody else does.
+    pub last_one_standing: bool,
 }
 
 /// One virtual router.

@@ -46,8 +46,9 @@ fn config(value: &Value, problems: &Problems) -> Option<Config> {
     let health = health(&mut table);
     let announce = announce(&mut table);
     let lifetime_s = table.or("address_lifetime_s", 3, whole(0..=3600, "s (0 = permanent)"));
+    let last_one_standing = table.or("last_one_standing", false, boolean);
     let run_dir = table.optional("run_dir", run_dir);
-    table.not_yet(&["sync_groups", "last_one_standing", "control", "realtime"]);
+    table.not_yet(&["sync_groups", "control", "realtime"]);
 
     if instances.as_ref().is_some_and(Vec::is_empty) {
         table.refuse("instances", "at least one instance is needed");
@@ -66,6 +67,7 @@ fn config(value: &Value, problems: &Problems) -> Option<Config> {
         health,
         announce,
         address_lifetime: (lifetime_s > 0).then(|| Duration::from_secs(lifetime_s)),
+        last_one_standing,
     })
 }
 

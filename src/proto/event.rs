@@ -167,6 +167,8 @@ pub enum Reason {
     Overslept,
     /// The node was told to keep away from the addresses.
     Drained,
+    /// nginx does not serve, but neither does any other router.
+    LastOneStanding,
 }
 
 impl State {
@@ -184,7 +186,7 @@ impl State {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Startup,
         Self::Owner,
         Self::NoResponse,
@@ -198,6 +200,7 @@ impl Reason {
         Self::Unhealthy,
         Self::Overslept,
         Self::Drained,
+        Self::LastOneStanding,
     ];
 
     /// Returns the name in the status.
@@ -217,6 +220,7 @@ impl Reason {
             Self::Unhealthy => "unhealthy",
             Self::Overslept => "overslept",
             Self::Drained => "drained",
+            Self::LastOneStanding => "last_one_standing",
         }
     }
 }
@@ -294,6 +298,6 @@ mod tests {
         for (place, &reason) in Reason::ALL.iter().enumerate() {
             assert_eq!(reason as usize, place, "{reason}");
         }
-        assert_eq!(Reason::ALL.last(), Some(&Reason::Drained), "the last one declared");
+        assert_eq!(Reason::ALL.last(), Some(&Reason::LastOneStanding), "the last one declared");
     }
 }

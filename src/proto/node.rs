@@ -33,12 +33,19 @@ pub struct Node {
     by_vrid: BTreeMap<(LinkId, Family, Vrid), RouterId>,
     deadlines: Deadlines,
     actions: VecDeque<Action>,
-    started: bool,
+    life: Life,
     draining: bool,
-    leaving: bool,
+    last_one_standing: bool,
     health: Health,
     /// The latest moment seen. Time that seems to run backwards stands still instead.
     now: Instant,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Life {
+    Stopped,
+    Running,
+    Leaving,
 }
 
 #[derive(Debug, Default)]
@@ -63,9 +70,9 @@ impl Node {
             by_vrid: BTreeMap::new(),
             deadlines: Deadlines::new(instances.len()),
             actions: VecDeque::new(),
-            started: false,
+            life: Life::Stopped,
             draining: false,
-            leaving: false,
+            last_one_standing: false,
             health: Health::Unknown,
             now: Instant::default(),
         };
@@ -73,6 +80,12 @@ impl Node {
             node.add(config);
         }
         node
+    }
+
+    /// Has the node serve at the lowest priority, rather than nobody, while nginx does not.
+    #[must_use]
+    pub fn with_last_one_standing(self, last_one_standing: bool) -> Self {
+        Self { last_one_standing, ..self }
     }
 
     /// Returns the interfaces in use, each once; [`LinkId`] is the place in this list.
@@ -116,7 +129,7 @@ impl Node {
         self.now = self.now.max(now);
         match input {
             Input::Startup => {
-                (self.started, self.leaving) = (true, false);
+                self.life = Life::Running;
                 self.settle_all();
             }
             Input::Datagram { link, bytes } => self.handle_datagram(link, bytes),
@@ -137,11 +150,11 @@ impl Node {
                 self.settle_all();
             }
             Input::Leave => {
-                self.leaving = true;
+                self.life = Life::Leaving;
                 self.settle_all();
             }
             Input::Shutdown => {
-                self.started = false;
+                self.life = Life::Stopped;
                 self.settle_all();
             }
         }
@@ -215,7 +228,7 @@ impl Node {
             fault: self.fault(router),
             transitions: router.history.total(),
             priority: router.config.priority,
-            effective_priority: router.priority,
+            effective_priority: router.effective_priority(),
             preempt: router.config.preempt,
             adver_interval: router.config.adver_interval.duration(),
             active_down_interval: router.active_down_interval(),
@@ -255,7 +268,7 @@ impl Node {
         };
         let router = &mut self.routers[id.0];
         let primary = self.links[link.0].primary();
-        let running = router.held_by().is_none();
+        let running = router.is_running();
         let expected = Expectations { config: &router.config, primary, running };
         match heard.check(Some(&expected)) {
             Ok(accepted) => router.handle_advertisement(&accepted, primary, self.now),
@@ -284,6 +297,9 @@ impl Node {
             let hold = self.hold(self.routers[id.0].link);
             let router = &mut self.routers[id.0];
             match hold {
+                Some(Hold::Unhealthy) if self.last_one_standing && !self.draining => {
+                    router.stand_by(self.now);
+                }
                 Some(hold) => router.hold(hold, self.now),
                 None => router.let_go(self.now),
             }
@@ -293,7 +309,7 @@ impl Node {
 
     /// Returns what holds the routers of a link in Initialize, the weightiest reason first.
     fn hold(&self, link: LinkId) -> Option<Hold> {
-        if !self.started {
+        if self.life == Life::Stopped {
             return Some(Hold::Stopped);
         }
         let Some(facts) = self.links[link.0].facts else { return Some(Hold::Unknown) };
@@ -305,7 +321,7 @@ impl Node {
         if facts.primary.is_none() {
             return Some(Hold::NoPrimaryAddress);
         }
-        if self.leaving {
+        if self.life == Life::Leaving {
             return Some(Hold::Left);
         }
         match self.health {

@@ -24,6 +24,9 @@ pub enum Phase {
     Active {
         /// `Adver_Timer`: when the next advertisement is due.
         adver_at: Instant,
+        /// nginx does not serve, but nobody else is there: see [`Backup::last_resort`].
+        #[serde(default)]
+        last_resort: bool,
     },
     /// It has resigned, but answers for the addresses until another router does.
     Leaving(Leaving),
@@ -44,6 +47,10 @@ pub struct Backup {
     pub active: Option<ActiveRouter>,
     /// Why we would take over, as things stand.
     pub takeover: Reason,
+    /// nginx does not serve, but if nobody else does either, the router is to be Active all the
+    /// same, at the lowest priority there is. That is not a Backup to rely upon: it shows as Fault.
+    #[serde(default)]
+    pub last_resort: bool,
 }
 
 /// What an Active router that leaves with grace waits for.

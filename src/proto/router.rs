@@ -1,10 +1,10 @@
 //! One virtual router on one link: the state machine of RFC 9568 §6.4.
 
 mod inherit;
+mod last_resort;
 mod leave;
 
 use std::collections::VecDeque;
-use std::mem;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
@@ -28,8 +28,8 @@ pub(super) struct VirtualRouter {
     pub(super) id: RouterId,
     pub(super) link: LinkId,
     pub(super) config: InstanceConfig,
-    /// Priority in use: the configured one unless tracking changed it.
-    pub(super) priority: Priority,
+    /// The configured priority unless tracking changed it.
+    priority: Priority,
     /// The checksum form of our next advertisement.
     pub(super) form: ChecksumForm,
     pub(super) counters: Counters,
@@ -79,6 +79,8 @@ impl VirtualRouter {
     pub(super) fn let_go(&mut self, now: Instant) {
         let listen_first = match self.phase {
             Phase::Initialize { listen_first, .. } => listen_first,
+            Phase::Backup(Backup { last_resort: true, .. })
+            | Phase::Active { last_resort: true, .. } => return self.recover(now),
             Phase::Leaving(leaving) => return self.return_from(leaving, now),
             Phase::Backup(_) | Phase::Active { .. } => return,
         };
@@ -126,10 +128,10 @@ impl VirtualRouter {
             Phase::Backup(backup) if now >= backup.deadline() => {
                 self.become_active(backup.takeover, now);
             }
-            Phase::Active { adver_at } if now >= adver_at => {
+            Phase::Active { adver_at, last_resort } if now >= adver_at => {
                 let adver_at = next_tick(adver_at, self.config.adver_interval, now);
-                self.phase = Phase::Active { adver_at };
-                self.advertise(self.priority);
+                self.phase = Phase::Active { adver_at, last_resort };
+                self.advertise(self.effective_priority());
             }
             Phase::Leaving(leaving) => self.leave_further(leaving, now),
             Phase::Initialize { .. } | Phase::Backup(_) | Phase::Active { .. } => {}
@@ -144,10 +146,11 @@ impl VirtualRouter {
         if self.priority.is_owner() {
             return;
         }
-        let before = mem::replace(&mut self.priority, Priority::new(priority.get().clamp(1, 254)));
+        let before = self.effective_priority();
+        self.priority = Priority::new(priority.get().clamp(1, 254));
         if let Phase::Backup(mut backup) = self.phase {
             let skew = |priority| self.skew_time(priority, backup.adver_interval);
-            backup.down_at = backup.down_at + skew(self.priority) - skew(before);
+            backup.down_at = backup.down_at + skew(self.effective_priority()) - skew(before);
             self.phase = Phase::Backup(backup);
         }
     }
@@ -162,7 +165,7 @@ impl VirtualRouter {
         match self.phase {
             Phase::Initialize { .. } => None,
             Phase::Backup(backup) => Some(backup.deadline()),
-            Phase::Active { adver_at } => Some(adver_at),
+            Phase::Active { adver_at, .. } => Some(adver_at),
             Phase::Leaving(leaving) => Some(leaving.deadline()),
         }
     }
@@ -171,6 +174,7 @@ impl VirtualRouter {
     pub(super) fn state(&self) -> State {
         match self.phase {
             Phase::Initialize { hold, .. } => hold.state(),
+            Phase::Backup(Backup { last_resort: true, .. }) => State::Fault,
             Phase::Backup(_) => State::Backup,
             Phase::Active { .. } | Phase::Leaving(_) => State::Active,
         }
@@ -181,10 +185,16 @@ impl VirtualRouter {
         matches!(self.phase, Phase::Active { .. } | Phase::Leaving(_))
     }
 
-    /// Returns what holds the router in Initialize, if it is there.
+    /// Tells whether the router has left Initialize.
+    pub(super) fn is_running(&self) -> bool {
+        !matches!(self.phase, Phase::Initialize { .. })
+    }
+
+    /// Returns what keeps the router from being a proper Backup or Active.
     pub(super) fn held_by(&self) -> Option<Hold> {
         match self.phase {
             Phase::Initialize { hold, .. } => Some(hold),
+            Phase::Backup(Backup { last_resort: true, .. }) => Some(Hold::Unhealthy),
             Phase::Backup(_) | Phase::Active { .. } | Phase::Leaving(_) => None,
         }
     }
@@ -201,7 +211,7 @@ impl VirtualRouter {
             Phase::Backup(backup) => backup.active,
             Phase::Active { .. } | Phase::Leaving(_) => primary.map(|address| ActiveRouter {
                 address,
-                priority: self.priority,
+                priority: self.effective_priority(),
                 is_self: true,
                 last_heard: None,
             }),
@@ -251,10 +261,10 @@ impl VirtualRouter {
     fn heard_as_backup(&mut self, mut backup: Backup, heard: &Accepted<'_>, now: Instant) {
         if heard.priority.is_resigning() {
             // Its interval is not adopted: whoever comes next may have another.
-            backup.down_at = now + self.skew_time(self.priority, backup.adver_interval);
+            backup.down_at = now + self.skew_time(self.effective_priority(), backup.adver_interval);
             backup.active = None;
             backup.takeover = Reason::Resigned;
-        } else if heard.priority < self.priority && self.preempts(&mut backup, now) {
+        } else if heard.priority < self.effective_priority() && self.preempts(&mut backup, now) {
             backup.active = Some(sender(heard, now));
             backup.takeover = Reason::Preempted;
         } else {
@@ -262,7 +272,7 @@ impl VirtualRouter {
             backup.takeover = Reason::NoResponse;
             backup.adver_interval = heard.adver_interval;
             backup.down_at = now + self.patience(heard.adver_interval);
-            if heard.priority >= self.priority {
+            if heard.priority >= self.effective_priority() {
                 backup.preempt_after = None;
             }
         }
@@ -276,16 +286,14 @@ impl VirtualRouter {
     fn preempts(&self, backup: &mut Backup, now: Instant) -> bool {
         let patience = now + self.config.preempt_delay;
         let tolerated_until = *backup.preempt_after.get_or_insert(patience);
-        self.priority.is_owner() || self.config.preempt && now >= tolerated_until
+        self.effective_priority().is_owner() || self.config.preempt && now >= tolerated_until
     }
 
     /// Handles an advertisement while we are Active ourselves (RFC 9568 §6.4.3).
     fn heard_as_active(&mut self, heard: &Accepted<'_>, primary: Option<Ipv4Addr>, now: Instant) {
         if heard.priority.is_resigning() {
-            let adver_at = now + self.config.adver_interval.duration();
-            self.phase = Phase::Active { adver_at };
-            self.advertise(self.priority);
-        } else if (heard.priority, Some(heard.source)) > (self.priority, primary) {
+            self.advertise_anew(self.is_last_resort(), now);
+        } else if (heard.priority, Some(heard.source)) > (self.effective_priority(), primary) {
             self.step_down(heard, now);
         } else {
             self.defend(heard, now);
@@ -298,7 +306,7 @@ impl VirtualRouter {
     /// addresses again and no switch goes on sending to us.
     fn step_down(&mut self, heard: &Accepted<'_>, now: Instant) {
         self.report_duplicate_owner(heard, now);
-        self.advertise(self.priority);
+        self.advertise(self.effective_priority());
         self.actions.push_back(Action::Release(self.id));
         let mut backup = self.listening(heard.adver_interval, now);
         backup.active = Some(sender(heard, now));
@@ -316,13 +324,13 @@ impl VirtualRouter {
         }
         match self.config.version {
             Version::V2 => {}
-            Version::V3 => self.advertise(self.priority),
+            Version::V3 => self.advertise(self.effective_priority()),
         }
         self.actions.push_back(Action::Announce(self.id));
     }
 
     fn report_duplicate_owner(&mut self, heard: &Accepted<'_>, now: Instant) -> bool {
-        let duplicate = self.priority.is_owner() && heard.priority.is_owner();
+        let duplicate = self.effective_priority().is_owner() && heard.priority.is_owner();
         if duplicate {
             self.report(Problem::DuplicateOwner, heard.source, now);
         }
@@ -330,10 +338,19 @@ impl VirtualRouter {
     }
 
     fn become_active(&mut self, reason: Reason, now: Instant) {
-        self.advertise(self.priority);
+        let last_resort = self.is_last_resort();
+        let reason = if last_resort { Reason::LastOneStanding } else { reason };
+        self.advertise(self.effective_priority());
         self.actions.push_back(Action::Claim(self.id));
         let adver_at = now + self.config.adver_interval.duration();
-        self.enter(Phase::Active { adver_at }, reason, now);
+        self.enter(Phase::Active { adver_at, last_resort }, reason, now);
+    }
+
+    /// Advertises as the Active router that we are, and counts the interval from now on.
+    fn advertise_anew(&mut self, last_resort: bool, now: Instant) {
+        let adver_at = now + self.config.adver_interval.duration();
+        self.phase = Phase::Active { adver_at, last_resort };
+        self.advertise(self.effective_priority());
     }
 
     /// Returns a Backup that has just begun to listen to a router of this interval.
@@ -345,6 +362,7 @@ impl VirtualRouter {
             preempt_after: None,
             active: None,
             takeover: Reason::NoResponse,
+            last_resort: self.is_last_resort(),
         }
     }
 
@@ -361,7 +379,8 @@ impl VirtualRouter {
     /// Returns how long a router of this interval may be silent before it is taken for dead.
     fn patience(&self, adver_interval: Centiseconds) -> Duration {
         let InstanceConfig { version, dead_factor, .. } = self.config;
-        interval::active_down_interval(version, self.priority, adver_interval, dead_factor)
+        let priority = self.effective_priority();
+        interval::active_down_interval(version, priority, adver_interval, dead_factor)
     }
 
     fn skew_time(&self, priority: Priority, adver_interval: Centiseconds) -> Duration {

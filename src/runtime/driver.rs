@@ -81,7 +81,7 @@ impl<'a> Driver<'a> {
         start: Start,
     ) -> io::Result<Self> {
         let will = will::read(board);
-        let node = Node::new(&config.instances);
+        let node = Node::new(&config.instances).with_last_one_standing(config.last_one_standing);
         let kernel = KernelThread::start(plan(config, &node))?;
         let mut beat = tokio::time::interval(BEAT);
         beat.set_missed_tick_behavior(MissedTickBehavior::Skip);

@@ -30,6 +30,8 @@ pub(super) fn read(board: &Board) -> Option<Bequests> {
 fn bequest(slot: &InstanceSlot, at: Instant) -> Option<Bequest> {
     let interval = u16::try_from(slot.adver_interval_ms / 10).ok();
     let adver_interval = Centiseconds::new(interval?)?;
+    let effective_priority =
+        if last_resort(slot) { slot.priority } else { slot.effective_priority };
     Some(Bequest {
         key: RouterKey {
             interface: LinkName::new(&layout::untext(&slot.interface))?,
@@ -38,7 +40,7 @@ fn bequest(slot: &InstanceSlot, at: Instant) -> Option<Bequest> {
         },
         phase: phase(slot, adver_interval, at),
         priority: Priority::new(slot.priority),
-        effective_priority: Priority::new(slot.effective_priority),
+        effective_priority: Priority::new(effective_priority),
         adver_interval,
         checksum: match slot.checksum {
             layout::checksum::MESSAGE => ChecksumForm::Message,
@@ -53,7 +55,7 @@ fn bequest(slot: &InstanceSlot, at: Instant) -> Option<Bequest> {
 /// An Active router's next advertisement is due at once: nobody knows when the last one was sent.
 fn phase(slot: &InstanceSlot, adver_interval: Centiseconds, at: Instant) -> Phase {
     match slot.state {
-        layout::state::ACTIVE => Phase::Active { adver_at: at },
+        layout::state::ACTIVE => Phase::Active { adver_at: at, last_resort: last_resort(slot) },
         layout::state::BACKUP => {
             let heard = moment(slot.active_last_advert_ms).or(moment(slot.since_ms));
             let down = Duration::from_micros(slot.active_down_interval_us);
@@ -64,10 +66,16 @@ fn phase(slot: &InstanceSlot, adver_interval: Centiseconds, at: Instant) -> Phas
                 preempt_after: None,
                 active: active(slot),
                 takeover: Reason::NoResponse,
+                last_resort: false,
             })
         }
         _ => Phase::Initialize { hold: Hold::Stopped, listen_first: true },
     }
+}
+
+/// Tells whether the router was Active although nginx did not serve.
+fn last_resort(slot: &InstanceSlot) -> bool {
+    slot.effective_priority == 1 && reason(slot.reason) == Some(Reason::LastOneStanding)
 }
 
 fn active(slot: &InstanceSlot) -> Option<ActiveRouter> {
@@ -104,7 +112,7 @@ fn past(slot: TransitionSlot) -> Option<PastTransition> {
         at: moment(slot.at_ms)?,
         from: state(slot.from),
         to: state(slot.to),
-        reason: *Reason::ALL.get(usize::from(slot.reason).checked_sub(1)?)?,
+        reason: reason(slot.reason)?,
     })
 }
 
@@ -115,6 +123,11 @@ fn state(number: u8) -> State {
         layout::state::FAULT => State::Fault,
         _ => State::Initialize,
     }
+}
+
+/// Reasons are numbered from 1 on.
+fn reason(number: u8) -> Option<Reason> {
+    Reason::ALL.get(usize::from(number).checked_sub(1)?).copied()
 }
 
 fn moment(millis: u64) -> Option<Instant> {

@@ -1,6 +1,6 @@
 //! A node that goes on where another one ended: nobody on the link notices.
 
-use super::{Health, Hold, Instant, Link, LinkId, Node, RouterId};
+use super::{Health, Hold, Instant, Life, Link, LinkId, Node, RouterId};
 use crate::proto::bequest::{BequestError, Bequests, RouterKey};
 
 impl Node {
@@ -41,13 +41,13 @@ impl Node {
     ) -> Result<Vec<RouterKey>, BequestError> {
         let now = self.now.max(now);
         bequests.check(now)?;
-        if self.started {
+        if self.life != Life::Stopped {
             return Err(BequestError::Started);
         }
         if self.health == Health::Unknown || self.links.iter().any(|link| link.facts.is_none()) {
             return Err(BequestError::TooEarly);
         }
-        (self.started, self.leaving, self.now) = (true, false, now);
+        (self.life, self.now) = (Life::Running, now);
         self.draining |= bequests.draining;
         let mut heirless = Vec::new();
         for bequest in &bequests.routers {
@@ -77,7 +77,7 @@ impl Node {
     /// the successor has not, and falls silent for the others, whose addresses stay.
     pub fn hand_over(&mut self, heirless: &[RouterKey], now: Instant) {
         self.now = self.now.max(now);
-        self.started = false;
+        self.life = Life::Stopped;
         for id in self.routers() {
             let router = &mut self.routers[id.0];
             if heirless.contains(&router.key()) {

@@ -1,5 +1,6 @@
 //! A virtual router that goes on where another one ended.
 
+use super::last_resort::LOWEST;
 use super::{Action, Backup, Duration, History, Instant, Phase, Priority, Reason, VirtualRouter};
 use crate::proto::bequest::{Bequest, RouterKey};
 use crate::proto::hold::Hold;
@@ -34,7 +35,7 @@ impl VirtualRouter {
         match bequest.phase {
             Phase::Initialize { .. } => {}
             Phase::Backup(backup) => self.inherit_backup(backup, bequest, now.since(left_at), now),
-            Phase::Active { adver_at } => self.inherit_active(adver_at, bequest, now),
+            Phase::Active { adver_at, .. } => self.inherit_active(adver_at, bequest, now),
             Phase::Leaving(leaving) => self.inherit_leaving(leaving, now),
         }
     }
@@ -56,13 +57,13 @@ impl VirtualRouter {
             backup.adver_interval = self.config.adver_interval;
         }
         let skew = |priority| self.skew_time(priority, backup.adver_interval);
-        let moved = backup.down_at + deaf + skew(self.priority);
-        let latest = now + self.patience(backup.adver_interval);
-        backup.down_at = (moved - skew(bequest.effective_priority)).min(latest);
+        let before = if backup.last_resort { LOWEST } else { bequest.effective_priority };
+        let moved = backup.down_at + deaf + skew(self.effective_priority()) - skew(before);
+        backup.down_at = moved.min(now + self.patience(backup.adver_interval));
         backup.claim_after = backup.claim_after.min(now + self.config.startup_hold);
         let tolerated_until = now + self.config.preempt_delay;
         backup.preempt_after = backup.preempt_after.map(|at| at.min(tolerated_until));
-        if self.priority.is_owner() {
+        if self.effective_priority().is_owner() {
             (backup.down_at, backup.takeover) = (now, Reason::Owner);
         }
         self.phase = Phase::Backup(backup);
@@ -78,7 +79,8 @@ impl VirtualRouter {
             return self.enter(Phase::Backup(backup), Reason::Overslept, now);
         }
         let latest = now + self.config.adver_interval.duration();
-        self.phase = Phase::Active { adver_at: adver_at.clamp(now, latest) };
+        let adver_at = adver_at.clamp(now, latest);
+        self.phase = Phase::Active { adver_at, last_resort: self.is_last_resort() };
         self.actions.push_back(Action::Claim(self.id));
     }
 

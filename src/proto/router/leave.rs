@@ -58,9 +58,7 @@ impl VirtualRouter {
     /// over already.
     pub(super) fn return_from(&mut self, leaving: Leaving, now: Instant) {
         if leaving.resign_at.is_some() || self.priority.is_owner() {
-            self.advertise(self.priority);
-            let adver_at = now + self.config.adver_interval.duration();
-            self.phase = Phase::Active { adver_at };
+            self.advertise_anew(false, now);
         } else {
             self.actions.push_back(Action::Release(self.id));
             let backup = self.listening(self.config.adver_interval, now);

@@ -45,7 +45,7 @@ fn a_backup_successor_does_not_count_the_silence_that_nobody_heard() {
 
     assert_eq!(actions, []);
     assert_eq!(after.snapshot().active.map(|active| active.address), Some(LOWER));
-    assert_eq!(after.takes_over_after(), DOWN - 3 * SECOND);
+    assert_eq!(after.takes_over_after() + 3 * SECOND, DOWN);
 }
 
 #[test]

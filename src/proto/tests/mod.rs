@@ -4,6 +4,7 @@ mod election;
 mod handover;
 mod holds;
 mod invariants;
+mod last_resort;
 mod leaving;
 mod reception;
 mod table;
@@ -53,6 +54,12 @@ impl Subject {
     /// The same before its start.
     fn stopped(config: &InstanceConfig) -> Self {
         Self::unstarted(config, Instant::from_nanos(77_000_000_000))
+    }
+
+    /// The same on a node that serves badly rather than not at all.
+    fn willing(config: &InstanceConfig) -> Self {
+        let Self { node, now } = Self::stopped(config);
+        Self { node: node.with_last_one_standing(true), now }
     }
 
     fn unstarted(config: &InstanceConfig, now: Instant) -> Self {
