@@ -36,7 +36,8 @@ install: build ## Install into LUA_LIB_DIR (Lua) and LUA_CLIB_DIR (core.so; the 
 
 check: ## Check the setup { } of CONF=/path/to/nginx.conf without starting anything
 	@test -n "$(CONF)" || { echo "usage: make check CONF=/path/to/nginx.conf [NGINX=/path/to/nginx]"; exit 2; }
-	@grep -q . "$(CONF)"
+	@$(NGINX) -T -q -c "$(abspath $(CONF))" 2>/dev/null | grep -q 'resty\.vrrp' || \
+		{ echo "$(CONF) does not call setup of resty.vrrp, or $(NGINX) -t refuses it"; exit 2; }
 	# nginx itself reads NGINX from the environment: as a list of inherited sockets.
 	RESTY_VRRP_CHECK=1 env -u NGINX $(NGINX) -c "$(abspath $(CONF))"
 
