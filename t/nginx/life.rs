@@ -50,7 +50,6 @@ fn a_stop_is_clean_and_takes_the_addresses_away() {
 }
 
 #[test]
-#[expect(clippy::disallowed_methods, reason = "a test starts a client")]
 fn a_quit_takes_the_addresses_away_while_a_last_request_is_still_served() {
     on_every_nginx("drain", |host, carrier| {
         let conf = conf_with(ONE).replacen(

@@ -1,14 +1,17 @@
 //! The module inside real nginx: what Lua does with its processes, and what an operator sees.
 //!
 //! Takes root.
+#![expect(clippy::disallowed_methods, reason = "a test reads clocks and starts processes")]
 
 mod board;
 mod events;
 mod gate;
+mod handover;
 mod health;
 mod layout;
 mod life;
 mod pages;
+mod pair;
 mod refusals;
 mod rights;
 

@@ -26,6 +26,7 @@
     reason = "what is run for its effect also returns its output"
 )]
 
+mod address_watch;
 mod carrier;
 mod faults;
 mod flood;
@@ -41,6 +42,7 @@ mod process;
 mod sniffer;
 mod wait;
 
+pub use address_watch::{AddressEvent, AddressWatch};
 pub use carrier::{Carrier, CarrierKind, best_carrier, carriers, conf, library, project};
 pub use faults::Traffic;
 pub use flood::Flood;

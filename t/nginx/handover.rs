@@ -1,0 +1,260 @@
+//! Reloads, killed processes, hung processes: who has the routers goes on having them.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use harness::{Probe, Role, Signal, eventually, holds_for, wait_until};
+
+use crate::pair::{ADDRESS, INTERVAL, PATIENCE, SERVER, conf, instance, on_every_pair, options};
+
+#[test]
+fn nobody_notices_a_reload() {
+    on_every_pair("reloads", |pair, _| {
+        let long = std::env::var_os("LONG").is_some();
+        let reloads = if long { 100 } else { 20 };
+        let probe = Probe::start(&pair.client, SERVER, "/");
+        probe.wait_for("worker-01", PATIENCE);
+        let calm = pair.calm();
+
+        let load = long.then(|| {
+            let arguments = ["-c", "50", "-t", "1", "-d", "1000", "http://192.168.56.100/"];
+            pair.client.spawn(std::process::Command::new("wrk").args(arguments))
+        });
+        for generation in 2..=reloads + 1 {
+            pair.one.nginx.reload();
+            pair.one.wait_for_generation(generation);
+        }
+        drop(load);
+
+        let longest = pair.assert_calm(&calm);
+        let report = probe.finish();
+        println!("{reloads} reloads: longest silence {longest:.1?}; {report}");
+        assert!(report.failures().is_empty(), "{:?}", report.failures());
+        pair.one.nginx.assert_no_complaints();
+    });
+}
+
+#[test]
+fn nobody_notices_a_reload_of_the_backup() {
+    on_every_pair("reloads of the backup", |pair, _| {
+        let calm = pair.calm();
+
+        for generation in 2..=5 {
+            pair.two.nginx.reload();
+            pair.two.wait_for_generation(generation);
+        }
+
+        pair.assert_calm(&calm);
+        pair.two.nginx.assert_no_complaints();
+    });
+}
+
+#[test]
+fn nobody_notices_that_the_carrier_is_killed() {
+    on_every_pair("carrier killed", |pair, _| {
+        for _ in 0..3 {
+            let calm = pair.calm();
+            let before = pair.one.nginx.carrier_pid();
+
+            pair.one.nginx.kill9(Role::Carrier);
+
+            eventually("another process carries the engine", PATIENCE, || {
+                let status = pair.one.status().map_err(|error| error.to_string())?;
+                let pid = status["node"]["pid"].as_i64();
+                let other = pid != Some(before.into());
+                let shown = status["instances"][0]["state"] == "active";
+                if other && shown { Ok(()) } else { Err(status["node"].to_string()) }
+            });
+            let longest = pair.assert_calm(&calm);
+            println!("carrier killed: longest silence {longest:.1?}");
+        }
+    });
+}
+
+#[test]
+fn a_killed_master_is_a_fault_although_its_workers_live_on() {
+    on_every_pair("master killed", |pair, _| {
+        let killed = Instant::now();
+
+        pair.one.nginx.kill9(Role::Master);
+
+        let resigned = |it: &harness::Advert| it.priority == 0 && it.source == pair.one.source();
+        let last = pair.sniffer.wait_for_advert("it resigns", killed, PATIENCE, resigned);
+        println!("master killed: resigned after {:.1?}", last.at - killed);
+        assert!(last.at - killed < Duration::from_millis(200), "after {:?}", last.at - killed);
+        pair.two.wait_for("active");
+        let status = pair.one.wait_for("fault");
+        let reason = status["instances"][0]["reason"].as_str().expect("it is said");
+        assert!(reason.contains("master"), "{status}");
+        assert!(!pair.one.host.has(ADDRESS) && pair.two.host.has(ADDRESS));
+    });
+}
+
+#[test]
+fn a_configuration_that_is_refused_changes_nothing() {
+    on_every_pair("bad configurations", |pair, _| {
+        let calm = pair.calm();
+        let good = conf(&options(1));
+        let wrong_option = good.replace("priority = 150", "priority = 300");
+        let taken_address = good.replace("listen 80;", "listen 80; listen 192.0.2.1:80;");
+
+        for bad in [wrong_option, taken_address] {
+            pair.one.nginx.write("nginx.conf", &bad);
+            pair.one.nginx.try_reload().expect_err("it is refused");
+            holds_for("the old configuration is in force", INTERVAL * 6, || {
+                let status = pair.one.status().map_err(|error| error.to_string())?;
+                let node = &status["node"];
+                if node["generation"] == 1 { Ok(()) } else { Err(node.to_string()) }
+            });
+        }
+
+        pair.assert_calm(&calm);
+        // Nor does a stop after it wait for anybody.
+        let stopped = Instant::now();
+        pair.one.nginx.signal(Role::Master, Signal::SIGTERM);
+        let resigned = |it: &harness::Advert| it.priority == 0;
+        let last = pair.sniffer.wait_for_advert("it resigns", stopped, PATIENCE, resigned);
+        assert!(last.at - stopped < Duration::from_millis(200), "after {:?}", last.at - stopped);
+        pair.one.nginx.wait_for_the_end();
+    });
+}
+
+#[test]
+fn a_library_that_cannot_be_loaded_is_found_before_anything_changes() {
+    on_every_pair("broken library", |pair, _| {
+        if std::env::var_os("LUA_LIB_DIR").is_some() {
+            println!("an installed library is not broken for a test");
+            return;
+        }
+        let library = pair.library();
+        let calm = pair.calm();
+        let (kept, garbage) = (library.with_extension("kept"), library.with_extension("bad"));
+        fs::write(&garbage, "no library").unwrap();
+        fs::rename(&library, &kept).unwrap();
+        fs::rename(&garbage, &library).unwrap();
+
+        pair.one.nginx.try_reload().expect_err("it is refused");
+        pair.assert_calm(&calm);
+
+        fs::rename(&kept, &library).unwrap();
+        pair.one.nginx.reload();
+        pair.one.wait_for_generation(2);
+        pair.assert_calm(&calm);
+    });
+}
+
+#[test]
+fn a_changed_configuration_takes_effect_and_the_rest_goes_on() {
+    on_every_pair("changed configuration", |pair, _| {
+        let one = &pair.one;
+        let calm = pair.calm();
+        let reload = |instances: &[String]| {
+            let options = format!("{{ instances = {{ {} }} }}", instances.join(", "));
+            one.nginx.write("nginx.conf", &conf(&options));
+            one.nginx.reload();
+        };
+        let here = |address: &str, wanted: bool| {
+            let what = if wanted { "comes" } else { "goes" };
+            wait_until(&format!("{address} {what}"), PATIENCE, || one.host.has(address) == wanted);
+        };
+
+        let (kept, other) = ("192.168.56.100/24", "192.168.56.110/24");
+        reload(&[instance("VI_1", 51, 150, &[kept, other])]);
+        here("192.168.56.110", true);
+        pair.assert_calm(&calm);
+
+        reload(&[instance("VI_1", 51, 150, &[kept])]);
+        here("192.168.56.110", false);
+        pair.assert_calm(&calm);
+
+        let first = instance("VI_1", 51, 140, &[kept]).replace("_ms = 100", "_ms = 90");
+        reload(&[instance("VI_2", 52, 150, &[other]), first]);
+        here("192.168.56.110", true);
+        let changed = Instant::now();
+        pair.sniffer.wait_for_advert("the new priority", changed, PATIENCE, |it| {
+            it.vrid == 51 && it.priority == 140 && it.interval == Duration::from_millis(90)
+        });
+        pair.sniffer.wait_for_advert("the new instance", changed, PATIENCE, |it| it.vrid == 52);
+        let events = one.addresses.since(calm.started, ADDRESS);
+        assert!(events.iter().all(|event| !event.removed), "{events:?}");
+
+        let removed = Instant::now();
+        reload(&[instance("VI_1", 51, 150, &[kept])]);
+        pair.sniffer.wait_for_advert("the instance resigns", removed, PATIENCE, |it| {
+            it.vrid == 52 && it.priority == 0
+        });
+        here("192.168.56.110", false);
+        one.wait_for_generation(5);
+        pair.assert_calm(&calm);
+    });
+}
+
+#[test]
+fn a_predecessor_that_hangs_is_done_without_and_does_no_harm_later() {
+    on_every_pair("hung predecessor", |pair, _| {
+        let hung = pair.one.nginx.carrier_pid();
+
+        harness::signal(hung, Signal::SIGSTOP);
+        let stopped = Instant::now();
+        pair.one.nginx.signal(Role::Master, Signal::SIGHUP);
+        eventually("the successor serves", Duration::from_secs(1), || {
+            let heard = pair.sniffer.adverts_since(stopped + INTERVAL);
+            heard.iter().any(|it| it.source == pair.one.source()).then_some(()).ok_or("silence")
+        });
+        println!("hung predecessor: replaced after {:.1?}", stopped.elapsed());
+        pair.one.wait_for("active");
+
+        let calm_after = pair.calm();
+        harness::signal(hung, Signal::SIGCONT);
+        holds_for("one owner", INTERVAL * 10, || {
+            let owners = (pair.one.host.has(ADDRESS), pair.two.host.has(ADDRESS));
+            if owners == (true, false) { Ok(()) } else { Err(format!("{owners:?}")) }
+        });
+        wait_until("the old one ends", PATIENCE, || !harness::is_alive(hung));
+        pair.assert_calm(&calm_after);
+    });
+}
+
+#[test]
+fn whoever_leaves_keeps_the_address_until_the_next_one_is_active() {
+    on_every_pair("stop and quit", |pair, carrier| {
+        for signal in [Signal::SIGTERM, Signal::SIGQUIT] {
+            println!("{} {signal}", carrier.version);
+            let start = Instant::now();
+
+            pair.one.nginx.signal(Role::Master, signal);
+
+            let (leaver, next) = (pair.one.source(), pair.two.source());
+            let sniffer = &pair.sniffer;
+            let resigned = sniffer.wait_for_advert("it resigns", start, PATIENCE, |it| {
+                it.source == leaver && it.priority == 0
+            });
+            let taken = sniffer.wait_for_advert("the next one advertises", start, PATIENCE, |it| {
+                it.source == next && it.priority > 0
+            });
+            let gone = pair.one.addresses.wait_for_removal(start, ADDRESS, PATIENCE);
+            println!(
+                "resigned after {:.1?}, taken over {:.1?} later, gone {:.1?} after that",
+                resigned.at - start,
+                taken.at - resigned.at,
+                gone.saturating_duration_since(taken.at)
+            );
+            assert!(resigned.at - start < Duration::from_millis(200));
+            assert!(taken.at - resigned.at < SKEW + Duration::from_millis(100));
+            assert!(gone > taken.at, "{:?} too early", taken.at - gone);
+            pair.one.nginx.wait_for_the_end();
+            assert!(!pair.one.host.has(ADDRESS) && pair.two.host.has(ADDRESS));
+            eventually("nothing is left running", PATIENCE, || {
+                let left = pair.one.processes();
+                if left.is_empty() { Ok(()) } else { Err(format!("{left:?}")) }
+            });
+
+            pair.one.nginx.launch().expect("it starts again");
+            pair.one.wait_for("active");
+            pair.two.wait_for("backup");
+        }
+    });
+}
+
+/// Of priority 100 at an interval of 100 ms, rounded up.
+const SKEW: Duration = Duration::from_millis(61);

@@ -1,0 +1,213 @@
+//! Two nodes and a client: what peers, clients and operators see of them.
+
+use std::fs;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use harness::{AddressWatch, Carrier, Host, Lab, Nginx, Sniffer, carriers, eventually};
+use serde_json::Value;
+
+use crate::conf_with;
+
+/// Two nodes that serve one address together, the first by right, and a client that listens.
+pub(crate) struct Pair {
+    pub(crate) one: Node,
+    pub(crate) two: Node,
+    pub(crate) sniffer: Sniffer,
+    pub(crate) client: Host,
+    lab: Lab,
+}
+
+/// One of them.
+pub(crate) struct Node {
+    pub(crate) nginx: Nginx,
+    pub(crate) addresses: AddressWatch,
+    pub(crate) host: Host,
+}
+
+/// What nothing may be seen to change of, since a moment.
+pub(crate) struct Calm {
+    pub(crate) started: Instant,
+    before: [Value; 2],
+}
+
+/// Runs a test on a fresh pair, with each nginx of this machine.
+pub(crate) fn on_every_pair(name: &str, test: impl Fn(&Pair, &Carrier)) {
+    for carrier in carriers() {
+        let pair = Pair::start(&format!("{name}, {}", carrier.version), carrier);
+        test(&pair, carrier);
+    }
+}
+
+impl Pair {
+    /// Starts both nodes and waits until the first serves and the second knows it.
+    fn start(name: &str, carrier: &Carrier) -> Self {
+        let lab = Lab::new(name);
+        let client = lab.host("client", "192.168.56.10/24");
+        let sniffer = Sniffer::start(&client);
+        let one = Node::start(&lab, 1, carrier);
+        one.wait_for("active");
+        let two = Node::start(&lab, 2, carrier);
+        let pair = Self { one, two, sniffer, client, lab };
+        eventually("the second node hears the first", PATIENCE, || {
+            let instance = pair.two.instance().map_err(|error| error.to_string())?;
+            let knows = instance["active"]["address"] == "192.168.56.101";
+            if knows && instance["state"] == "backup" { Ok(()) } else { Err(instance.to_string()) }
+        });
+        pair
+    }
+
+    /// Returns where nginx finds the native library.
+    pub(crate) fn library(&self) -> PathBuf {
+        self.lab.directory().join("lualib/resty/vrrp/core.so")
+    }
+
+    /// Begins to watch whether anybody notices anything.
+    #[track_caller]
+    pub(crate) fn calm(&self) -> Calm {
+        let before = [&self.one, &self.two].map(|node| node.wait_for_instance());
+        Calm { started: Instant::now(), before }
+    }
+
+    /// Checks that nobody can have noticed anything, and returns the longest silence.
+    #[track_caller]
+    pub(crate) fn assert_calm(&self, calm: &Calm) -> Duration {
+        let longest = self.assert_steady_adverts(calm.started);
+        let gone = self.one.addresses.since(calm.started, ADDRESS);
+        assert!(gone.iter().all(|event| !event.removed), "the address left the link: {gone:?}");
+        let came = self.two.addresses.since(calm.started, ADDRESS);
+        assert!(came.is_empty(), "the second node had the address: {came:?}");
+        for (node, before) in [&self.one, &self.two].into_iter().zip(&calm.before) {
+            assert_goes_on(before, &node.wait_for_instance());
+        }
+        longest
+    }
+
+    /// Checks that the first node advertises steadily and alone; returns the longest silence.
+    #[track_caller]
+    pub(crate) fn assert_steady_adverts(&self, since: Instant) -> Duration {
+        let now = Instant::now();
+        let mut heard = self.sniffer.adverts_since(since);
+        heard.retain(|it| it.vrid == VRID);
+        let strange = heard.iter().find(|it| it.priority == 0 || it.source != self.one.source());
+        assert_eq!(strange, None, "of {} advertisements", heard.len());
+        let moments: Vec<_> = [since].into_iter().chain(heard.iter().map(|it| it.at)).collect();
+        let ends = moments.iter().skip(1).copied().chain([now]);
+        let longest = moments.iter().zip(ends).map(|(from, to)| to - *from).max();
+        let longest = longest.unwrap_or(now - since);
+        assert!(longest <= INTERVAL * 5 / 2, "a silence of {longest:?}");
+        longest
+    }
+}
+
+impl Node {
+    /// Starts node number one, two, …, with a priority that falls with the number.
+    pub(crate) fn start(lab: &Lab, number: u8, carrier: &Carrier) -> Self {
+        let address = format!("192.168.56.10{number}/24");
+        let host = lab.host(&format!("worker-0{number}"), &address);
+        let addresses = AddressWatch::start(&host);
+        let nginx = Nginx::start(&host, carrier, &conf(&options(number)));
+        Self { nginx, addresses, host }
+    }
+
+    /// Returns the names of the processes on its host, but for the test's own.
+    pub(crate) fn processes(&self) -> Vec<String> {
+        let name = |pid| fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+        let names = self.host.pids().into_iter().map(|pid| name(pid).trim().to_owned());
+        names.filter(|name| name != "ip" && !name.is_empty()).collect()
+    }
+
+    /// Returns the source of its advertisements.
+    pub(crate) fn source(&self) -> IpAddr {
+        self.host.address()
+    }
+
+    /// Asks for the status.
+    pub(crate) fn status(&self) -> std::io::Result<Value> {
+        self.host.get("127.0.0.1:80", "/ha/status").map(|answer| answer.json())
+    }
+
+    /// Asks for the status of the first instance.
+    pub(crate) fn instance(&self) -> std::io::Result<Value> {
+        self.status().map(|status| status["instances"][0].clone())
+    }
+
+    /// Returns the status of the first instance, once there is an answer.
+    #[track_caller]
+    pub(crate) fn wait_for_instance(&self) -> Value {
+        eventually("the status is told", PATIENCE, || self.instance())
+    }
+
+    /// Returns the status once the first instance is in a state.
+    #[track_caller]
+    pub(crate) fn wait_for(&self, state: &str) -> Value {
+        crate::status_when(&self.host, state)
+    }
+
+    /// Waits until an engine of this configuration answers.
+    #[track_caller]
+    pub(crate) fn wait_for_generation(&self, generation: u64) {
+        eventually("the new configuration answers", PATIENCE, || {
+            let status = self.status().map_err(|error| error.to_string())?;
+            let node = &status["node"];
+            if node["generation"] == generation { Ok(()) } else { Err(node.to_string()) }
+        });
+    }
+}
+
+/// Checks that a router is where it was, and remembers what it knew.
+#[track_caller]
+fn assert_goes_on(before: &Value, after: &Value) {
+    for name in ["state", "reason", "transitions"] {
+        assert_eq!(before[name], after[name], "{name} was {before}, is {after}");
+    }
+    let (since, now) = (millis(&before["since"]), millis(&after["since"]));
+    assert!(since.abs_diff(now) < 10, "since {} and {}", before["since"], after["since"]);
+    let steps = |status: &Value| {
+        let history = status["history"].as_array().expect("a list").clone();
+        let step = |it: &Value| (it["from"].clone(), it["to"].clone(), it["reason"].clone());
+        history.iter().map(step).collect::<Vec<_>>()
+    };
+    assert_eq!(steps(before), steps(after));
+    for name in ["advertisements_sent", "advertisements_received", "announcements_sent"] {
+        let count = |status: &Value| status["counters"][name].as_u64().expect("a number");
+        assert!(count(before) <= count(after), "{name} was {before}, is {after}");
+    }
+}
+
+/// Returns the milliseconds since the hour, of a time as in `2026-01-31T23:59:59.999Z`.
+fn millis(time: &Value) -> u64 {
+    let text = time.as_str().expect("a time").trim_end_matches('Z');
+    let mut parts = text.rsplit([':', '.']).map(|part| part.parse::<u64>().expect("digits"));
+    let mut part = || parts.next().expect("a time has parts");
+    part() + 1000 * (part() + 60 * part())
+}
+
+/// Returns a configuration that tells a client at `/` who serves.
+pub(crate) fn conf(options: &str) -> String {
+    let page = "location / { return 200 \"$hostname\\n\"; }
+                location /ha/";
+    conf_with(options).replacen("location /ha/", page, 1)
+}
+
+/// Returns the options of node number one, two, ….
+pub(crate) fn options(number: u8) -> String {
+    let priority = 200 - 50 * number;
+    format!("{{ instances = {{ {} }} }}", instance("VI_1", VRID, priority, &["192.168.56.100/24"]))
+}
+
+/// Returns the options of one instance.
+pub(crate) fn instance(name: &str, vrid: u8, priority: u8, addresses: &[&str]) -> String {
+    format!(
+        "{{ name = '{name}', interface = 'eth0', vrid = {vrid}, priority = {priority},
+            addresses = {{ '{}' }}, advert_interval_ms = 100 }}",
+        addresses.join("', '")
+    )
+}
+
+pub(crate) const VRID: u8 = 51;
+pub(crate) const ADDRESS: &str = "192.168.56.100";
+pub(crate) const SERVER: &str = "192.168.56.100:80";
+pub(crate) const INTERVAL: Duration = Duration::from_millis(100);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
