@@ -23,6 +23,8 @@ pub(super) struct Publisher<'a> {
     published: Vec<Option<Published>>,
     /// Where each router's addresses begin on the board.
     first_address: Vec<usize>,
+    /// What earlier engines have announced of each router.
+    announced_before: Vec<u64>,
     health: Health,
 }
 
@@ -44,7 +46,10 @@ impl<'a> Publisher<'a> {
             next += instance.addresses.len() + instance.addresses_excluded.len();
             first
         });
+        let slots = (0..board.instances()).map(|index| board.instance(index));
+        let announced = slots.map(|slot| slot.map_or(0, |slot| slot.counters.announcements_sent));
         Self {
+            announced_before: announced.collect(),
             first_address: first_address.collect(),
             published: vec![None; config.instances.len()],
             facts: Facts::default(),
@@ -154,7 +159,8 @@ impl<'a> Publisher<'a> {
     }
 
     fn announcements(&self, router: RouterId) -> u64 {
-        self.facts.routers.get(router.0).map_or(0, |facts| facts.announcements_sent)
+        let here = self.facts.routers.get(router.0).map_or(0, |facts| facts.announcements_sent);
+        self.announced_before.get(router.0).map_or(here, |before| before + here)
     }
 
     fn slot(&self, node: &Node, router: RouterId) -> InstanceSlot {
