@@ -124,6 +124,12 @@ function _M.map(fd)
     local board = at(gc(header, function()
         C.resty_vrrp_munmap(memory, length)
         C.resty_vrrp_close(fd)
+        -- A master that refuses a configuration after setup() goes on with
+        -- the earlier one.
+        local newest = _M.find()
+        if newest then
+            newest.header.superseded = 0
+        end
     end))
     board.fd = fd
     return board
