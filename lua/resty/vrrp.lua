@@ -234,6 +234,32 @@ function _M.is_active(name)
 end
 
 
+local function ask(request)
+    local here = board_or_nil()
+    if not here then
+        return nil, "setup() was not called"
+    end
+    local ok, err = require("resty.vrrp.control").ask(here, request)
+    if not ok then
+        return nil, "the engine is not running: " .. err
+    end
+    return true
+end
+
+
+-- Gives the addresses away, without a lost connection if another node is
+-- there to take them, and stays away, over reloads too. Returns at once.
+function _M.drain()
+    return ask(layout.DRAIN)
+end
+
+
+-- Takes part in the election again.
+function _M.undrain()
+    return ask(layout.UNDRAIN)
+end
+
+
 -- Returns the status as a table; what is not known is ngx.null.
 function _M.status()
     local here = board_or_nil()
@@ -244,7 +270,7 @@ function _M.status()
 end
 
 
--- Answers the current request: …/status, …/healthz.
+-- Answers the current request: …/status, …/healthz, …/drain, …/undrain.
 function _M.serve()
     if get_phase() ~= "content" then
         error("serve() belongs into content_by_lua_block", 2)

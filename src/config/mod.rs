@@ -28,6 +28,8 @@ pub struct Config {
     pub carrier: Carrier,
     /// Where engines of this host meet to hand over; a usual place unless given.
     pub run_dir: Option<PathBuf>,
+    /// Whether an operator's requests are taken over HTTP, too.
+    pub control: bool,
     /// The virtual routers, in the order written.
     pub instances: Vec<InstanceConfig>,
     /// When nginx counts as serving.

@@ -14,6 +14,7 @@ pub(super) fn of(config: &Config) -> Plan {
     let mut plan = Plan {
         router_id: config.router_id.clone().unwrap_or_else(host_name),
         worker_timeout: config.health.worker_timeout,
+        control: config.control,
         instances: Vec::new(),
         addresses: Vec::new(),
     };

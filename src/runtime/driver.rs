@@ -272,11 +272,23 @@ impl<'a> Driver<'a> {
             return self.publisher.turn(now);
         }
         self.judge_health(now);
+        self.take_request(now);
         if self.links.iter().any(|link| link.index.is_some() && link.socket.is_none()) {
             self.take_facts();
         }
         if !self.succession.is_waiting() {
             self.publisher.beat(&self.node);
+        }
+    }
+
+    /// A request waits on the board until the routers are this engine's.
+    fn take_request(&mut self, now: Instant) {
+        if !self.succession.is_holding() {
+            return;
+        }
+        if let Some(draining) = self.publisher.take_request() {
+            tracing::info!("{}", if draining { "drains" } else { "takes part again" });
+            self.node.handle(Input::Drain(draining), now);
         }
     }
 

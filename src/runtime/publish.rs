@@ -73,6 +73,11 @@ impl<'a> Publisher<'a> {
         self.board.is_superseded()
     }
 
+    /// Takes what an operator asked for since the last time: to drain, or to take part again.
+    pub(super) fn take_request(&mut self) -> Option<bool> {
+        self.board.take_request()
+    }
+
     /// Says that another engine has the routers now.
     pub(super) fn retire(&mut self) {
         self.board.set_engine(EngineState::Stopped, "");

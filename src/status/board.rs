@@ -13,7 +13,7 @@ use memmap2::MmapRaw;
 
 use super::layout::{
     AddressSlot, EngineState, Header, InstanceSlot, LAYOUT, MAGIC, REASONS, WORKERS, WorkerSlot,
-    cut,
+    cut, request,
 };
 use crate::types::Instant;
 
@@ -24,6 +24,8 @@ pub struct Plan {
     pub router_id: String,
     /// Silence after which a worker counts as dead, stopped or hung.
     pub worker_timeout: Duration,
+    /// Whether an operator's requests are taken over HTTP, too.
+    pub control: bool,
     /// The virtual routers.
     pub instances: Vec<InstanceSlot>,
     /// The addresses of all virtual routers.
@@ -218,6 +220,15 @@ impl Board {
         self.header().draining.store(u32::from(draining), Relaxed);
     }
 
+    /// Takes what an operator asked for since the last time: to drain, or to take part again.
+    pub fn take_request(&mut self) -> Option<bool> {
+        match self.header().request.swap(request::NONE, Relaxed) {
+            request::DRAIN => Some(true),
+            request::UNDRAIN => Some(false),
+            _ => None,
+        }
+    }
+
     /// Counts a change of state, and returns its number.
     pub fn count_event(&mut self) -> u64 {
         self.header().events.fetch_add(1, Relaxed) + 1
@@ -248,6 +259,7 @@ impl Board {
         let timeout = u32::try_from(plan.worker_timeout.as_millis()).unwrap_or(u32::MAX);
         header.worker_timeout_ms.store(timeout, Relaxed);
         header.engine_state.store(EngineState::None as u32, Relaxed);
+        header.control.store(u32::from(plan.control), Relaxed);
         write_text(&header.router_id, &plan.router_id);
         write_text(&header.module, env!("CARGO_PKG_VERSION"));
     }

@@ -133,6 +133,7 @@ fn plan(instances: usize) -> Plan {
         reserved: [0; 4],
     };
     Plan {
+        control: false,
         router_id: "worker-01".to_owned(),
         worker_timeout: Duration::from_secs(2),
         instances: (1..=instances).map(named).collect(),

@@ -3,6 +3,7 @@
 
 local json = require "resty.vrrp.json"
 local layout = require "resty.vrrp.layout"
+local requests = require "resty.vrrp.control"
 local status = require "resty.vrrp.status"
 
 local ngx = ngx
@@ -66,24 +67,59 @@ local function show_health(board)
 end
 
 
+local function control(board, request)
+    if board.header.control ~= 1 then
+        return refuse(ngx.HTTP_FORBIDDEN,
+                      "not enabled: setup() needs control = true")
+    end
+    local ok, err = requests.ask_and_wait(board, request)
+    if not ok then
+        return refuse(ngx.HTTP_SERVICE_UNAVAILABLE, err)
+    end
+    return answer(ngx.HTTP_OK, { draining = board.header.draining == 1 })
+end
+
+
+local function drain(board)
+    return control(board, layout.DRAIN)
+end
+
+
+local function undrain(board)
+    return control(board, layout.UNDRAIN)
+end
+
+
 local PAGES = {
     status = show_status,
     healthz = show_health,
 }
 
 
+local ACTIONS = {
+    drain = drain,
+    undrain = undrain,
+}
+
+
 -- Answers the current request.
 function _M.serve(board)
-    local page = PAGES[ngx.var.uri:match("([^/]*)$")]
-    if not page then
-        return refuse(ngx.HTTP_NOT_FOUND, "known here: status, healthz")
+    local name = ngx.var.uri:match("([^/]*)$")
+    local page, action = PAGES[name], ACTIONS[name]
+    if not page and not action then
+        return refuse(ngx.HTTP_NOT_FOUND,
+                      "known here: status, healthz, drain, undrain")
     end
     local method = ngx.req.get_method()
-    if method ~= "GET" and method ~= "HEAD" then
+    if action and method ~= "POST" then
+        ngx.header["Allow"] = "POST"
+        return refuse(ngx.HTTP_NOT_ALLOWED, "only POST")
+    end
+    if page and method ~= "GET" and method ~= "HEAD" then
         ngx.header["Allow"] = "GET, HEAD"
         return refuse(ngx.HTTP_NOT_ALLOWED, "only GET and HEAD")
     end
-    return page(board)
+    return (page or action)(board)
 end
 
 

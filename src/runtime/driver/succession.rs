@@ -108,6 +108,11 @@ impl Succession {
         Self { place, role, farewell: None, has_news: false, turned_at: clock::now() }
     }
 
+    /// Tells whether the routers are this engine's.
+    pub(super) fn is_holding(&self) -> bool {
+        matches!(self.role, Role::Holding { .. })
+    }
+
     /// Tells whether the routers are another engine's now: this one must not touch them.
     pub(super) fn is_retired(&self) -> bool {
         matches!(self.role, Role::Retired { .. })

@@ -1,0 +1,61 @@
+-- What an operator asks of the engine: a word on the board, which the engine
+-- reads ten times a second.
+
+local clock = require "resty.vrrp.clock"
+local layout = require "resty.vrrp.layout"
+
+local now_ms = clock.now_ms
+local sleep = ngx.sleep
+
+
+local _M = {}
+
+
+local PAUSE_S = 0.02
+-- Leaving takes a few intervals, and the longest interval is 255 s.
+local PATIENCE_MS = 60000
+
+
+-- Asks for what request says: layout.DRAIN or layout.UNDRAIN.
+function _M.ask(board, request)
+    local running, err = board:engine()
+    if not running then
+        return nil, err
+    end
+    board.header.request = request
+    return true
+end
+
+
+local function count_active(board)
+    local count = 0
+    for _, slot in ipairs(board.instances) do
+        if board.read(slot).state == layout.ACTIVE then
+            count = count + 1
+        end
+    end
+    return count
+end
+
+
+-- Asks, and waits until it is so: a drained node has no active instance.
+function _M.ask_and_wait(board, request)
+    local ok, err = _M.ask(board, request)
+    if not ok then
+        return nil, "the engine is not running: " .. err
+    end
+    local header = board.header
+    local draining = request == layout.DRAIN and 1 or 0
+    local deadline_ms = now_ms() + PATIENCE_MS
+    repeat
+        sleep(PAUSE_S)
+        local done = header.request == 0 and header.draining == draining
+        if done and (draining == 0 or count_active(board) == 0) then
+            return true
+        end
+    until now_ms() > deadline_ms
+    return nil, "asked for, but not done yet"
+end
+
+
+return _M
