@@ -16,23 +16,27 @@ NGINX            ?= $(firstword $(wildcard $(OPENRESTY_PREFIX)/nginx/sbin/nginx)
 CARGO            ?= cargo
 INSTALL          ?= install
 CORE             := target/release/libresty_vrrp.so
+GUARD            := target/release/resty-vrrp-guard
 
 .PHONY: help build install check lint test demo bench packages clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 12
 
-build: ## Build the native library (release)
-	# The library alone, without the form that tests link: only so is it optimised as a whole.
+build: ## Build the native library and the guard (release)
+	$(CARGO) build --release --locked --bins
+	# The library alone, without the form that others link: only so is it optimised as a whole.
 	$(CARGO) rustc --release --locked --lib --crate-type cdylib
 
-install: build ## Install into LUA_LIB_DIR (Lua) and LUA_CLIB_DIR (core.so; the same unless given)
+install: build ## Install into LUA_LIB_DIR (Lua) and LUA_CLIB_DIR (core.so, guard; the same unless given)
 	$(INSTALL) -d $(DESTDIR)$(LUA_LIB_DIR)/resty/vrrp $(DESTDIR)$(LUA_CLIB_DIR)/resty/vrrp
 	$(INSTALL) -m 644 lua/resty/vrrp.lua $(DESTDIR)$(LUA_LIB_DIR)/resty/vrrp.lua
 	$(INSTALL) -m 644 lua/resty/vrrp/*.lua $(DESTDIR)$(LUA_LIB_DIR)/resty/vrrp/
-	# By rename: a library that nginx has mapped is replaced, never written into.
+	# By rename: what nginx has mapped or the kernel executes is replaced, never written into.
 	$(INSTALL) -m 755 $(CORE) $(DESTDIR)$(LUA_CLIB_DIR)/resty/vrrp/.core.so.new
 	mv -f $(DESTDIR)$(LUA_CLIB_DIR)/resty/vrrp/.core.so.new $(DESTDIR)$(LUA_CLIB_DIR)/resty/vrrp/core.so
+	$(INSTALL) -m 755 $(GUARD) $(DESTDIR)$(LUA_CLIB_DIR)/resty/vrrp/.guard.new
+	mv -f $(DESTDIR)$(LUA_CLIB_DIR)/resty/vrrp/.guard.new $(DESTDIR)$(LUA_CLIB_DIR)/resty/vrrp/guard
 
 check: ## Check the setup { } of CONF=/path/to/nginx.conf without starting anything
 	@test -n "$(CONF)" || { echo "usage: make check CONF=/path/to/nginx.conf [NGINX=/path/to/nginx]"; exit 2; }
@@ -55,7 +59,7 @@ test: packages build ## Everything CI runs: unit, wire, simulator, lab, real ngi
 	$(CARGO) test --locked --test lab --test nginx -- --test-threads=1
 
 demo: packages ## Two hosts, one virtual address: kill the active one and watch
-	$(CARGO) build --release --locked --example demo
+	$(CARGO) build --release --locked --bins --example demo
 	@$(CARGO) run --release --locked --quiet --example demo
 
 bench: packages build ## Side by side with keepalived + nginx + check script; results in target/bench

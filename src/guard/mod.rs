@@ -16,9 +16,12 @@
 //! * and the master has not started another engine within the time after which peers take over by
 //!   themselves (the shortest `Active_Down_Interval` claimed).
 //!
-//! Whether there is another engine is told by a lock on a file that every engine of this nginx
-//! takes when it starts and that the kernel gives back when it dies. The guard acts only while it
-//! holds that lock itself, so it never takes away what a living engine has just adopted.
+//! Two things tell whether there is another engine. The engines of one configuration, of which
+//! nginx starts one after the other, take a lock on a file when they start, and the kernel gives it
+//! back when they die; the guard acts only while it holds that lock itself, so it never takes away
+//! what a living engine is just adopting. And whoever has the routers, be it in another nginx, keeps a
+//! socket open at the place where engines meet; while somebody answers there, the guard does not
+//! act.
 //!
 //! After a bye, or when it has acted, or when another engine is in charge, it ends. One that loses
 //! its engine while the carrier lives on ends as well: there will be another.
@@ -27,8 +30,10 @@ mod order;
 mod watch;
 mod withdraw;
 
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
+use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use crate::net::{Channel, Lock, NetError, Rights, pidfd, spawn};
@@ -38,18 +43,27 @@ pub use watch::run;
 
 /// Starts a guard for this carrier and returns the way to give it [`Order`]s.
 ///
-/// `lock` is the file whose lock says that an engine is in charge; it must have been opened for the
-/// guard alone. Must be called within a tokio runtime.
+/// `lock` is the file whose lock says that an engine is in charge, opened for the guard alone;
+/// `door` is the path of the socket of whoever has the routers. Must be called within a tokio
+/// runtime.
 ///
 /// # Errors
 ///
 /// When the program is not there, or cannot be executed.
-pub fn start(program: &Path, carrier: u32, master: u32, lock: Lock) -> Result<Channel, NetError> {
-    let failed = |error| NetError::new("start", "the guard", error);
+pub fn start(
+    program: &Path,
+    carrier: u32,
+    master: u32,
+    lock: Lock,
+    door: Option<&Path>,
+) -> Result<Channel, NetError> {
+    let failed = |error: io::Error| NetError::new("start", "the guard", error);
     let (here, there) = Channel::pair().map_err(failed)?;
     let fds = [there, pidfd(carrier)?, pidfd(master)?, OwnedFd::from(lock)];
+    let door = door.map(|path| CString::new(path.as_os_str().as_bytes())).transpose();
+    let door = door.map_err(|error| failed(error.into()))?.unwrap_or_default();
     let _lent = Rights::NETWORK.lend().map_err(failed)?;
-    spawn::detached(program, &[TITLE, PROTOCOL], &fds)?;
+    spawn::detached(program, &[TITLE, PROTOCOL, &door], &fds)?;
     Ok(here)
 }
 

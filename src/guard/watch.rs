@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 use std::env;
 use std::error::Error;
+use std::io::ErrorKind::{ConnectionRefused, NotFound};
 use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use tokio::net::UnixStream;
 use tokio::time::{sleep, timeout};
 
 use super::PROTOCOL;
@@ -28,7 +31,9 @@ pub fn run() -> ExitCode {
 }
 
 fn try_run() -> Result<(), Box<dyn Error>> {
-    let protocol = env::args_os().nth(1).ok_or("it is started by nginx, not by hand")?;
+    let mut arguments = env::args_os().skip(1);
+    let (protocol, door) = (arguments.next(), arguments.next());
+    let protocol = protocol.ok_or("it is started by nginx, not by hand")?;
     if protocol.as_bytes() != PROTOCOL.to_bytes() {
         return Err("the engine that started it is of another version".into());
     }
@@ -47,6 +52,7 @@ fn try_run() -> Result<(), Box<dyn Error>> {
             carrier: Process::of(carrier)?,
             master: Process::of(master)?,
             lock: Lock::from(lock),
+            door: door.filter(|path| !path.is_empty()).map(PathBuf::from),
             claims: BTreeMap::new(),
             buffer: Vec::with_capacity(LONGEST_ORDER),
         };
@@ -62,6 +68,7 @@ struct Watch {
     carrier: Process,
     master: Process,
     lock: Lock,
+    door: Option<PathBuf>,
     claims: BTreeMap<u32, Claim>,
     buffer: Vec<u8>,
 }
@@ -85,7 +92,7 @@ impl Watch {
         }
     }
 
-    /// Waits for another engine, as long as there is a master to start one, and takes the lock if
+    /// Waits for another engine, as long as there is a master to start one, and makes sure that
     /// there is none.
     async fn nobody_is_in_charge(&self) -> bool {
         let shortest = self.claims.values().map(|claim| claim.active_down_interval).min();
@@ -93,15 +100,26 @@ impl Watch {
         let patience = shortest.max(SHORTEST_PATIENCE);
         let master_died = timeout(patience, self.master.exited()).await.is_ok();
         if !master_died {
-            return self.lock.try_take().unwrap_or(false);
+            return self.is_alone().await;
         }
         // An engine that the master started just before may be about to die, too.
-        let held = async {
-            while matches!(self.lock.try_take(), Ok(false)) {
-                sleep(LOCK_PAUSE).await;
+        let others_die = async {
+            while !self.is_alone().await {
+                sleep(PAUSE).await;
             }
         };
-        timeout(patience, held).await.is_ok()
+        timeout(patience, others_die).await.is_ok()
+    }
+
+    async fn is_alone(&self) -> bool {
+        // A file system without locks knows of none.
+        if !self.lock.try_take().unwrap_or(true) {
+            return false;
+        }
+        let Some(door) = &self.door else { return true };
+        let answer = timeout(SHORTEST_PATIENCE, UnixStream::connect(door)).await;
+        // Who is too busy to answer is there, too.
+        matches!(answer, Ok(Err(error)) if matches!(error.kind(), NotFound | ConnectionRefused))
     }
 }
 
@@ -111,4 +129,4 @@ const LONGEST_ORDER: usize = 256 << 10;
 const DEATH_THROES: Duration = Duration::from_secs(2);
 /// nginx starts another carrier within some milliseconds, on a busy machine within some more.
 const SHORTEST_PATIENCE: Duration = Duration::from_millis(50);
-const LOCK_PAUSE: Duration = Duration::from_millis(1);
+const PAUSE: Duration = Duration::from_millis(1);

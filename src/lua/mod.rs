@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use mlua::{Lua, LuaString, Table, UserData, UserDataMethods};
 
 use crate::config::{Carrier, Config};
-use crate::runtime::{self, Engine, events, log};
+use crate::runtime::{self, Engine, Surroundings, events, log};
 use crate::status::Board;
 
 /// Makes the table that `require "resty.vrrp.core"` returns.
@@ -21,9 +21,10 @@ fn resty_vrrp_core(lua: &Lua) -> mlua::Result<Table> {
     module.set("version", env!("CARGO_PKG_VERSION"))?;
     let checked = |_: &Lua, (json, path): (LuaString, PathBuf)| Ok(said(check(&json, &path)));
     module.set("check", lua.create_function(checked)?)?;
-    let started = |_: &Lua, (json, path, master_pid): (LuaString, PathBuf, u32)| {
-        Ok(said(start(&json, &path, master_pid)))
-    };
+    let started =
+        |_: &Lua, (json, board, master_pid, guard): (LuaString, PathBuf, u32, Option<PathBuf>)| {
+            Ok(said(start(&json, Surroundings { master_pid, board, guard })))
+        };
     module.set("start", lua.create_function(started)?)?;
     module.set("drain_log", lua.create_function(drain_log)?)?;
     module.set("drain_events", lua.create_function(drain_events)?)?;
@@ -59,11 +60,12 @@ fn check(json: &LuaString, path: &Path) -> Result<&'static str, Box<dyn Error>> 
     })
 }
 
-/// `start(json, path, master_pid)`: starts the engine on the board at `path` and returns it.
-fn start(json: &LuaString, path: &Path, master_pid: u32) -> Result<Handle, Box<dyn Error>> {
+/// `start(json, board, master_pid, guard)`: starts the engine on the board at a path, with the
+/// guard at a path unless that is nil, and returns the engine.
+fn start(json: &LuaString, surroundings: Surroundings) -> Result<Handle, Box<dyn Error>> {
     let config = Config::from_json(&json.to_str()?)?;
-    let board = Board::open(path)?;
-    Ok(Handle(runtime::start(config, board, master_pid)?))
+    let board = Board::open(&surroundings.board)?;
+    Ok(Handle(runtime::start(config, board, surroundings)?))
 }
 
 /// `drain_log(max)`: returns a list of `{ level, text }`, level being nginx's number.

@@ -13,10 +13,12 @@ use tokio::time::{Interval, MissedTickBehavior};
 pub(super) use self::succession::Start;
 use self::succession::{Incident, Succession};
 use super::clock;
+use super::guard::Guard;
 use super::health::Liveness;
 use super::kernel::{KernelThread, LinkView, Plan, PlannedRouter};
 use super::publish::Publisher;
 use super::report;
+use super::thread::Surroundings;
 use super::will;
 use crate::config::Config;
 use crate::net::{Carrier, Process, Timer, VrrpSocket};
@@ -28,6 +30,7 @@ use crate::types::{GROUP_IPV4, Instant, Priority};
 pub(super) struct Driver<'a> {
     node: Node,
     kernel: KernelThread,
+    guard: Guard,
     links: Vec<Link>,
     timer: Timer,
     /// The deadline that the timer is set to; it may be earlier than the core's, never later.
@@ -77,7 +80,7 @@ impl<'a> Driver<'a> {
     pub(super) async fn new(
         config: &Config,
         board: &'a mut Board,
-        master_pid: u32,
+        surroundings: &Surroundings,
         start: Start,
     ) -> io::Result<Self> {
         let will = will::read(board);
@@ -86,6 +89,7 @@ impl<'a> Driver<'a> {
         let mut beat = tokio::time::interval(BEAT);
         beat.set_missed_tick_behavior(MissedTickBehavior::Skip);
         let run_dir = config.run_dir.as_deref();
+        let guard = Guard::new(surroundings, run_dir, clock::now());
         let succession = Succession::begin(run_dir, start, will).await;
         let mut driver = Self {
             links: node.links().iter().map(|_| Link::default()).collect(),
@@ -94,6 +98,7 @@ impl<'a> Driver<'a> {
             succession,
             node,
             kernel,
+            guard,
             timer: Timer::new()?,
             armed: None,
             beat,
@@ -101,7 +106,7 @@ impl<'a> Driver<'a> {
             outgoing: Vec::with_capacity(MAX_DATAGRAM),
             incoming: Box::new([0; MAX_DATAGRAM]),
         };
-        driver.watch_master(master_pid);
+        driver.watch_master(surroundings.master_pid);
         Ok(driver)
     }
 
@@ -162,6 +167,7 @@ impl<'a> Driver<'a> {
         self.node.handle(Input::Shutdown, clock::now());
         self.perform_actions();
         self.kernel.stop(RELEASE_TIMEOUT);
+        self.guard.dismiss();
         self.publisher.take_facts(self.kernel.facts());
     }
 
@@ -276,6 +282,7 @@ impl<'a> Driver<'a> {
         if self.links.iter().any(|link| link.index.is_some() && link.socket.is_none()) {
             self.take_facts();
         }
+        self.guard.beat(&self.node, |link| self.links[link.0].index, now);
         if !self.succession.is_waiting() {
             self.publisher.beat(&self.node);
         }
@@ -304,8 +311,14 @@ impl<'a> Driver<'a> {
         while let Some(action) = self.node.poll_action() {
             match action {
                 Action::Advertise { router, priority } => self.advertise(router, priority),
-                Action::Claim(router) => self.kernel.claim(router.0, true),
-                Action::Release(router) => self.kernel.claim(router.0, false),
+                Action::Claim(router) => {
+                    self.guard.claim(router);
+                    self.kernel.claim(router.0, true);
+                }
+                Action::Release(router) => {
+                    self.guard.release(router);
+                    self.kernel.claim(router.0, false);
+                }
                 Action::Announce(router) => self.kernel.announce(router.0),
                 Action::Transition(transition) => {
                     report::transition(&self.node, &transition);
@@ -315,6 +328,7 @@ impl<'a> Driver<'a> {
                 Action::Report(told) => report::report(&self.node, &told),
             }
         }
+        self.guard.tell(&self.node, |link| self.links[link.0].index);
     }
 
     /// Sends one advertisement, or drops it: the next one is never far.

@@ -15,6 +15,7 @@ pub mod log;
 
 mod clock;
 mod driver;
+mod guard;
 mod handover;
 mod health;
 mod publish;
@@ -22,4 +23,4 @@ mod report;
 mod thread;
 mod will;
 
-pub use thread::{Engine, StartError, start};
+pub use thread::{Engine, StartError, Surroundings, start};

@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -52,12 +53,27 @@ struct Running {
     thread: JoinHandle<()>,
 }
 
-/// Starts the threads in this process. `master_pid` is the nginx master, whose death is a fault.
+/// What the engine has to know of the nginx that it lives in.
+#[derive(Clone, Debug)]
+pub struct Surroundings {
+    /// The nginx master, whose death is a fault.
+    pub master_pid: u32,
+    /// The file of the board; its lock says that an engine is in charge.
+    pub board: PathBuf,
+    /// The executable of the guard, if it is installed.
+    pub guard: Option<PathBuf>,
+}
+
+/// Starts the threads in this process.
 ///
 /// # Errors
 ///
 /// Fails when the process lacks `CAP_NET_ADMIN` or `CAP_NET_RAW`, or cannot make a thread.
-pub fn start(config: Config, board: Board, master_pid: u32) -> Result<Engine, StartError> {
+pub fn start(
+    config: Config,
+    board: Board,
+    surroundings: Surroundings,
+) -> Result<Engine, StartError> {
     log::install();
     let missing = Rights::NETWORK.missing()?;
     if !missing.is_empty() {
@@ -65,7 +81,7 @@ pub fn start(config: Config, board: Board, master_pid: u32) -> Result<Engine, St
     }
     let (stop, stopping) = watch::channel(false);
     let (ending, ended) = sync_channel(1);
-    let life = Life { config, board, master_pid, stopping };
+    let life = Life { config, board, surroundings, stopping };
 
     // A handler of nginx that ran in this thread would set nginx's flags without waking its event
     // loop.
@@ -122,7 +138,7 @@ impl Drop for Engine {
 struct Life {
     config: Config,
     board: Board,
-    master_pid: u32,
+    surroundings: Surroundings,
     stopping: watch::Receiver<bool>,
 }
 
@@ -172,7 +188,7 @@ impl Life {
 
     fn run_once(&mut self, runtime: &Runtime, start: Start) -> End {
         let stopping = self.stopping.clone();
-        let driver = Driver::new(&self.config, &mut self.board, self.master_pid, start);
+        let driver = Driver::new(&self.config, &mut self.board, &self.surroundings, start);
         let mut driver = match runtime.block_on(driver) {
             Ok(driver) => driver,
             Err(error) => return End::Failed(format!("cannot start: {error}")),

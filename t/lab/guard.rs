@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::Ipv4Addr;
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -71,6 +72,20 @@ fn nothing_happens_when_another_engine_is_in_charge_in_time() {
     nginx.guard_ends();
     assert_eq!(nginx.virtual_addresses(), ["192.168.56.100"]);
     assert!(sniffer.adverts().is_empty(), "{:?}", sniffer.adverts());
+}
+
+#[test]
+fn nothing_happens_while_an_engine_of_another_nginx_has_the_routers() {
+    let lab = Lab::new("guard: upgrade");
+    let mut nginx = Nginx::start(&lab);
+    nginx.claim(0, &["192.168.56.100/24"]);
+    let _other = UnixListener::bind(nginx.door()).expect("the path is free");
+
+    nginx.kill_master();
+    nginx.kill_carrier();
+
+    nginx.guard_ends();
+    assert_eq!(nginx.virtual_addresses(), ["192.168.56.100"]);
 }
 
 #[test]
@@ -208,8 +223,14 @@ impl Nginx {
         let lock = Lock::open(&self.lock_file).expect("the file is there");
         self.host.enter(|| {
             let _context = self.runtime.enter();
-            guard::start(Path::new(PROGRAM), carrier, master, lock).expect("it can be executed")
+            guard::start(Path::new(PROGRAM), carrier, master, lock, Some(&self.door()))
+                .expect("it can be executed")
         })
+    }
+
+    /// Where engines meet.
+    fn door(&self) -> PathBuf {
+        self.lock_file.with_extension("sock")
     }
 
     /// Lets an engine take the lock.
@@ -267,6 +288,7 @@ impl Nginx {
 impl Drop for Nginx {
     fn drop(&mut self) {
         fs::remove_file(&self.lock_file).ok();
+        fs::remove_file(self.door()).ok();
     }
 }
 

@@ -81,6 +81,18 @@ local function log_without_nginx(level, text)
 end
 
 
+-- Returns the path of the guard, which is installed beside the library.
+local function find_guard()
+    local library = package.searchpath("resty.vrrp.core", package.cpath)
+    local path = library and library:gsub("core%.so$", "guard")
+    local file = path and io.open(path, "rb")
+    if file then
+        file:close()
+        return path
+    end
+end
+
+
 local function start(board, json)
     local loaded
     loaded, core = pcall(require, "resty.vrrp.core")
@@ -90,7 +102,7 @@ local function start(board, json)
         return nil, "the native library cannot be loaded: " .. err
     end
     local path = "/proc/self/fd/" .. board.fd
-    return core.start(json, path, board.header.master_pid)
+    return core.start(json, path, board.header.master_pid, find_guard())
 end
 
 

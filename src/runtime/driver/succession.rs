@@ -423,6 +423,7 @@ impl Driver<'_> {
     }
 
     fn step_aside(&mut self, holder: Option<Peer>) {
+        self.guard.dismiss();
         self.kernel.abandon();
         self.links.fill_with(Default::default);
         if holder.is_none() {

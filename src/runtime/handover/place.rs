@@ -40,6 +40,11 @@ impl Place {
         Ok(Self { path: directory.join(format!("vrrp-{namespace}.sock")) })
     }
 
+    /// Returns the path of the socket.
+    pub(in crate::runtime) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Connects to whoever has the routers; `None` if nobody has.
     pub(in crate::runtime) async fn knock(&self) -> Option<Peer> {
         let stream = UnixStream::connect(&self.path).await.ok()?;

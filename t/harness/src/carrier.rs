@@ -136,8 +136,11 @@ pub(crate) fn install(lab: &Path) -> PathBuf {
     if !place.exists() {
         copy_tree(&project().join("lua"), &place);
         fs::create_dir_all(place.join("resty/vrrp")).expect("the lab's directory is writable");
-        if let Some(library) = library() {
-            fs::copy(library, place.join("resty/vrrp/core.so")).expect("the library can be copied");
+        for (built, installed) in [(library(), "core.so"), (guard(), "guard")] {
+            if let Some(file) = built.filter(|file| file.exists()) {
+                let target = place.join("resty/vrrp").join(installed);
+                fs::copy(file, target).expect("what was built can be copied");
+            }
         }
     }
     place
@@ -147,13 +150,22 @@ pub(crate) fn install(lab: &Path) -> PathBuf {
 /// the environment variable `RESTY_VRRP_CORE` names.
 #[must_use]
 pub fn library() -> Option<PathBuf> {
-    if let Some(named) = std::env::var_os("RESTY_VRRP_CORE") {
-        return Some(named.into());
-    }
+    let named = std::env::var_os("RESTY_VRRP_CORE").map(PathBuf::from);
+    named.or_else(|| built("libresty_vrrp.so"))
+}
+
+/// Returns the guard that was built with the library.
+fn guard() -> Option<PathBuf> {
+    let named = std::env::var_os("RESTY_VRRP_CORE").map(PathBuf::from);
+    named.map(|library| library.with_file_name(GUARD)).or_else(|| built(GUARD))
+}
+
+/// Returns what Cargo has built under a name with whatever runs now.
+fn built(name: &str) -> Option<PathBuf> {
     let here = std::env::current_exe().ok()?;
     // What a test or an example depends on is in `deps`; the copy above is made by `build` alone.
     let mut places = here.ancestors().skip(1).flat_map(|place| [place.join("deps"), place.into()]);
-    places.find_map(|place| Some(place.join("libresty_vrrp.so")).filter(|path| path.exists()))
+    places.find_map(|place| Some(place.join(name)).filter(|path| path.exists()))
 }
 
 fn copy_tree(from: &Path, to: &Path) {
@@ -168,5 +180,6 @@ fn copy_tree(from: &Path, to: &Path) {
     }
 }
 
+const GUARD: &str = "resty-vrrp-guard";
 const NONE: &str = "no nginx with Lua here: install OpenResty, or name one by NGINX";
 const USUAL: &[&str] = &["/usr/sbin/nginx", "/usr/local/openresty/bin/openresty"];

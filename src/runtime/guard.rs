@@ -1,0 +1,222 @@
+//! The engine's end of the guard: keeps it told of what this host would leave behind.
+//!
+//! What was told is compared with what is so, and the difference sent, so that an order that finds
+//! no room is only late. A guard that died is started again, with everything to be told anew.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::handover::Place;
+use super::report;
+use super::thread::Surroundings;
+use crate::guard::{self, Claim, Order};
+use crate::net::{Channel, Lock};
+use crate::proto::{LinkId, Node, RouterId};
+use crate::types::{Instant, Priority};
+
+/// The guard of this engine, if there is one, and the lock that says that this engine is in charge.
+#[derive(Debug)]
+pub(super) struct Guard {
+    program: Option<PathBuf>,
+    master_pid: u32,
+    /// Where the engines of this host meet.
+    door: Option<PathBuf>,
+    lock_file: PathBuf,
+    lock: Option<Lock>,
+    in_charge: bool,
+    channel: Option<Channel>,
+    start_at: Instant,
+    claimed: BTreeSet<RouterId>,
+    told: BTreeMap<RouterId, Claim>,
+    stale: bool,
+    order: Vec<u8>,
+    answer: Vec<u8>,
+}
+
+impl Guard {
+    /// Takes the lock and starts a guard, if possible. Must be called within a tokio runtime.
+    pub(super) fn new(surroundings: &Surroundings, run_dir: Option<&Path>, now: Instant) -> Self {
+        let place = Place::find(run_dir).ok();
+        let mut guard = Self {
+            program: surroundings.guard.clone(),
+            master_pid: surroundings.master_pid,
+            door: place.map(|place| place.path().to_owned()),
+            lock_file: surroundings.board.clone(),
+            lock: None,
+            in_charge: false,
+            channel: None,
+            start_at: now,
+            claimed: BTreeSet::new(),
+            told: BTreeMap::new(),
+            stale: false,
+            order: Vec::new(),
+            answer: Vec::with_capacity(1),
+        };
+        if guard.program.is_none() {
+            tracing::warn!(
+                "there is no resty/vrrp/guard beside core.so: if all of nginx is killed, peers \
+                 wait for Active_Down_Interval and addresses stay for address_lifetime_s"
+            );
+        }
+        guard.take_lock();
+        guard.start(now);
+        guard
+    }
+
+    /// Notes that a virtual router holds its addresses; told with the next
+    /// [`tell`](Self::tell).
+    pub(super) fn claim(&mut self, router: RouterId) {
+        self.claimed.insert(router);
+        self.stale = true;
+    }
+
+    /// Notes that a virtual router does not hold its addresses any more.
+    pub(super) fn release(&mut self, router: RouterId) {
+        self.claimed.remove(&router);
+        self.stale = true;
+    }
+
+    /// Tells the guard what was claimed and released.
+    pub(super) fn tell(&mut self, node: &Node, index_of: impl Fn(LinkId) -> Option<u32>) {
+        if std::mem::take(&mut self.stale) {
+            self.tell_all(node, index_of);
+        }
+    }
+
+    /// Sees to it that there is a guard, and that what it knows is so.
+    pub(super) fn beat(
+        &mut self,
+        node: &Node,
+        index_of: impl Fn(LinkId) -> Option<u32>,
+        now: Instant,
+    ) {
+        self.take_lock();
+        if self.channel.as_ref().is_some_and(|channel| has_ended(channel, &mut self.answer)) {
+            self.lose(now);
+        }
+        if now >= self.start_at {
+            self.start(now);
+        }
+        self.tell_all(node, index_of);
+    }
+
+    /// Lets the guard end without doing anything: this engine ends as planned, or another one has
+    /// the routers.
+    pub(super) fn dismiss(&mut self) {
+        self.order.clear();
+        Order::Bye.emit(&mut self.order);
+        if let Some(channel) = self.channel.take() {
+            // A guard that is not there any more needs no farewell.
+            channel.send(&self.order).ok();
+        }
+        self.program = None;
+        self.claimed.clear();
+    }
+
+    fn take_lock(&mut self) {
+        if self.in_charge {
+            return;
+        }
+        if self.lock.is_none() {
+            self.lock = Lock::open(&self.lock_file).ok();
+        }
+        // A guard that has it withdraws what a dead engine held, and will be done in a moment.
+        self.in_charge = self.lock.as_ref().is_some_and(|lock| lock.try_take().unwrap_or(false));
+    }
+
+    fn start(&mut self, now: Instant) {
+        let (Some(program), None) = (&self.program, &self.channel) else { return };
+        self.start_at = now + RESTART_PAUSE;
+        let carrier = std::process::id();
+        let started = Lock::open(&self.lock_file)
+            .map_err(|error| format!("cannot open the file of its lock: {error}"))
+            .and_then(|lock| {
+                guard::start(program, carrier, self.master_pid, lock, self.door.as_deref())
+                    .map_err(|error| report::chain(&error))
+            });
+        match started {
+            Ok(channel) => self.channel = Some(channel),
+            Err(error) => {
+                tracing::warn!("nobody would clear up if all of nginx is killed: {error}");
+                // What cannot be executed now cannot be later: say so once.
+                self.program = None;
+            }
+        }
+    }
+
+    fn lose(&mut self, now: Instant) {
+        tracing::warn!("the guard has ended; another one is started");
+        self.channel = None;
+        self.told.clear();
+        self.start_at = self.start_at.max(now);
+    }
+
+    /// Sends the difference between what is so and what was told.
+    fn tell_all(&mut self, node: &Node, index_of: impl Fn(LinkId) -> Option<u32>) {
+        if self.channel.is_none() {
+            return;
+        }
+        let released: Vec<_> =
+            self.told.keys().filter(|router| !self.claimed.contains(router)).copied().collect();
+        for router in released {
+            if self.send(&Order::Release { router: number(router) }).is_err() {
+                return;
+            }
+            self.told.remove(&router);
+        }
+        for router in self.claimed.clone() {
+            let Some(link) = index_of(node.link_of(router)) else { continue };
+            let claim = claim_of(node, router, link);
+            if self.told.get(&router) == Some(&claim) {
+                continue;
+            }
+            let order = Order::Claim { router: number(router), claim };
+            if self.send(&order).is_err() {
+                return;
+            }
+            if let Order::Claim { claim, .. } = order {
+                self.told.insert(router, claim);
+            }
+        }
+    }
+
+    fn send(&mut self, order: &Order) -> io::Result<()> {
+        self.order.clear();
+        order.emit(&mut self.order);
+        match &self.channel {
+            // No room, or no guard: the next beat sees which, and tells again.
+            Some(channel) => channel.send(&self.order),
+            None => Ok(()),
+        }
+    }
+}
+
+fn claim_of(node: &Node, router: RouterId, link: u32) -> Claim {
+    let snapshot = node.snapshot(router);
+    let mut resignation = Vec::new();
+    // Without a primary address to send it from it stays empty.
+    node.encode(router, Priority::RESIGN, &mut resignation);
+    Claim {
+        link,
+        active_down_interval: snapshot.active_down_interval,
+        resignation,
+        addresses: [snapshot.addresses, snapshot.addresses_excluded].concat(),
+    }
+}
+
+/// Tells whether the guard has gone. It never says anything, so that silence means that it lives.
+fn has_ended(channel: &Channel, answer: &mut Vec<u8>) -> bool {
+    match channel.try_recv(answer) {
+        Ok(()) => answer.is_empty(),
+        Err(error) => error.kind() != io::ErrorKind::WouldBlock,
+    }
+}
+
+fn number(router: RouterId) -> u32 {
+    u32::try_from(router.0).unwrap_or(u32::MAX)
+}
+
+/// A guard that ends again and again is not started more often.
+const RESTART_PAUSE: Duration = Duration::from_secs(2);
