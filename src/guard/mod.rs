@@ -17,11 +17,11 @@
 //!   themselves (the shortest `Active_Down_Interval` claimed).
 //!
 //! Two things tell whether there is another engine. The engines of one configuration, of which
-//! nginx starts one after the other, take a lock on a file when they start, and the kernel gives it
-//! back when they die; the guard acts only while it holds that lock itself, so it never takes away
-//! what a living engine is just adopting. And whoever has the routers, be it in another nginx, keeps a
-//! socket open at the place where engines meet; while somebody answers there, the guard does not
-//! act.
+//! nginx starts one after the other, take a lock on a file when they start, and the kernel gives
+//! it back when they die; the guard acts only while it holds that lock itself, so it never takes
+//! away what a living engine is just adopting. And whoever has the routers, be it in another
+//! nginx, keeps a socket open at the place where engines meet; while somebody answers there, the
+//! guard does not act.
 //!
 //! After a bye, or when it has acted, or when another engine is in charge, it ends. One that loses
 //! its engine while the carrier lives on ends as well: there will be another.

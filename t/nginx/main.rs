@@ -7,6 +7,7 @@ mod board;
 mod drain;
 mod events;
 mod gate;
+mod guard;
 mod handover;
 mod health;
 mod layout;

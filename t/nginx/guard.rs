@@ -1,0 +1,219 @@
+//! What is left of an nginx that is killed, and who clears it up.
+#![expect(clippy::disallowed_methods, reason = "a test of the real thing reads clocks and waits")]
+
+use std::fs;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use harness::{
+    Carrier, Host, Lab, Nginx, Role, Signal, Sniffer, carriers, eventually, holds_for, signal,
+    wait_until,
+};
+
+use crate::{ONE, conf_with, get, status_when};
+
+#[test]
+fn when_all_of_nginx_is_killed_its_addresses_go_and_a_peer_takes_over_within_the_skew() {
+    on_a_network("all killed", |lab, host, carrier| {
+        let nginx = start_active(host, carrier);
+        let peer = lab.host("worker-02", "192.168.56.102/24");
+        let options = ONE.replace("priority = 150", "priority = 100");
+        let _peers_nginx = Nginx::start(&peer, carrier, &conf_with(&options));
+        status_when(&peer, "backup");
+        let sniffer = Sniffer::start(&lab.host("watcher", "192.168.56.99/24"));
+
+        // With the master first, the carrier may still find the time to resign by itself.
+        let mut processes = nginx.pids(Role::Carrier);
+        processes.extend(nginx.pids(Role::All));
+        let killed = Instant::now();
+        kill(&processes);
+
+        eventually("the addresses have gone", SECOND, || {
+            let all = host.addresses();
+            if host.has(VIP) || host.has(VIP_2) { Err(format!("{all:?}")) } else { Ok(()) }
+        });
+        let gone = killed.elapsed();
+        let resignation =
+            sniffer.wait_for_advert("it resigns", killed, SECOND, |it| it.priority == 0);
+        let takeover =
+            sniffer.wait_for_advert("a peer takes over", killed, SECOND, |it| it.priority == 100);
+        let (resigned, taken_over) = (resignation.at - killed, takeover.at - killed);
+        println!("resigned {resigned:.1?}, gone {gone:.1?}, taken over {taken_over:.1?}");
+        assert!(resigned < Duration::from_millis(200), "resigned after {resigned:?}");
+        assert!(gone < Duration::from_millis(200), "gone after {gone:?}");
+        // Half of what the peer would have waited for a silent router.
+        assert!(taken_over < Duration::from_millis(180), "taken over after {taken_over:?}");
+        wait_until("the peer has the address", SECOND, || peer.has(VIP));
+        no_guard_is_left(host);
+        let log = nginx.error_log();
+        assert!(log.contains("resigned for 1 virtual routers, removed 2 addresses"), "{log}");
+    });
+}
+
+#[test]
+fn a_carrier_that_nginx_starts_again_does_not_lead_to_a_resignation() {
+    on_a_network("carrier killed", |lab, host, carrier| {
+        let nginx = start_active(host, carrier);
+        let sniffer = Sniffer::start(&lab.host("watcher", "192.168.56.99/24"));
+        let before = guards(host);
+
+        nginx.kill9(Role::Carrier);
+
+        eventually("there is another guard instead of the first", SECOND, || {
+            let now = guards(host);
+            if now.len() == 1 && now != before { Ok(()) } else { Err(format!("{now:?}")) }
+        });
+        status_when(host, "active");
+        let adverts = sniffer.adverts();
+        assert!(adverts.iter().all(|advert| advert.priority == 150), "{adverts:?}");
+    });
+}
+
+#[test]
+fn the_kernel_removes_the_addresses_itself_if_the_guard_is_killed_as_well() {
+    on_a_network("guard killed", |_, host, carrier| {
+        let options = ONE.replacen('{', "{ address_lifetime_s = 1, ", 1);
+        let nginx = Nginx::start(host, carrier, &conf_with(&options));
+        status_when(host, "active");
+        wait_until("the address is here", SECOND, || host.has(VIP));
+
+        kill(&guards(host));
+        nginx.kill9(Role::All);
+
+        wait_until("the addresses have gone", SECOND * 3, || !host.has(VIP) && !host.has(VIP_2));
+    });
+}
+
+#[test]
+fn a_guard_that_is_killed_is_replaced_and_guards_again() {
+    on_a_network("guard replaced", |_, host, carrier| {
+        let nginx = start_active(host, carrier);
+        let before = guards(host);
+
+        kill(&before);
+
+        eventually("there is another guard", SECOND * 15, || {
+            let now = guards(host);
+            if now.len() == 1 && now != before { Ok(()) } else { Err(format!("{now:?}")) }
+        });
+        assert!(!nginx.error_log().contains("unknown process"), "{}", nginx.error_log());
+        // The next beat tells it everything.
+        thread::sleep(Duration::from_millis(300));
+        nginx.kill9(Role::All);
+        wait_until("the addresses have gone", SECOND, || !host.has(VIP) && !host.has(VIP_2));
+    });
+}
+
+#[test]
+fn no_guard_outlives_an_nginx_that_ends_as_planned() {
+    on_a_network("planned ends", |_, host, carrier| {
+        for end in [Nginx::quit, Nginx::stop] {
+            let nginx = start_active(host, carrier);
+            assert_eq!(guards(host).len(), 1);
+            nginx.reload();
+            status_when(host, "active");
+            eventually("one guard is left of two", SECOND * 3, || {
+                let guards = guards(host);
+                if guards.len() == 1 { Ok(()) } else { Err(format!("{guards:?}")) }
+            });
+
+            end(&nginx);
+
+            no_guard_is_left(host);
+            nginx.assert_no_complaints();
+            assert!(!nginx.error_log().contains("unknown process"), "{}", nginx.error_log());
+        }
+    });
+}
+
+#[test]
+fn a_guard_belongs_to_nobody_and_holds_nothing_of_nginx_and_two_rights() {
+    on_a_network("guard process", |_, host, carrier| {
+        let nginx = start_active(host, carrier);
+
+        let guards = guards(host);
+
+        let [pid] = guards[..] else { panic!("{guards:?}") };
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("it lives");
+        let field = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name));
+            line.expect("Linux tells").trim().to_owned()
+        };
+        let parent: i32 = field("PPid:").parse().expect("a number");
+        assert!(!nginx.pids(Role::All).contains(&parent), "{parent}");
+        assert_eq!(field("NSsid:"), pid.to_string());
+        for rights in ["CapPrm:", "CapEff:"] {
+            assert_eq!(u64::from_str_radix(&field(rights), 16), Ok(NETWORK), "{rights}");
+        }
+        let files = fs::read_dir(format!("/proc/{pid}/fd")).expect("it lives").flatten();
+        let files: Vec<_> = files.filter_map(|file| fs::read_link(file.path()).ok()).collect();
+        // Two for its input and output, the error log, four given, and what it waits with.
+        assert!(files.len() <= 11, "{files:?}");
+        nginx.stop();
+        no_guard_is_left(host);
+    });
+}
+
+#[test]
+fn without_a_guard_everything_else_works_and_the_log_says_what_is_missing() {
+    on_a_network("no guard", |lab, host, carrier| {
+        let nginx = Nginx::prepare(host, carrier, &conf_with(ONE));
+        let installed = lab.directory().join("lualib/resty/vrrp/guard");
+        fs::remove_file(installed).expect("it was installed");
+        nginx.launch().expect("it starts");
+        status_when(host, "active");
+
+        assert_eq!(get(host, "/ha/healthz").status, 200);
+        eventually("the log says so", SECOND * 2, || {
+            let log = nginx.error_log();
+            let said = log.matches("there is no resty/vrrp/guard beside core.so").count();
+            if said == 1 { Ok(()) } else { Err(log) }
+        });
+        holds_for("nothing is missing", SECOND / 2, || {
+            if host.has(VIP) { Ok(()) } else { Err("the address") }
+        });
+    });
+}
+
+/// Runs a test on a fresh host of a fresh network, with each nginx of this machine.
+fn on_a_network(name: &str, test: impl Fn(&Lab, &Host, &Carrier)) {
+    for carrier in carriers() {
+        let lab = Lab::new(&format!("{name}, {}", carrier.version));
+        test(&lab, &lab.host("worker-01", "192.168.56.101/24"), carrier);
+    }
+}
+
+/// Starts nginx and waits until it holds its addresses and has a guard.
+fn start_active(host: &Host, carrier: &Carrier) -> Nginx {
+    let nginx = crate::start_active(host, carrier);
+    wait_until("the addresses are here", SECOND, || host.has(VIP) && host.has(VIP_2));
+    wait_until("the guard is here", SECOND, || !guards(host).is_empty());
+    nginx
+}
+
+#[track_caller]
+fn no_guard_is_left(host: &Host) {
+    eventually("no guard is left", SECOND, || {
+        let left = guards(host);
+        if left.is_empty() { Ok(()) } else { Err(format!("{left:?}")) }
+    });
+}
+
+fn kill(pids: &[i32]) {
+    for pid in pids {
+        signal(*pid, Signal::SIGKILL);
+    }
+}
+
+fn guards(host: &Host) -> Vec<i32> {
+    let mut pids = host.pids();
+    pids.retain(|pid| {
+        fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name == "vrrp-guard\n")
+    });
+    pids
+}
+
+const VIP: &str = "192.168.56.100";
+const VIP_2: &str = "192.168.56.110";
+const NETWORK: u64 = 1 << 12 | 1 << 13;
+const SECOND: Duration = Duration::from_secs(1);
