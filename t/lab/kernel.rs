@@ -154,10 +154,40 @@ fn what_a_dead_predecessor_left_is_removed_and_what_others_left_is_not() {
     leave(&host, "192.168.56.150/24");
     assert_eq!(sorted(&host), [OWN, "192.168.56.150", "192.168.56.152"]);
 
-    let _kernel = start(&host, plan(&[&[VIP]]));
+    let kernel = start(&host, plan(&[&[VIP]]));
+    kernel.clear_leftovers();
 
     wait_until("it is removed", SECOND, || !host.has("192.168.56.150"));
     assert_eq!(sorted(&host), [OWN, "192.168.56.152"]);
+}
+
+#[test]
+fn what_another_engine_may_still_hold_is_left_alone_and_adopted_when_claimed() {
+    let (_lab, host) = one_host("adoption");
+    leave(&host, "192.168.56.100/24");
+    leave(&host, "192.168.56.150/24");
+
+    let mut kernel = start(&host, plan(&[&[VIP]]));
+    claim(&kernel, &[0]);
+    assert_eq!(sorted(&host), ["192.168.56.100", OWN, "192.168.56.150"]);
+    kernel.clear_leftovers();
+
+    wait_until("the other one is removed", SECOND, || !host.has("192.168.56.150"));
+    assert_eq!(sorted(&host), ["192.168.56.100", OWN]);
+    assert!(kernel.stop(SECOND), "the adopted address is ours to remove");
+    assert_eq!(sorted(&host), [OWN]);
+}
+
+#[test]
+fn an_engine_that_hands_over_leaves_every_address_where_it_is() {
+    let (_lab, host) = one_host("abandon");
+    let mut kernel = start(&host, plan(&[&[VIP]]));
+    claim(&kernel, &[0]);
+
+    kernel.abandon();
+
+    assert!(kernel.stop(SECOND), "the thread ends");
+    assert_eq!(sorted(&host), ["192.168.56.100", OWN]);
 }
 
 #[test]
