@@ -16,6 +16,7 @@ mod pages;
 mod pair;
 mod refusals;
 mod rights;
+mod upgrade;
 
 use std::time::Duration;
 

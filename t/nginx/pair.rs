@@ -84,6 +84,19 @@ impl Pair {
         longest
     }
 
+    /// Waits until the first node serves again, and has been alone for a while.
+    #[track_caller]
+    pub(crate) fn wait_until_settled(&self) {
+        let start = Instant::now();
+        eventually("the first node serves alone", PATIENCE, || {
+            let heard = self.sniffer.adverts_since(start.max(Instant::now() - INTERVAL * 5));
+            let ours = heard.iter().filter(|it| it.source == self.one.source()).count();
+            let count = heard.len();
+            if ours > 3 && ours == count { Ok(()) } else { Err(format!("{ours} of {count}")) }
+        });
+        self.two.wait_for("backup");
+    }
+
     /// Checks that the first node advertises steadily and alone; returns the longest silence.
     #[track_caller]
     pub(crate) fn assert_steady_adverts(&self, since: Instant) -> Duration {

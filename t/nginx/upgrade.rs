@@ -1,0 +1,122 @@
+//! Another executable takes over from a running nginx, or gives up.
+
+use std::time::Duration;
+
+use harness::{Nginx, Probe, Role, Signal, eventually, wait_until};
+
+use crate::pair::{INTERVAL, PATIENCE, Pair, SERVER, on_every_pair};
+
+#[test]
+fn nobody_notices_an_upgrade() {
+    on_every_pair("upgrade", |pair, _| {
+        unnoticed(pair, |nginx| {
+            let [old, new] = start_another(nginx);
+            end(old, Signal::SIGQUIT);
+            assert_eq!(nginx.master(), Some(new));
+        });
+        pair.one.nginx.reload();
+        pair.one.wait_for_generation(2);
+    });
+}
+
+#[test]
+fn nobody_notices_an_upgrade_that_is_taken_back() {
+    on_every_pair("rollback", |pair, _| {
+        unnoticed(pair, |nginx| {
+            let [old, new] = start_another(nginx);
+            end(new, Signal::SIGQUIT);
+            wait_until("the old master is back", PATIENCE, || nginx.master() == Some(old));
+        });
+        pair.one.nginx.reload();
+        pair.one.wait_for_generation(2);
+    });
+}
+
+#[test]
+fn nobody_notices_an_upgrade_that_is_stopped_at_once() {
+    on_every_pair("fast rollback", |pair, _| {
+        unnoticed(pair, |nginx| {
+            let [_, new] = start_another(nginx);
+            end(new, Signal::SIGTERM);
+        });
+    });
+}
+
+#[test]
+fn nobody_notices_an_upgrade_that_is_taken_back_late() {
+    on_every_pair("late rollback", |pair, _| {
+        unnoticed(pair, |nginx| {
+            let [old, new] = start_another(nginx);
+            // As in nginx's manual: the old workers go, and are started again.
+            harness::signal(old, Signal::SIGWINCH);
+            wait_until("the old workers go", PATIENCE, || carriers_of(nginx).len() == 1);
+            harness::signal(old, Signal::SIGHUP);
+            wait_until("the old workers are back", PATIENCE, || carriers_of(nginx).len() == 2);
+            end(new, Signal::SIGQUIT);
+        });
+    });
+}
+
+#[test]
+fn an_upgrade_that_crashes_leaves_the_old_nginx_in_charge() {
+    on_every_pair("crashed upgrade", |pair, _| {
+        let [old, new] = start_another(&pair.one.nginx);
+        let of_new = pair.one.nginx.pids(Role::All).into_iter().filter(|pid| *pid >= new);
+
+        of_new.for_each(|pid| harness::signal(pid, Signal::SIGKILL));
+
+        // The pid file is back as soon as the old master has noticed.
+        wait_until("the old master is alone", PATIENCE, || {
+            pair.one.nginx.pids(Role::Master) == [old]
+        });
+        // The other node may serve meanwhile.
+        pair.wait_until_settled();
+        let calm = pair.calm();
+        std::thread::sleep(INTERVAL * 10);
+        pair.assert_calm(&calm);
+    });
+}
+
+/// Lets something happen to the first node that no client and no peer may notice.
+#[track_caller]
+fn unnoticed(pair: &Pair, work: impl FnOnce(&Nginx)) {
+    let probe = Probe::start(&pair.client, SERVER, "/");
+    probe.wait_for("worker-01", PATIENCE);
+    let calm = pair.calm();
+    work(&pair.one.nginx);
+    std::thread::sleep(INTERVAL * 5);
+    let longest = pair.assert_calm(&calm);
+    let report = probe.finish();
+    println!("longest silence {longest:.1?}; {report}");
+    assert!(report.failures().is_empty(), "{:?}", report.failures());
+}
+
+/// Starts another master beside the one that runs, and returns both once the new one has the
+/// routers.
+#[track_caller]
+fn start_another(nginx: &Nginx) -> [i32; 2] {
+    let old = nginx.master().expect("nginx runs");
+    let before = handovers(nginx);
+    harness::signal(old, Signal::SIGUSR2);
+    eventually("the routers are handed over", PATIENCE, || {
+        if handovers(nginx) > before { Ok(()) } else { Err(nginx.error_log()) }
+    });
+    let new = nginx.master().expect("there is a pid file");
+    assert_ne!(old, new);
+    std::thread::sleep(Duration::from_millis(200));
+    [old, new]
+}
+
+fn handovers(nginx: &Nginx) -> usize {
+    nginx.error_log().matches("goes on where the engine before this one was").count()
+}
+
+fn carriers_of(nginx: &Nginx) -> Vec<i32> {
+    nginx.pids(Role::Carrier)
+}
+
+#[track_caller]
+fn end(master: i32, signal: Signal) {
+    harness::signal(master, signal);
+    wait_until("a master ends", PATIENCE, || !harness::is_alive(master));
+}
