@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use resty_vrrp::config::InstanceConfig;
 use resty_vrrp::proto::{
-    Action, Health, Input, LinkCarrier, LinkFacts, LinkId, Node, RouterId, State,
+    Action, Bequests, Health, Input, LinkCarrier, LinkFacts, LinkId, Node, RouterId, State,
 };
-use resty_vrrp::types::{Instant, Priority, Vrid};
+use resty_vrrp::types::{Instant, Priority, Version, Vrid};
 
 /// The only link there is.
 pub(crate) const LINK: LinkId = LinkId(0);
@@ -27,6 +27,15 @@ pub(crate) struct Host {
     /// The addresses of these routers are on the link.
     pub(crate) table: BTreeSet<RouterId>,
     pub(crate) mailbox: VecDeque<Vec<u8>>,
+    /// Told to keep away from the addresses.
+    pub(crate) draining: bool,
+    /// Told to leave for good.
+    pub(crate) leaves: bool,
+    pub(crate) last_one_standing: bool,
+    /// What its engine last wrote where a successor finds it after a crash.
+    will: Option<Bequests>,
+    /// The longest interval it was ever configured with.
+    pub(crate) slowest: Duration,
     /// The deadline the host sleeps for, and when, on the clock of the LAN, it will really wake.
     pub(crate) alarm: Option<(Instant, Duration)>,
     priorities: Vec<Priority>,
@@ -39,6 +48,8 @@ pub(crate) enum Condition {
     Running,
     /// Nothing is handled; the socket fills.
     Paused,
+    /// nginx lives and the addresses stay, but nobody is there who would handle anything.
+    Crashed,
     /// Shut down in an orderly way.
     Stopped,
     /// Without power.
@@ -54,6 +65,10 @@ pub(crate) enum Cause {
     Link,
     Health,
     Priority(RouterId, Priority),
+    Drain(bool),
+    Leave,
+    /// Another engine goes on where the last one was, or where that last said it was.
+    Succeed,
     Shutdown,
 }
 
@@ -73,6 +88,11 @@ impl Host {
             node: Node::new(&instances),
             table: BTreeSet::new(),
             mailbox: VecDeque::new(),
+            draining: false,
+            leaves: false,
+            last_one_standing: false,
+            will: None,
+            slowest: slowest(&instances),
             alarm: None,
             priorities: instances.iter().map(|instance| instance.priority).collect(),
             clock_offset,
@@ -82,8 +102,9 @@ impl Host {
 
     /// Switches the power on: everything the last life knew is forgotten.
     pub(crate) fn boot(&mut self) {
-        self.node = Node::new(&self.instances);
+        self.node = self.engine();
         self.priorities = self.instances.iter().map(|instance| instance.priority).collect();
+        (self.draining, self.leaves, self.will) = (false, false, None);
         self.health = Health::Serving;
         self.condition = Condition::Running;
         self.mailbox.clear();
@@ -112,9 +133,64 @@ impl Host {
                 }
                 self.node.handle(Input::Priority { router: *router, priority: *priority }, now);
             }
+            Cause::Drain(draining) => self.node.handle(Input::Drain(*draining), now),
+            Cause::Leave => self.node.handle(Input::Leave, now),
+            Cause::Succeed => self.succeed(now),
             Cause::Shutdown => self.node.handle(Input::Shutdown, now),
         }
-        self.drain()
+        let actions = self.drain();
+        self.write_will(cause, &actions, now);
+        actions
+    }
+
+    /// Configures the next engine. What tracking has done to a priority remains.
+    pub(crate) fn configure(&mut self, instances: Vec<InstanceConfig>) {
+        for (priority, (old, new)) in
+            self.priorities.iter_mut().zip(self.instances.iter().zip(&instances))
+        {
+            let [used, old, new] = [*priority, old.priority, new.priority].map(Priority::get);
+            let moved = i16::from(new) + i16::from(used) - i16::from(old);
+            *priority = match (old, new) {
+                (255, _) | (_, 255) => Priority::new(new),
+                _ => Priority::new(u8::try_from(moved.clamp(1, 254)).expect("it is clamped")),
+            };
+        }
+        self.slowest = self.slowest.max(slowest(&instances));
+        self.instances = instances;
+    }
+
+    /// Lets the engine say where it is, to its successor.
+    pub(crate) fn bequeath(&mut self, lan_now: Duration) {
+        self.will = Some(self.node.bequeath(self.local(lan_now)));
+    }
+
+    /// The advertisements that the last engine says it has sent.
+    pub(crate) fn advertisements_willed(&self, router: RouterId) -> u64 {
+        let will = self.will.as_ref().expect("only an engine that ran has a successor");
+        will.routers[router.0].counters.advertisements_sent
+    }
+
+    /// Starts an engine as the successor of the one before.
+    fn succeed(&mut self, now: Instant) {
+        self.node = self.engine();
+        self.node.handle(Input::Link { link: LINK, facts: self.facts() }, now);
+        self.node.handle(Input::Health(self.health.clone()), now);
+        let will = self.will.take().expect("only an engine that ran has a successor");
+        assert_eq!(self.node.inherit(&will, now), Ok(Vec::new()));
+    }
+
+    /// Leaves word for a successor after every change, and every now and then.
+    fn write_will(&mut self, cause: &Cause, actions: &[Action], now: Instant) {
+        let changed = matches!(cause, Cause::Priority(..))
+            || actions.iter().any(|action| matches!(action, Action::Transition(_)));
+        let written = self.will.as_ref().map(|will| will.at);
+        if changed || written.is_none_or(|at| now >= at + WILL_INTERVAL) {
+            self.will = Some(self.node.bequeath(now));
+        }
+    }
+
+    fn engine(&self) -> Node {
+        Node::new(&self.instances).with_last_one_standing(self.last_one_standing)
     }
 
     pub(crate) fn drain(&mut self) -> Vec<Action> {
@@ -147,6 +223,27 @@ impl Host {
             && self.carrier == LinkCarrier::Up
             && self.primary.is_some()
             && self.health == Health::Serving
+            && !self.is_leaving()
+    }
+
+    /// Tells whether the host is to get rid of the addresses, with grace.
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.draining || self.leaves
+    }
+
+    /// Tells whether a router hears nobody: the owner in version 2 (RFC 3768 §7.1).
+    pub(crate) fn is_deaf(&self, router: RouterId) -> bool {
+        let instance = self.instance(router);
+        instance.version == Version::V2 && instance.priority.is_owner()
+    }
+
+    /// Tells whether the host is to be Active, rather than nobody, although nginx does not serve.
+    pub(crate) fn stands_by(&self) -> bool {
+        self.last_one_standing
+            && !self.is_leaving()
+            && matches!(self.health, Health::Failing(_))
+            && self.carrier == LinkCarrier::Up
+            && self.primary.is_some()
     }
 
     pub(crate) fn routers(&self) -> impl Iterator<Item = RouterId> + use<> {
@@ -167,6 +264,9 @@ impl Host {
 
     /// The priority the router is told to use.
     pub(crate) fn priority(&self, router: RouterId) -> Priority {
+        if self.stands_by() {
+            return Priority::new(1);
+        }
         self.priorities[router.0]
     }
 
@@ -178,3 +278,10 @@ impl Host {
         LinkFacts { carrier: self.carrier, primary: self.primary }
     }
 }
+
+fn slowest(instances: &[InstanceConfig]) -> Duration {
+    instances.iter().map(|it| it.adver_interval.duration()).max().unwrap_or_default()
+}
+
+/// How old what an engine has left may be.
+const WILL_INTERVAL: Duration = Duration::from_millis(100);

@@ -129,6 +129,47 @@ impl Lan {
         self.act(host, &Cause::Startup);
     }
 
+    /// Replaces the engine of a host, as a reload of nginx does.
+    pub(crate) fn reload(&mut self, name: &str, instances: Vec<InstanceConfig>) {
+        let host = self.touch(name, "reload");
+        self.hosts[host].bequeath(self.now);
+        self.hosts[host].configure(instances);
+        self.succeed(host);
+    }
+
+    /// Kills the engine of a host, and nothing else.
+    pub(crate) fn crash(&mut self, name: &str) {
+        let host = self.touch(name, "crash");
+        self.hosts[host].condition = Condition::Crashed;
+        self.observe();
+    }
+
+    /// Replaces an engine that crashed.
+    pub(crate) fn respawn(&mut self, name: &str) {
+        let host = self.touch(name, "respawn");
+        self.hosts[host].condition = Condition::Running;
+        self.succeed(host);
+    }
+
+    fn succeed(&mut self, host: usize) {
+        self.oracle.succeed(host, &self.hosts[host]);
+        self.act(host, &Cause::Succeed);
+    }
+
+    /// Tells a host to keep away from the addresses, or that it need not any more.
+    pub(crate) fn drain(&mut self, name: &str, draining: bool) {
+        let host = self.touch(name, &format!("drain {draining}"));
+        self.hosts[host].draining = draining;
+        self.act(host, &Cause::Drain(draining));
+    }
+
+    /// Lets a host leave for good: it stops when it has.
+    pub(crate) fn leave(&mut self, name: &str) {
+        let host = self.touch(name, "leave");
+        self.hosts[host].leaves = true;
+        self.act(host, &Cause::Leave);
+    }
+
     /// Lets a host handle nothing until [`resume`](Self::resume).
     pub(crate) fn pause(&mut self, name: &str) {
         let host = self.touch(name, "pause");
@@ -275,7 +316,7 @@ impl Lan {
         match self.hosts[host].condition {
             Condition::Running => self.act(host, &Cause::Datagram(octets)),
             Condition::Paused => self.hosts[host].keep(octets),
-            Condition::Stopped | Condition::Dead => {}
+            Condition::Crashed | Condition::Stopped | Condition::Dead => {}
         }
     }
 
@@ -287,6 +328,10 @@ impl Lan {
         }
         self.oracle.judge(self.now, index, &mut self.hosts[index], cause, &actions);
         self.arm(index);
+        let host = &mut self.hosts[index];
+        if host.leaves && host.is_running() && !host.node.holds_any() {
+            host.condition = Condition::Stopped;
+        }
         self.observe();
     }
 

@@ -11,6 +11,7 @@ mod election;
 mod endurance;
 mod host;
 mod lan;
+mod life;
 mod links;
 mod model;
 mod network;

@@ -27,6 +27,10 @@ pub(crate) struct Oracle {
     rivals: BTreeMap<(Vrid, usize, usize), Duration>,
     /// Since when nobody at all has held the addresses.
     orphaned: BTreeMap<Vrid, Duration>,
+    /// When each Active router last advertised, and the longest interval it has had since.
+    voices: BTreeMap<(usize, RouterId), (Duration, Duration)>,
+    /// Since when a router that is to go has kept the addresses.
+    leaving: BTreeMap<(usize, RouterId), Duration>,
     /// Since when nothing has kept a host from taking over.
     able: BTreeMap<usize, Duration>,
 }
@@ -67,6 +71,12 @@ impl Oracle {
         );
         for router in host.routers() {
             self.judge_router(index, host, router, cause, actions);
+            if actions
+                .iter()
+                .any(|it| matches!(it, Action::Advertise { router: of, .. } if *of == router))
+            {
+                self.voices.remove(&(index, router));
+            }
             self.judge_snapshot(lan_now, index, host, router, actions);
         }
         judge_clock(host, cause, lan_now);
@@ -96,7 +106,11 @@ impl Oracle {
                     term = term.or(Some(Term::Begun));
                 }
                 Action::Claim(_) => {
-                    assert_eq!(term, Some(Term::Begun), "claims in silence: {actions:?}");
+                    let inherits = matches!(cause, Cause::Succeed) && before.is_some();
+                    assert!(
+                        inherits || term == Some(Term::Begun),
+                        "claims in silence: {actions:?}"
+                    );
                     assert!(!resigned, "claims after it resigned: {actions:?}");
                     term = Some(Term::Holding);
                 }
@@ -110,7 +124,10 @@ impl Oracle {
                 Action::Transition(_) | Action::Report(_) => {}
             }
         }
-        assert!(!resigned || term.is_none(), "resigned and kept the addresses: {actions:?}");
+        assert!(
+            !resigned || term.is_none() || host.is_leaving(),
+            "resigned and kept the addresses: {actions:?}"
+        );
         if before.is_some() && term.is_none() && leaves_in_order(host, cause) {
             assert!(resigned, "left without a word: {actions:?}");
         }
@@ -158,6 +175,19 @@ impl Oracle {
         assert_eq!(is_self, seen.state == State::Active, "{:?}", seen.active);
     }
 
+    /// A host goes on with another engine, which knows what the last one had left.
+    ///
+    /// It may be more patient or less than that.
+    pub(crate) fn succeed(&mut self, index: usize, host: &Host) {
+        self.able.remove(&index);
+        for router in host.routers() {
+            if let Some(spoken) = self.records.get_mut(&(index, router)) {
+                spoken.advertisements = host.advertisements_willed(router);
+                spoken.counted.1 = spoken.counted.1.min(spoken.advertisements);
+            }
+        }
+    }
+
     /// A host has lost its memory.
     pub(crate) fn forget(&mut self, index: usize) {
         self.terms.retain(|(host, _), _| *host != index);
@@ -182,6 +212,12 @@ impl Oracle {
                 self.able.remove(&index);
             }
         }
+        for (index, host) in hosts.iter().enumerate() {
+            for router in host.routers() {
+                self.observe_voice(now, (index, router), host, late);
+                self.observe_leaving(now, (index, router), host, late);
+            }
+        }
         let vrids: BTreeSet<Vrid> =
             hosts.iter().flat_map(|host| host.instances.iter().map(|it| it.vrid)).collect();
         for vrid in vrids {
@@ -198,6 +234,42 @@ impl Oracle {
     /// Somebody who is not simulated speaks, and so may well have the addresses.
     pub(crate) fn hear_stranger(&mut self) {
         self.orphaned.clear();
+    }
+
+    /// An Active router is never silent for much longer than its interval.
+    fn observe_voice(
+        &mut self,
+        now: Duration,
+        key: (usize, RouterId),
+        host: &Host,
+        late: Duration,
+    ) {
+        if !host.is_able() || host.state(key.1) != State::Active {
+            self.voices.remove(&key);
+            return;
+        }
+        let interval = host.instance(key.1).adver_interval.duration();
+        let (last, longest) = self.voices.entry(key).or_insert((now, interval));
+        *longest = interval.max(*longest);
+        let silence = now - *last;
+        assert!(silence <= *longest * 3 / 2 + late, "{} was silent for {silence:?}", host.name);
+    }
+
+    /// A router that is to go answers for a while, but not for long.
+    fn observe_leaving(
+        &mut self,
+        now: Duration,
+        key: (usize, RouterId),
+        host: &Host,
+        late: Duration,
+    ) {
+        if !host.is_running() || !host.is_leaving() || !host.table.contains(&key.1) {
+            self.leaving.remove(&key);
+            return;
+        }
+        let answers = now - *self.leaving.entry(key).or_insert(now);
+        let skew = host.slowest.max(Duration::from_secs(1));
+        assert!(answers <= 3 * host.slowest + skew + late, "{} stays {answers:?}", host.name);
     }
 
     /// A router that can hear a better Active one yields within one advertisement interval.
@@ -221,7 +293,7 @@ impl Oracle {
                 if better.outranks(worse) && network.passes(*winner, *loser) {
                     let key = (vrid, *winner, *loser);
                     let since = self.rivals.get(&key).copied().unwrap_or(now);
-                    let limit = adver_interval(&hosts[*winner], vrid) + late * 2;
+                    let limit = hosts[*winner].slowest + late * 2;
                     let both = now - since;
                     assert!(both <= limit, "{} beside {} for {both:?}", worse.name, better.name);
                     rivals.insert(key, since);
@@ -239,7 +311,7 @@ impl Oracle {
             return;
         }
         let orphaned = *self.orphaned.entry(vrid).or_insert(now);
-        let slowest = hosts.iter().map(|host| adver_interval(host, vrid)).max().unwrap_or_default();
+        let slowest = hosts.iter().map(|host| host.slowest).max().unwrap_or_default();
         for (index, able) in &self.able {
             let host = &hosts[*index];
             let Some(router) = host.router_of(vrid) else { continue };
@@ -259,7 +331,11 @@ fn judge_clock(host: &mut Host, cause: &Cause, lan_now: Duration) {
     if matches!(cause, Cause::Timeout) {
         assert!(deadline.is_none_or(|at| at > now), "{deadline:?} is due at {now:?}");
     }
-    let waits = host.routers().any(|it| matches!(host.state(it), State::Backup | State::Active));
+    let waits = host.routers().any(|it| match host.state(it) {
+        State::Backup | State::Active => true,
+        State::Fault => host.stands_by() && !host.is_deaf(it),
+        State::Initialize => false,
+    });
     assert_eq!(deadline.is_some(), waits, "{} waits for nothing", host.name);
 
     let before = host.local(lan_now.saturating_sub(Duration::from_millis(1)));
@@ -275,8 +351,14 @@ fn is_barred(host: &Host, cause: &Cause) -> bool {
     match cause {
         Cause::Shutdown => true,
         Cause::Link => host.carrier != LinkCarrier::Up || host.primary.is_none(),
-        Cause::Health => host.health != Health::Serving,
-        Cause::Timeout | Cause::Datagram(_) | Cause::Startup | Cause::Priority(..) => false,
+        Cause::Health => host.health != Health::Serving && !host.leaves,
+        Cause::Timeout
+        | Cause::Datagram(_)
+        | Cause::Startup
+        | Cause::Drain(_)
+        | Cause::Leave
+        | Cause::Succeed
+        | Cause::Priority(..) => false,
     }
 }
 
@@ -284,11 +366,14 @@ fn is_barred(host: &Host, cause: &Cause) -> bool {
 fn leaves_in_order(host: &Host, cause: &Cause) -> bool {
     let leaves = match cause {
         Cause::Shutdown => true,
-        Cause::Health => host.health != Health::Serving,
+        Cause::Health => host.health != Health::Serving && !host.leaves,
         Cause::Timeout
         | Cause::Datagram(_)
         | Cause::Startup
         | Cause::Link
+        | Cause::Drain(_)
+        | Cause::Leave
+        | Cause::Succeed
         | Cause::Priority(..) => false,
     };
     leaves && host.carrier == LinkCarrier::Up && host.primary.is_some()
@@ -303,9 +388,4 @@ fn concerns(action: &Action, router: RouterId) -> bool {
         Action::Transition(transition) => transition.router == router,
         Action::Report(_) => false,
     }
-}
-
-fn adver_interval(host: &Host, vrid: Vrid) -> Duration {
-    let router = host.router_of(vrid);
-    router.map(|it| host.instance(it).adver_interval.duration()).unwrap_or_default()
 }

@@ -85,6 +85,8 @@ fn trouble(seed: u64, base: &InstanceConfig, loss_percent: u64) -> Lan {
     for (name, last) in NAMES.iter().zip(2..).take(hosts) {
         let instance = vary(&mut lan, base.clone());
         lan.add(name, Ipv4Addr::new(192, 0, 2, last), vec![instance]);
+        let willing = lan.rng.chance(30);
+        lan.hosts.last_mut().unwrap().last_one_standing = willing;
         lan.restart(name);
     }
     disturb(&mut lan);
@@ -153,7 +155,9 @@ fn upset(lan: &mut Lan) {
     let index = lan.rng.index(lan.hosts.len());
     let (name, condition) = (lan.hosts[index].name, lan.hosts[index].condition);
     let running = condition == Condition::Running;
-    match lan.rng.below(12) {
+    let host = &lan.hosts[index];
+    let serves = running && !host.leaves && host.health != Health::Unknown;
+    match lan.rng.below(17) {
         0 if condition != Condition::Dead => lan.kill(name),
         1 if running => lan.stop(name),
         2 if running => lan.pause(name),
@@ -185,6 +189,22 @@ fn upset(lan: &mut Lan) {
             let noise: Vec<u8> = (0..length).map(|_| lan.rng.next().to_be_bytes()[0]).collect();
             lan.hear_octets(&noise);
         }
+        12 if serves => {
+            let draining = lan.rng.chance(50);
+            lan.drain(name, draining);
+        }
+        13 if serves => lan.leave(name),
+        14 | 15 if serves => {
+            let instances = lan.hosts[index].instances.clone();
+            let instances = instances.into_iter().map(|it| vary(lan, it)).collect();
+            lan.reload(name, instances);
+        }
+        16 if serves => {
+            lan.crash(name);
+            let gap = lan.rng.up_to(ms(300));
+            lan.run_for(gap);
+            lan.respawn(name);
+        }
         _ => {}
     }
 }
@@ -193,6 +213,7 @@ fn revive(lan: &mut Lan, name: &str, condition: Condition) {
     match condition {
         Condition::Running => {}
         Condition::Paused => lan.resume(name),
+        Condition::Crashed => lan.respawn(name),
         Condition::Stopped | Condition::Dead => lan.restart(name),
     }
 }
@@ -205,6 +226,9 @@ fn mend(lan: &mut Lan) {
         revive(lan, name, condition);
         lan.link_up(name);
         lan.set_health(name, Health::Serving);
+        if lan.hosts[index].draining {
+            lan.drain(name, false);
+        }
     }
 }
 

@@ -110,7 +110,7 @@ impl Lan {
     /// How long the slowest router may need once everything is well.
     pub(crate) fn settling_time(&self) -> Duration {
         let instances = self.hosts.iter().flat_map(|host| &host.instances);
-        let slowest = instances.clone().map(|it| it.adver_interval.duration()).max();
+        let slowest = self.hosts.iter().map(|host| host.slowest).max();
         let slowest = slowest.unwrap_or_default().max(Duration::from_secs(1));
         let patience = instances
             .map(|it| {
