@@ -4,6 +4,7 @@
 #![expect(clippy::disallowed_methods, reason = "a test reads clocks and starts processes")]
 
 mod board;
+mod chaos;
 mod drain;
 mod events;
 mod gate;
