@@ -15,6 +15,7 @@ mod layout;
 mod life;
 mod pages;
 mod pair;
+mod readme;
 mod refusals;
 mod rights;
 mod upgrade;
