@@ -98,28 +98,34 @@ impl Watch {
         let shortest = self.claims.values().map(|claim| claim.active_down_interval).min();
         let Some(shortest) = shortest else { return false };
         let patience = shortest.max(SHORTEST_PATIENCE);
-        let master_died = timeout(patience, self.master.exited()).await.is_ok();
-        if !master_died {
-            return self.is_alone().await;
+        tokio::select! {
+            _ = self.master.exited() => {}
+            // Whoever opens the door has told a guard of its own before.
+            () = until(async || self.is_answered().await) => return false,
+            () = sleep(patience) => return self.is_alone().await,
         }
         // An engine that the master started just before may be about to die, too.
-        let others_die = async {
-            while !self.is_alone().await {
-                sleep(PAUSE).await;
-            }
-        };
-        timeout(patience, others_die).await.is_ok()
+        timeout(patience, until(async || self.is_alone().await)).await.is_ok()
     }
 
     async fn is_alone(&self) -> bool {
         // A file system without locks knows of none.
-        if !self.lock.try_take().unwrap_or(true) {
-            return false;
-        }
-        let Some(door) = &self.door else { return true };
+        self.lock.try_take().unwrap_or(true) && !self.is_answered().await
+    }
+
+    /// Tells whether somebody answers where engines meet.
+    async fn is_answered(&self) -> bool {
+        let Some(door) = &self.door else { return false };
         let answer = timeout(SHORTEST_PATIENCE, UnixStream::connect(door)).await;
         // Who is too busy to answer is there, too.
-        matches!(answer, Ok(Err(error)) if matches!(error.kind(), NotFound | ConnectionRefused))
+        !matches!(answer, Ok(Err(error)) if matches!(error.kind(), NotFound | ConnectionRefused))
+    }
+}
+
+/// Waits until something is so, looking again and again.
+async fn until(is_so: impl AsyncFn() -> bool) {
+    while !is_so().await {
+        sleep(PAUSE).await;
     }
 }
 

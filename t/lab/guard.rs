@@ -89,6 +89,19 @@ fn nothing_happens_while_an_engine_of_another_nginx_has_the_routers() {
 }
 
 #[test]
+fn a_guard_leaves_as_soon_as_another_engine_has_the_routers() {
+    let lab = Lab::new("guard: replaced");
+    let mut nginx = Nginx::start(&lab);
+    nginx.claim_for(Duration::from_secs(60), "192.168.56.100/24");
+
+    nginx.kill_carrier();
+    let _other = UnixListener::bind(nginx.door()).expect("the path is free");
+
+    nginx.guard_ends();
+    assert_eq!(nginx.virtual_addresses(), ["192.168.56.100"]);
+}
+
+#[test]
 fn everything_is_withdrawn_when_a_carrier_is_not_replaced_in_time() {
     let lab = Lab::new("guard: no respawn");
     let mut nginx = Nginx::start(&lab);
@@ -110,14 +123,7 @@ fn everything_is_withdrawn_when_a_carrier_is_not_replaced_in_time() {
 fn a_master_that_dies_while_another_carrier_is_awaited_ends_the_waiting() {
     let lab = Lab::new("guard: then the master");
     let mut nginx = Nginx::start(&lab);
-    let long = Duration::from_secs(60);
-    leave(&nginx.host, "192.168.56.100/24");
-    let Order::Claim { router, mut claim } = claim_of(&nginx.host, 0, &["192.168.56.100/24"])
-    else {
-        unreachable!("it is a claim")
-    };
-    claim.active_down_interval = long;
-    nginx.order(&Order::Claim { router, claim });
+    nginx.claim_for(Duration::from_secs(60), "192.168.56.100/24");
 
     nginx.kill_carrier();
     nginx.kill_master();
@@ -256,6 +262,14 @@ impl Nginx {
             leave(&self.host, address);
         }
         self.order(&claim_of(&self.host, router, addresses));
+    }
+
+    /// Claims an address of a router that peers wait for so long.
+    fn claim_for(&self, active_down_interval: Duration, address: &str) {
+        leave(&self.host, address);
+        if let Order::Claim { router, claim } = claim_of(&self.host, 0, &[address]) {
+            self.order(&Order::Claim { router, claim: Claim { active_down_interval, ..claim } });
+        }
     }
 
     fn order(&self, order: &Order) {

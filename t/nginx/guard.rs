@@ -1,5 +1,4 @@
 //! What is left of an nginx that is killed, and who clears it up.
-#![expect(clippy::disallowed_methods, reason = "a test of the real thing reads clocks and waits")]
 
 use std::fs;
 use std::thread;
@@ -66,6 +65,32 @@ fn a_carrier_that_nginx_starts_again_does_not_lead_to_a_resignation() {
         status_when(host, "active");
         let adverts = sniffer.adverts();
         assert!(adverts.iter().all(|advert| advert.priority == 150), "{adverts:?}");
+    });
+}
+
+#[test]
+fn the_guard_of_an_engine_that_hung_and_was_replaced_leaves_everything_alone() {
+    on_a_network("hung and replaced", |lab, host, carrier| {
+        let nginx = start_active(host, carrier);
+        let sniffer = Sniffer::start(&lab.host("watcher", "192.168.56.99/24"));
+        let hung = nginx.carrier_pid();
+
+        signal(hung, Signal::SIGSTOP);
+        nginx.signal(Role::Master, Signal::SIGHUP);
+        eventually("another engine has the routers", SECOND * 5, || {
+            let status = get(host, "/ha/status").json();
+            let active = status["instances"][0]["state"] == "active";
+            if active && status["node"]["pid"] != hung { Ok(()) } else { Err(status.to_string()) }
+        });
+        signal(hung, Signal::SIGKILL);
+
+        eventually("one guard is left of two", SECOND * 3, || {
+            let guards = guards(host);
+            if guards.len() == 1 { Ok(()) } else { Err(format!("{guards:?}")) }
+        });
+        let adverts = sniffer.adverts();
+        assert!(adverts.iter().all(|advert| advert.priority == 150), "{adverts:?}");
+        assert!(host.has(VIP) && host.has(VIP_2));
     });
 }
 
