@@ -195,6 +195,24 @@ function _M.on_state(fn)
 end
 
 
+-- Has fn() called again and again in the process that carries the engine. It
+-- returns true, or nil and why this nginx does not serve as it should; what
+-- it returns counts for the whole node. opts: interval_ms, timeout_ms, fall,
+-- rise, and weight, which lowers priorities instead. To be called in
+-- init_by_lua* or init_worker_by_lua*.
+function _M.check(name, fn, opts)
+    local phase = get_phase()
+    if phase ~= "init" and phase ~= "init_worker" then
+        error("check() belongs into init_by_lua_block or"
+              .. " init_worker_by_lua_block", 2)
+    end
+    local ok, err = require("resty.vrrp.checks").add(name, fn, opts)
+    if not ok then
+        error(err, 2)
+    end
+end
+
+
 -- Returns "initialize", "backup", "active" or "fault"; or nil and an error
 -- if no instance has this name or the engine does not run.
 function _M.state(name)

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use mlua::{Lua, LuaString, Table, UserData, UserDataMethods};
 
 use crate::config::{Carrier, Config};
-use crate::runtime::{self, Engine, Surroundings, events, log};
+use crate::runtime::{self, Check, Engine, Surroundings, events, log};
 use crate::status::Board;
 
 /// Makes the table that `require "resty.vrrp.core"` returns.
@@ -36,6 +36,10 @@ struct Handle(Engine);
 
 impl UserData for Handle {
     fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
+        methods.add_method("set_check", |_, handle, (name, ok, weight, detail)| {
+            handle.0.set_check(Check { name, ok, weight, detail });
+            Ok(())
+        });
         methods.add_method("leave", |_, handle, ()| {
             handle.0.leave();
             Ok(())

@@ -12,6 +12,7 @@ use tokio::time::{Interval, MissedTickBehavior};
 
 pub(super) use self::succession::Start;
 use self::succession::{Incident, Succession};
+use super::checks::{self, Check, Weighing};
 use super::clock;
 use super::guard::Guard;
 use super::health::Liveness;
@@ -38,6 +39,8 @@ pub(super) struct Driver<'a> {
     beat: Interval,
     master: Option<Process>,
     liveness: Liveness,
+    checks: watch::Receiver<Vec<Check>>,
+    weighing: Weighing,
     succession: Succession,
     publisher: Publisher<'a>,
     /// One datagram on its way out; kept so that sending allocates nothing.
@@ -64,6 +67,7 @@ enum Event {
     KernelEnded,
     Beat,
     MasterDied,
+    Checked,
     Incident(Incident),
 }
 
@@ -81,6 +85,7 @@ impl<'a> Driver<'a> {
         config: &Config,
         board: &'a mut Board,
         surroundings: &Surroundings,
+        checks: watch::Receiver<Vec<Check>>,
         start: Start,
     ) -> io::Result<Self> {
         let will = will::read(board);
@@ -95,6 +100,8 @@ impl<'a> Driver<'a> {
             links: node.links().iter().map(|_| Link::default()).collect(),
             publisher: Publisher::new(board, config),
             liveness: Liveness::new(config.health, clock::now()),
+            checks,
+            weighing: Weighing::new(config.instances.iter().map(|it| it.priority).collect()),
             succession,
             node,
             kernel,
@@ -143,6 +150,10 @@ impl<'a> Driver<'a> {
                 Event::KernelEnded => return Err("the thread vrrp-net has ended".to_owned()),
                 Event::Beat => {
                     self.take_beat();
+                    None
+                }
+                Event::Checked => {
+                    self.judge_health(clock::now());
                     None
                 }
                 Event::MasterDied => {
@@ -203,7 +214,7 @@ impl<'a> Driver<'a> {
     }
 
     async fn next_event(&mut self, stopping: &mut Option<watch::Receiver<bool>>) -> Event {
-        let Self { kernel, links, timer, beat, master, succession, .. } = self;
+        let Self { kernel, links, timer, beat, master, checks, succession, .. } = self;
         let facts = kernel.facts_mut();
         let busy = !succession.is_retired();
         tokio::select! {
@@ -216,6 +227,7 @@ impl<'a> Driver<'a> {
             },
             () = exited(master.as_ref()) => Event::MasterDied,
             incident = succession.incident() => Event::Incident(incident),
+            Ok(()) = checks.changed(), if busy => Event::Checked,
             _ = beat.tick() => Event::Beat,
             link = poll_fn(|cx| poll_readable(links, cx)) => Event::Readable(link),
         }
@@ -301,10 +313,18 @@ impl<'a> Driver<'a> {
 
     fn judge_health(&mut self, now: Instant) {
         let workers = self.publisher.workers(now, self.liveness.worker_timeout());
-        if let Some(health) = self.liveness.changed(workers, now) {
+        let checks = self.checks.borrow_and_update().clone();
+        if let Some(health) = self.liveness.changed(workers, checks::failing(&checks), now) {
             self.publisher.take_health(&health);
             self.node.handle(Input::Health(health), now);
         }
+        if self.succession.is_holding() {
+            let priorities = self.weighing.changed(&checks, now).unwrap_or_default();
+            for (router, priority) in self.node.routers().zip(priorities) {
+                self.node.handle(Input::Priority { router, priority }, now);
+            }
+        }
+        self.publisher.take_checks(checks, workers.alive >= self.liveness.min_workers());
     }
 
     fn perform_actions(&mut self) {

@@ -28,14 +28,25 @@ impl Liveness {
         self.master_died = true;
     }
 
+    /// Returns how many workers must beat.
+    pub(super) fn min_workers(&self) -> u32 {
+        self.config.min_workers.into()
+    }
+
     /// Returns how long a worker may be silent.
     pub(super) fn worker_timeout(&self) -> Duration {
         self.config.worker_timeout
     }
 
-    /// Returns the health if it differs from what was returned last.
-    pub(super) fn changed(&mut self, workers: Workers, now: Instant) -> Option<Health> {
-        let health = self.judge(workers, now);
+    /// Returns the health if it differs from what was returned last. `failing` tells what checks
+    /// have found wrong.
+    pub(super) fn changed(
+        &mut self,
+        workers: Workers,
+        failing: Option<String>,
+        now: Instant,
+    ) -> Option<Health> {
+        let health = self.judge(workers, failing, now);
         if health == self.last {
             return None;
         }
@@ -43,12 +54,12 @@ impl Liveness {
         Some(health)
     }
 
-    fn judge(&self, workers: Workers, now: Instant) -> Health {
+    fn judge(&self, workers: Workers, failing: Option<String>, now: Instant) -> Health {
         if self.master_died {
             return Health::Failing("the nginx master process has died".to_owned());
         }
         if workers.alive >= u32::from(self.config.min_workers) {
-            return Health::Serving;
+            return failing.map_or(Health::Serving, Health::Failing);
         }
         if self.last == Health::Unknown && now < self.patience_until {
             return Health::Unknown;
@@ -80,21 +91,21 @@ mod tests {
     fn workers_that_were_just_forked_are_given_time_to_beat() {
         let mut liveness = liveness();
 
-        assert_eq!(liveness.changed(workers(0), START), None);
-        assert_eq!(liveness.changed(workers(2), START), Some(Health::Serving));
+        assert_eq!(liveness.changed(workers(0), None, START), None);
+        assert_eq!(liveness.changed(workers(2), None, START), Some(Health::Serving));
     }
 
     #[test]
     fn too_few_beating_workers_fail_with_the_numbers_and_recover_by_themselves() {
         let mut liveness = liveness();
-        assert_eq!(liveness.changed(workers(4), START), Some(Health::Serving));
+        assert_eq!(liveness.changed(workers(4), None, START), Some(Health::Serving));
 
-        let failing = liveness.changed(workers(1), START);
+        let failing = liveness.changed(workers(1), None, START);
 
         let reason = "1 of 4 workers have beaten within 2000 ms, 2 needed".to_owned();
         assert_eq!(failing, Some(Health::Failing(reason)));
-        assert_eq!(liveness.changed(workers(1), START), None);
-        assert_eq!(liveness.changed(workers(2), START), Some(Health::Serving));
+        assert_eq!(liveness.changed(workers(1), None, START), None);
+        assert_eq!(liveness.changed(workers(2), None, START), Some(Health::Serving));
     }
 
     #[test]
@@ -102,9 +113,20 @@ mod tests {
         let mut liveness = liveness();
 
         let health =
-            liveness.changed(Workers { total: 0, alive: 0 }, START + Duration::from_secs(2));
+            liveness.changed(Workers { total: 0, alive: 0 }, None, START + Duration::from_secs(2));
 
         assert!(matches!(health, Some(Health::Failing(_))), "{health:?}");
+    }
+
+    #[test]
+    fn a_failing_check_is_a_fault_although_workers_beat() {
+        let mut liveness = liveness();
+        let failing = || Some("check app fails".to_owned());
+
+        let health = liveness.changed(workers(4), failing(), START);
+
+        assert_eq!(health, failing().map(Health::Failing));
+        assert_eq!(liveness.changed(workers(4), None, START), Some(Health::Serving));
     }
 
     #[test]
@@ -112,6 +134,6 @@ mod tests {
         let mut liveness = liveness();
         liveness.master_died();
 
-        assert!(matches!(liveness.changed(workers(4), START), Some(Health::Failing(_))));
+        assert!(matches!(liveness.changed(workers(4), None, START), Some(Health::Failing(_))));
     }
 }

@@ -13,6 +13,7 @@ pub mod events;
 pub mod kernel;
 pub mod log;
 
+mod checks;
 mod clock;
 mod driver;
 mod guard;
@@ -23,4 +24,5 @@ mod report;
 mod thread;
 mod will;
 
+pub use checks::Check;
 pub use thread::{Engine, StartError, Surroundings, start};

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::checks::Check;
 use super::events;
 use super::kernel::Facts;
 use crate::config::Config;
@@ -26,6 +27,8 @@ pub(super) struct Publisher<'a> {
     /// What earlier engines have announced of each router.
     announced_before: Vec<u64>,
     health: Health,
+    enough_workers: bool,
+    more_checks: Vec<Check>,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -54,6 +57,8 @@ impl<'a> Publisher<'a> {
             published: vec![None; config.instances.len()],
             facts: Facts::default(),
             health: Health::Unknown,
+            enough_workers: false,
+            more_checks: Vec::new(),
             board,
         }
     }
@@ -87,6 +92,14 @@ impl<'a> Publisher<'a> {
     pub(super) fn take_health(&mut self, health: &Health) {
         self.health = health.clone();
         self.published.fill(None);
+    }
+
+    /// Keeps what was looked at.
+    pub(super) fn take_checks(&mut self, checks: Vec<Check>, enough_workers: bool) {
+        if self.more_checks != checks || self.enough_workers != enough_workers {
+            self.published.fill(None);
+        }
+        (self.more_checks, self.enough_workers) = (checks, enough_workers);
     }
 
     /// Keeps what the kernel has, and shows which addresses are assigned.
@@ -213,13 +226,26 @@ impl<'a> Publisher<'a> {
     fn checks(&self, facts: Option<LinkFacts>) -> ([CheckSlot; layout::CHECKS], u8) {
         let carrier = facts.is_some_and(|facts| facts.carrier == LinkCarrier::Up);
         let primary = facts.is_some_and(|facts| facts.primary.is_some());
-        let workers = self.health == Health::Serving;
-        let all = [("interface", carrier), ("primary_address", primary), ("workers", workers)];
+        let own = [
+            ("interface", carrier),
+            ("primary_address", primary),
+            ("workers", self.enough_workers),
+        ];
+        let own = own.into_iter().map(|(name, ok)| (name, ok, None));
+        let more = self.more_checks.iter().map(|it| (it.name.as_str(), it.ok, it.weight));
         let mut checks = [CheckSlot::EMPTY; layout::CHECKS];
-        for (check, (name, ok)) in checks.iter_mut().zip(all) {
-            *check = CheckSlot { name: layout::text(name), ok: u8::from(ok), ..CheckSlot::EMPTY };
+        let mut count = 0;
+        for (check, (name, ok, weight)) in checks.iter_mut().zip(own.chain(more)) {
+            *check = CheckSlot {
+                name: layout::text(name),
+                ok: u8::from(ok),
+                weight: weight.unwrap_or_default(),
+                weighted: u8::from(weight.is_some()),
+                ..CheckSlot::EMPTY
+            };
+            count += 1;
         }
-        (checks, narrow(all.len()))
+        (checks, count)
     }
 }
 

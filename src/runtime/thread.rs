@@ -12,6 +12,7 @@ use std::time::Duration;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
+use super::checks::{self, Check, Verdicts};
 use super::driver::{self, Driver, Start};
 use super::log;
 use crate::config::Config;
@@ -42,6 +43,7 @@ pub enum StartError {
 #[derive(Debug)]
 pub struct Engine {
     running: Mutex<Option<Running>>,
+    verdicts: Verdicts,
     /// The process that started the threads: a child made by fork has none of them.
     pid: u32,
 }
@@ -81,7 +83,8 @@ pub fn start(
     }
     let (stop, stopping) = watch::channel(false);
     let (ending, ended) = sync_channel(1);
-    let life = Life { config, board, surroundings, stopping };
+    let verdicts = Verdicts::default();
+    let life = Life { config, board, surroundings, stopping, verdicts: verdicts.clone() };
 
     // A handler of nginx that ran in this thread would set nginx's flags without waking its event
     // loop.
@@ -91,10 +94,15 @@ pub fn start(
 
     let thread = thread.map_err(|source| StartError::Thread { name: NAME, source })?;
     let running = Mutex::new(Some(Running { stop, ended, thread }));
-    Ok(Engine { running, pid: std::process::id() })
+    Ok(Engine { running, verdicts, pid: std::process::id() })
 }
 
 impl Engine {
+    /// Takes a verdict about a check: it counts until the next one of the same name.
+    pub fn set_check(&self, check: Check) {
+        checks::tell(&self.verdicts, check);
+    }
+
     /// Begins to end the threads, and waits for nothing.
     pub fn leave(&self) {
         let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
@@ -140,6 +148,7 @@ struct Life {
     board: Board,
     surroundings: Surroundings,
     stopping: watch::Receiver<bool>,
+    verdicts: Verdicts,
 }
 
 /// How a run of the driver ended.
@@ -188,7 +197,8 @@ impl Life {
 
     fn run_once(&mut self, runtime: &Runtime, start: Start) -> End {
         let stopping = self.stopping.clone();
-        let driver = Driver::new(&self.config, &mut self.board, &self.surroundings, start);
+        let checks = self.verdicts.subscribe();
+        let driver = Driver::new(&self.config, &mut self.board, &self.surroundings, checks, start);
         let mut driver = match runtime.block_on(driver) {
             Ok(driver) => driver,
             Err(error) => return End::Failed(format!("cannot start: {error}")),

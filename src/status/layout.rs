@@ -40,11 +40,11 @@ macro_rules! on_the_board {
 /// "RSTYVRRP", in the order of a little-endian machine.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"RSTYVRRP");
 /// Grows with every change of the layout.
-pub const LAYOUT: u32 = 2;
+pub const LAYOUT: u32 = 3;
 /// Workers that the board has room for.
 pub const WORKERS: usize = 1024;
 /// Checks of one virtual router that the board has room for; more are left out.
-pub const CHECKS: usize = 8;
+pub const CHECKS: usize = 16;
 /// Transitions of one virtual router that the board remembers.
 pub const HISTORY: usize = 32;
 /// Reasons of transitions that can be named.

@@ -5,6 +5,7 @@
 
 mod board;
 mod chaos;
+mod checks;
 mod drain;
 mod events;
 mod gate;

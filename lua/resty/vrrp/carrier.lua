@@ -1,6 +1,7 @@
 -- The process that carries the engine: OpenResty's privileged agent, or
 -- worker 0 where there is none.
 
+local checks = require "resty.vrrp.checks"
 local clock = require "resty.vrrp.clock"
 local errlog = require "ngx.errlog"
 local events = require "resty.vrrp.events"
@@ -193,6 +194,7 @@ end
 local function serve_callbacks(premature, board)
     if not premature then
         events.run(function() return core end, board)
+        checks.run(function() return engine end)
     end
 end
 

@@ -108,7 +108,7 @@ typedef struct {
     char interface[16];
     char fault[256];
     resty_vrrp_counters counters;
-    resty_vrrp_check check[8];
+    resty_vrrp_check check[16];
     resty_vrrp_transition history[32];
 } resty_vrrp_instance;
 
@@ -126,7 +126,7 @@ typedef struct {
 return {
     -- "RSTYVRRP"
     MAGIC = 0x5052525659545352ULL,
-    VERSION = 2,
+    VERSION = 3,
     WORKERS = 1024,
     HISTORY = 32,
 

@@ -1,0 +1,194 @@
+-- Health checks in Lua. They run in the process that carries the engine, each
+-- one on its own, and never twice at a time.
+
+local errlog = require "ngx.errlog"
+
+local kill = ngx.thread.kill
+local ngx = ngx
+local pcall = pcall
+local sleep = ngx.sleep
+local spawn = ngx.thread.spawn
+local timer_at = ngx.timer.at
+local timer_every = ngx.timer.every
+local tostring = tostring
+local type = type
+local wait = ngx.thread.wait
+
+
+local _M = {}
+
+
+-- The board shows so many.
+local MAX_CHECKS = 12
+local MAX_NAME = 31
+local OPTIONS = {
+    interval_ms = { 50, 3600000, 1000 },
+    timeout_ms = { 10, 3600000 },
+    fall = { 1, 100, 1 },
+    rise = { 1, 100, 1 },
+    weight = { -253, -1 },
+}
+local TAKEN = { interface = true, primary_address = true, workers = true,
+                probe = true }
+
+local checks = {}
+
+
+local function whole(name, value)
+    local range = OPTIONS[name]
+    if value == nil then
+        return range[3]
+    end
+    if type(value) ~= "number" or value % 1 ~= 0 or value < range[1]
+       or value > range[2] then
+        return nil, "opts." .. name .. " must be a whole number from "
+                    .. range[1] .. " to " .. range[2]
+    end
+    return value
+end
+
+
+local function read(opts)
+    local check = {}
+    for name in pairs(opts) do
+        if not OPTIONS[name] then
+            return nil, "opts." .. tostring(name) .. " is not known: there are"
+                        .. " interval_ms, timeout_ms, fall, rise, weight"
+        end
+    end
+    for name in pairs(OPTIONS) do
+        local value, err = whole(name, opts[name])
+        if err then
+            return nil, err
+        end
+        check[name] = value
+    end
+    check.timeout_ms = check.timeout_ms or check.interval_ms
+    return check
+end
+
+
+-- Adds a check, or returns nil and what is wrong with it.
+function _M.add(name, fn, opts)
+    if type(name) ~= "string" or name == "" or #name > MAX_NAME then
+        return nil, "the name of a check must be a text of 1 to " .. MAX_NAME
+                    .. " bytes"
+    end
+    if type(fn) ~= "function" then
+        return nil, "a check needs a function, got " .. type(fn)
+    end
+    if opts ~= nil and type(opts) ~= "table" then
+        return nil, "opts must be a table, got " .. type(opts)
+    end
+    for index = 1, #checks do
+        if checks[index].name == name then
+            return nil, "there is a check of this name already: " .. name
+        end
+    end
+    if TAKEN[name] or #checks == MAX_CHECKS then
+        return nil, TAKEN[name] and "this name is taken: " .. name
+                    or "more than " .. MAX_CHECKS .. " checks"
+    end
+    local check, err = read(opts or {})
+    if not check then
+        return nil, err
+    end
+    check.name, check.fn, check.streak = name, fn, 0
+    checks[#checks + 1] = check
+    return true
+end
+
+
+local function call(fn)
+    local ran, ok, err = pcall(fn)
+    if not ran then
+        return false, tostring(ok)
+    end
+    if ok then
+        return true
+    end
+    return false, err ~= nil and tostring(err) or "it returned " .. tostring(ok)
+end
+
+
+local function expire(timeout_ms)
+    sleep(timeout_ms / 1000)
+    return nil
+end
+
+
+-- Returns whether the check holds; if not, why.
+local function examine(check)
+    local work = spawn(call, check.fn)
+    local clock = spawn(expire, check.timeout_ms)
+    local _, ok, err = wait(work, clock)
+    if ok ~= nil then
+        kill(clock)
+        return ok, err
+    end
+    if not kill(work) then
+        -- It waits for something that cannot be given up.
+        wait(work)
+    end
+    return false, "no answer within " .. check.timeout_ms .. " ms"
+end
+
+
+local function log(level, text)
+    errlog.raw_log(level, "vrrp: " .. text)
+end
+
+
+-- Turns single answers into a verdict: the first one counts at once, after
+-- that it takes some in a row.
+local function judge(check, ok, err)
+    if check.ok == ok then
+        check.streak = 0
+        check.detail = err
+        return
+    end
+    check.streak = check.streak + 1
+    local needed = check.ok == nil and 1 or ok and check.rise or check.fall
+    if check.streak < needed then
+        return
+    end
+    local first = check.ok == nil
+    check.ok, check.detail, check.streak = ok, err, 0
+    if not ok then
+        log(ngx.WARN, "check " .. check.name .. " fails: " .. err)
+    elseif not first then
+        log(ngx.NOTICE, "check " .. check.name .. " is well again")
+    end
+end
+
+
+local function turn(premature, check, get_engine)
+    if premature or check.busy then
+        return
+    end
+    check.busy = true
+    local ran, ok, err = pcall(examine, check)
+    check.busy = false
+    if not ran then
+        ok, err = false, tostring(ok)
+    end
+    judge(check, ok, err)
+    local engine = get_engine()
+    if engine then
+        engine:set_check(check.name, check.ok, check.weight,
+                         check.detail or "")
+    end
+end
+
+
+-- Makes every check now, and again and again.
+function _M.run(get_engine)
+    for index = 1, #checks do
+        local check = checks[index]
+        timer_at(0, turn, check, get_engine)
+        timer_every(check.interval_ms / 1000, turn, check, get_engine)
+    end
+end
+
+
+return _M

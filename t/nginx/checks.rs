@@ -1,0 +1,161 @@
+//! Health checks in Lua: what they do to the node, and what they say.
+
+use std::fs;
+use std::time::Duration;
+
+use harness::{Carrier, Host, Nginx, eventually};
+use serde_json::Value;
+
+use crate::{ONE, conf_with, get, on_every_nginx, status_when};
+
+/// Returns a configuration with a check, whose function is `body` once the file `bad` exists.
+fn conf_checking(body: &str, opts: &str) -> String {
+    let check = format!(
+        "init_worker_by_lua_block {{
+            local vrrp = require 'resty.vrrp'
+            vrrp.init_worker()
+            vrrp.check('app', function()
+                local file = io.open(ngx.config.prefix() .. 'logs/bad')
+                if not file then
+                    return true
+                end
+                file:close()
+                {body}
+            end, {opts})
+        }}
+        server {{"
+    );
+    conf_with(ONE)
+        .replace("init_worker_by_lua_block { require('resty.vrrp').init_worker() }", "")
+        .replacen("server {", &check, 1)
+}
+
+fn start(host: &Host, carrier: &Carrier, body: &str, opts: &str) -> Nginx {
+    let nginx = Nginx::start(host, carrier, &conf_checking(body, opts));
+    status_when(host, "active");
+    nginx
+}
+
+fn turn_bad(nginx: &Nginx) {
+    fs::write(nginx.prefix().join("logs/bad"), "").expect("the prefix is writable");
+}
+
+fn turn_good(nginx: &Nginx) {
+    fs::remove_file(nginx.prefix().join("logs/bad")).expect("it was turned bad");
+}
+
+/// Returns what the status says of the check.
+fn shown(status: &Value) -> Value {
+    let checks = status["instances"][0]["checks"].as_array().expect("a list");
+    checks.iter().find(|check| check["name"] == "app").cloned().unwrap_or_default()
+}
+
+#[test]
+fn a_check_that_fails_is_a_fault_with_the_reason_until_it_is_well_again() {
+    on_every_nginx("check", |host, carrier| {
+        let body = "return nil, 'the database is away'";
+        let nginx = start(host, carrier, body, "{ interval_ms = 50, fall = 2, rise = 2 }");
+
+        turn_bad(&nginx);
+        let status = status_when(host, "fault");
+
+        assert_eq!(status["instances"][0]["reason"], "unhealthy");
+        assert_eq!(shown(&status)["ok"], false);
+        assert_eq!(shown(&status)["weight"], Value::Null);
+        let answer = get(host, "/ha/healthz");
+        assert_eq!(answer.status, 503);
+        assert!(answer.body.contains("check app fails: the database is away"), "{}", answer.body);
+        assert!(!host.has("192.168.56.100"));
+
+        turn_good(&nginx);
+        let status = status_when(host, "active");
+        assert_eq!(shown(&status)["ok"], true);
+        let log = nginx.error_log();
+        let said = "vrrp: check app fails: the database is away";
+        assert_eq!(log.matches(said).count(), 1, "{log}");
+        assert_eq!(log.matches("vrrp: check app is well again").count(), 1, "{log}");
+        nginx.assert_no_complaints();
+    });
+}
+
+#[test]
+fn a_check_that_hangs_or_breaks_fails() {
+    for (body, said) in [
+        ("ngx.sleep(30)", "no answer within 100 ms"),
+        ("error('a bug in the check')", "a bug in the check"),
+        ("return false", "it returned false"),
+    ] {
+        on_every_nginx("broken check", |host, carrier| {
+            let nginx = start(host, carrier, body, "{ interval_ms = 50, timeout_ms = 100 }");
+
+            turn_bad(&nginx);
+            status_when(host, "fault");
+
+            let answer = get(host, "/ha/healthz");
+            assert!(answer.body.contains(said), "{}", answer.body);
+            turn_good(&nginx);
+            status_when(host, "active");
+        });
+    }
+}
+
+#[test]
+fn a_check_with_a_weight_lowers_the_priority_over_a_reload_too() {
+    on_every_nginx("weight", |host, carrier| {
+        let nginx = start(host, carrier, "return false", "{ interval_ms = 50, weight = -60 }");
+        let effective = |priority: u8| {
+            eventually("the priority follows", Duration::from_secs(5), || {
+                let status = get(host, "/ha/status").json();
+                let one = status["instances"][0].clone();
+                let right = one["effective_priority"] == priority && one["state"] == "active";
+                if right { Ok(status) } else { Err(one.to_string()) }
+            })
+        };
+
+        turn_bad(&nginx);
+        let status = effective(90);
+
+        assert_eq!(status["instances"][0]["priority"], 150);
+        assert_eq!(shown(&status)["ok"], false);
+        assert_eq!(shown(&status)["weight"], -60);
+        nginx.reload();
+        effective(90);
+        turn_good(&nginx);
+        effective(150);
+    });
+}
+
+#[test]
+fn what_a_check_cannot_be_is_said_to_its_author() {
+    on_every_nginx("wrong check", |host, carrier| {
+        let conf = conf_with(ONE).replacen(
+            "init_worker_by_lua_block",
+            "init_worker_by_lua_block {
+                local vrrp = require 'resty.vrrp'
+                for _, put in ipairs {
+                    function() vrrp.check('a', print, { wieght = -5 }) end,
+                    function() vrrp.check('a', print, { weight = 5 }) end,
+                    function() vrrp.check('', print) end,
+                    function() vrrp.check('a') end,
+                } do
+                    ngx.log(ngx.WARN, select(2, pcall(put)))
+                end
+                vrrp.init_worker()
+            }
+            #",
+            1,
+        );
+        let nginx = Nginx::start(host, carrier, &conf);
+        status_when(host, "active");
+
+        let log = nginx.error_log();
+        for said in [
+            "opts.wieght is not known",
+            "opts.weight must be a whole number from -253 to -1",
+            "the name of a check must be a text of 1 to 31 bytes",
+            "a check needs a function, got nil",
+        ] {
+            assert!(log.contains(said), "{said}: {log}");
+        }
+    });
+}
