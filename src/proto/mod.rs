@@ -24,9 +24,15 @@
 //!                         release
 //! ```
 //!
-//! Startup is the end of all that holds a router in Initialize: the node is stopped; the link is
-//! missing, down or without an address; nginx does not serve. Except for the first, that shows as
-//! Fault.
+//! Startup is the end of all that holds a router in Initialize: the node is stopped, drained or has
+//! left; the link is missing, down or without an address; nginx does not serve. The last two show
+//! as Fault. Three things are not in the picture:
+//!
+//! * A node that is drained or leaves does so with [grace](Leaving): who is Active resigns, but keeps
+//!   the addresses until another router is heard, and shows as Active until then.
+//! * A node that may be the [last one standing](Backup::last_resort) goes on listening while nginx
+//!   does not serve, and takes over at priority 1 where it hears nobody.
+//! * A node can [go on where another one ended](Node::inherit); no state changes by that.
 //!
 //! | RFC 9568 | here |
 //! |---|---|
@@ -39,7 +45,7 @@
 //! | `Active_Down_Timer` | `down_at` of the state Backup |
 //! | `Adver_Timer` | `adver_at` of the state Active |
 //! | `Preempt_Mode` | [`InstanceConfig::preempt`], and [`InstanceConfig::preempt_delay`] |
-//! | Startup event | [`Input::Startup`], and every end of a hold |
+//! | Startup event | [`Input::Startup`], [`Node::inherit`], and every end of a hold |
 //! | Shutdown event | [`Input::Shutdown`], and every begin of a hold |
 //! | primary IPv4 address | [`LinkFacts::primary`] |
 //!
