@@ -237,13 +237,16 @@ impl Host {
         instance.version == Version::V2 && instance.priority.is_owner()
     }
 
-    /// Tells whether the host is to be Active, rather than nobody, although nginx does not serve.
+    /// Tells whether the host is to be Active, rather than nobody, although nginx does not serve,
+    /// as far as it knows of its link.
     pub(crate) fn stands_by(&self) -> bool {
         self.last_one_standing
             && !self.is_leaving()
             && matches!(self.health, Health::Failing(_))
-            && self.carrier == LinkCarrier::Up
-            && self.primary.is_some()
+            && self
+                .node
+                .facts(LINK)
+                .is_some_and(|known| known.carrier == LinkCarrier::Up && known.primary.is_some())
     }
 
     pub(crate) fn routers(&self) -> impl Iterator<Item = RouterId> + use<> {

@@ -351,7 +351,7 @@ fn is_barred(host: &Host, cause: &Cause) -> bool {
     match cause {
         Cause::Shutdown => true,
         Cause::Link => host.carrier != LinkCarrier::Up || host.primary.is_none(),
-        Cause::Health => host.health != Health::Serving && !host.leaves,
+        Cause::Health => host.health != Health::Serving && !host.leaves && !host.stands_by(),
         Cause::Timeout
         | Cause::Datagram(_)
         | Cause::Startup
