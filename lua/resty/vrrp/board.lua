@@ -17,6 +17,7 @@ local now_ms = clock.now_ms
 local pairs = pairs
 local sizeof = ffi.sizeof
 local tonumber = tonumber
+local worker_pid = ngx.worker.pid
 
 
 ffi.cdef [[
@@ -121,9 +122,15 @@ function _M.map(fd)
         return nil, "the native library is of another version"
     end
 
+    local mapped_by = worker_pid()
     local board = at(gc(header, function()
         C.resty_vrrp_munmap(memory, length)
         C.resty_vrrp_close(fd)
+        -- A worker that ends has its engine's map of the same board, too,
+        -- which may go at any moment.
+        if worker_pid() ~= mapped_by then
+            return
+        end
         -- A master that refuses a configuration after setup() goes on with
         -- the earlier one.
         local newest = _M.find()
