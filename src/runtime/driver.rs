@@ -19,7 +19,7 @@ use super::health::Liveness;
 use super::kernel::{KernelThread, LinkView, Plan, PlannedRouter};
 use super::publish::Publisher;
 use super::report;
-use super::thread::Surroundings;
+use super::surroundings::Surroundings;
 use super::will;
 use crate::config::Config;
 use crate::net::{Carrier, Process, Timer, VrrpSocket};

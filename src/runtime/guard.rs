@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::handover::Place;
 use super::report;
-use super::thread::Surroundings;
+use super::surroundings::Surroundings;
 use crate::guard::{self, Claim, Order};
 use crate::net::{Channel, Lock};
 use crate::proto::{LinkId, Node, RouterId};

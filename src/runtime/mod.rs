@@ -21,8 +21,10 @@ mod handover;
 mod health;
 mod publish;
 mod report;
+mod surroundings;
 mod thread;
 mod will;
 
 pub use checks::Check;
-pub use thread::{Engine, StartError, Surroundings, start};
+pub use surroundings::Surroundings;
+pub use thread::{Engine, StartError, start};

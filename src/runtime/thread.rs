@@ -3,7 +3,6 @@
 use std::any::Any;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -15,6 +14,7 @@ use tokio::sync::watch;
 use super::checks::{self, Check, Verdicts};
 use super::driver::{self, Driver, Start};
 use super::log;
+use super::surroundings::Surroundings;
 use crate::config::Config;
 use crate::net::{Rights, SignalsBlocked};
 use crate::status::{Board, EngineState};
@@ -53,17 +53,6 @@ struct Running {
     stop: watch::Sender<bool>,
     ended: Receiver<()>,
     thread: JoinHandle<()>,
-}
-
-/// What the engine has to know of the nginx that it lives in.
-#[derive(Clone, Debug)]
-pub struct Surroundings {
-    /// The nginx master, whose death is a fault.
-    pub master_pid: u32,
-    /// The file of the board; its lock says that an engine is in charge.
-    pub board: PathBuf,
-    /// The executable of the guard, if it is installed.
-    pub guard: Option<PathBuf>,
 }
 
 /// Starts the threads in this process.

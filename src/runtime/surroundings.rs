@@ -1,0 +1,14 @@
+//! The nginx around the engine.
+
+use std::path::PathBuf;
+
+/// What the engine has to know of the nginx that it lives in.
+#[derive(Clone, Debug)]
+pub struct Surroundings {
+    /// The nginx master, whose death is a fault.
+    pub master_pid: u32,
+    /// The file of the board; its lock says that an engine is in charge.
+    pub board: PathBuf,
+    /// The executable of the guard, if it is installed.
+    pub guard: Option<PathBuf>,
+}
