@@ -28,8 +28,8 @@
 //! left; the link is missing, down or without an address; nginx does not serve. The last two show
 //! as Fault. Three things are not in the picture:
 //!
-//! * A node that is drained or leaves does so with [grace](Leaving): who is Active resigns, but keeps
-//!   the addresses until another router is heard, and shows as Active until then.
+//! * A node that is drained or leaves does so with [grace](Leaving): who is Active resigns, but
+//!   keeps the addresses until another router is heard, and shows as Active until then.
 //! * A node that may be the [last one standing](Backup::last_resort) goes on listening while nginx
 //!   does not serve, and takes over at priority 1 where it hears nobody.
 //! * A node can [go on where another one ended](Node::inherit); no state changes by that.

@@ -248,8 +248,8 @@ impl Nginx {
                 command
             }
         };
-        // nginx takes it for the list of sockets that a predecessor hands over, and does not go into
-        // the background.
+        // nginx takes it for the list of sockets that a predecessor hands over, and does not go
+        // into the background.
         command.env_remove("NGINX");
         command.arg("-p").arg(&self.prefix).arg("-c").arg(self.prefix.join("conf/nginx.conf"));
         command.arg("-e").arg(self.error_log_path()).arg("-g").arg(self.directives());
