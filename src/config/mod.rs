@@ -79,6 +79,17 @@ pub struct InstanceConfig {
     pub trailing_octets: TrailingOctets,
     /// What another list of addresses than ours means.
     pub address_list: AddressList,
+    /// Other interfaces that it depends on.
+    pub track: Vec<TrackConfig>,
+}
+
+/// An interface that a virtual router depends on besides its own.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct TrackConfig {
+    /// Its name.
+    pub interface: LinkName,
+    /// How the priority changes while it is down; `None` holds the router in fault.
+    pub weight: Option<i16>,
 }
 
 /// When nginx counts as serving.
@@ -116,5 +127,7 @@ pub const MAX_WORKERS: u16 = 1024;
 pub const MAX_INSTANCES: usize = 4096;
 /// Addresses that one advertisement can carry (RFC 9568 §5.2.5).
 pub const MAX_ADDRESSES: usize = 255;
+/// Interfaces that one virtual router may track.
+pub const MAX_TRACKED: usize = 8;
 /// Excluded addresses of one virtual router.
 pub const MAX_EXCLUDED: usize = 4096;

@@ -11,7 +11,7 @@ use super::error::{ConfigError, ConfigErrors};
 use super::table::{Problems, Read, Table, boolean, one_of, shown, text, whole};
 use super::{
     AnnounceConfig, Carrier, Config, HealthConfig, InstanceConfig, MAX_ADDRESSES, MAX_EXCLUDED,
-    MAX_INSTANCES, MAX_WORKERS,
+    MAX_INSTANCES, MAX_TRACKED, MAX_WORKERS, TrackConfig,
 };
 use crate::types::{
     AddressList, Centiseconds, ChecksumForm, ChecksumPolicy, Family, LinkName, Priority,
@@ -132,8 +132,9 @@ fn instance(value: &Value, path: &str, problems: &Problems) -> Option<InstanceCo
         table.or("trailing_octets", TrailingOctets::Reject, one_of(TRAILING_OCTETS));
     let address_list = address_list(&mut table, version);
     let (addresses, addresses_excluded) = addresses(&mut table);
+    let track = table.list("track", MAX_TRACKED, track).unwrap_or_default();
     table.or("accept", true, accept);
-    table.not_yet(&["peers", "source", "virtual_mac", "track"]);
+    table.not_yet(&["peers", "source", "virtual_mac"]);
     table.finish();
 
     Some(InstanceConfig {
@@ -153,7 +154,21 @@ fn instance(value: &Value, path: &str, problems: &Problems) -> Option<InstanceCo
         checksum,
         trailing_octets,
         address_list,
+        track,
     })
+}
+
+fn track(value: &Value, path: &str, problems: &Problems) -> Option<TrackConfig> {
+    let mut table = Table::new(value, path, problems)?;
+    let interface = table.required("interface", interface);
+    let weight = table.optional("weight", weight);
+    table.finish();
+    Some(TrackConfig { interface: interface?, weight })
+}
+
+fn weight(value: &Value) -> Read<i16> {
+    let whole = (-253_i16..=-1).find(|weight| value.as_f64() == Some(f64::from(*weight)));
+    whole.ok_or_else(|| format!("expected a whole number from -253 to -1, got {}", shown(value)))
 }
 
 fn interface(value: &Value) -> Read<LinkName> {

@@ -190,3 +190,17 @@ fn what_is_not_a_table_of_options_is_refused_with_its_place() {
     let broken = Config::from_json("{\n  \"instances\": [,]\n}").expect_err("it is broken");
     assert!(broken.to_string().contains("line 2 column"), "{broken}");
 }
+
+#[test]
+fn tracked_interfaces_have_a_negative_weight_or_none() {
+    let track =
+        json!({ "track": [{ "interface": "eth1" }, { "interface": "eth2", "weight": -50 }] });
+    let options = json!({ "instances": [instance(&track)] });
+
+    let config = Config::from_json(&options.to_string()).expect("it is valid");
+
+    let weights: Vec<_> = config.instances[0].track.iter().map(|one| one.weight).collect();
+    assert_eq!(weights, [None, Some(-50)]);
+    let wrong = said(&json!({ "track": [{ "interface": "eth1", "weight": 50 }] }));
+    assert!(wrong.contains("instances[1].track[1].weight: expected a whole number from -253"));
+}

@@ -45,6 +45,14 @@ pub enum Input<'a> {
         /// The priority to use from now on, 1–254; an owner ignores it.
         priority: Priority,
     },
+    /// An interface that one virtual router depends on besides its own broke (and what is to be
+    /// said of it), or works again.
+    Tracked {
+        /// The virtual router.
+        router: RouterId,
+        /// What is wrong: `interface eth1 is down`.
+        down: Option<&'a str>,
+    },
     /// The node is to keep away from the addresses (`true`), or may take part again (`false`).
     ///
     /// Whoever is Active resigns, but goes on answering until another router is Active.
@@ -169,6 +177,8 @@ pub enum Reason {
     Drained,
     /// nginx does not serve, but neither does any other router.
     LastOneStanding,
+    /// Another interface that the router depends on does not work.
+    TrackedLinkDown,
 }
 
 impl State {
@@ -186,7 +196,7 @@ impl State {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Startup,
         Self::Owner,
         Self::NoResponse,
@@ -201,6 +211,7 @@ impl Reason {
         Self::Overslept,
         Self::Drained,
         Self::LastOneStanding,
+        Self::TrackedLinkDown,
     ];
 
     /// Returns the name in the status.
@@ -221,6 +232,7 @@ impl Reason {
             Self::Overslept => "overslept",
             Self::Drained => "drained",
             Self::LastOneStanding => "last_one_standing",
+            Self::TrackedLinkDown => "tracked_link_down",
         }
     }
 }
@@ -298,6 +310,6 @@ mod tests {
         for (place, &reason) in Reason::ALL.iter().enumerate() {
             assert_eq!(reason as usize, place, "{reason}");
         }
-        assert_eq!(Reason::ALL.last(), Some(&Reason::LastOneStanding), "the last one declared");
+        assert_eq!(Reason::ALL.last(), Some(&Reason::TrackedLinkDown), "the last one declared");
     }
 }

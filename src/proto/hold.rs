@@ -18,6 +18,8 @@ pub enum Hold {
     LinkDown,
     /// The interface has no primary address.
     NoPrimaryAddress,
+    /// Another interface that the router depends on does not work.
+    Tracked,
     /// nginx does not serve.
     Unhealthy,
     /// The node was told to keep away from the addresses.
@@ -30,7 +32,12 @@ impl Hold {
     /// Tells whether a resignation can still be sent.
     pub(super) fn leaves_the_link_usable(self) -> bool {
         match self {
-            Self::Stopped | Self::Unknown | Self::Unhealthy | Self::Drained | Self::Left => true,
+            Self::Stopped
+            | Self::Unknown
+            | Self::Tracked
+            | Self::Unhealthy
+            | Self::Drained
+            | Self::Left => true,
             Self::LinkMissing | Self::LinkDown | Self::NoPrimaryAddress => false,
         }
     }
@@ -44,6 +51,7 @@ impl Hold {
             | Self::LinkMissing
             | Self::LinkDown
             | Self::NoPrimaryAddress
+            | Self::Tracked
             | Self::Unhealthy => false,
         }
     }
@@ -51,9 +59,11 @@ impl Hold {
     pub(super) fn state(self) -> State {
         match self {
             Self::Stopped | Self::Unknown | Self::Drained | Self::Left => State::Initialize,
-            Self::LinkMissing | Self::LinkDown | Self::NoPrimaryAddress | Self::Unhealthy => {
-                State::Fault
-            }
+            Self::LinkMissing
+            | Self::LinkDown
+            | Self::NoPrimaryAddress
+            | Self::Tracked
+            | Self::Unhealthy => State::Fault,
         }
     }
 
@@ -64,6 +74,7 @@ impl Hold {
             Self::LinkMissing => Reason::LinkMissing,
             Self::LinkDown => Reason::LinkDown,
             Self::NoPrimaryAddress => Reason::NoPrimaryAddress,
+            Self::Tracked => Reason::TrackedLinkDown,
             Self::Unknown | Self::Unhealthy => Reason::Unhealthy,
         }
     }

@@ -37,6 +37,8 @@ pub struct Node {
     draining: bool,
     last_one_standing: bool,
     health: Health,
+    /// What is wrong with another interface that a router depends on.
+    tracked: Vec<Option<String>>,
     /// The latest moment seen. Time that seems to run backwards stands still instead.
     now: Instant,
 }
@@ -74,6 +76,7 @@ impl Node {
             draining: false,
             last_one_standing: false,
             health: Health::Unknown,
+            tracked: vec![None; instances.len()],
             now: Instant::default(),
         };
         for config in instances {
@@ -144,6 +147,10 @@ impl Node {
             Input::Priority { router, priority } => {
                 self.routers[router.0].set_priority(priority);
                 self.collect(router);
+            }
+            Input::Tracked { router, down } => {
+                self.tracked[router.0] = down.map(str::to_owned);
+                self.settle_all();
             }
             Input::Drain(draining) => {
                 self.draining = draining;
@@ -294,7 +301,7 @@ impl Node {
     /// Holds every router in Initialize that something holds, and lets the others go.
     fn settle_all(&mut self) {
         for id in self.routers() {
-            let hold = self.hold(self.routers[id.0].link);
+            let hold = self.hold(id);
             let router = &mut self.routers[id.0];
             match hold {
                 Some(Hold::Unhealthy) if self.last_one_standing && !self.draining => {
@@ -307,8 +314,9 @@ impl Node {
         }
     }
 
-    /// Returns what holds the routers of a link in Initialize, the weightiest reason first.
-    fn hold(&self, link: LinkId) -> Option<Hold> {
+    /// Returns what holds a router in Initialize, the weightiest reason first.
+    fn hold(&self, id: RouterId) -> Option<Hold> {
+        let link = self.routers[id.0].link;
         if self.life == Life::Stopped {
             return Some(Hold::Stopped);
         }
@@ -324,6 +332,9 @@ impl Node {
         if self.life == Life::Leaving {
             return Some(Hold::Left);
         }
+        if self.tracked[id.0].is_some() {
+            return Some(Hold::Tracked);
+        }
         match self.health {
             Health::Unknown => Some(Hold::Unknown),
             Health::Failing(_) => Some(Hold::Unhealthy),
@@ -338,6 +349,7 @@ impl Node {
             Hold::LinkMissing => Some(format!("interface {name} does not exist").into()),
             Hold::LinkDown => Some(format!("interface {name} is down").into()),
             Hold::NoPrimaryAddress => Some(format!("interface {name} has no IPv4 address").into()),
+            Hold::Tracked => self.tracked[router.id.0].as_deref().map(Cow::from),
             Hold::Unhealthy => match &self.health {
                 Health::Failing(why) => Some(why.into()),
                 Health::Unknown | Health::Serving => None,

@@ -34,38 +34,59 @@ pub(super) fn tell(verdicts: &Verdicts, check: Check) {
 
 /// Returns why the node is in fault, if a check says so.
 pub(super) fn failing(checks: &[Check]) -> Option<String> {
-    let failing = checks.iter().find(|check| !check.ok && check.weight.is_none())?;
+    let failing = broken(checks)?;
     Some(format!("check {} fails: {}", failing.name, failing.detail))
+}
+
+/// Returns the first check that is a fault.
+pub(super) fn broken(checks: &[Check]) -> Option<&Check> {
+    checks.iter().find(|check| !check.ok && check.weight.is_none())
 }
 
 /// How the priorities of this node differ from those that were configured.
 #[derive(Debug)]
 pub(super) struct Weighing {
     configured: Vec<Priority>,
-    told: Option<i32>,
+    told: Vec<Priority>,
     /// Until then, weights that nobody has spoken of may be those of an earlier engine.
     patience_until: Option<Instant>,
 }
 
 impl Weighing {
     pub(super) fn new(configured: Vec<Priority>) -> Self {
-        Self { configured, told: None, patience_until: None }
+        Self { configured, told: Vec::new(), patience_until: None }
     }
 
-    /// Returns the priorities to use from now on if they have changed.
-    pub(super) fn changed(&mut self, checks: &[Check], now: Instant) -> Option<Vec<Priority>> {
-        let weights = || checks.iter().filter(|check| check.weight.is_some());
+    /// Returns the priorities to use from now on if they have changed: `tracked` is of one router
+    /// each, `checks` are everybody's.
+    pub(super) fn changed(
+        &mut self,
+        checks: &[Check],
+        tracked: &[Vec<Check>],
+        now: Instant,
+    ) -> Option<Vec<Priority>> {
         let patience_until = *self.patience_until.get_or_insert(now + PATIENCE);
-        if weights().next().is_none() && now < patience_until {
+        let common = weight(checks);
+        let weights = tracked.iter().map(|tracked| weight(tracked)).chain(std::iter::repeat(0));
+        let weighed = self.configured.iter().zip(weights).map(|(configured, own)| {
+            let weight = common + own;
+            (weighed(*configured, weight), weight)
+        });
+        let (priorities, weights): (Vec<_>, Vec<_>) = weighed.unzip();
+        let spoken_of = checks.iter().any(|check| check.weight.is_some());
+        let unknown = !spoken_of && weights.iter().all(|&weight| weight == 0);
+        if self.told == priorities || self.told.is_empty() && unknown && now < patience_until {
             return None;
         }
-        let failing = weights().filter(|check| !check.ok);
-        let weight = failing.filter_map(|check| check.weight).map(i32::from).sum();
-        if self.told.replace(weight) == Some(weight) {
-            return None;
-        }
-        Some(self.configured.iter().map(|&priority| weighed(priority, weight)).collect())
+        self.told.clone_from(&priorities);
+        Some(priorities)
     }
+}
+
+/// Returns the sum of the weights of what fails.
+fn weight(checks: &[Check]) -> i32 {
+    let failing = checks.iter().filter(|check| !check.ok);
+    failing.filter_map(|check| check.weight).map(i32::from).sum()
 }
 
 /// An owner of addresses does not compete: its priority stays.
@@ -104,20 +125,30 @@ mod tests {
             Weighing::new(vec![Priority::new(150), Priority::new(20), Priority::OWNER]);
         let mut checks = vec![check("a", false, Some(-30)), check("b", true, Some(-50))];
 
-        let lower = weighing.changed(&checks, START);
+        let lower = weighing.changed(&checks, &[], START);
         checks[0].ok = true;
-        let normal = weighing.changed(&checks, START);
+        let normal = weighing.changed(&checks, &[], START);
 
         assert_eq!(lower, Some([120, 1, 255].map(Priority::new).to_vec()));
         assert_eq!(normal, Some([150, 20, 255].map(Priority::new).to_vec()));
-        assert_eq!(weighing.changed(&checks, START), None);
+        assert_eq!(weighing.changed(&checks, &[], START), None);
+    }
+
+    #[test]
+    fn a_tracked_interface_weighs_on_its_own_router_alone() {
+        let mut weighing = Weighing::new(vec![Priority::new(150), Priority::new(150)]);
+        let tracked = [vec![check("track eth1", false, Some(-100))], Vec::new()];
+
+        let lower = weighing.changed(&[check("a", false, Some(-10))], &tracked, START);
+
+        assert_eq!(lower, Some([40, 140].map(Priority::new).to_vec()));
     }
 
     #[test]
     fn an_inherited_priority_stays_until_checks_were_made_or_there_are_none() {
         let mut weighing = Weighing::new(vec![Priority::new(150)]);
 
-        assert_eq!(weighing.changed(&[], START), None);
-        assert_eq!(weighing.changed(&[], START + PATIENCE), Some(vec![Priority::new(150)]));
+        assert_eq!(weighing.changed(&[], &[], START), None);
+        assert_eq!(weighing.changed(&[], &[], START + PATIENCE), Some(vec![Priority::new(150)]));
     }
 }

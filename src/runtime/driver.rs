@@ -20,6 +20,7 @@ use super::kernel::{KernelThread, LinkView, Plan, PlannedRouter};
 use super::publish::Publisher;
 use super::report;
 use super::surroundings::Surroundings;
+use super::tracking::Tracking;
 use super::will;
 use crate::config::Config;
 use crate::net::{Carrier, Process, Timer, VrrpSocket};
@@ -41,6 +42,9 @@ pub(super) struct Driver<'a> {
     liveness: Liveness,
     checks: watch::Receiver<Vec<Check>>,
     weighing: Weighing,
+    tracking: Tracking,
+    /// What became of the tracked interfaces of each router.
+    tracked: Vec<Vec<Check>>,
     succession: Succession,
     publisher: Publisher<'a>,
     /// One datagram on its way out; kept so that sending allocates nothing.
@@ -90,7 +94,9 @@ impl<'a> Driver<'a> {
     ) -> io::Result<Self> {
         let will = will::read(board);
         let node = Node::new(&config.instances).with_last_one_standing(config.last_one_standing);
-        let kernel = KernelThread::start(plan(config, &node))?;
+        let mut plan = plan(config, &node);
+        let tracking = Tracking::new(config, &mut plan.links);
+        let kernel = KernelThread::start(plan)?;
         let mut beat = tokio::time::interval(BEAT);
         beat.set_missed_tick_behavior(MissedTickBehavior::Skip);
         let run_dir = config.run_dir.as_deref();
@@ -101,6 +107,8 @@ impl<'a> Driver<'a> {
             publisher: Publisher::new(board, config),
             liveness: Liveness::new(config.health, clock::now()),
             checks,
+            tracking,
+            tracked: Vec::new(),
             weighing: Weighing::new(config.instances.iter().map(|it| it.priority).collect()),
             succession,
             node,
@@ -258,11 +266,19 @@ impl<'a> Driver<'a> {
     fn take_facts(&mut self) {
         let facts = self.kernel.facts_mut().borrow_and_update().clone();
         let now = clock::now();
-        for (index, view) in facts.links.iter().enumerate() {
+        // Behind the links of the routers there are those that are only tracked.
+        for (index, view) in facts.links.iter().enumerate().take(self.links.len()) {
             let facts = self.listen_on(LinkId(index), view);
             self.node.handle(Input::Link { link: LinkId(index), facts }, now);
         }
+        self.tracked = self.tracking.look(&facts.links);
+        for (router, tracked) in self.node.routers().zip(&self.tracked) {
+            let down = checks::broken(tracked).map(|check| check.detail.as_str());
+            self.node.handle(Input::Tracked { router, down }, now);
+        }
         self.publisher.take_facts(facts);
+        self.publisher.take_tracked(&self.tracked);
+        self.judge_health(now);
     }
 
     /// Has a socket for the link as it is now. A router must not be Active where it cannot hear.
@@ -319,7 +335,7 @@ impl<'a> Driver<'a> {
             self.node.handle(Input::Health(health), now);
         }
         if self.succession.is_holding() {
-            let priorities = self.weighing.changed(&checks, now).unwrap_or_default();
+            let priorities = self.weighing.changed(&checks, &self.tracked, now).unwrap_or_default();
             for (router, priority) in self.node.routers().zip(priorities) {
                 self.node.handle(Input::Priority { router, priority }, now);
             }

@@ -23,6 +23,7 @@ mod publish;
 mod report;
 mod surroundings;
 mod thread;
+mod tracking;
 mod will;
 
 pub use checks::Check;

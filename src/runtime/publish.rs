@@ -29,6 +29,7 @@ pub(super) struct Publisher<'a> {
     health: Health,
     enough_workers: bool,
     more_checks: Vec<Check>,
+    tracked: Vec<Vec<Check>>,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -59,6 +60,7 @@ impl<'a> Publisher<'a> {
             health: Health::Unknown,
             enough_workers: false,
             more_checks: Vec::new(),
+            tracked: Vec::new(),
             board,
         }
     }
@@ -100,6 +102,12 @@ impl<'a> Publisher<'a> {
             self.published.fill(None);
         }
         (self.more_checks, self.enough_workers) = (checks, enough_workers);
+    }
+
+    /// Keeps what became of the tracked interfaces of each router.
+    pub(super) fn take_tracked(&mut self, tracked: &[Vec<Check>]) {
+        self.tracked = tracked.to_vec();
+        self.published.fill(None);
     }
 
     /// Keeps what the kernel has, and shows which addresses are assigned.
@@ -183,7 +191,7 @@ impl<'a> Publisher<'a> {
 
     fn slot(&self, node: &Node, router: RouterId) -> InstanceSlot {
         let snapshot = node.snapshot(router);
-        let (check, checks) = self.checks(node.facts(node.link_of(router)));
+        let (check, checks) = self.checks(node.facts(node.link_of(router)), router);
         let mut slot = InstanceSlot {
             state: state(snapshot.state),
             adver_interval_ms: millis(snapshot.adver_interval),
@@ -223,7 +231,11 @@ impl<'a> Publisher<'a> {
     }
 
     /// What a router needs to leave Initialize, in the order it is looked at.
-    fn checks(&self, facts: Option<LinkFacts>) -> ([CheckSlot; layout::CHECKS], u8) {
+    fn checks(
+        &self,
+        facts: Option<LinkFacts>,
+        router: RouterId,
+    ) -> ([CheckSlot; layout::CHECKS], u8) {
         let carrier = facts.is_some_and(|facts| facts.carrier == LinkCarrier::Up);
         let primary = facts.is_some_and(|facts| facts.primary.is_some());
         let own = [
@@ -232,7 +244,8 @@ impl<'a> Publisher<'a> {
             ("workers", self.enough_workers),
         ];
         let own = own.into_iter().map(|(name, ok)| (name, ok, None));
-        let more = self.more_checks.iter().map(|it| (it.name.as_str(), it.ok, it.weight));
+        let tracked = self.tracked.get(router.0).into_iter().flatten();
+        let more = tracked.chain(&self.more_checks).map(|it| (it.name.as_str(), it.ok, it.weight));
         let mut checks = [CheckSlot::EMPTY; layout::CHECKS];
         let mut count = 0;
         for (check, (name, ok, weight)) in checks.iter_mut().zip(own.chain(more)) {

@@ -19,6 +19,7 @@ mod pair;
 mod readme;
 mod refusals;
 mod rights;
+mod track;
 mod upgrade;
 
 use std::time::Duration;

@@ -226,6 +226,7 @@ pub(crate) fn config(version: Version) -> InstanceConfig {
         checksum: ChecksumPolicy::Auto,
         trailing_octets: TrailingOctets::Reject,
         address_list: AddressList::Report,
+        track: Vec::new(),
     }
 }
 

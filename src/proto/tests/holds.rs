@@ -171,3 +171,17 @@ fn the_history_keeps_the_last_transitions_and_the_counter_all() {
         assert!(pair[0].at <= pair[1].at);
     }
 }
+
+#[test]
+fn a_tracked_interface_that_breaks_holds_its_router_and_says_so() {
+    let mut subject = Subject::active(&config());
+    let down = |down| Input::Tracked { router: ROUTER, down };
+
+    let done = subject.handle(down(Some("interface eth1 is down")));
+
+    assert_eq!(effects(done), [advertise(0), RELEASE]);
+    assert_eq!((subject.state(), subject.reason()), (State::Fault, Some(Reason::TrackedLinkDown)));
+    assert_eq!(subject.snapshot().fault.as_deref(), Some("interface eth1 is down"));
+    subject.handle(down(None));
+    assert_eq!(subject.state(), State::Backup);
+}

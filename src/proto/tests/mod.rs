@@ -220,6 +220,7 @@ fn config() -> InstanceConfig {
         checksum: ChecksumPolicy::Auto,
         trailing_octets: TrailingOctets::Reject,
         address_list: AddressList::Report,
+        track: Vec::new(),
     }
 }
 
