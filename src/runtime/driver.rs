@@ -381,11 +381,13 @@ impl<'a> Driver<'a> {
         }
     }
 
-    /// Without a master to watch there is nothing to miss: a master that died earlier has no
-    /// children left.
+    /// Watches the master, which may have died just after it started this process.
     fn watch_master(&mut self, pid: u32) {
         match Process::watch(pid) {
             Ok(master) => self.master = Some(master),
+            Err(error) if error.source.raw_os_error() == Some(libc::ESRCH) => {
+                self.liveness.master_died();
+            }
             Err(error) => tracing::warn!("its death would go unnoticed: {}", report::chain(&error)),
         }
     }
