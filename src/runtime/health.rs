@@ -58,8 +58,14 @@ impl Liveness {
         if self.master_died {
             return Health::Failing("the nginx master process has died".to_owned());
         }
-        if workers.alive >= u32::from(self.config.min_workers) {
+        let missing = u32::from(self.config.min_workers).saturating_sub(workers.alive);
+        if missing == 0 {
             return failing.map_or(Health::Serving, Health::Failing);
+        }
+        // On a reload the workers of the old generation may be gone before its engine is: idle ones
+        // leave at once. That is no illness, and whoever ends the engine comes in a moment.
+        if workers.left >= missing {
+            return self.last.clone();
         }
         if self.last == Health::Unknown && now < self.patience_until {
             return Health::Unknown;
@@ -84,7 +90,7 @@ mod tests {
     }
 
     fn workers(alive: u32) -> Workers {
-        Workers { total: 4, alive }
+        Workers { total: 4, alive, left: 0 }
     }
 
     #[test]
@@ -109,11 +115,26 @@ mod tests {
     }
 
     #[test]
+    fn workers_that_leave_in_order_are_no_fault_and_those_that_die_are() {
+        let mut liveness = liveness();
+        assert_eq!(liveness.changed(workers(4), None, START), Some(Health::Serving));
+
+        let left = liveness.changed(Workers { total: 4, alive: 0, left: 4 }, None, START);
+        let died = liveness.changed(Workers { total: 4, alive: 0, left: 1 }, None, START);
+
+        assert_eq!(left, None);
+        assert!(matches!(died, Some(Health::Failing(_))), "{died:?}");
+    }
+
+    #[test]
     fn workers_that_never_beat_fail_after_the_timeout() {
         let mut liveness = liveness();
 
-        let health =
-            liveness.changed(Workers { total: 0, alive: 0 }, None, START + Duration::from_secs(2));
+        let health = liveness.changed(
+            Workers { total: 0, alive: 0, left: 0 },
+            None,
+            START + Duration::from_secs(2),
+        );
 
         assert!(matches!(health, Some(Health::Failing(_))), "{health:?}");
     }

@@ -53,6 +53,8 @@ pub struct Workers {
     pub total: u32,
     /// Workers that have beaten in time.
     pub alive: u32,
+    /// Workers that have left in order.
+    pub left: u32,
 }
 
 /// The board, mapped by its writer. There is one writer at a time: the engine of the carrier.
@@ -240,7 +242,9 @@ impl Board {
         let total = self.header().workers_total.load(Relaxed);
         let slots = &self.worker_slots()[..WORKERS.min(total as usize)];
         let alive = slots.iter().filter(|slot| beats(slot, now, timeout)).count();
-        Workers { total, alive: u32::try_from(alive).unwrap_or(u32::MAX) }
+        let left = slots.iter().filter(|slot| slot.left.load(Relaxed) != 0).count();
+        let number = |count| u32::try_from(count).unwrap_or(u32::MAX);
+        Workers { total, alive: number(alive), left: number(left) }
     }
 
     fn write_header(&mut self, plan: &Plan, offsets: &Offsets) {

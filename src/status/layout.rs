@@ -188,8 +188,8 @@ on_the_board! {
         pub beat_ms: AtomicU64,
         /// Its process id.
         pub pid: AtomicI32,
-        /// Keeps the slot on whole words.
-        pub reserved: AtomicU32,
+        /// 1 once it has left in order: another generation takes over, or nginx ends.
+        pub left: AtomicU32,
     }
 }
 

@@ -85,7 +85,7 @@ fn workers_are_alive_as_long_as_they_beat() {
     let board = Board::create(&file.0, &plan(1)).unwrap();
     let now = Instant::from_nanos(60_000_000_000);
     let timeout = Duration::from_secs(2);
-    assert_eq!(board.workers(now, timeout), Workers { total: 0, alive: 0 });
+    assert_eq!(board.workers(now, timeout), Workers { total: 0, alive: 0, left: 0 });
 
     board.header().workers_total.store(4, Ordering::Relaxed);
     // Beaten just now, in the last moment, too late, and never.
@@ -97,7 +97,7 @@ fn workers_are_alive_as_long_as_they_beat() {
     }
     fs::write(&file.0, bytes).unwrap();
 
-    assert_eq!(board.workers(now, timeout), Workers { total: 4, alive: 2 });
+    assert_eq!(board.workers(now, timeout), Workers { total: 4, alive: 2, left: 0 });
 }
 
 #[test]

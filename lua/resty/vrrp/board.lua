@@ -264,13 +264,16 @@ end
 function _M:beat(id, pid)
     local slot = self.workers[id]
     slot.pid = pid
+    slot.left = 0
     slot.beat_ms = now_ms()
 end
 
 
--- Says that worker id (from 0) has left.
+-- Says that worker id (from 0) has left in order.
 function _M:leave(id)
-    self.workers[id].beat_ms = 0
+    local slot = self.workers[id]
+    slot.left = 1
+    slot.beat_ms = 0
 end
 
 

@@ -44,7 +44,7 @@ typedef struct {
 typedef struct {
     uint64_t beat_ms;
     int32_t pid;
-    uint32_t reserved;
+    uint32_t left;
 } resty_vrrp_worker;
 
 typedef struct {
