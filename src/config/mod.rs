@@ -4,11 +4,13 @@
 //! refuses by its path.
 
 mod error;
+mod probe;
 mod read;
 mod table;
 #[cfg(test)]
 mod tests;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -34,6 +36,8 @@ pub struct Config {
     pub instances: Vec<InstanceConfig>,
     /// When nginx counts as serving.
     pub health: HealthConfig,
+    /// The request that nginx has to answer.
+    pub probe: Option<ProbeConfig>,
     /// How often addresses are announced.
     pub announce: AnnounceConfig,
     /// The kernel removes an address that was not refreshed for so long; `None` is never.
@@ -99,6 +103,27 @@ pub struct HealthConfig {
     pub min_workers: u16,
     /// Silence after which a worker counts as dead, stopped or hung.
     pub worker_timeout: Duration,
+}
+
+/// A request that nginx has to answer, again and again.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ProbeConfig {
+    /// As it was written.
+    pub url: String,
+    /// Where to connect to.
+    pub server: SocketAddr,
+    /// The header `Host`.
+    pub host: String,
+    /// What is asked for.
+    pub path: String,
+    /// Time between two requests.
+    pub interval: Duration,
+    /// Time that an answer may take.
+    pub timeout: Duration,
+    /// Failures in a row that are a fault.
+    pub fall: u8,
+    /// Answers in a row that end it.
+    pub rise: u8,
 }
 
 /// How often addresses are announced (gratuitous ARP).

@@ -11,7 +11,7 @@ use super::error::{ConfigError, ConfigErrors};
 use super::table::{Problems, Read, Table, boolean, one_of, shown, text, whole};
 use super::{
     AnnounceConfig, Carrier, Config, HealthConfig, InstanceConfig, MAX_ADDRESSES, MAX_EXCLUDED,
-    MAX_INSTANCES, MAX_TRACKED, MAX_WORKERS, TrackConfig,
+    MAX_INSTANCES, MAX_TRACKED, MAX_WORKERS, ProbeConfig, TrackConfig,
 };
 use crate::types::{
     AddressList, Centiseconds, ChecksumForm, ChecksumPolicy, Family, LinkName, Priority,
@@ -43,7 +43,7 @@ fn config(value: &Value, problems: &Problems) -> Option<Config> {
     let router_id = table.optional("router_id", text(1..=63));
     let carrier = table.or("carrier", Carrier::Auto, one_of(CARRIERS));
     let instances = table.list("instances", MAX_INSTANCES, instance);
-    let health = health(&mut table);
+    let (health, probe) = health(&mut table);
     let announce = announce(&mut table);
     let lifetime_s = table.or("address_lifetime_s", 3, whole(0..=3600, "s (0 = permanent)"));
     let last_one_standing = table.or("last_one_standing", false, boolean);
@@ -67,6 +67,7 @@ fn config(value: &Value, problems: &Problems) -> Option<Config> {
         control,
         instances: instances?,
         health,
+        probe,
         announce,
         address_lifetime: (lifetime_s > 0).then(|| Duration::from_secs(lifetime_s)),
         last_one_standing,
@@ -82,18 +83,20 @@ fn run_dir(value: &Value) -> Read<PathBuf> {
     Err(format!("expected an absolute path, got {}", shown(value)))
 }
 
-fn health(table: &mut Table<'_>) -> HealthConfig {
+fn health(table: &mut Table<'_>) -> (HealthConfig, Option<ProbeConfig>) {
     let (mut min_workers, mut timeout_ms) = (1, 2000);
+    let mut probe = None;
     if let Some(mut health) = table.table("health") {
         min_workers = health.or("min_workers", min_workers, whole(1..=MAX_WORKERS.into(), ""));
         timeout_ms = health.or("worker_timeout_ms", timeout_ms, whole(100..=60_000, "ms"));
-        health.not_yet(&["probe"]);
+        probe = super::probe::read(&mut health);
         health.finish();
     }
-    HealthConfig {
+    let health = HealthConfig {
         min_workers: narrow(min_workers),
         worker_timeout: Duration::from_millis(timeout_ms),
-    }
+    };
+    (health, probe)
 }
 
 fn announce(table: &mut Table<'_>) -> AnnounceConfig {

@@ -19,6 +19,7 @@ mod driver;
 mod guard;
 mod handover;
 mod health;
+mod probe;
 mod publish;
 mod report;
 mod surroundings;

@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use super::checks::{self, Check, Verdicts};
 use super::driver::{self, Driver, Start};
 use super::log;
+use super::probe;
 use super::surroundings::Surroundings;
 use crate::config::Config;
 use crate::net::{Rights, SignalsBlocked};
@@ -176,6 +177,9 @@ impl Life {
             Ok(runtime) => runtime,
             Err(error) => return End::Failed(format!("cannot make an event loop: {error}")),
         };
+        if let Some(probe) = &self.config.probe {
+            runtime.spawn(probe::run(probe.clone(), self.verdicts.clone()));
+        }
         loop {
             match self.run_once(&runtime, start) {
                 End::Again(next) => start = next,

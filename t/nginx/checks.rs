@@ -159,3 +159,28 @@ fn what_a_check_cannot_be_is_said_to_its_author() {
         }
     });
 }
+
+#[test]
+fn a_probe_that_is_not_answered_well_is_a_fault() {
+    on_every_nginx("probe", |host, carrier| {
+        let probe = "probe = { url = 'http://localhost/probe', interval_ms = 50 }, worker";
+        let page = "location /probe { content_by_lua_block {
+                local file = io.open(ngx.config.prefix() .. 'logs/bad')
+                ngx.exit(file and 503 or 204)
+            } }
+            location /ha/";
+        let conf = conf_with(&ONE.replacen("worker", probe, 1));
+        let nginx = Nginx::start(host, carrier, &conf.replacen("location /ha/", page, 1));
+        let status = status_when(host, "active");
+        assert_eq!(status["instances"][0]["checks"][3]["name"], "probe");
+
+        turn_bad(&nginx);
+        let status = status_when(host, "fault");
+
+        assert_eq!(status["instances"][0]["checks"][3]["ok"], false);
+        let answer = get(host, "/ha/healthz");
+        assert!(answer.body.contains("answers with status 503"), "{}", answer.body);
+        turn_good(&nginx);
+        status_when(host, "active");
+    });
+}
