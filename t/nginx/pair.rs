@@ -89,7 +89,7 @@ impl Pair {
     pub(crate) fn wait_until_settled(&self) {
         let start = Instant::now();
         eventually("the first node serves alone", PATIENCE, || {
-            let heard = self.sniffer.adverts_since(start.max(Instant::now() - INTERVAL * 5));
+            let heard = self.sniffer.adverts_since(start);
             let ours = heard.iter().filter(|it| it.source == self.one.source()).count();
             let count = heard.len();
             if ours > 3 && ours == count { Ok(()) } else { Err(format!("{ours} of {count}")) }
