@@ -328,6 +328,11 @@ impl<'a> Driver<'a> {
     }
 
     fn judge_health(&mut self, now: Instant) {
+        // The workers of an engine that is to go leave before it: they are no measure any more.
+        let outgoing = self.publisher.is_superseded() || self.succession.is_leaving();
+        if outgoing && !self.liveness.has_lost_master() {
+            return;
+        }
         let workers = self.publisher.workers(now, self.liveness.worker_timeout());
         let checks = self.checks.borrow_and_update().clone();
         if let Some(health) = self.liveness.changed(workers, checks::failing(&checks), now) {

@@ -28,6 +28,11 @@ impl Liveness {
         self.master_died = true;
     }
 
+    /// Tells whether the master has died.
+    pub(super) fn has_lost_master(&self) -> bool {
+        self.master_died
+    }
+
     /// Returns how many workers must beat.
     pub(super) fn min_workers(&self) -> u32 {
         self.config.min_workers.into()

@@ -229,9 +229,9 @@ fn panic_text(panic: &(dyn Any + Send)) -> &str {
 }
 
 const NAME: &str = "vrrp";
-/// The carrier waits so long for the threads, which leave with grace meanwhile. nginx begins to
-/// lose patience after a second, and kills after three.
-const STOP_TIMEOUT: Duration = Duration::from_millis(1200);
+/// The carrier waits so long for the threads, which leave with grace meanwhile, or go on until the
+/// next engine has come. nginx begins to lose patience after a second, and kills after three.
+const STOP_TIMEOUT: Duration = Duration::from_millis(2500);
 /// The pause after a first failure, doubled after each further one.
 const FIRST_BACKOFF: Duration = Duration::from_secs(1);
 /// The longest pause between two attempts.

@@ -213,7 +213,7 @@ end
 
 
 -- Stops the engine if this process carries one: it resigns and gives its
--- addresses back. Takes at most half a second; harmless when repeated.
+-- addresses back. Takes at most 2.5 seconds; harmless when repeated.
 function _M.stop()
     stop(log)
 end

@@ -9,13 +9,15 @@ use std::time::Duration;
 use super::{Driver, End};
 use crate::proto::{Bequests, Health, Input, LinkId, RouterKey};
 use crate::runtime::clock;
-use crate::runtime::handover::{Door, Message, Peer, Place};
+use crate::runtime::handover::{Door, DoorId, Message, Peer, Place};
 use crate::types::Instant;
 
 /// This engine's part among those of its host.
 pub(super) struct Succession {
     /// Where they meet; `None` if that cannot be: then every start is the first.
     place: Option<Place>,
+    /// Whose door was knocked at.
+    knocked_at: Option<DoorId>,
     role: Role,
     farewell: Option<Farewell>,
     /// A router changed state since the last look.
@@ -97,6 +99,7 @@ impl Succession {
             tracing::warn!("a reload will cost a failover, engines cannot meet: {error}");
         });
         let place = place.ok();
+        let knocked_at = place.as_ref().and_then(Place::door_id);
         // An engine that cannot be met may live on, and do as its will says itself.
         let will = will.filter(|_| place.is_some());
         let role = match start {
@@ -105,7 +108,7 @@ impl Succession {
             Start::GivenBack { state, holder } => Role::given(holder, state),
             Start::Orphaned => Role::orphaned(place.as_ref()).await,
         };
-        Self { place, role, farewell: None, has_news: false, turned_at: clock::now() }
+        Self { place, knocked_at, role, farewell: None, has_news: false, turned_at: clock::now() }
     }
 
     /// Tells whether the routers are this engine's.
@@ -126,6 +129,22 @@ impl Succession {
     /// Tells whether another engine may have the routers: the board shows what that one said.
     pub(super) fn is_waiting(&self) -> bool {
         matches!(self.role, Role::Waiting { .. })
+    }
+
+    /// Tells whether this engine was told to stop.
+    pub(super) fn is_leaving(&self) -> bool {
+        self.farewell.is_some()
+    }
+
+    /// Tells whether the door is not the one that was knocked at.
+    fn has_another_holder(&self) -> bool {
+        let now = self.place.as_ref().and_then(Place::door_id);
+        now.is_some() && now != self.knocked_at
+    }
+
+    /// Tells whether another engine has taken the place of this one without its consent.
+    fn was_replaced(&self) -> bool {
+        matches!(&self.role, Role::Holding { door: Some(door), .. } if door.was_replaced())
     }
 
     /// Returns when there is something to do although nothing happened.
@@ -227,6 +246,10 @@ impl Driver<'_> {
                     self.succession.role = Role::given(predecessor, state);
                 }
             }
+            // Another engine came first: it is the one to ask.
+            Incident::FromPredecessor(Err(_)) if self.succession.has_another_holder() => {
+                return Some(End::Again(Start::First));
+            }
             Incident::FromPredecessor(Err(_)) => self.lose_predecessor(),
             Incident::FromHolder(Ok(Message::Return(state))) => {
                 let role = std::mem::replace(&mut self.succession.role, Role::NONE);
@@ -253,8 +276,8 @@ impl Driver<'_> {
                 _ if !knows_links => {}
                 Some(_) if *given && *health != Health::Unknown => self.assume(),
                 Some(_) if overdue => {
+                    // Should it only be slow, it will hear that it was done without.
                     tracing::warn!("the engine before this one hangs; it is done without");
-                    *predecessor = None;
                     self.assume();
                 }
                 Some(predecessor) if patience_until.is_none() && *health == Health::Serving => {
@@ -283,13 +306,17 @@ impl Driver<'_> {
     /// Begins to stop. The loop goes on until [`Self::settle_succession`] ends it.
     pub(super) fn begin_farewell(&mut self) -> Option<End> {
         let now = clock::now();
-        match &self.succession.role {
-            Role::Waiting { .. } | Role::Retired { .. } => return Some(End::Stopped),
-            Role::Holding { heirs, .. } if !heirs.is_empty() => self.give(now),
-            Role::Holding { door: Some(_), .. } if self.publisher.is_superseded() => {
-                self.succession.farewell = Some(Farewell::AwaitingHeir { until: now + PUNCTUAL });
-            }
-            Role::Holding { .. } => self.leave_with_grace(now),
+        let Role::Holding { door, heirs } = &self.succession.role else {
+            return Some(End::Stopped);
+        };
+        // One that had the routers before gets them back only if none is about to come after.
+        let superseded = door.is_some() && self.publisher.is_superseded();
+        if heirs.iter().any(|heir| !heir.was_before || !superseded) {
+            self.give(now);
+        } else if superseded {
+            self.succession.farewell = Some(Farewell::AwaitingHeir { until: now + PUNCTUAL });
+        } else {
+            self.leave_with_grace(now);
         }
         None
     }
@@ -297,6 +324,7 @@ impl Driver<'_> {
     fn settle_farewell(&mut self, now: Instant) -> Option<End> {
         match &self.succession.farewell {
             None => None,
+            Some(_) if self.succession.is_retired() => Some(End::Stopped),
             Some(Farewell::Leaving { until }) => {
                 (!self.node.holds_any() || *until <= now).then_some(End::Stopped)
             }
@@ -348,10 +376,15 @@ impl Driver<'_> {
         } else {
             Message::State(state)
         });
-        self.succession.farewell = Some(Farewell::Given { until: now + PATIENCE });
+        self.succession.farewell = Some(Farewell::Given { until: now + PUNCTUAL });
     }
 
     fn leave_with_grace(&mut self, now: Instant) {
+        if self.succession.was_replaced() {
+            self.step_aside(None);
+            self.succession.farewell = Some(Farewell::Leaving { until: now });
+            return;
+        }
         self.node.handle(Input::Leave, now);
         self.succession.farewell = Some(Farewell::Leaving { until: now + GRACE });
     }
@@ -415,8 +448,7 @@ impl Driver<'_> {
     pub(super) fn retire_if_replaced(&mut self, now: Instant) {
         let paused = now.since(self.succession.turned_at) > LONG_PAUSE;
         self.succession.turned_at = now;
-        let Role::Holding { door: Some(door), .. } = &self.succession.role else { return };
-        if paused && door.was_replaced() {
+        if paused && self.succession.was_replaced() {
             tracing::warn!("this engine was paused, and another one has the routers now");
             self.step_aside(None);
         }
@@ -457,10 +489,12 @@ impl Role {
 const MAX_HEIRS: usize = 8;
 /// A pause that another engine may have taken for death: less than its [`PATIENCE`].
 const LONG_PAUSE: Duration = Duration::from_millis(120);
-/// How long an engine may think before it counts as hung.
-const PATIENCE: Duration = Duration::from_millis(150);
-/// How long after a reload the next engine may need to knock.
-const PUNCTUAL: Duration = Duration::from_millis(400);
+/// How long an engine may think before it counts as hung. One that is only slow goes on meanwhile,
+/// so a busy host is given its time.
+const PATIENCE: Duration = Duration::from_millis(400);
+/// How long an engine that was told to stop goes on for the next one, which may be slow to come on
+/// a busy host. On a reload nobody waits for the old processes.
+const PUNCTUAL: Duration = Duration::from_millis(1500);
 /// How long nginx may need to start a carrier in the place of one that died.
 const RESPAWN: Duration = Duration::from_millis(250);
 /// How long a stop may wait for the next active router: nginx loses patience after a second.

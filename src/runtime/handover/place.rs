@@ -57,6 +57,11 @@ impl Place {
         }
     }
 
+    /// Returns which door is there, if one is.
+    pub(in crate::runtime) fn door_id(&self) -> Option<DoorId> {
+        identity(&self.path).ok()
+    }
+
     /// Opens the door in place of whoever has it now: from here on, the next engine knocks at ours.
     ///
     /// # Errors
@@ -74,11 +79,15 @@ impl Place {
     }
 }
 
+/// Tells two doors apart.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(in crate::runtime) struct DoorId(u64, u64);
+
 /// The open socket. Closing it takes it away, unless another engine has put its own in its place.
 #[derive(Debug)]
 pub(in crate::runtime) struct Door {
     path: PathBuf,
-    identity: (u64, u64),
+    identity: DoorId,
     listener: UnixListener,
 }
 
@@ -102,8 +111,8 @@ impl Drop for Door {
     }
 }
 
-fn identity(path: &Path) -> io::Result<(u64, u64)> {
-    fs::metadata(path).map(|metadata| (metadata.dev(), metadata.ino()))
+fn identity(path: &Path) -> io::Result<DoorId> {
+    fs::metadata(path).map(|metadata| DoorId(metadata.dev(), metadata.ino()))
 }
 
 /// OpenResty's unit makes this one.
