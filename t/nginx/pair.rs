@@ -89,7 +89,8 @@ impl Pair {
     pub(crate) fn wait_until_settled(&self) {
         let start = Instant::now();
         eventually("the first node serves alone", PATIENCE, || {
-            let heard = self.sniffer.adverts_since(start);
+            let mut heard = self.sniffer.adverts_since(start);
+            heard.retain(|it| it.at.elapsed() < INTERVAL * 5);
             let ours = heard.iter().filter(|it| it.source == self.one.source()).count();
             let count = heard.len();
             if ours > 3 && ours == count { Ok(()) } else { Err(format!("{ours} of {count}")) }
