@@ -32,6 +32,8 @@ pub struct Config {
     pub run_dir: Option<PathBuf>,
     /// Whether an operator's requests are taken over HTTP, too.
     pub control: bool,
+    /// Whether the thread `vrrp` runs before all ordinary ones.
+    pub realtime: bool,
     /// The virtual routers, in the order written.
     pub instances: Vec<InstanceConfig>,
     /// When nginx counts as serving.

@@ -17,9 +17,9 @@ pub(super) fn read(health: &mut Table<'_>) -> Option<ProbeConfig> {
     let fall = table.or("fall", 2, whole(1..=100, "failures"));
     let rise = table.or("rise", 2, whole(1..=100, "answers"));
     table.finish();
-    let Url { url, server, host, path } = url?;
+    let Url { text, server, host, path } = url?;
     Some(ProbeConfig {
-        url,
+        url: text,
         server,
         host,
         path,
@@ -31,7 +31,7 @@ pub(super) fn read(health: &mut Table<'_>) -> Option<ProbeConfig> {
 }
 
 struct Url {
-    url: String,
+    text: String,
     server: SocketAddr,
     host: String,
     path: String,
@@ -51,7 +51,7 @@ fn url(value: &Value) -> Read<Url> {
     let slash = rest.find('/').unwrap_or(rest.len());
     let (host, path) = rest.split_at(slash);
     Ok(Url {
-        url: url.unwrap_or_default().to_owned(),
+        text: url.unwrap_or_default().to_owned(),
         server: server(host).ok_or_else(wrong)?,
         host: host.to_owned(),
         path: if path.is_empty() { "/".to_owned() } else { path.to_owned() },

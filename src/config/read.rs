@@ -48,8 +48,9 @@ fn config(value: &Value, problems: &Problems) -> Option<Config> {
     let lifetime_s = table.or("address_lifetime_s", 3, whole(0..=3600, "s (0 = permanent)"));
     let last_one_standing = table.or("last_one_standing", false, boolean);
     let run_dir = table.optional("run_dir", run_dir);
+    let realtime = table.or("realtime", false, boolean);
     let control = table.or("control", false, boolean);
-    table.not_yet(&["sync_groups", "realtime"]);
+    table.not_yet(&["sync_groups"]);
 
     if instances.as_ref().is_some_and(Vec::is_empty) {
         table.refuse("instances", "at least one instance is needed");
@@ -65,6 +66,7 @@ fn config(value: &Value, problems: &Problems) -> Option<Config> {
         carrier,
         run_dir,
         control,
+        realtime,
         instances: instances?,
         health,
         probe,

@@ -17,7 +17,7 @@ use super::log;
 use super::probe;
 use super::surroundings::Surroundings;
 use crate::config::Config;
-use crate::net::{Rights, SignalsBlocked};
+use crate::net::{Rights, SignalsBlocked, lock_memory, run_in_real_time};
 use crate::status::{Board, EngineState};
 
 /// Why the threads could not be started.
@@ -150,6 +150,9 @@ enum End {
 
 impl Life {
     fn run(mut self, ending: &SyncSender<()>) {
+        if self.config.realtime {
+            be_punctual();
+        }
         if let Err(error) = Rights::NETWORK.keep_only() {
             tracing::error!("cannot give up the rights that are not needed: {error}");
         }
@@ -220,6 +223,16 @@ impl Life {
         let stopping = self.stopping.wait_for(|stop| *stop);
         // An error means that the engine is gone, which is a stop, too.
         runtime.block_on(async { tokio::time::timeout(time, stopping).await.is_ok() })
+    }
+}
+
+/// Must come before the rights are given away.
+fn be_punctual() {
+    if let Err(error) = run_in_real_time() {
+        tracing::warn!("realtime: no such priority, CAP_SYS_NICE is needed: {error}");
+    }
+    if let Err(error) = lock_memory() {
+        tracing::warn!("realtime: memory is not locked, CAP_IPC_LOCK is needed: {error}");
     }
 }
 

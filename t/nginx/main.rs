@@ -17,6 +17,7 @@ mod life;
 mod pages;
 mod pair;
 mod readme;
+mod realtime;
 mod refusals;
 mod rights;
 mod track;
