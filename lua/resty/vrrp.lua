@@ -265,8 +265,8 @@ local function ask(request)
 end
 
 
--- Gives the addresses away, without a lost connection if another node is
--- there to take them, and stays away, over reloads too. Returns at once.
+-- Gives the addresses away, answering until another node has them if there
+-- is one to take them, and stays away, over reloads too. Returns at once.
 function _M.drain()
     return ask(layout.DRAIN)
 end
