@@ -492,8 +492,7 @@ const LONG_PAUSE: Duration = Duration::from_millis(120);
 /// How long an engine may think before it counts as hung. One that is only slow goes on meanwhile,
 /// so a busy host is given its time.
 const PATIENCE: Duration = Duration::from_millis(400);
-/// How long an engine that was told to stop goes on for the next one, which may be slow to come on
-/// a busy host. On a reload nobody waits for the old processes.
+/// How long an engine that was told to stop goes on for the next one, which may be slow to come.
 const PUNCTUAL: Duration = Duration::from_millis(1500);
 /// How long nginx may need to start a carrier in the place of one that died.
 const RESPAWN: Duration = Duration::from_millis(250);
