@@ -110,6 +110,9 @@ pub enum Action {
     Release(RouterId),
     /// Announce the addresses again: somebody may have learned otherwise.
     Announce(RouterId),
+    /// Announce the addresses no more: another router is Active, and they stay only for a moment.
+    /// Always followed by [`Release`](Self::Release).
+    Hush(RouterId),
     /// A router changed state.
     Transition(Transition),
     /// Something an operator should read. Already rate limited.

@@ -361,6 +361,7 @@ impl<'a> Driver<'a> {
                     self.kernel.claim(router.0, false);
                 }
                 Action::Announce(router) => self.kernel.announce(router.0),
+                Action::Hush(router) => self.kernel.hush(router.0),
                 Action::Transition(transition) => {
                     report::transition(&self.node, &transition);
                     self.publisher.publish_transition(&self.node, &transition);

@@ -112,6 +112,8 @@ enum End {
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Claim {
     claimed: bool,
+    /// Whether the addresses are not to be announced, although they are here.
+    hushed: bool,
     announce_epoch: u64,
 }
 
@@ -143,8 +145,14 @@ impl KernelThread {
     pub fn claim(&self, router: usize, claimed: bool) {
         self.wanted.send_if_modified(|wanted| {
             let claim = &mut wanted.claims[router];
+            claim.hushed = false;
             std::mem::replace(&mut claim.claimed, claimed) != claimed
         });
+    }
+
+    /// Announces the addresses of a virtual router no more, until they are claimed anew.
+    pub fn hush(&self, router: usize) {
+        self.wanted.send_modify(|wanted| wanted.claims[router].hushed = true);
     }
 
     /// Announces the addresses of a virtual router once more, if they are here.

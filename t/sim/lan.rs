@@ -347,6 +347,8 @@ impl Lan {
                 self.record(index, Deed::Released(*router));
             }
             Action::Announce(router) => self.record(index, Deed::Announced(*router)),
+            // Nothing is announced here but when it is asked for.
+            Action::Hush(_) => {}
             Action::Transition(it) => {
                 self.record(index, Deed::Became(it.router, it.to, it.reason));
             }

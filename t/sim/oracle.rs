@@ -118,7 +118,7 @@ impl Oracle {
                     assert_eq!(term, Some(Term::Holding), "releases what it has not: {actions:?}");
                     term = None;
                 }
-                Action::Announce(_) => {
+                Action::Announce(_) | Action::Hush(_) => {
                     assert_eq!(term, Some(Term::Holding), "announces what it has not: {actions:?}");
                 }
                 Action::Transition(_) | Action::Report(_) => {}
@@ -384,7 +384,8 @@ fn concerns(action: &Action, router: RouterId) -> bool {
         Action::Advertise { router: it, .. }
         | Action::Claim(it)
         | Action::Release(it)
-        | Action::Announce(it) => *it == router,
+        | Action::Announce(it)
+        | Action::Hush(it) => *it == router,
         Action::Transition(transition) => transition.router == router,
         Action::Report(_) => false,
     }

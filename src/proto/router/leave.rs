@@ -52,6 +52,8 @@ impl VirtualRouter {
         leaving.release_at = leaving.release_at.min(now + linger);
         leaving.resign_at = None;
         self.phase = Phase::Leaving(leaving);
+        // An announcement now would call back the hosts that have just followed the other one's.
+        self.actions.push_back(Action::Hush(self.id));
     }
 
     /// Takes part again before it has left: as if nothing had been unless another router has taken
@@ -72,6 +74,9 @@ impl VirtualRouter {
         leaving.resign_at = leaving.resign_at.map(|at| at.max(now));
         self.phase = Phase::Leaving(leaving);
         self.actions.push_back(Action::Claim(self.id));
+        if leaving.resign_at.is_none() {
+            self.actions.push_back(Action::Hush(self.id));
+        }
     }
 
     /// Returns how long the addresses stay at most: every Backup that there is must have taken

@@ -206,6 +206,7 @@ impl Run {
                 assert_eq!(was[router.0], State::Active, "only an Active router resigns");
             }
             Action::Announce(id) => assert!(self.claimed[id.0], "announced what it does not hold"),
+            Action::Hush(id) => assert!(self.claimed[id.0], "hushed what it does not hold"),
             Action::Advertise { .. } | Action::Transition(_) | Action::Report(_) => {}
         }
     }

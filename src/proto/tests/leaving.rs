@@ -25,7 +25,7 @@ fn it_releases_a_moment_after_the_next_active_router_was_heard() {
         let answer = subject.hears(&Advert::new(50).every(centiseconds));
         let done = subject.run(60 * SECOND);
 
-        assert_eq!(effects(answer), []);
+        assert_eq!(effects(answer), [HUSH]);
         assert_eq!(timed_effects(done), [(millis(linger), RELEASE)]);
         assert_eq!((subject.state(), subject.reason()), (State::Initialize, Some(Reason::Drained)));
         assert_eq!(subject.snapshot().fault, None);

@@ -36,6 +36,7 @@ const SKEW: Duration = Duration::from_micros(609_375);
 const CLAIM: Action = Action::Claim(ROUTER);
 const RELEASE: Action = Action::Release(ROUTER);
 const ANNOUNCE: Action = Action::Announce(ROUTER);
+const HUSH: Action = Action::Hush(ROUTER);
 
 /// A node with its clock; it begins at some moment other than zero.
 struct Subject {
@@ -271,6 +272,7 @@ fn reports(actions: &[Action]) -> Vec<&Report> {
         | Action::Claim(_)
         | Action::Release(_)
         | Action::Announce(_)
+        | Action::Hush(_)
         | Action::Transition(_) => None,
     });
     reports.flatten().collect()

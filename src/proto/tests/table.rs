@@ -129,6 +129,7 @@ fn word(action: &Action) -> String {
         Action::Claim(_) => "claim".to_owned(),
         Action::Release(_) => "release".to_owned(),
         Action::Announce(_) => "announce".to_owned(),
+        Action::Hush(_) => "hush".to_owned(),
         Action::Transition(transition) => format!("{transition:?}"),
         Action::Report(report) => format!("{report:?}"),
     }

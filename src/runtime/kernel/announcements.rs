@@ -50,6 +50,11 @@ impl Announcements {
         self.routers[router].addresses[place] = None;
     }
 
+    /// Ceases to announce all addresses of a virtual router.
+    pub(super) fn cease_all(&mut self, router: usize) {
+        self.routers[router].addresses.fill(None);
+    }
+
     /// Announces all addresses of a virtual router once more, at most every [`REPEAT_PAUSE`].
     pub(super) fn repeat(&mut self, router: usize, now: Instant) {
         let router = &mut self.routers[router];
@@ -149,6 +154,19 @@ mod tests {
         announcements.begin(SLOT, at(0));
 
         assert_eq!(moments(&mut announcements, 6), [0, 1_000]);
+    }
+
+    #[test]
+    fn who_is_hushed_announces_nothing_more_and_the_others_go_on() {
+        let config = AnnounceConfig { count: 3, refresh: Some(Duration::from_secs(60)) };
+        let mut announcements = Announcements::new(config, [2, 1].into_iter());
+        for slot in [(0, 0), (0, 1), (1, 0)] {
+            announcements.begin(slot, at(0));
+        }
+
+        announcements.cease_all(0);
+
+        assert_eq!(announcements.due(at(0), 3), [(1, 0)]);
     }
 
     #[test]

@@ -97,6 +97,9 @@ impl Takeover {
         for (router, claim) in claims.iter().enumerate() {
             let before = std::mem::replace(&mut self.claims[router], *claim);
             self.stale |= claim.claimed != before.claimed;
+            if claim.hushed && !before.hushed {
+                self.announcements.cease_all(router);
+            }
             if claim.announce_epoch != before.announce_epoch {
                 self.announcements.repeat(router, now);
             }
@@ -283,13 +286,13 @@ impl Takeover {
     fn observe_router(&mut self, router: usize, now: Instant) {
         let planned = &self.plan.routers[router];
         let facts = &mut self.facts.routers[router];
-        let claimed = self.claims[router].claimed;
+        let Claim { claimed, hushed, .. } = self.claims[router];
         let link = self.places[planned.link].index.and_then(|index| self.links.at(index));
         for (place, address) in planned.addresses.iter().enumerate() {
             let assigned = link.is_some_and(|link| link.addresses().contains_key(address));
             let before = std::mem::replace(&mut facts.assigned[place], assigned);
             self.news |= assigned != before;
-            if claimed && assigned {
+            if claimed && assigned && !hushed {
                 self.announcements.begin((router, place), now);
             } else {
                 self.announcements.cease((router, place));

@@ -145,6 +145,7 @@ impl Station {
                 Action::Claim(_)
                 | Action::Release(_)
                 | Action::Announce(_)
+                | Action::Hush(_)
                 | Action::Transition(_) => {}
             }
         }
