@@ -31,7 +31,7 @@ fn the_smallest_configuration_has_the_documented_defaults() {
     let config = Config::from_json(&options.to_string()).expect("it is valid");
 
     assert_eq!(config.carrier, Carrier::Auto);
-    assert_eq!(config.health.worker_timeout, Duration::from_millis(2000));
+    assert_eq!(config.health.worker_timeout, Duration::from_secs(2));
     assert_eq!(config.announce.count, 3);
     assert_eq!(config.announce.refresh, Some(Duration::from_secs(60)));
     assert_eq!(config.address_lifetime, Some(Duration::from_secs(3)));
