@@ -21,8 +21,8 @@ fn when_all_of_nginx_is_killed_its_addresses_go_and_a_peer_takes_over_within_the
         status_when(&peer, "backup");
         let sniffer = Sniffer::start(&lab.host("watcher", "192.168.56.99/24"));
 
-        // The carrier goes first, or it might find the time to resign by itself; and the master must
-        // not find the time to start another one.
+        // The carrier goes first, or it might find the time to resign by itself; and the master
+        // must not find the time to start another one.
         let mut processes = nginx.pids(Role::Carrier);
         processes.extend(nginx.pids(Role::All));
         nginx.signal(Role::Master, Signal::SIGSTOP);
