@@ -180,8 +180,9 @@ impl Keepalived {
     #[track_caller]
     pub fn kill9(&mut self) {
         let pids = self.pids();
-        for &pid in &pids {
-            signal(pid, Signal::SIGKILL);
+        // A child whose parent dies first is told, and would clean up. Stopped, it cannot.
+        for which in [Signal::SIGSTOP, Signal::SIGKILL] {
+            pids.iter().rev().for_each(|&pid| signal(pid, which));
         }
         self.process.wait(PATIENCE);
         eventually("keepalived is dead", PATIENCE, || {
