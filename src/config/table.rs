@@ -204,12 +204,11 @@ pub(super) fn whole(
 ) -> impl Fn(&Value) -> Read<u64> {
     move |value| match value.as_u64().or_else(|| exact(value)) {
         Some(number) if range.contains(&number) => Ok(number),
-        _ => Err(format!(
-            "expected a whole number from {} to {} {meaning}, got {}",
-            range.start(),
-            range.end(),
-            shown(value)
-        )),
+        _ => {
+            let (start, end) = (range.start(), range.end());
+            let range = format!("{start} to {end} {meaning}");
+            Err(format!("expected a whole number from {}, got {}", range.trim_end(), shown(value)))
+        }
     }
 }
 

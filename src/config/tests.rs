@@ -61,7 +61,7 @@ fn wrong_types_and_ranges_name_the_option_and_what_is_allowed() {
         (json!({ "priority": 256 }), "instances[1].priority: expected"),
         (json!({ "priority": "high" }), "got \"high\""),
         (json!({ "priority": 1.5 }), "got 1.5"),
-        (json!({ "vrid": 0 }), "instances[1].vrid: expected a whole number from 1 to 255"),
+        (json!({ "vrid": 0 }), "instances[1].vrid: expected a whole number from 1 to 255, got 0"),
         (json!({ "vrid": null }), "instances[1].vrid: required, but not given"),
         (json!({ "interface": "an interface" }), "instances[1].interface: expected the name"),
         (json!({ "interface": "sixteen-letters-" }), "instances[1].interface: expected the name"),
