@@ -370,6 +370,7 @@ impl<'a> Driver<'a> {
                 Action::Report(told) => report::report(&self.node, &told),
             }
         }
+        self.guard.forget(|router| !self.publisher.is_assigned(router));
         self.guard.tell(&self.node, |link| self.links[link.0].index);
     }
 

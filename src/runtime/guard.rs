@@ -29,6 +29,8 @@ pub(super) struct Guard {
     channel: Option<Channel>,
     start_at: Instant,
     claimed: BTreeSet<RouterId>,
+    /// Released, but the kernel may have the addresses yet; these are claimed, too.
+    releasing: BTreeSet<RouterId>,
     told: BTreeMap<RouterId, Claim>,
     stale: bool,
     order: Vec<u8>,
@@ -49,6 +51,7 @@ impl Guard {
             channel: None,
             start_at: now,
             claimed: BTreeSet::new(),
+            releasing: BTreeSet::new(),
             told: BTreeMap::new(),
             stale: false,
             order: Vec::new(),
@@ -69,13 +72,24 @@ impl Guard {
     /// [`tell`](Self::tell).
     pub(super) fn claim(&mut self, router: RouterId) {
         self.claimed.insert(router);
+        self.releasing.remove(&router);
         self.stale = true;
     }
 
-    /// Notes that a virtual router does not hold its addresses any more.
+    /// Notes that a virtual router gives its addresses away: there is nothing to guard any more
+    /// once they are [gone](Self::forget).
     pub(super) fn release(&mut self, router: RouterId) {
-        self.claimed.remove(&router);
-        self.stale = true;
+        self.releasing.insert(router);
+    }
+
+    /// Notes which of the virtual routers that were released hold nothing any more.
+    pub(super) fn forget(&mut self, holds_nothing: impl Fn(RouterId) -> bool) {
+        let Self { releasing, claimed, stale, .. } = self;
+        releasing.retain(|router| {
+            let is_gone = holds_nothing(*router);
+            *stale |= is_gone && claimed.remove(router);
+            !is_gone
+        });
     }
 
     /// Tells the guard what was claimed and released.
@@ -113,6 +127,7 @@ impl Guard {
         }
         self.program = None;
         self.claimed.clear();
+        self.releasing.clear();
     }
 
     fn take_lock(&mut self) {

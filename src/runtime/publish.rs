@@ -110,6 +110,12 @@ impl<'a> Publisher<'a> {
         self.published.fill(None);
     }
 
+    /// Tells whether the kernel has an address of a virtual router.
+    pub(super) fn is_assigned(&self, router: RouterId) -> bool {
+        let facts = self.facts.routers.get(router.0);
+        facts.is_some_and(|facts| facts.assigned.contains(&true))
+    }
+
     /// Keeps what the kernel has, and shows which addresses are assigned.
     pub(super) fn take_facts(&mut self, facts: Facts) {
         for (router, first) in facts.routers.iter().zip(&self.first_address) {
