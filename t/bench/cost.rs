@@ -20,7 +20,10 @@ struct Cost {
     router: f64,
     /// Of all that runs on the node, nginx and the check script included.
     all: f64,
-    memory: Option<Memory>,
+    /// Of the process that speaks VRRP.
+    speaker: Option<Memory>,
+    /// Of its other processes: a guard; keepalived's parent.
+    others: Option<Memory>,
 }
 
 /// What the two nodes of a pair have cost.
@@ -45,39 +48,43 @@ pub(crate) fn processor_and_memory(options: &Options) -> Section {
             Some(costs)
         });
         for (role, of) in ROLES {
-            let figure = |costs: &Option<Costs>, what: fn(&Cost) -> f64| {
-                costs.as_ref().map(|costs| Figures::one(what(of(costs))))
-            };
-            let line = |what: &str| format!("{routers} × {role}: {what}");
-            let (a, b) = (figure(&ours, |it| it.router), figure(&theirs, |it| it.router));
-            let text = line("router alone");
-            section.push(Line::new(text, "% of a core").ours(a).theirs(b));
-            let (a, b) = (figure(&ours, |it| it.all), figure(&theirs, |it| it.all));
-            let text = line("with nginx and what watches it");
-            section.push(Line::new(text, "% of a core").ours(a).theirs(b));
-            let added = |costs: &Option<Costs>| of(costs.as_ref()?).memory;
-            let ours = added(&ours).zip(bare.flatten()).map(|(with, bare)| with - bare);
-            push_memory(&mut section, &line("memory"), ours, added(&theirs));
+            let [ours, theirs] = [&ours, &theirs].map(|costs| Some(*of(costs.as_ref()?)));
+            push(&mut section, &format!("{routers} × {role}"), ours, theirs, bare.flatten());
         }
     }
     section.remark(
-        "Router alone: the threads `vrrp*`; keepalived's processes. Memory: the carrier minus the \
-         same process of an nginx without the module; keepalived's VRRP process.",
+        "Router alone: the threads `vrrp*` and the guard; keepalived's processes. Carrier: what it \
+         has more than the same process of an nginx without the module; keepalived's VRRP process. \
+         All: with the guard; with keepalived's parent.",
     );
     section
 }
 
-fn push_memory(section: &mut Section, what: &str, ours: Option<Memory>, theirs: Option<Memory>) {
-    let columns: [Column<Memory>; 2] = [
-        ("resident", "kB", |it| Some(it.resident)),
-        ("proportional", "kB", |it| Some(it.proportional)),
+fn push(
+    section: &mut Section,
+    name: &str,
+    ours: Option<Cost>,
+    theirs: Option<Cost>,
+    bare: Option<Memory>,
+) {
+    let ours = ours.map(|cost| Cost { speaker: cost.speaker.zip(bare).map(less), ..cost });
+    let columns: [Column<Cost>; 5] = [
+        ("router alone", "% of a core", |it| Some(it.router)),
+        ("with nginx and what watches it", "% of a core", |it| Some(it.all)),
+        ("carrier, resident", "kB", |it| Some(it.speaker?.resident)),
+        ("carrier, proportional", "kB", |it| Some(it.speaker?.proportional)),
+        ("all, proportional", "kB", |it| Some(it.speaker?.proportional + it.others?.proportional)),
     ];
-    for (kind, unit, of) in columns {
-        let figure = |it: Option<Memory>| it.as_ref().and_then(of).map(Figures::one);
-        let line = Line::new(format!("{what}, {kind}"), unit);
-        let line = line.ours(figure(ours)).theirs(figure(theirs));
-        section.push(line.limit("target", 4096.0));
+    for (what, unit, of) in columns {
+        let figure = |cost: &Option<Cost>| cost.as_ref().and_then(of).map(Figures::one);
+        let line = Line::new(format!("{name}: {what}"), unit);
+        let line = line.ours(figure(&ours)).theirs(figure(&theirs));
+        section.push(if what == "carrier, resident" { line.limit("target", 4096.0) } else { line });
     }
+}
+
+fn less((with, without): (Memory, Memory)) -> Memory {
+    with - without
 }
 
 fn remark(section: &mut Section, side: Side, routers: u8, costs: &Costs) {
@@ -107,8 +114,9 @@ fn measure(pair: &Pair, options: &Options) -> Costs {
             used_then.saturating_sub(used).as_secs_f64() / elapsed.as_secs_f64() * 100.0
         };
         let ((router, all), (router_then, all_then)) = (used[index], used_then[index]);
-        let memory = Memory::of(router_pid(nodes[index]));
-        Cost { router: percent(router, router_then), all: percent(all, all_then), memory }
+        let (speaker, others) = memory(nodes[index]);
+        let (router, all) = (percent(router, router_then), percent(all, all_then));
+        Cost { router, all, speaker, others }
     };
     Costs { active: cost(0), backup: cost(1), restless, settled }
 }
@@ -138,7 +146,10 @@ fn transitions(nodes: [&Node; 2]) -> u64 {
 fn used(node: &Node) -> (Duration, Duration) {
     let nginx: Duration = node.nginx.pids(Role::All).into_iter().map(usage::cpu).sum();
     match &node.keepalived {
-        None => (usage::cpu_of_threads(router_pid(node), "vrrp"), nginx),
+        None => {
+            let guards: Duration = node.guards().into_iter().map(usage::cpu).sum();
+            (usage::cpu_of_threads(router_pid(node), "vrrp") + guards, nginx + guards)
+        }
         Some(keepalived) => {
             let pids = keepalived.pids();
             let router: Duration = pids.iter().map(|&pid| usage::cpu(pid)).sum();
@@ -146,6 +157,13 @@ fn used(node: &Node) -> (Duration, Duration) {
             (router, router + scripts + nginx)
         }
     }
+}
+
+/// Returns the memory of the process that speaks VRRP, and of the others.
+fn memory(node: &Node) -> (Option<Memory>, Option<Memory>) {
+    let others = node.keepalived.as_ref().map_or_else(|| node.guards(), |it| it.pids()[..1].into());
+    let others = others.into_iter().filter_map(Memory::of).reduce(|a, b| a + b);
+    (Memory::of(router_pid(node)), others)
 }
 
 /// Returns the process that speaks VRRP.

@@ -23,34 +23,40 @@ struct Heard {
 
 pub(crate) fn busy_cores(options: &Options) -> Section {
     let cores = thread::available_parallelism().map_or(1, usize::from);
-    let long = Duration::from_secs(if options.quick { 10 } else { 60 });
-    let title =
-        format!("Advertisements every 10 ms, {cores} busy loops on {cores} cores, {long:?}");
-    let mut section = Section::new(&title);
-    let plan = Plan::single(3, Duration::from_millis(10));
-    let [ours, theirs] = Side::BOTH.map(|side| {
-        let heard = attempt(|| listen(side, &options.carrier, &plan, cores, long));
-        section.note(side.name(), heard)
-    });
+    let mut section =
+        Section::new(&format!("Advertisements every 10 ms, {cores} busy loops on {cores} cores"));
+    for (name, realtime, seconds) in [("default", false, 60), ("real time", true, 15)] {
+        let long = Duration::from_secs(if options.quick { seconds / 6 } else { seconds });
+        let plan = Plan { realtime, ..Plan::single(3, Duration::from_millis(10)) };
+        let heard = Side::BOTH.map(|side| {
+            let heard = attempt(|| listen(side, &options.carrier, &plan, cores, long));
+            section.note(side.name(), heard)
+        });
+        push(&mut section, &format!("{name}, {long:?}"), &plan, &heard);
+    }
+    section.remark(
+        "The loops are at nice 0, and by default both sides as well. Real time is `realtime = \
+         true`, and keepalived's `vrrp_rt_priority 10`.",
+    );
+    section
+}
 
+fn push(section: &mut Section, name: &str, plan: &Plan, [ours, theirs]: &[Option<Heard>; 2]) {
     let bound = ms(plan.active_down_interval(LOW));
-    let figure = |heard: &Option<Heard>, of: fn(&Heard) -> Option<f64>| {
-        heard.as_ref().and_then(of).map(Figures::one)
-    };
     let columns: [Column<Heard>; 3] = [
         ("longest gap between two of them", "ms", |it| it.gaps.last().copied()),
         ("gap that one in 100 exceeds", "ms", |it| it.gaps.get(it.gaps.len() * 99 / 100).copied()),
         ("false takeovers", "", |it| Some(f64::from(it.takeovers))),
     ];
     for (what, unit, of) in columns {
-        let line = Line::new(what, unit).ours(figure(&ours, of)).theirs(figure(&theirs, of));
-        section.push(match what {
-            "false takeovers" => line.limit("target", 0.0),
+        let figure = |heard: &Option<Heard>| heard.as_ref().and_then(of).map(Figures::one);
+        let line = Line::new(format!("{name}: {what}"), unit);
+        let line = line.ours(figure(ours)).theirs(figure(theirs));
+        section.push(match unit {
+            "" => line.limit("target", 0.0),
             _ => line.limit("Active_Down_Interval:", bound),
         });
     }
-    section.remark("Nobody has a priority of its own: the loops and both sides are at nice 0.");
-    section
 }
 
 fn listen(side: Side, carrier: &Carrier, plan: &Plan, cores: usize, long: Duration) -> Heard {

@@ -81,7 +81,8 @@ pub(crate) fn nginx_killed(options: &Options) -> Section {
         Case::new("v3, 1 s", 3, 1000, options.runs(3)),
     ];
     for case in &cases {
-        let line = Line::new(case.name, "ms");
+        let bound = ms(case.plan.skew_time(LOW)) + 25.0;
+        let line = Line::new(case.name, "ms").limit("Skew_Time + 25 ms:", bound);
         measure(&mut section, line, case, Event::NginxKilled, &options.carrier);
     }
     section.remark("keepalived lives; its script (interval 1 s, fall 1) has to find out.");

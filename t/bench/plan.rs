@@ -9,6 +9,8 @@ pub(crate) struct Plan {
     pub(crate) version: u8,
     pub(crate) interval: Duration,
     pub(crate) routers: Vec<Router>,
+    /// Whether the router goes before ordinary threads.
+    pub(crate) realtime: bool,
 }
 
 /// One virtual router.
@@ -26,7 +28,7 @@ impl Plan {
     pub(crate) fn single(version: u8, interval: Duration) -> Self {
         let addresses = vec![format!("{ADDRESS}/24")];
         let router = Router { vrid: 51, addresses, excluded: Vec::new() };
-        Self { version, interval, routers: vec![router] }
+        Self { version, interval, routers: vec![router], realtime: false }
     }
 
     /// So many virtual routers with one address each, the first of which clients can ask.
@@ -36,7 +38,8 @@ impl Plan {
             _ => vec![format!("10.77.0.{vrid}/32")],
         };
         let router = |vrid| Router { vrid, addresses: addresses(vrid), excluded: Vec::new() };
-        Self { version: 3, interval, routers: (1..=routers).map(router).collect() }
+        let routers = (1..=routers).map(router).collect();
+        Self { version: 3, interval, routers, realtime: false }
     }
 
     /// One virtual router with so many addresses. An advertisement carries at most 255 of them.
@@ -45,7 +48,7 @@ impl Plan {
             (0..addresses).map(|n| format!("10.77.{}.{}/32", n / 250, n % 250 + 1)).collect();
         let excluded = all.split_off(addresses.min(250));
         let router = Router { vrid: 51, addresses: all, excluded };
-        Self { version: 3, interval, routers: vec![router] }
+        Self { version: 3, interval, routers: vec![router], realtime: false }
     }
 
     /// Returns an address that the active node has.
@@ -56,8 +59,13 @@ impl Plan {
 
     /// Returns the time after which a silent active router is replaced by one of this priority.
     pub(crate) fn active_down_interval(&self, priority: u8) -> Duration {
-        let skew_unit = if self.version == 2 { Duration::from_secs(1) } else { self.interval };
-        self.interval * 3 + skew_unit * (256 - u32::from(priority)) / 256
+        self.interval * 3 + self.skew_time(priority)
+    }
+
+    /// Returns the time after which one of this priority replaces an active router that resigned.
+    pub(crate) fn skew_time(&self, priority: u8) -> Duration {
+        let unit = if self.version == 2 { Duration::from_secs(1) } else { self.interval };
+        unit * (256 - u32::from(priority)) / 256
     }
 
     /// Returns the `nginx.conf` of a node of ours.
@@ -70,7 +78,10 @@ impl Plan {
 
     /// Returns the options of resty.vrrp.
     fn in_lua(&self, priority: u8) -> String {
-        let mut text = String::from("require(\"resty.vrrp\").setup { instances = {\n");
+        let mut text = format!(
+            "require(\"resty.vrrp\").setup {{ realtime = {}, instances = {{\n",
+            self.realtime
+        );
         for (index, router) in self.routers.iter().enumerate() {
             let name = index + 1;
             let Router { vrid, addresses, excluded } = router;
@@ -99,10 +110,11 @@ impl Plan {
     /// sooner than a lower priority would.
     pub(crate) fn in_keepalived(&self, priority: u8, script: &str) -> String {
         let mut text = format!(
-            "global_defs {{\n    vrrp_version {}\n    script_user root\n}}\n\
+            "global_defs {{\n    vrrp_version {}\n    script_user root\n    {}\n}}\n\
              vrrp_script check_nginx {{\n    script \"{script}\"\n    interval 1\n    \
              timeout 1\n    rise 1\n    fall 1\n}}\n",
-            self.version
+            self.version,
+            if self.realtime { "vrrp_rt_priority 10" } else { "" }
         );
         for (index, router) in self.routers.iter().enumerate() {
             let name = index + 1;

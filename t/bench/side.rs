@@ -91,6 +91,15 @@ impl Node {
         }
     }
 
+    /// Returns the processes that stand beside nginx to guard it, if it is ours.
+    pub(crate) fn guards(&self) -> Vec<i32> {
+        let mut pids = self.host.pids();
+        pids.retain(|pid| {
+            fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|comm| comm == GUARD)
+        });
+        pids
+    }
+
     /// Returns what ours says of itself.
     fn status(&self) -> Value {
         self.host.get("127.0.0.1:80", "/ha/status").expect("nginx answers").json()
@@ -111,3 +120,5 @@ fn check_script(nginx: &Nginx) -> String {
     fs::set_permissions(&path, Permissions::from_mode(0o755)).expect("it is ours");
     path.display().to_string()
 }
+
+const GUARD: &str = "vrrp-guard\n";

@@ -1,7 +1,7 @@
 //! What processes and threads have used, from `/proc`.
 
 use std::fs;
-use std::ops::Sub;
+use std::ops::{Add, Sub};
 use std::time::Duration;
 
 /// Memory of a process, in kB.
@@ -21,6 +21,15 @@ impl Memory {
             line.trim().trim_end_matches(" kB").parse().ok()
         };
         Some(Self { resident: field("Rss:")?, proportional: field("Pss:")? })
+    }
+}
+
+impl Add for Memory {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        let proportional = self.proportional + other.proportional;
+        Self { resident: self.resident + other.resident, proportional }
     }
 }
 
