@@ -1,6 +1,6 @@
 //! What goes over the wire, read without a line of the code under test.
 
-use std::io::{self, Read};
+use std::io::{self, IoSliceMut};
 use std::mem::{MaybeUninit, size_of};
 use std::net::Ipv4Addr;
 use std::os::fd::AsRawFd;
@@ -8,10 +8,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use nix::net::if_::if_nametoindex;
-use socket2::{Domain, Protocol, Socket, Type};
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg, setsockopt, sockopt};
+use nix::sys::time::TimeSpec;
+use socket2::{Domain, Protocol, SockFilter, Socket, Type};
 
 use crate::host::Host;
 use crate::wait::eventually;
@@ -36,7 +38,7 @@ struct Heard {
 /// A VRRP advertisement over IPv4.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Advert {
-    /// When it was read from the socket.
+    /// When the kernel saw it.
     pub at: Instant,
     /// Source address of the datagram.
     pub source: Ipv4Addr,
@@ -76,7 +78,7 @@ pub enum Checksum {
 /// A gratuitous ARP: "this address is here".
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Announcement {
-    /// When it was read from the socket.
+    /// When the kernel saw it.
     pub at: Instant,
     /// The address.
     pub address: Ipv4Addr,
@@ -161,11 +163,11 @@ impl Drop for Sniffer {
 }
 
 impl Heard {
-    fn listen(&self, mut socket: &Socket) {
+    fn listen(&self, socket: &Socket) {
         let mut buffer = [0; 2048];
         while !self.stop.load(Ordering::Relaxed) {
-            if let Ok(length) = socket.read(&mut buffer) {
-                self.sort(&buffer[..length], Instant::now());
+            if let Ok((length, at)) = receive(socket, &mut buffer) {
+                self.sort(&buffer[..length], at);
             }
         }
     }
@@ -254,8 +256,42 @@ fn packet_socket() -> io::Result<Socket> {
     address.sll_ifindex = index;
     bind(&socket, &address)?;
     socket.set_recv_buffer_size(8 << 20)?;
+    socket.attach_filter(&vrrp_and_arp())?;
+    setsockopt(&socket, sockopt::ReceiveTimestampns, &true)?;
     socket.set_read_timeout(Some(Duration::from_millis(20)))?;
     Ok(socket)
+}
+
+/// Lets the kernel drop all other frames: a client at full speed would fill the socket.
+fn vrrp_and_arp() -> [SockFilter; 7] {
+    let load_half = |at| SockFilter::new(0x28, 0, 0, at);
+    let load_octet = |at| SockFilter::new(0x30, 0, 0, at);
+    let skip_if = |value, then, otherwise| SockFilter::new(0x15, then, otherwise, value);
+    let take = |octets| SockFilter::new(0x06, 0, 0, octets);
+    [
+        load_half(12),
+        skip_if(0x0806, 3, 0),
+        skip_if(0x0800, 0, 3),
+        load_octet(23),
+        skip_if(VRRP.into(), 0, 1),
+        take(u32::MAX),
+        take(0),
+    ]
+}
+
+/// Receives a frame, and when the kernel saw it: on a busy machine this thread reads much later.
+fn receive(socket: &Socket, buffer: &mut [u8]) -> nix::Result<(usize, Instant)> {
+    let mut control = nix::cmsg_space!(TimeSpec);
+    let mut space = [IoSliceMut::new(buffer)];
+    let flags = MsgFlags::empty();
+    let message = recvmsg::<()>(socket.as_raw_fd(), &mut space, Some(&mut control), flags)?;
+    let stamp = message.cmsgs()?.find_map(|message| {
+        let ControlMessageOwned::ScmTimestampns(stamp) = message else { return None };
+        Some(SystemTime::UNIX_EPOCH + Duration::from(stamp))
+    });
+    let now = Instant::now();
+    let at = stamp.and_then(|stamp| now.checked_sub(stamp.elapsed().ok()?));
+    Ok((message.bytes, at.unwrap_or(now)))
 }
 
 fn unsafe_zeroed() -> libc::sockaddr_ll {
