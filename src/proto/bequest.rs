@@ -66,6 +66,9 @@ pub struct Bequest {
     pub priority: Priority,
     /// The priority in use: the configured one unless tracking changed it.
     pub effective_priority: Priority,
+    /// What came of a priority lower than configured.
+    #[serde(default)]
+    pub lowering: Option<Lowering>,
     /// The interval of its own advertisements: how patient its peers are.
     pub adver_interval: Centiseconds,
     /// The checksum form of its next advertisement.
@@ -76,6 +79,17 @@ pub struct Bequest {
     pub history: Vec<PastTransition>,
     /// How many transitions there ever were.
     pub transitions: u64,
+}
+
+/// A priority that is lower than configured, of an Active router.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct Lowering {
+    /// The lowest it was meanwhile.
+    pub priority: Priority,
+    /// Since when it was that low.
+    pub since: Instant,
+    /// Whether everybody who would take over for it has had the time to.
+    pub in_vain: bool,
 }
 
 /// What tells one virtual router of a host from another (RFC 9568 §5.2.3).

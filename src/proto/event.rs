@@ -302,6 +302,13 @@ pub enum Problem {
         /// Its priority.
         priority: Priority,
     },
+    /// A weight has lowered the priority of an Active router, yet nobody has taken over.
+    WeightInVain {
+        /// The priority as configured.
+        configured: Priority,
+        /// The priority in use.
+        lowered: Priority,
+    },
 }
 
 #[cfg(test)]

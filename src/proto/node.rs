@@ -233,6 +233,7 @@ impl Node {
             since: last.map(|transition| transition.at),
             reason: last.map(|transition| transition.reason),
             fault: self.fault(router),
+            warning: router.warning(),
             transitions: router.history.total(),
             priority: router.config.priority,
             effective_priority: router.effective_priority(),
@@ -360,6 +361,7 @@ impl Node {
     /// Takes over what a router wants done, and when it wants to be woken.
     fn collect(&mut self, id: RouterId) {
         let router = &mut self.routers[id.0];
+        router.watch_weight(self.now);
         router.drain_actions(&mut self.actions);
         self.deadlines.set(id, router.poll_timeout());
     }

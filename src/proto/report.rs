@@ -49,11 +49,12 @@ fn kind(problem: &Problem) -> usize {
         Problem::AddressesDiffer => DISCARDS + 1,
         Problem::DuplicateOwner => DISCARDS + 2,
         Problem::AnotherActive { .. } => DISCARDS + 3,
+        Problem::WeightInVain { .. } => DISCARDS + 4,
     }
 }
 
 const DISCARDS: usize = Discard::ALL.len();
-const KINDS: usize = DISCARDS + 4;
+const KINDS: usize = DISCARDS + 5;
 
 /// How long a kind of problem is not reported again.
 const QUIET: Duration = Duration::from_secs(10);

@@ -3,11 +3,13 @@
 mod inherit;
 mod last_resort;
 mod leave;
+mod weight;
 
 use std::collections::VecDeque;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
+use super::bequest::Lowering;
 use super::event::{Action, LinkId, Problem, Reason, Report, RouterId, State, Transition};
 use super::history::History;
 use super::hold::Hold;
@@ -30,6 +32,8 @@ pub(super) struct VirtualRouter {
     pub(super) config: InstanceConfig,
     /// The configured priority unless tracking changed it.
     priority: Priority,
+    /// Since when that is lower than configured, and whether it matters, while Active.
+    lowering: Option<Lowering>,
     /// The checksum form of our next advertisement.
     pub(super) form: ChecksumForm,
     pub(super) counters: Counters,
@@ -47,6 +51,7 @@ impl VirtualRouter {
             link,
             config: config.clone(),
             priority: config.priority,
+            lowering: None,
             form: match config.checksum {
                 ChecksumPolicy::Auto => ChecksumForm::PseudoHeader,
                 ChecksumPolicy::Only(form) => form,
@@ -117,7 +122,7 @@ impl VirtualRouter {
     pub(super) fn handle_discard(&mut self, discard: Discard, source: Ipv4Addr, now: Instant) {
         self.counters.received.count_discarded(discard);
         if report::worth_reading(discard) {
-            self.report(Problem::Discarded(discard), source, now);
+            self.report(Problem::Discarded(discard), Some(source), now);
         }
     }
 
@@ -230,10 +235,10 @@ impl VirtualRouter {
             let theirs_ms = millis(heard.adver_interval);
             let ours_ms = millis(self.config.adver_interval);
             let problem = Problem::IntervalDiffers { theirs_ms, ours_ms };
-            self.report(problem, heard.source, now);
+            self.report(problem, Some(heard.source), now);
         }
         if heard.addresses_differ {
-            self.report(Problem::AddressesDiffer, heard.source, now);
+            self.report(Problem::AddressesDiffer, Some(heard.source), now);
         }
     }
 
@@ -320,7 +325,7 @@ impl VirtualRouter {
     fn defend(&mut self, heard: &Accepted<'_>, now: Instant) {
         if !self.report_duplicate_owner(heard, now) {
             let problem = Problem::AnotherActive { priority: heard.priority };
-            self.report(problem, heard.source, now);
+            self.report(problem, Some(heard.source), now);
         }
         match self.config.version {
             Version::V2 => {}
@@ -332,7 +337,7 @@ impl VirtualRouter {
     fn report_duplicate_owner(&mut self, heard: &Accepted<'_>, now: Instant) -> bool {
         let duplicate = self.effective_priority().is_owner() && heard.priority.is_owner();
         if duplicate {
-            self.report(Problem::DuplicateOwner, heard.source, now);
+            self.report(Problem::DuplicateOwner, Some(heard.source), now);
         }
         duplicate
     }
@@ -393,10 +398,10 @@ impl VirtualRouter {
         self.actions.push_back(Action::Advertise { router: self.id, priority });
     }
 
-    fn report(&mut self, problem: Problem, source: Ipv4Addr, now: Instant) {
+    fn report(&mut self, problem: Problem, source: Option<Ipv4Addr>, now: Instant) {
         let Some(suppressed) = self.limiter.admit(&problem, now) else { return };
         let (link, router) = (self.link, Some(self.id));
-        let report = Report { link, router, source: Some(source), problem, suppressed };
+        let report = Report { link, router, source, problem, suppressed };
         self.actions.push_back(Action::Report(report));
     }
 

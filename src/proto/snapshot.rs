@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::event::{Reason, State, Transition};
+use super::event::{Problem, Reason, State, Transition};
 use super::history::History;
 use super::receive::{Discard, ReceiveCounters};
 use crate::types::{ChecksumForm, Instant, LinkName, Priority, Version, VirtualAddress, Vrid};
@@ -30,6 +30,8 @@ pub struct Snapshot<'a> {
     pub reason: Option<Reason>,
     /// What is wrong, while the state is [`State::Fault`].
     pub fault: Option<Cow<'a, str>>,
+    /// What an operator should look into although it holds nothing up.
+    pub warning: Option<Problem>,
     /// Transitions since the node was made, those of its predecessors included.
     pub transitions: u64,
     /// Configured priority.

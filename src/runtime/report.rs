@@ -59,7 +59,8 @@ pub(super) fn chain(error: &dyn Error) -> String {
     text
 }
 
-fn problem(problem: &Problem) -> String {
+/// Returns what a report is about, in words.
+pub(super) fn problem(problem: &Problem) -> String {
     match problem {
         Problem::Discarded(discard) => format!("discarded an advertisement: {discard}"),
         Problem::IntervalDiffers { theirs_ms, ours_ms } => {
@@ -70,5 +71,10 @@ fn problem(problem: &Problem) -> String {
         Problem::AnotherActive { priority } => {
             format!("another router is active although this one is, with priority {priority}")
         }
+        Problem::WeightInVain { configured, lowered } => format!(
+            "a weight lowered the priority from {configured} to {lowered}, but nobody took over: \
+             no other router has a priority above {lowered} and preempts. A weight moves the \
+             addresses if it takes the priority below that of a peer"
+        ),
     }
 }

@@ -41,6 +41,8 @@ fn bequest(slot: &InstanceSlot, at: Instant) -> Option<Bequest> {
         phase: phase(slot, adver_interval, at),
         priority: Priority::new(slot.priority),
         effective_priority: Priority::new(effective_priority),
+        // It takes its time to show again.
+        lowering: None,
         adver_interval,
         checksum: match slot.checksum {
             layout::checksum::MESSAGE => ChecksumForm::Message,

@@ -14,6 +14,7 @@ impl VirtualRouter {
             phase: self.phase,
             priority: self.config.priority,
             effective_priority: self.priority,
+            lowering: self.lowering,
             adver_interval: self.config.adver_interval,
             checksum: self.form,
             counters: self.counters,
@@ -31,6 +32,7 @@ impl VirtualRouter {
         self.history = History::inherited(self.id, &bequest.history, bequest.transitions);
         self.form = self.inherited_form(bequest.checksum);
         self.priority = self.inherited_priority(bequest);
+        self.lowering = bequest.lowering;
         self.phase = bequest.phase;
         match bequest.phase {
             Phase::Initialize { .. } => {}

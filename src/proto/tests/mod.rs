@@ -9,6 +9,7 @@ mod leaving;
 mod reception;
 mod table;
 mod timers;
+mod weight;
 
 use std::net::Ipv4Addr;
 use std::time::Duration;
