@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::net::IpAddr;
-use std::sync::atomic::AtomicU8;
+use std::sync::atomic::{AtomicU8, AtomicU64};
 
 use crate::config::{Config, InstanceConfig};
 use crate::status::Plan;
@@ -67,7 +67,9 @@ fn address_slot(address: &VirtualAddress, excluded: bool) -> AddressSlot {
         prefix: address.prefix,
         excluded: u8::from(excluded),
         assigned: AtomicU8::new(0),
-        reserved: [0; 4],
+        contested: AtomicU8::new(0),
+        reserved: [0; 3],
+        lost: AtomicU64::new(0),
     }
 }
 

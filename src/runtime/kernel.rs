@@ -5,6 +5,8 @@
 //! replaying anything. What it has achieved it tells in [`Facts`]; when they close, it is dead.
 
 mod announcements;
+mod fight;
+mod retry;
 mod takeover;
 
 use std::io;
@@ -17,6 +19,7 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 
+pub(super) use self::fight::accusation;
 use self::takeover::Takeover;
 use super::clock;
 use crate::config::AnnounceConfig;
@@ -72,16 +75,25 @@ pub struct LinkView {
 /// What became of the claim of a virtual router.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RouterFacts {
-    /// Whether the link has the address, in the order of [`PlannedRouter::addresses`].
-    pub assigned: Vec<bool>,
+    /// In the order of [`PlannedRouter::addresses`].
+    pub addresses: Vec<AddressFacts>,
     /// Announcements sent, one per address and time.
     pub announcements_sent: u64,
     /// Announcements that the link did not take; each is tried again.
     pub announcements_failed: u64,
-    /// Addresses that somebody else removed while they were wanted here.
-    pub lost: u64,
     /// What the kernel refused last, as long as it does.
     pub problem: Option<String>,
+}
+
+/// What became of one address.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct AddressFacts {
+    /// Whether the link has it.
+    pub assigned: bool,
+    /// How often somebody else removed it while it was wanted here.
+    pub lost: u64,
+    /// Whether somebody else keeps removing it.
+    pub contested: bool,
 }
 
 /// A handle on the thread. Dropping it releases every address and ends the thread.

@@ -1,16 +1,20 @@
 //! What the core says of itself, on its way to the board.
 
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use super::checks::Check;
 use super::events;
-use super::kernel::Facts;
+use super::kernel::{Facts, accusation};
+use super::report;
 use crate::config::Config;
 use crate::proto::{
-    ActiveRouter, Bequests, Counters, Discard, Health, LinkCarrier, LinkFacts, Node, Reason,
-    ReceiveCounters, RouterId, Snapshot, State, Transition,
+    ActiveRouter, Bequests, Counters, Discard, Health, LinkCarrier, LinkFacts, Node, Problem,
+    Reason, ReceiveCounters, RouterId, Snapshot, State, Transition,
 };
-use crate::status::layout::{self, CheckSlot, CounterSlot, HISTORY, InstanceSlot, TransitionSlot};
+use crate::status::layout::{
+    self, CheckSlot, CounterSlot, HISTORY, InstanceSlot, TransitionSlot, WarningSlot,
+};
 use crate::status::{Board, EngineState, Workers};
 use crate::types::{ChecksumForm, Family, Instant};
 
@@ -26,19 +30,23 @@ pub(super) struct Publisher<'a> {
     first_address: Vec<usize>,
     /// What earlier engines have announced of each router.
     announced_before: Vec<u64>,
+    /// How often earlier engines have lost each address.
+    lost_before: Vec<u64>,
     health: Health,
     enough_workers: bool,
     more_checks: Vec<Check>,
     tracked: Vec<Vec<Check>>,
 }
 
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, PartialEq)]
 struct Published {
     counters: Counters,
     unattributed: ReceiveCounters,
     announcements: u64,
     active_down_interval: Duration,
     active: Option<ActiveRouter>,
+    warning: Option<Problem>,
+    contested: Option<(usize, usize)>,
 }
 
 impl<'a> Publisher<'a> {
@@ -52,8 +60,10 @@ impl<'a> Publisher<'a> {
         });
         let slots = (0..board.instances()).map(|index| board.instance(index));
         let announced = slots.map(|slot| slot.map_or(0, |slot| slot.counters.announcements_sent));
+        let lost = board.addresses().iter().map(|slot| slot.lost.load(Relaxed)).collect();
         Self {
             announced_before: announced.collect(),
+            lost_before: lost,
             first_address: first_address.collect(),
             published: vec![None; config.instances.len()],
             facts: Facts::default(),
@@ -113,14 +123,16 @@ impl<'a> Publisher<'a> {
     /// Tells whether the kernel has an address of a virtual router.
     pub(super) fn is_assigned(&self, router: RouterId) -> bool {
         let facts = self.facts.routers.get(router.0);
-        facts.is_some_and(|facts| facts.assigned.contains(&true))
+        facts.is_some_and(|facts| facts.addresses.iter().any(|held| held.assigned))
     }
 
-    /// Keeps what the kernel has, and shows which addresses are assigned.
+    /// Keeps what the kernel has, and shows what became of each address.
     pub(super) fn take_facts(&mut self, facts: Facts) {
         for (router, first) in facts.routers.iter().zip(&self.first_address) {
-            for (index, assigned) in router.assigned.iter().enumerate() {
-                self.board.set_assigned(first + index, *assigned);
+            for (index, held) in (*first..).zip(&router.addresses) {
+                let before = self.lost_before.get(index).copied().unwrap_or_default();
+                self.board.set_assigned(index, held.assigned);
+                self.board.set_lost(index, before + held.lost, held.contested);
             }
         }
         // What a router says of its link may be new without a change of state.
@@ -187,6 +199,8 @@ impl<'a> Publisher<'a> {
             announcements: self.announcements(router),
             active_down_interval: snapshot.active_down_interval,
             active: snapshot.active,
+            warning: snapshot.warning,
+            contested: self.contested(router),
         }
     }
 
@@ -195,9 +209,18 @@ impl<'a> Publisher<'a> {
         self.announced_before.get(router.0).map_or(here, |before| before + here)
     }
 
+    /// Returns which address of a router somebody keeps removing first of all, and how many others.
+    fn contested(&self, router: RouterId) -> Option<(usize, usize)> {
+        let addresses = &self.facts.routers.get(router.0)?.addresses;
+        let all = addresses.iter().enumerate().filter(|(_, held)| held.contested);
+        let mut places = all.map(|(place, _)| place);
+        places.next().map(|first| (first, places.count()))
+    }
+
     fn slot(&self, node: &Node, router: RouterId) -> InstanceSlot {
         let snapshot = node.snapshot(router);
         let (check, checks) = self.checks(node.facts(node.link_of(router)), router);
+        let (warning, warnings) = self.warnings(&snapshot, router);
         let mut slot = InstanceSlot {
             state: state(snapshot.state),
             adver_interval_ms: millis(snapshot.adver_interval),
@@ -213,6 +236,8 @@ impl<'a> Publisher<'a> {
             preempt: u8::from(snapshot.preempt),
             checks,
             check,
+            warnings,
+            warning,
             checksum: match snapshot.checksum {
                 ChecksumForm::Message => layout::checksum::MESSAGE,
                 ChecksumForm::PseudoHeader => layout::checksum::PSEUDO_HEADER,
@@ -266,6 +291,34 @@ impl<'a> Publisher<'a> {
         }
         (checks, count)
     }
+
+    /// What an operator should look into, although it holds nothing up.
+    fn warnings(
+        &self,
+        snapshot: &Snapshot<'_>,
+        router: RouterId,
+    ) -> ([WarningSlot; layout::WARNINGS], u8) {
+        let contested = self.contested(router).and_then(|(first, others)| {
+            let mut all = snapshot.addresses.iter().chain(snapshot.addresses_excluded);
+            let text = accusation(all.nth(first)?, others, snapshot.link);
+            Some(warning_slot("address_contested", &text))
+        });
+        let in_vain = snapshot.warning.as_ref().map(|problem| {
+            let text = report::problem(problem);
+            warning_slot("weight_in_vain", &text)
+        });
+        let mut warnings = [WarningSlot::EMPTY; layout::WARNINGS];
+        let mut count = 0;
+        for (slot, warning) in warnings.iter_mut().zip([contested, in_vain].into_iter().flatten()) {
+            *slot = warning;
+            count += 1;
+        }
+        (warnings, count)
+    }
+}
+
+fn warning_slot(name: &str, text: &str) -> WarningSlot {
+    WarningSlot { name: layout::text(name), text: layout::text(text) }
 }
 
 fn counters(snapshot: &Snapshot<'_>, announcements_sent: u64) -> CounterSlot {

@@ -182,6 +182,17 @@ impl Board {
         self.addresses()[index].assigned.store(u8::from(assigned), Relaxed);
     }
 
+    /// Tells how often somebody else removed address `index`, and whether that goes on.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such address.
+    pub fn set_lost(&mut self, index: usize, lost: u64, contested: bool) {
+        let slot = &self.addresses()[index];
+        slot.lost.store(lost, Relaxed);
+        slot.contested.store(u8::from(contested), Relaxed);
+    }
+
     /// Names the reasons of transitions: [`InstanceSlot::reason`] is an index into `names` plus
     /// one.
     pub fn name_reasons(&mut self, names: &[&str]) {
@@ -268,6 +279,7 @@ impl Board {
         write_text(&header.module, env!("CARGO_PKG_VERSION"));
     }
 
+    #[expect(clippy::cast_ptr_alignment, reason = "every table begins on a whole word")]
     fn write_addresses(&mut self, addresses: &[AddressSlot]) {
         let (offset, count) = self.addresses_range();
         assert_eq!(count, addresses.len(), "the header was written from the same plan");

@@ -40,11 +40,13 @@ macro_rules! on_the_board {
 /// "RSTYVRRP", in the order of a little-endian machine.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"RSTYVRRP");
 /// Grows with every change of the layout.
-pub const LAYOUT: u32 = 3;
+pub const LAYOUT: u32 = 4;
 /// Workers that the board has room for.
 pub const WORKERS: usize = 1024;
 /// Checks of one virtual router that the board has room for; more are left out.
 pub const CHECKS: usize = 16;
+/// Warnings about one virtual router that the board has room for: one of each kind.
+pub const WARNINGS: usize = 2;
 /// Transitions of one virtual router that the board remembers.
 pub const HISTORY: usize = 32;
 /// Reasons of transitions that can be named.
@@ -238,8 +240,10 @@ on_the_board! {
         pub checks: u8,
         /// The checksum form of its next advertisement: one of [`checksum`].
         pub checksum: u8,
+        /// Number of [`warnings`](Self::warning) in use.
+        pub warnings: u8,
         /// Keeps what follows on a whole word.
-        pub reserved: [u8; 4],
+        pub reserved: [u8; 3],
         /// The first of its addresses among the address slots.
         pub first_address: u32,
         /// The number of its addresses.
@@ -254,6 +258,8 @@ on_the_board! {
         pub counters: CounterSlot,
         /// What it takes to leave Initialize.
         pub check: [CheckSlot; CHECKS],
+        /// What is not as it should be, although it is no fault.
+        pub warning: [WarningSlot; WARNINGS],
         /// The last changes of state, as a ring.
         pub history: [TransitionSlot; HISTORY],
     }
@@ -313,6 +319,17 @@ on_the_board! {
 }
 
 on_the_board! {
+    /// Something that somebody should look into.
+    #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+    pub struct WarningSlot {
+        /// Name in the status.
+        pub name: [u8; 32],
+        /// What is wrong and what to do, for people.
+        pub text: [u8; 256],
+    }
+}
+
+on_the_board! {
     /// A change of state.
     #[derive(Clone, Copy, Debug, Eq, PartialEq)]
     pub struct TransitionSlot {
@@ -343,8 +360,12 @@ on_the_board! {
         pub excluded: u8,
         /// Whether the interface has it now, 0 or 1.
         pub assigned: AtomicU8,
-        /// Keeps the slot on whole words.
-        pub reserved: [u8; 4],
+        /// Whether somebody else keeps removing it, 0 or 1.
+        pub contested: AtomicU8,
+        /// Keeps what follows on a whole word.
+        pub reserved: [u8; 3],
+        /// How often somebody else removed it.
+        pub lost: AtomicU64,
     }
 }
 
@@ -371,7 +392,8 @@ impl InstanceSlot {
         preempt: 0,
         checks: 0,
         checksum: 0,
-        reserved: [0; 4],
+        warnings: 0,
+        reserved: [0; 3],
         first_address: 0,
         addresses: 0,
         name: [0; 64],
@@ -379,6 +401,7 @@ impl InstanceSlot {
         fault: [0; 256],
         counters: CounterSlot::ZERO,
         check: [CheckSlot::EMPTY; CHECKS],
+        warning: [WarningSlot::EMPTY; WARNINGS],
         history: [TransitionSlot::EMPTY; HISTORY],
     };
 }
@@ -406,6 +429,11 @@ impl CounterSlot {
 impl CheckSlot {
     /// A slot that says nothing.
     pub const EMPTY: Self = Self { name: [0; 32], weight: 0, weighted: 0, ok: 0, reserved: [0; 4] };
+}
+
+impl WarningSlot {
+    /// A slot that says nothing.
+    pub const EMPTY: Self = Self { name: [0; 32], text: [0; 256] };
 }
 
 impl TransitionSlot {

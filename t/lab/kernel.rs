@@ -73,7 +73,7 @@ fn an_address_that_somebody_removes_is_back_within_a_tenth_of_a_second_and_annou
 
     wait_until("it is back", TENTH, || host.has("192.168.56.100"));
     sniffer.wait_for_announcement("192.168.56.100", removed, TENTH);
-    wait_until("the loss is counted", TENTH, || kernel.facts().routers[0].lost == 1);
+    wait_until("the loss is counted", TENTH, || lost(&kernel) == 1);
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn the_virtual_addresses_stay_when_the_primary_one_of_their_network_goes() {
 
     wait_until("there is none to speak from", SECOND, || view(&kernel).primary.is_none());
     assert_eq!(sorted(&host), ["192.168.56.100", "192.168.56.200"]);
-    assert_eq!(kernel.facts().routers[0].lost, 0);
+    assert_eq!(lost(&kernel), 0);
     host.ip("address add 192.168.56.101/24 dev eth0");
     let own = Some(Ipv4Addr::new(192, 168, 56, 101));
     wait_until("there is one again", SECOND, || view(&kernel).primary == own);
@@ -256,7 +256,7 @@ fn an_address_with_a_lifetime_outlives_it_while_the_thread_lives() {
     holds_for("it is here", Duration::from_millis(3_500), || {
         host.has("192.168.56.100").then_some(()).ok_or("it is gone")
     });
-    assert_eq!(kernel.facts().routers[0].lost, 0);
+    assert_eq!(lost(&kernel), 0);
 }
 
 #[test]
@@ -392,13 +392,13 @@ fn netlink(host: &Host) -> (Runtime, Netlink) {
     (runtime, opened.expect("a socket can be opened"))
 }
 
-fn one_host(name: &str) -> (Lab, Host) {
+pub(crate) fn one_host(name: &str) -> (Lab, Host) {
     let lab = Lab::new(name);
     let host = lab.host("worker-01", "192.168.56.101/24");
     (lab, host)
 }
 
-fn plan(routers: &[&[&str]]) -> Plan {
+pub(crate) fn plan(routers: &[&[&str]]) -> Plan {
     let router = |addresses: &&[&str]| PlannedRouter {
         link: 0,
         addresses: addresses.iter().map(|text| parse(text)).collect(),
@@ -419,26 +419,30 @@ fn parse(text: &str) -> VirtualAddress {
     }
 }
 
-fn start(host: &Host, plan: Plan) -> KernelThread {
+pub(crate) fn start(host: &Host, plan: Plan) -> KernelThread {
     let started: io::Result<KernelThread> = host.enter(|| KernelThread::start(plan));
     let kernel = started.expect("the kernel gives a thread");
     wait_until("the kernel was asked", SECOND, || !kernel.facts().links.is_empty());
     kernel
 }
 
-fn claim(kernel: &KernelThread, routers: &[usize]) {
+pub(crate) fn claim(kernel: &KernelThread, routers: &[usize]) {
     for router in routers {
         kernel.claim(*router, true);
     }
     eventually("everything claimed is assigned", SECOND, || {
         let Facts { routers: facts, .. } = kernel.facts();
-        let here = |router: &usize| facts[*router].assigned.iter().all(|assigned| *assigned);
+        let here = |router: &usize| facts[*router].addresses.iter().all(|held| held.assigned);
         routers.iter().all(here).then_some(()).ok_or_else(|| format!("{facts:?}"))
     });
 }
 
 fn assigned(kernel: &KernelThread, router: usize) -> usize {
-    kernel.facts().routers[router].assigned.iter().filter(|assigned| **assigned).count()
+    kernel.facts().routers[router].addresses.iter().filter(|held| held.assigned).count()
+}
+
+fn lost(kernel: &KernelThread) -> u64 {
+    kernel.facts().routers[0].addresses[0].lost
 }
 
 fn view(kernel: &KernelThread) -> LinkView {

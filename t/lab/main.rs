@@ -6,6 +6,7 @@
 
 mod bench;
 mod faults;
+mod fight;
 mod guard;
 mod keepalived;
 mod kernel;

@@ -1,7 +1,7 @@
 //! The board between its writer and its readers, without nginx.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 use std::{env, fs, process, thread};
 
@@ -130,7 +130,9 @@ fn plan(instances: usize) -> Plan {
         prefix: 24,
         excluded: 0,
         assigned: AtomicU8::new(0),
-        reserved: [0; 4],
+        contested: AtomicU8::new(0),
+        reserved: [0; 3],
+        lost: AtomicU64::new(0),
     };
     Plan {
         control: false,

@@ -3,7 +3,7 @@
 use harness::Nginx;
 use resty_vrrp::status::layout::{
     AddressSlot, CHECKS, CheckSlot, CounterSlot, HISTORY, Header, InstanceSlot, LAYOUT, MAGIC,
-    REASONS, TransitionSlot, WORKERS, WorkerSlot,
+    REASONS, TransitionSlot, WARNINGS, WORKERS, WarningSlot, WorkerSlot,
 };
 
 use crate::{ONE, conf_with, lua, on_every_nginx};
@@ -17,6 +17,7 @@ const STRUCTURES: &[Structure] = &[
     ("resty_vrrp_instance", size_of::<InstanceSlot>(), InstanceSlot::FIELDS),
     ("resty_vrrp_counters", size_of::<CounterSlot>(), CounterSlot::FIELDS),
     ("resty_vrrp_check", size_of::<CheckSlot>(), CheckSlot::FIELDS),
+    ("resty_vrrp_warning", size_of::<WarningSlot>(), WarningSlot::FIELDS),
     ("resty_vrrp_transition", size_of::<TransitionSlot>(), TransitionSlot::FIELDS),
     ("resty_vrrp_address", size_of::<AddressSlot>(), AddressSlot::FIELDS),
 ];
@@ -60,10 +61,12 @@ fn the_numbers_that_lua_knows_are_those_of_the_layout() {
              return table.concat({ tostring(it.MAGIC), it.VERSION, it.WORKERS, it.HISTORY,
                 ffi.sizeof(instance.history) / ffi.sizeof('resty_vrrp_transition'),
                 ffi.sizeof(instance.check) / ffi.sizeof('resty_vrrp_check'),
+                ffi.sizeof(instance.warning) / ffi.sizeof('resty_vrrp_warning'),
                 ffi.sizeof(header.reasons) / 24 }, ' ')",
         );
 
-        let known = format!("{MAGIC}ULL {LAYOUT} {WORKERS} {HISTORY} {HISTORY} {CHECKS} {REASONS}");
+        let counts = [HISTORY, HISTORY, CHECKS, WARNINGS, REASONS].map(|count| count.to_string());
+        let known = format!("{MAGIC}ULL {LAYOUT} {WORKERS} {}", counts.join(" "));
         assert_eq!(seen, known);
     });
 }

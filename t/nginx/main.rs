@@ -8,6 +8,7 @@ mod chaos;
 mod checks;
 mod drain;
 mod events;
+mod fight;
 mod gate;
 mod guard;
 mod handover;

@@ -194,8 +194,9 @@ const CONTRACT: &str = r#"{
         "since": "", "reason": "", "transitions": 0, "priority": 0, "effective_priority": 0,
         "preempt": true, "advert_interval_ms": 0, "active_down_interval_ms": 0,
         "active": { "address": "", "priority": 0, "self": true, "last_advert_age_ms": null },
-        "addresses": [ { "address": "", "assigned": true } ],
+        "addresses": [ { "address": "", "assigned": true, "lost": 0, "contested": true } ],
         "checks": [ { "name": "", "ok": true, "weight": null } ],
+        "warnings": [],
         "counters": {
             "advertisements_sent": 0, "advertisements_received": 0, "priority_zero_sent": 0,
             "priority_zero_received": 0, "announcements_sent": 0,

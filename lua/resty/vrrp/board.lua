@@ -233,6 +233,29 @@ local function carry_slot_over(slot, before)
 end
 
 
+-- Returns what tells an address of a slot from its others.
+local function address_key(one)
+    return ffi_string(one.address, sizeof(one.address)) .. one.prefix
+end
+
+
+local function carry_addresses_over(board, slot, previous, before)
+    local known = {}
+    for index = 1, before.addresses do
+        local one = previous.addresses[before.first_address + index - 1]
+        known[address_key(one)] = one
+    end
+    for index = 1, slot.addresses do
+        local one = board.addresses[slot.first_address + index - 1]
+        local earlier = known[address_key(one)]
+        if earlier then
+            one.assigned = earlier.assigned
+            one.lost = earlier.lost
+        end
+    end
+end
+
+
 -- Shows what an earlier board shows until the engine of this one has taken
 -- over: meanwhile the addresses are where they were. Should the earlier
 -- engine hang, this is all that is known of it.
@@ -242,6 +265,7 @@ function _M:carry_over(previous)
         if before and before.vrid == slot.vrid
            and ffi_string(before.interface) == ffi_string(slot.interface) then
             carry_slot_over(slot, _M.read(before))
+            carry_addresses_over(self, slot, previous, before)
         end
     end
     local header, earlier = self.header, previous.header

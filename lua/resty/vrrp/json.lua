@@ -29,8 +29,9 @@ do
         name interface vrid family version node instances
         state since reason transitions
         address priority self last_advert_age_ms assigned
+        lost contested
         effective_priority preempt advert_interval_ms active_down_interval_ms
-        active addresses checks ok weight counters history
+        active addresses checks ok weight warnings text counters history
         advertisements_sent advertisements_received
         priority_zero_sent priority_zero_received announcements_sent errors
         checksum ttl vrid length type auth interval address_list

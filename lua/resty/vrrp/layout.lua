@@ -73,6 +73,11 @@ typedef struct {
 } resty_vrrp_check;
 
 typedef struct {
+    char name[32];
+    char text[256];
+} resty_vrrp_warning;
+
+typedef struct {
     uint64_t at_ms;
     uint8_t from;
     uint8_t to;
@@ -101,7 +106,8 @@ typedef struct {
     uint8_t preempt;
     uint8_t checks;
     uint8_t checksum;
-    uint8_t reserved[4];
+    uint8_t warnings;
+    uint8_t reserved[3];
     uint32_t first_address;
     uint32_t addresses;
     char name[64];
@@ -109,6 +115,7 @@ typedef struct {
     char fault[256];
     resty_vrrp_counters counters;
     resty_vrrp_check check[16];
+    resty_vrrp_warning warning[2];
     resty_vrrp_transition history[32];
 } resty_vrrp_instance;
 
@@ -118,7 +125,9 @@ typedef struct {
     uint8_t prefix;
     uint8_t excluded;
     uint8_t assigned;
-    uint8_t reserved[4];
+    uint8_t contested;
+    uint8_t reserved[3];
+    uint64_t lost;
 } resty_vrrp_address;
 ]]
 
@@ -126,7 +135,7 @@ typedef struct {
 return {
     -- "RSTYVRRP"
     MAGIC = 0x5052525659545352ULL,
-    VERSION = 3,
+    VERSION = 4,
     WORKERS = 1024,
     HISTORY = 32,
 

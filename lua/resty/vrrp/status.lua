@@ -74,6 +74,8 @@ local function addresses_of(board, slot)
         addresses[index] = {
             address = address_of(one.address, one.family) .. "/" .. one.prefix,
             assigned = one.assigned == 1,
+            lost = tonumber(one.lost),
+            contested = one.contested == 1,
         }
     end
     return addresses
@@ -91,6 +93,19 @@ local function checks_of(slot)
         }
     end
     return checks
+end
+
+
+local function warnings_of(slot)
+    local warnings = {}
+    for index = 1, slot.warnings do
+        local warning = slot.warning[index - 1]
+        warnings[index] = {
+            name = ffi_string(warning.name),
+            text = ffi_string(warning.text),
+        }
+    end
+    return warnings
 end
 
 
@@ -169,6 +184,7 @@ local function instance_of(board, shared, running, awaited)
         active = running and active_of(slot) or null,
         addresses = addresses_of(board, slot),
         checks = checks_of(slot),
+        warnings = running and warnings_of(slot) or {},
         counters = counters_of(slot),
         history = history_of(board, slot),
     }

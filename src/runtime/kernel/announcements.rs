@@ -21,6 +21,8 @@ pub(super) type Slot = (usize, usize);
 #[derive(Debug)]
 struct Router {
     addresses: Vec<Option<Series>>,
+    /// When each address was last announced.
+    sent_at: Vec<Option<Instant>>,
     repeated_at: Option<Instant>,
 }
 
@@ -34,15 +36,22 @@ struct Series {
 impl Announcements {
     /// Makes room for virtual routers of so many addresses each.
     pub(super) fn new(config: AnnounceConfig, sizes: impl Iterator<Item = usize>) -> Self {
-        let router = |size| Router { addresses: vec![None; size], repeated_at: None };
+        let router = |size| Router {
+            addresses: vec![None; size],
+            sent_at: vec![None; size],
+            repeated_at: None,
+        };
         Self { config, routers: sizes.map(router).collect() }
     }
 
-    /// Begins to announce an address. Once begun, nothing changes.
-    pub(super) fn begin(&mut self, (router, place): Slot, now: Instant) {
-        let next = if self.config.count == 0 { after(now, self.config.refresh) } else { Some(now) };
-        let series = &mut self.routers[router].addresses[place];
-        series.get_or_insert(Series { sent: 0, next, extra: None });
+    /// Begins to announce an address, but not until `pause` after it was announced last. Once
+    /// begun, nothing changes.
+    pub(super) fn begin(&mut self, (router, place): Slot, pause: Duration, now: Instant) {
+        let router = &mut self.routers[router];
+        let first = router.sent_at[place].map_or(now, |sent_at| now.max(sent_at + pause));
+        let count = self.config.count;
+        let next = if count == 0 { after(now, self.config.refresh) } else { Some(first) };
+        router.addresses[place].get_or_insert(Series { sent: 0, next, extra: None });
     }
 
     /// Ceases to announce an address.
@@ -92,7 +101,9 @@ impl Announcements {
     /// Notes that an address was announced.
     pub(super) fn sent(&mut self, (router, place): Slot, now: Instant) {
         let AnnounceConfig { count, refresh } = self.config;
-        let Some(series) = &mut self.routers[router].addresses[place] else { return };
+        let router = &mut self.routers[router];
+        router.sent_at[place] = Some(now);
+        let Some(series) = &mut router.addresses[place] else { return };
         series.extra = None;
         if series.next.is_some_and(|next| next <= now) {
             series.sent = series.sent.saturating_add(1);
@@ -142,7 +153,7 @@ mod tests {
     fn an_address_is_announced_at_0_1_5_and_9_seconds_then_refreshed() {
         let mut announcements = one_address(4, Some(Duration::from_secs(60)));
 
-        announcements.begin(SLOT, at(0));
+        announcements.begin(SLOT, NO_PAUSE, at(0));
 
         assert_eq!(moments(&mut announcements, 6), [0, 1_000, 5_000, 9_000, 69_000, 129_000]);
     }
@@ -151,7 +162,7 @@ mod tests {
     fn without_refresh_the_last_announcement_is_the_last() {
         let mut announcements = one_address(2, None);
 
-        announcements.begin(SLOT, at(0));
+        announcements.begin(SLOT, NO_PAUSE, at(0));
 
         assert_eq!(moments(&mut announcements, 6), [0, 1_000]);
     }
@@ -161,7 +172,7 @@ mod tests {
         let config = AnnounceConfig { count: 3, refresh: Some(Duration::from_secs(60)) };
         let mut announcements = Announcements::new(config, [2, 1].into_iter());
         for slot in [(0, 0), (0, 1), (1, 0)] {
-            announcements.begin(slot, at(0));
+            announcements.begin(slot, NO_PAUSE, at(0));
         }
 
         announcements.cease_all(0);
@@ -172,7 +183,7 @@ mod tests {
     #[test]
     fn a_release_cancels_what_is_left() {
         let mut announcements = one_address(3, Some(Duration::from_secs(60)));
-        announcements.begin(SLOT, at(0));
+        announcements.begin(SLOT, NO_PAUSE, at(0));
         announcements.sent(SLOT, at(0));
 
         announcements.cease(SLOT);
@@ -183,7 +194,7 @@ mod tests {
     #[test]
     fn a_repetition_comes_at_once_and_takes_none_of_the_others_away() {
         let mut announcements = one_address(3, None);
-        announcements.begin(SLOT, at(0));
+        announcements.begin(SLOT, NO_PAUSE, at(0));
         announcements.sent(SLOT, at(0));
 
         announcements.repeat(0, at(300));
@@ -194,7 +205,7 @@ mod tests {
     #[test]
     fn repetitions_are_a_tenth_of_a_second_apart_however_often_they_are_asked_for() {
         let mut announcements = one_address(1, None);
-        announcements.begin(SLOT, at(0));
+        announcements.begin(SLOT, NO_PAUSE, at(0));
         announcements.sent(SLOT, at(0));
 
         let mut sent = Vec::new();
@@ -212,7 +223,7 @@ mod tests {
     #[test]
     fn what_could_not_be_sent_is_tried_again_and_still_counts_as_due() {
         let mut announcements = one_address(2, None);
-        announcements.begin(SLOT, at(0));
+        announcements.begin(SLOT, NO_PAUSE, at(0));
 
         announcements.put_off(SLOT, at(0));
 
@@ -225,7 +236,7 @@ mod tests {
         let config = AnnounceConfig { count: 1, refresh: None };
         let mut announcements = Announcements::new(config, [1_000].into_iter());
         for place in 0..1_000 {
-            announcements.begin((0, place), at(0));
+            announcements.begin((0, place), NO_PAUSE, at(0));
         }
 
         let mut sizes = Vec::new();
@@ -240,7 +251,25 @@ mod tests {
         assert_eq!(sizes, [300, 300, 300, 100]);
     }
 
+    #[test]
+    fn an_address_that_comes_and_goes_is_announced_at_its_pace() {
+        let mut announcements = one_address(3, None);
+        let mut sent = Vec::new();
+
+        for ms in 0..=3_000 {
+            announcements.cease(SLOT);
+            announcements.begin(SLOT, Duration::from_secs(1), at(ms));
+            if announcements.due(at(ms), 1) == [SLOT] {
+                announcements.sent(SLOT, at(ms));
+                sent.push(ms);
+            }
+        }
+
+        assert_eq!(sent, [0, 1_000, 2_000, 3_000]);
+    }
+
     const SLOT: Slot = (0, 0);
+    const NO_PAUSE: Duration = Duration::ZERO;
 
     fn one_address(count: u8, refresh: Option<Duration>) -> Announcements {
         Announcements::new(AnnounceConfig { count, refresh }, [1].into_iter())

@@ -9,7 +9,9 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::announcements::{Announcements, Slot};
-use super::{Claim, Facts, LinkView, Plan, RouterFacts};
+use super::fight::Fights;
+use super::retry::Retry;
+use super::{AddressFacts, Claim, Facts, LinkView, Plan, RouterFacts};
 use crate::net::address::{self, Leftovers, PROTOCOL};
 use crate::net::{Announcer, Event, Links, NetError, Netlink, sysctl};
 use crate::types::{Instant, VirtualAddress};
@@ -31,6 +33,7 @@ pub(super) struct Takeover {
     /// Removed as soon as it is known which of an earlier engine's addresses are wanted.
     leftovers: Leftovers,
     announcements: Announcements,
+    fights: Fights,
     quiet_until: Instant,
     refresh_at: Option<Instant>,
     retry: Retry,
@@ -50,12 +53,8 @@ struct Place {
     secondaries_survive: bool,
     leftovers_are_gone: bool,
     announcer: Option<Announcer>,
-}
-
-#[derive(Debug, Default)]
-struct Retry {
-    at: Option<Instant>,
-    pause: Duration,
+    /// Addresses that somebody has just removed: they are to be put back.
+    lost: usize,
 }
 
 impl Takeover {
@@ -63,8 +62,8 @@ impl Takeover {
         let sizes = plan.routers.iter().map(|router| router.addresses.len());
         let all = plan.routers.iter().flat_map(|router| router.addresses.iter());
         let routers = plan.routers.iter().map(|router| {
-            let assigned = vec![false; router.addresses.len()];
-            RouterFacts { assigned, ..RouterFacts::default() }
+            let addresses = vec![AddressFacts::default(); router.addresses.len()];
+            RouterFacts { addresses, ..RouterFacts::default() }
         });
         let routers = routers.collect();
         Self {
@@ -77,6 +76,7 @@ impl Takeover {
             tags_are_kept: false,
             leftovers: Leftovers::Keep,
             announcements: Announcements::new(plan.announce, sizes),
+            fights: Fights::default(),
             quiet_until: Instant::default(),
             refresh_at: None,
             retry: Retry::default(),
@@ -179,7 +179,8 @@ impl Takeover {
         let reached = self.kernel.is_some();
         let unsettled = (reached && self.stale).then_some(Instant::default());
         let refresh = self.refresh_at.filter(|_| reached);
-        [unsettled, announcement, refresh, self.retry.at].into_iter().flatten().min()
+        let calm = self.fights.next_due().filter(|_| reached);
+        [unsettled, announcement, refresh, calm, self.retry.at].into_iter().flatten().min()
     }
 
     /// Waits until the kernel has something to tell.
@@ -195,7 +196,8 @@ impl Takeover {
             self.connect()?;
         }
         self.follow()?;
-        self.stale |= self.retry.at.is_some_and(|at| at <= now);
+        let due = [self.retry.at, self.fights.next_due()];
+        self.stale |= due.into_iter().flatten().any(|at| at <= now);
         // What the corrections caused is read at once, so that it can be announced at once.
         for _ in 0..2 {
             if std::mem::take(&mut self.stale) {
@@ -256,8 +258,12 @@ impl Takeover {
             self.facts.links = views;
             self.news = true;
         }
+        self.fights.age(now);
         for router in 0..self.plan.routers.len() {
             self.observe_router(router, now);
+        }
+        for news in self.fights.news(now) {
+            news.log(&self.plan);
         }
     }
 
@@ -269,7 +275,7 @@ impl Takeover {
             let routers = self.plan.routers.iter().zip(&mut self.facts.routers);
             for (_, facts) in routers.filter(|(planned, _)| planned.link == link) {
                 // They were assigned to another link of that name: this is no loss.
-                facts.assigned.fill(false);
+                facts.addresses.iter_mut().for_each(|held| held.assigned = false);
             }
         }
         let Some((index, link)) = found else { return LinkView::default() };
@@ -289,18 +295,24 @@ impl Takeover {
         let Claim { claimed, hushed, .. } = self.claims[router];
         let link = self.places[planned.link].index.and_then(|index| self.links.at(index));
         for (place, address) in planned.addresses.iter().enumerate() {
-            let assigned = link.is_some_and(|link| link.addresses().contains_key(address));
-            let before = std::mem::replace(&mut facts.assigned[place], assigned);
-            self.news |= assigned != before;
-            if claimed && assigned && !hushed {
-                self.announcements.begin((router, place), now);
-            } else {
-                self.announcements.cease((router, place));
+            let slot = (router, place);
+            let held = &mut facts.addresses[place];
+            let before = *held;
+            held.assigned = link.is_some_and(|link| link.addresses().contains_key(address));
+            if !claimed {
+                self.fights.forget(slot);
+            } else if before.assigned && !held.assigned {
+                held.lost += 1;
+                self.places[planned.link].lost += 1;
+                self.fights.lose(slot, planned.link, now);
             }
-            if claimed && before && !assigned {
-                facts.lost += 1;
-                let link = &self.plan.links[planned.link];
-                tracing::warn!(%address, %link, "somebody removed an address; it is put back");
+            held.contested = self.fights.is_contested(slot);
+            self.news |= *held != before;
+            if claimed && held.assigned && !hushed {
+                let pause = if held.contested { FIGHT_PAUSE } else { Duration::ZERO };
+                self.announcements.begin(slot, pause, now);
+            } else {
+                self.announcements.cease(slot);
             }
         }
     }
@@ -317,6 +329,7 @@ impl Takeover {
                 Leftovers::Remove => place.leftovers(),
                 Leftovers::Keep => Leftovers::Keep,
             };
+            let lost = std::mem::take(&mut place.lost);
             let owned = self.owned.entry(index).or_default();
             let changes = address::reconcile(&wanted, link.addresses(), owned, leftovers);
             let Some(kernel) = self.kernel.as_mut().filter(|_| !changes.is_empty()) else {
@@ -333,12 +346,11 @@ impl Takeover {
                 self.refresh_at = Some(now + lifetime / REFRESHES_PER_LIFETIME);
             }
             place.leftovers_are_gone |= self.leftovers == Leftovers::Remove;
-            tracing::info!(
-                link = link.name(),
-                added = applied.gained.len(),
-                removed = changes.remove.len(),
-                "addresses changed"
-            );
+            // What was only put back has been spoken of, as often as is good.
+            let (added, removed) = (applied.gained.len(), changes.remove.len());
+            if added > lost || removed > 0 {
+                tracing::info!(link = link.name(), added, removed, "addresses changed");
+            }
             refused.extend(applied.refused.into_iter().map(|(held, error)| (index, held, error)));
         }
         self.note_refusals(&refused);
@@ -458,17 +470,6 @@ impl Place {
     }
 }
 
-impl Retry {
-    fn after(&mut self, failed: bool, now: Instant) {
-        if !failed {
-            *self = Self::default();
-        } else if self.at.is_none_or(|at| at <= now) {
-            self.pause = (self.pause * 2).clamp(SHORTEST_RETRY, LONGEST_RETRY);
-            self.at = Some(now + self.pause);
-        }
-    }
-}
-
 /// Removes every address with our tag from the links of a plan: what is left to do after a panic.
 ///
 /// Must be called within a tokio runtime.
@@ -481,9 +482,8 @@ pub(super) fn release_all(plan: &Plan) {
 
 const ANNOUNCE_BATCH: usize = 64;
 const ANNOUNCE_PAUSE: Duration = Duration::from_millis(1);
+/// Time between two announcements of an address that comes and goes all the time.
+const FIGHT_PAUSE: Duration = Duration::from_secs(1);
 
 /// Two refreshes may fail before an address is lost.
 const REFRESHES_PER_LIFETIME: u32 = 3;
-
-const SHORTEST_RETRY: Duration = Duration::from_millis(50);
-const LONGEST_RETRY: Duration = Duration::from_secs(5);

@@ -1,0 +1,314 @@
+//! Who removes our addresses: a slip that is put right, or a fight that somebody has to end.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use super::Plan;
+use super::announcements::Slot;
+use crate::types::{Instant, LinkName, VirtualAddress};
+
+/// What somebody else on this host has removed lately, although it was wanted here.
+///
+/// An address that is removed [`ENOUGH`] times within [`WINDOW`] is contested, until nobody has
+/// removed it for that long. The log gets one line for each link about the begin of that and one
+/// about its end; about other removals it gets one line for each link and [`WINDOW`].
+#[derive(Debug, Default)]
+pub(super) struct Fights {
+    /// Addresses that were removed within the last [`WINDOW`]: usually there are none.
+    lost: BTreeMap<Slot, Losses>,
+    /// What was said of each link: its place in the plan.
+    links: BTreeMap<usize, Link>,
+}
+
+#[derive(Debug)]
+struct Losses {
+    link: usize,
+    /// The last ones, [`ENOUGH`] at most.
+    moments: VecDeque<Instant>,
+    contested: bool,
+}
+
+#[derive(Debug, Default)]
+struct Link {
+    /// The first address that was removed since the last news, and how often any was.
+    fresh: Option<(Slot, u64)>,
+    /// The address named when the fight began that goes on.
+    fight: Option<Slot>,
+    quiet_until: Instant,
+    suppressed: u64,
+}
+
+/// Something for the log.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct News {
+    /// The link: its place in the plan.
+    pub(super) link: usize,
+    /// The address, or the first of several.
+    pub(super) slot: Slot,
+    /// What happened.
+    pub(super) what: What,
+}
+
+/// What happened to an address.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum What {
+    /// Somebody removed it; so many more removals were not told of.
+    Removed(u64),
+    /// It is contested now, and so many others of the link with it.
+    FightBegan(usize),
+    /// No address of the link is contested any more.
+    FightEnded,
+}
+
+impl Fights {
+    /// Notes that somebody removed an address.
+    pub(super) fn lose(&mut self, slot: Slot, link: usize, now: Instant) {
+        let empty = || Losses { link, moments: VecDeque::new(), contested: false };
+        self.lost.entry(slot).or_insert_with(empty).add(now);
+        let fresh = &mut self.links.entry(link).or_default().fresh;
+        fresh.get_or_insert((slot, 0)).1 += 1;
+    }
+
+    /// Notes that an address is not wanted here any more: nobody can take it away.
+    pub(super) fn forget(&mut self, slot: Slot) {
+        self.lost.remove(&slot);
+    }
+
+    /// Forgets what nobody has removed for a while.
+    pub(super) fn age(&mut self, now: Instant) {
+        self.lost.retain(|_, losses| losses.calm_at().is_some_and(|calm_at| now < calm_at));
+    }
+
+    /// Tells whether an address is removed again and again.
+    pub(super) fn is_contested(&self, slot: Slot) -> bool {
+        self.lost.get(&slot).is_some_and(|losses| losses.contested)
+    }
+
+    /// Returns when the first fight ends if nothing more is removed.
+    pub(super) fn next_due(&self) -> Option<Instant> {
+        let contested = self.lost.values().filter(|losses| losses.contested);
+        contested.filter_map(Losses::calm_at).min()
+    }
+
+    /// Returns what is to be said now.
+    pub(super) fn news(&mut self, now: Instant) -> Vec<News> {
+        let mut news = Vec::new();
+        for (&link, said) in &mut self.links {
+            let mut contested =
+                self.lost.iter().filter(|(_, losses)| losses.link == link && losses.contested);
+            let first = contested.next().map(|(slot, _)| *slot);
+            let told = match (said.fight, first, said.fresh.take()) {
+                (None, Some(slot), _) => {
+                    (said.fight, said.suppressed) = (Some(slot), 0);
+                    Some((slot, What::FightBegan(contested.count())))
+                }
+                (Some(slot), None, _) => {
+                    said.fight = None;
+                    Some((slot, What::FightEnded))
+                }
+                (None, None, Some((slot, times))) => {
+                    said.admit(times, now).map(|more| (slot, What::Removed(more)))
+                }
+                (Some(_), Some(_), _) | (None, None, None) => None,
+            };
+            news.extend(told.map(|(slot, what)| News { link, slot, what }));
+        }
+        news
+    }
+}
+
+impl Losses {
+    fn add(&mut self, now: Instant) {
+        self.moments.retain(|moment| now.since(*moment) < WINDOW);
+        self.moments.push_back(now);
+        self.contested |= self.moments.len() >= ENOUGH;
+        if self.moments.len() > ENOUGH {
+            self.moments.pop_front();
+        }
+    }
+
+    fn calm_at(&self) -> Option<Instant> {
+        self.moments.back().map(|last| *last + WINDOW)
+    }
+}
+
+impl Link {
+    /// Returns how many removals besides this one are to be told of; `None` keeps all of them back.
+    fn admit(&mut self, times: u64, now: Instant) -> Option<u64> {
+        self.suppressed += times;
+        if now < self.quiet_until {
+            return None;
+        }
+        self.quiet_until = now + WINDOW;
+        Some(std::mem::take(&mut self.suppressed) - 1)
+    }
+}
+
+impl News {
+    /// Writes it into the log.
+    pub(super) fn log(&self, plan: &Plan) {
+        let address = &plan.routers[self.slot.0].addresses[self.slot.1];
+        let link = &plan.links[self.link];
+        match self.what {
+            What::Removed(0) => {
+                tracing::warn!("somebody removed {address} from {link}; it is put back");
+            }
+            What::Removed(more) => tracing::warn!(
+                "somebody removed {address} from {link}; it is put back ({more} more like this)"
+            ),
+            What::FightBegan(others) => tracing::warn!("{}", accusation(address, others, link)),
+            What::FightEnded => tracing::info!("the fight over {address} on {link} has ended"),
+        }
+    }
+}
+
+/// Returns what an operator should know, and do, about addresses that are contested.
+pub(in crate::runtime) fn accusation(
+    address: &VirtualAddress,
+    others: usize,
+    link: &LinkName,
+) -> String {
+    let what = match others {
+        0 => address.to_string(),
+        others => format!("{address} and {others} more"),
+    };
+    format!(
+        "something else on this host keeps removing {what} from {link}, and each time it is put \
+         back: is {link} managed by NetworkManager, systemd-networkd, another VRRP daemon?"
+    )
+}
+
+/// Removals that make a fight, unless they are spread over more than [`WINDOW`].
+const ENOUGH: usize = 3;
+const WINDOW: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_removed_three_times_within_ten_seconds_is_contested() {
+        let mut fights = Fights::default();
+
+        let contested = [0, 5_000, 9_999].map(|ms| {
+            fights.lose(SLOT, LINK, at(ms));
+            fights.is_contested(SLOT)
+        });
+
+        assert_eq!(contested, [false, false, true]);
+    }
+
+    #[test]
+    fn removals_further_apart_are_no_fight() {
+        let mut fights = Fights::default();
+
+        for ms in [0, 5_000, 10_000, 15_000, 20_000] {
+            fights.age(at(ms));
+            fights.lose(SLOT, LINK, at(ms));
+            assert!(!fights.is_contested(SLOT), "{ms}");
+        }
+    }
+
+    #[test]
+    fn a_fight_lasts_until_nobody_has_removed_the_address_for_ten_seconds() {
+        let mut fights = fighting(at(0));
+        fights.lose(SLOT, LINK, at(8_000));
+
+        assert_eq!(fights.next_due(), Some(at(18_000)));
+        fights.age(at(17_999));
+        assert!(fights.is_contested(SLOT));
+        fights.age(at(18_000));
+
+        assert!(!fights.is_contested(SLOT));
+        assert_eq!(fights.next_due(), None);
+    }
+
+    #[test]
+    fn a_fight_is_one_line_at_its_begin_and_one_at_its_end() {
+        let mut fights = Fights::default();
+        let mut said = Vec::new();
+
+        for ms in (0..60_000).step_by(10) {
+            fights.age(at(ms));
+            if ms < 30_000 {
+                fights.lose(SLOT, LINK, at(ms));
+            }
+            said.extend(fights.news(at(ms)).into_iter().map(|news| (ms, news.what)));
+        }
+
+        let expected =
+            [(0, What::Removed(0)), (20, What::FightBegan(0)), (39_990, What::FightEnded)];
+        assert_eq!(said, expected);
+    }
+
+    #[test]
+    fn a_thousand_addresses_that_go_at_once_are_one_line_for_their_link() {
+        let mut fights = Fights::default();
+        for place in 0..1_000 {
+            fights.lose((0, place), LINK, at(0));
+        }
+        fights.lose((1, 0), LINK + 1, at(0));
+
+        let said = fights.news(at(0));
+
+        let line = |link, slot, what| News { link, slot, what };
+        let first = line(LINK, (0, 0), What::Removed(999));
+        assert_eq!(said, [first, line(LINK + 1, (1, 0), What::Removed(0))]);
+        assert_eq!(fights.news(at(0)), []);
+    }
+
+    #[test]
+    fn removals_that_were_not_told_of_are_told_of_with_the_next_one() {
+        let mut fights = Fights::default();
+        let mut said = Vec::new();
+
+        for ms in [0, 6_000, 12_000] {
+            fights.age(at(ms));
+            fights.lose(SLOT, LINK, at(ms));
+            said.extend(fights.news(at(ms)).into_iter().map(|news| (ms, news.what)));
+        }
+
+        assert_eq!(said, [(0, What::Removed(0)), (12_000, What::Removed(1))]);
+    }
+
+    #[test]
+    fn who_gives_an_address_away_does_not_fight_for_it() {
+        let mut fights = fighting(at(0));
+
+        fights.forget(SLOT);
+
+        assert!(!fights.is_contested(SLOT));
+        assert_eq!(fights.news(at(1)).last().map(|news| news.what), Some(What::FightEnded));
+        fights.lose(SLOT, LINK, at(2));
+        assert!(!fights.is_contested(SLOT), "what was before does not count");
+    }
+
+    #[test]
+    fn the_accusation_names_all_that_an_operator_must_know() {
+        let address = VirtualAddress { address: [192, 0, 2, 1].into(), prefix: 24 };
+        let link = LinkName::new("eth0").expect("a valid name");
+
+        let one = accusation(&address, 0, &link);
+        let many = accusation(&address, 2, &link);
+
+        assert!(one.starts_with("something else on this host keeps removing 192.0.2.1/24 from"));
+        assert!(many.contains("keeps removing 192.0.2.1/24 and 2 more from eth0"), "{many}");
+    }
+
+    const SLOT: Slot = (0, 0);
+    const LINK: usize = 0;
+
+    fn at(ms: u64) -> Instant {
+        Instant::from_nanos((100_000 + ms) * 1_000_000)
+    }
+
+    /// A fight that has just begun, and was told of.
+    fn fighting(now: Instant) -> Fights {
+        let mut fights = Fights::default();
+        for _ in 0..ENOUGH {
+            fights.lose(SLOT, LINK, now);
+        }
+        assert_eq!(fights.news(now).len(), 1);
+        fights
+    }
+}
