@@ -6,6 +6,7 @@ local process = require "ngx.process"
 
 local error = error
 local get_phase = ngx.get_phase
+local ipairs = ipairs
 local max = math.max
 local min = math.min
 local ngx = ngx
@@ -55,9 +56,26 @@ local function board_or_nil()
 end
 
 
+-- Tells whether nginx was started only to check the options.
+local function only_checks()
+    return (os_getenv("RESTY_VRRP_CHECK") or "") ~= ""
+end
+
+
+local function warn(problems)
+    for _, problem in ipairs(problems) do
+        if only_checks() then
+            io.stderr:write("resty.vrrp: warning: ", problem, "\n")
+        else
+            ngx.log(ngx.WARN, "vrrp: ", problem)
+        end
+    end
+end
+
+
 local function fail(problem)
     local text = "resty.vrrp: " .. problem
-    if (os_getenv("RESTY_VRRP_CHECK") or "") ~= "" then
+    if only_checks() then
         io.stderr:write(text, "\n")
         os.exit(1)
     end
@@ -102,11 +120,12 @@ function _M.setup(options)
     end
 
     local setup = require "resty.vrrp.setup"
-    local made, text = setup.run(options)
+    local made, text, warnings = setup.run(options)
     if not made then
         error(fail(text), 2)
     end
-    if (os_getenv("RESTY_VRRP_CHECK") or "") ~= "" then
+    warn(warnings)
+    if only_checks() then
         io.stderr:write("resty.vrrp: ", setup.describe(made), "\n")
         os.exit(0)
     end

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// One option that cannot be accepted.
+/// One option that cannot be accepted, or that is not what it seems.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ConfigError {
     /// Where: `instances[2].priority`. Elements are counted from 1, as in Lua.

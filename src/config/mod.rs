@@ -9,6 +9,7 @@ mod read;
 mod table;
 #[cfg(test)]
 mod tests;
+mod warnings;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

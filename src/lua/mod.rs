@@ -21,6 +21,12 @@ fn resty_vrrp_core(lua: &Lua) -> mlua::Result<Table> {
     module.set("version", env!("CARGO_PKG_VERSION"))?;
     let checked = |_: &Lua, (json, path): (LuaString, PathBuf)| Ok(said(check(&json, &path)));
     module.set("check", lua.create_function(checked)?)?;
+    let warned = |_: &Lua, json: LuaString| Ok(said(warnings(&json)));
+    module.set("warnings", lua.create_function(warned)?)?;
+    let warned_about = |_: &Lua, (json, names, weights): (LuaString, Vec<String>, Vec<i16>)| {
+        Ok(said(warnings_about(&json, names, weights)))
+    };
+    module.set("warnings_about", lua.create_function(warned_about)?)?;
     let started =
         |_: &Lua, (json, board, master_pid, guard): (LuaString, PathBuf, u32, Option<PathBuf>)| {
             Ok(said(start(&json, Surroundings { master_pid, board, guard })))
@@ -62,6 +68,23 @@ fn check(json: &LuaString, path: &Path) -> Result<&'static str, Box<dyn Error>> 
         Carrier::Agent => "agent",
         Carrier::Worker => "worker",
     })
+}
+
+/// `warnings(json)`: returns a list of what is to be said of options that are right.
+fn warnings(json: &LuaString) -> Result<Vec<String>, Box<dyn Error>> {
+    let config = Config::from_json(&json.to_str()?)?;
+    Ok(config.warnings().iter().map(ToString::to_string).collect())
+}
+
+/// `warnings_about(json, names, weights)`: returns a list of what is to be said of checks.
+fn warnings_about(
+    json: &LuaString,
+    names: Vec<String>,
+    weights: Vec<i16>,
+) -> Result<Vec<String>, Box<dyn Error>> {
+    let config = Config::from_json(&json.to_str()?)?;
+    let checks: Vec<_> = names.into_iter().zip(weights).collect();
+    Ok(config.warnings_about(&checks))
 }
 
 /// `start(json, board, master_pid, guard)`: starts the engine on the board at a path, with the

@@ -2,26 +2,26 @@
 
 use std::time::{Duration, Instant};
 
-use harness::{Host, eventually, wait_until};
-use serde_json::{Value, json};
+use harness::{eventually, wait_until};
+use serde_json::json;
 
-use crate::{get, on_every_nginx, start_active};
+use crate::{PATIENCE, get, instance_when, on_every_nginx, start_active};
 
 #[test]
 fn a_fight_over_an_address_shows_while_it_lasts_and_is_logged_at_its_begin_and_end() {
     on_every_nginx("fight", |host, carrier| {
         let nginx = start_active(host, carrier);
-        shown_when(host, |one| one["addresses"][0]["assigned"] == true);
+        instance_when(host, |one| one["addresses"][0]["assigned"] == true);
 
         for time in 1..=5 {
             host.ip("address del 192.168.56.100/24 dev eth0");
             let removed = Instant::now();
             wait_until("it is back", TENTH, || host.has("192.168.56.100"));
-            shown_when(host, |one| one["addresses"][0]["lost"] == time);
+            instance_when(host, |one| one["addresses"][0]["lost"] == time);
             assert!(removed.elapsed() < Duration::from_secs(1));
         }
 
-        let one = shown_when(host, |one| one["warnings"].get(0).is_some());
+        let one = instance_when(host, |one| one["warnings"].get(0).is_some());
         let address = |name: &str, lost: u8| {
             let contested = lost > 0;
             json!({ "address": name, "assigned": true, "lost": lost, "contested": contested })
@@ -35,7 +35,7 @@ fn a_fight_over_an_address_shows_while_it_lasts_and_is_logged_at_its_begin_and_e
         assert!(text.ends_with("systemd-networkd, another VRRP daemon?"), "{text}");
         assert_eq!((&one["state"], &one["transitions"]), (&json!("active"), &json!(2)));
 
-        let one = shown_when(host, |one| one["warnings"] == json!([]));
+        let one = instance_when(host, |one| one["warnings"] == json!([]));
         assert_eq!(one["addresses"][0]["contested"], false);
         let logged = |what: &str| nginx.error_log().matches(what).count();
         let ended = "the fight over 192.168.56.100/24 on eth0 has ended";
@@ -51,9 +51,9 @@ fn a_fight_over_an_address_shows_while_it_lasts_and_is_logged_at_its_begin_and_e
 fn what_was_lost_is_still_counted_after_a_reload() {
     on_every_nginx("count", |host, carrier| {
         let nginx = start_active(host, carrier);
-        shown_when(host, |one| one["addresses"][1]["assigned"] == true);
+        instance_when(host, |one| one["addresses"][1]["assigned"] == true);
         host.ip("address del 192.168.56.110/24 dev eth0");
-        shown_when(host, |one| one["addresses"][1]["lost"] == 1);
+        instance_when(host, |one| one["addresses"][1]["lost"] == 1);
 
         nginx.reload();
 
@@ -76,15 +76,5 @@ fn what_was_lost_is_still_counted_after_a_reload() {
     });
 }
 
-/// Returns what the status says of the instance, once that is so.
-#[track_caller]
-fn shown_when(host: &Host, is_so: impl Fn(&Value) -> bool) -> Value {
-    eventually("the status shows it", PATIENCE, || {
-        let one = get(host, "/ha/status").json()["instances"][0].clone();
-        if is_so(&one) { Ok(one) } else { Err(one.to_string()) }
-    })
-}
-
 const ACCUSATION: &str = "something else on this host keeps removing 192.168.56.100/24 from eth0";
 const TENTH: Duration = Duration::from_millis(100);
-const PATIENCE: Duration = Duration::from_secs(12);

@@ -23,6 +23,7 @@ mod refusals;
 mod rights;
 mod track;
 mod upgrade;
+mod weight;
 
 use std::time::Duration;
 
@@ -88,6 +89,15 @@ fn status_when(host: &Host, state: &str) -> Value {
     })
 }
 
+/// Returns what the status says of the first instance, once it says so.
+#[track_caller]
+fn instance_when(host: &Host, is_so: impl Fn(&Value) -> bool) -> Value {
+    eventually("the status shows it", PATIENCE, || {
+        let one = get(host, "/ha/status").json()["instances"][0].clone();
+        if is_so(&one) { Ok(one) } else { Err(one.to_string()) }
+    })
+}
+
 /// Starts nginx with one instance and waits until it is active.
 fn start_active(host: &Host, carrier: &Carrier) -> Nginx {
     let nginx = Nginx::start(host, carrier, &conf_with(ONE));
@@ -103,4 +113,4 @@ fn carrier_name(carrier: &Carrier) -> &'static str {
     }
 }
 
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(15);

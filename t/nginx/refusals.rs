@@ -200,14 +200,14 @@ fn in_place_of_the_library(chunk: &str) -> String {
 }
 
 /// How `RESTY_VRRP_CHECK=1 nginx …` ended.
-struct Checked {
-    status: std::process::ExitStatus,
-    said: String,
+pub(crate) struct Checked {
+    pub(crate) status: std::process::ExitStatus,
+    pub(crate) said: String,
 }
 
 /// Checks options as an operator does, and looks at what is left behind.
 #[expect(clippy::disallowed_methods, reason = "a test runs nginx as an operator would")]
-fn checked(host: &Host, carrier: &Carrier, options: &str) -> Checked {
+pub(crate) fn checked(host: &Host, carrier: &Carrier, options: &str) -> Checked {
     let nginx = Nginx::prepare(host, carrier, &conf_with(options));
     let prefix = nginx.prefix().display().to_string();
     let mut command = Command::new(&carrier.program);

@@ -9,6 +9,7 @@ local ffi = require "ffi"
 local layout = require "resty.vrrp.layout"
 
 local C = ffi.C
+local ipairs = ipairs
 local min = math.min
 local ngx = ngx
 local now_ms = clock.now_ms
@@ -189,12 +190,25 @@ local function last_words()
 end
 
 
+-- Says of checks what setup() says of options: only now all are known.
+local function warn_of_weights(json)
+    local names, weights = checks.weighted()
+    if not core or #names == 0 then
+        return
+    end
+    for _, problem in ipairs(core.warnings_about(json, names, weights)) do
+        log(ngx.WARN, problem)
+    end
+end
+
+
 -- Begins what users of the module wait for. They may have asked for it in
 -- the same phase as this, but after it.
-local function serve_callbacks(premature, board)
+local function serve_callbacks(premature, board, json)
     if not premature then
         events.run(function() return core end, board)
         checks.run(function() return engine end)
+        warn_of_weights(json)
     end
 end
 
@@ -207,7 +221,7 @@ function _M.run(board, json)
     attempt(false, board, json, nil, 1)
     guard = newproxy(true)
     getmetatable(guard).__gc = last_words
-    timer_at(0, serve_callbacks, board)
+    timer_at(0, serve_callbacks, board, json)
     return timer_every(TURN_S, turn, board)
 end
 

@@ -14,6 +14,7 @@ local now_ms = clock.now_ms
 local pcall = pcall
 local tonumber = tonumber
 local tostring = tostring
+local unpack = unpack
 
 
 ffi.cdef [[
@@ -63,7 +64,7 @@ end
 
 
 -- Returns the lines that the child writes: ok, the option carrier, the
--- server; or what went wrong, and the text about it.
+-- server, and warnings; or what went wrong, and the text about it.
 local function verdict(json, board_fd)
     local loaded, core = pcall(require, "resty.vrrp.core")
     if not loaded then
@@ -77,7 +78,7 @@ local function verdict(json, board_fd)
     if not carrier then
         return "wrong", err
     end
-    return "ok", carrier, server()
+    return "ok", carrier, server(), unpack(core.warnings(json))
 end
 
 
@@ -188,8 +189,9 @@ local function explain(kind, text)
 end
 
 
--- Checks options and fills the board in board_fd. Returns the option carrier
--- and the server's name and version, or nil and what is wrong.
+-- Checks options and fills the board in board_fd. Returns the option
+-- carrier, the server's name and version, and a list of warnings; or nil and
+-- what is wrong.
 function _M.run(json, board_fd)
     local mask = ffi_new("resty_vrrp_sigset")
     local before = ffi_new("resty_vrrp_sigset")
@@ -208,7 +210,12 @@ function _M.run(json, board_fd)
     if kind ~= "ok" then
         return nil, explain(kind, rest or text)
     end
-    return rest:match("^(%l+)\n(.*)$")
+    local carrier, server_name, lines = rest:match("^(%l+)\n([^\n]*)\n?(.*)$")
+    local warnings = {}
+    for line in lines:gmatch("[^\n]+") do
+        warnings[#warnings + 1] = line
+    end
+    return carrier, server_name, warnings
 end
 
 

@@ -181,6 +181,20 @@ local function turn(premature, check, get_engine)
 end
 
 
+-- Returns the names of the checks that have a weight, and their weights.
+function _M.weighted()
+    local names, weights = {}, {}
+    for index = 1, #checks do
+        local check = checks[index]
+        if check.weight then
+            names[#names + 1] = check.name
+            weights[#weights + 1] = check.weight
+        end
+    end
+    return names, weights
+end
+
+
 -- Makes every check now, and again and again.
 function _M.run(get_engine)
     for index = 1, #checks do

@@ -82,13 +82,13 @@ local function choose_carrier(wanted)
 end
 
 
-local function warn_of_missing_interfaces(board)
+local function warn_of_missing_interfaces(board, warnings)
     for _, slot in ipairs(board.instances) do
         local interface = ffi_string(slot.interface)
         if C.resty_vrrp_if_nametoindex(interface) == 0 then
-            ngx.log(ngx.WARN, "vrrp: ", ffi_string(slot.name),
-                    ": there is no interface ", interface, " yet;",
-                    " it is in fault until there is one")
+            warnings[#warnings + 1] =
+                ffi_string(slot.name) .. ": there is no interface "
+                .. interface .. " yet; it is in fault until there is one"
         end
     end
 end
@@ -101,7 +101,7 @@ local function make_board(text)
     if not fd then
         return nil, err
     end
-    local wanted, server_or_err = check.run(text, fd)
+    local wanted, server_or_err, warnings = check.run(text, fd)
     if not wanted then
         board_module.discard(fd)
         return nil, server_or_err
@@ -122,18 +122,18 @@ local function make_board(text)
         board:carry_over(previous)
     end
     ffi.copy(header.nginx, server_or_err:sub(1, ffi.sizeof(header.nginx) - 1))
-    return board, wanted
+    return board, wanted, warnings
 end
 
 
--- Returns the board and the options as JSON, or nil and everything that is
--- wrong with the options.
+-- Returns the board, the options as JSON and a list of warnings; or nil and
+-- everything that is wrong with the options.
 function _M.run(options)
     local text, err = to_json(options)
     if not text then
         return nil, err
     end
-    local board, wanted = make_board(text)
+    local board, wanted, warnings = make_board(text)
     if not board then
         return nil, wanted
     end
@@ -143,8 +143,8 @@ function _M.run(options)
         return nil, err
     end
     board.header.carrier = carrier
-    warn_of_missing_interfaces(board)
-    return board, text
+    warn_of_missing_interfaces(board, warnings)
+    return board, text, warnings
 end
 
 
