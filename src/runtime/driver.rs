@@ -200,6 +200,7 @@ impl<'a> Driver<'a> {
         }
         let end = self.settle_succession(now);
         self.perform_actions();
+        self.kernel.confirm(now);
         self.arm()?;
         Ok(end)
     }
@@ -415,6 +416,7 @@ fn plan(config: &Config, node: &Node) -> Plan {
     let routers = config.instances.iter().enumerate().map(|(index, instance)| PlannedRouter {
         link: node.link_of(RouterId(index)).0,
         addresses: [instance.addresses.as_slice(), &instance.addresses_excluded].concat().into(),
+        patience: node.snapshot(RouterId(index)).active_down_interval,
     });
     Plan {
         links: node.links().to_vec(),

@@ -6,6 +6,7 @@
 
 mod announcements;
 mod fight;
+mod place;
 mod retry;
 mod takeover;
 
@@ -46,6 +47,9 @@ pub struct PlannedRouter {
     pub link: usize,
     /// Everything that belongs on the link while the router is Active.
     pub addresses: Arc<[VirtualAddress]>,
+    /// How old a claim may be that nobody has [confirmed](KernelThread::confirm): after that long
+    /// without a word, peers may have taken over.
+    pub patience: Duration,
 }
 
 /// What the kernel has. Empty until it was asked for the first time.
@@ -107,6 +111,8 @@ pub struct KernelThread {
 #[derive(Clone, Debug)]
 struct Wanted {
     claims: Vec<Claim>,
+    /// When the election last stood by all of them.
+    confirmed_at: Instant,
     /// Whether addresses that another engine left behind, and nobody claims, are to go.
     clear: bool,
     end: Option<End>,
@@ -124,6 +130,7 @@ enum End {
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Claim {
     claimed: bool,
+    claimed_at: Instant,
     /// Whether the addresses are not to be announced, although they are here.
     hushed: bool,
     announce_epoch: u64,
@@ -140,7 +147,8 @@ impl KernelThread {
     /// When the kernel gives no thread.
     pub fn start(plan: Plan) -> io::Result<Self> {
         let claims = vec![Claim::default(); plan.routers.len()];
-        let (wanted, orders) = watch::channel(Wanted { claims, clear: false, end: None });
+        let wanted = Wanted { claims, confirmed_at: clock::now(), clear: false, end: None };
+        let (wanted, orders) = watch::channel(wanted);
         let (told, facts) = watch::channel(Facts::default());
         let (end, ended) = mpsc::channel();
         let _signals = SignalsBlocked::new()?;
@@ -158,7 +166,20 @@ impl KernelThread {
         self.wanted.send_if_modified(|wanted| {
             let claim = &mut wanted.claims[router];
             claim.hushed = false;
+            claim.claimed_at = clock::now();
             std::mem::replace(&mut claim.claimed, claimed) != claimed
+        });
+    }
+
+    /// Says that at this moment the election stood by everything that it claims.
+    ///
+    /// A host that was paused has lost its addresses to a peer, and must not take them back before
+    /// the election has noticed: so old claims add and announce nothing.
+    pub fn confirm(&self, at: Instant) {
+        self.wanted.send_if_modified(|wanted| {
+            wanted.confirmed_at = at;
+            // There is nothing to do that was not to be done before.
+            false
         });
     }
 
@@ -251,8 +272,11 @@ async fn work(
             Some(End::Release) => break,
             None => {}
         }
-        takeover.want(&wanted.claims, wanted.clear, clock::now());
+        takeover.want(&wanted, clock::now());
         takeover.correct(clock::now());
+        // The kernel may have taken its time: what is announced must be claimed now.
+        let wanted = orders.borrow().clone();
+        takeover.want(&wanted, clock::now());
         takeover.announce(clock::now());
         takeover.tell();
         if wait(&mut orders, &takeover, &timer).await.is_err() {
@@ -283,7 +307,7 @@ async fn wait(
     takeover: &Takeover,
     timer: &Timer,
 ) -> Result<(), ()> {
-    let due = takeover.next_due();
+    let due = takeover.next_due(clock::now());
     timer.set(due).map_err(drop)?;
     tokio::select! {
         changed = orders.changed() => changed.map_err(drop),

@@ -402,6 +402,7 @@ pub(crate) fn plan(routers: &[&[&str]]) -> Plan {
     let router = |addresses: &&[&str]| PlannedRouter {
         link: 0,
         addresses: addresses.iter().map(|text| parse(text)).collect(),
+        patience: Duration::MAX,
     };
     Plan {
         links: vec![LinkName::new("eth0").expect("a valid name")],

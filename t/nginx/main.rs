@@ -17,6 +17,7 @@ mod layout;
 mod life;
 mod pages;
 mod pair;
+mod pause;
 mod readme;
 mod realtime;
 mod refusals;

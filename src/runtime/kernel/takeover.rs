@@ -10,10 +10,11 @@ use tokio::sync::watch;
 
 use super::announcements::{Announcements, Slot};
 use super::fight::Fights;
+use super::place::Place;
 use super::retry::Retry;
-use super::{AddressFacts, Claim, Facts, LinkView, Plan, RouterFacts};
+use super::{AddressFacts, Claim, Facts, LinkView, Plan, RouterFacts, Wanted};
 use crate::net::address::{self, Leftovers, PROTOCOL};
-use crate::net::{Announcer, Event, Links, NetError, Netlink, sysctl};
+use crate::net::{Announcer, Event, Links, NetError, Netlink};
 use crate::types::{Instant, VirtualAddress};
 use crate::wire::arp;
 
@@ -23,6 +24,7 @@ pub(super) struct Takeover {
     plan: Plan,
     virtual_addresses: BTreeSet<IpAddr>,
     claims: Vec<Claim>,
+    confirmed_at: Instant,
     kernel: Option<Netlink>,
     links: Links,
     places: Vec<Place>,
@@ -46,17 +48,6 @@ pub(super) struct Takeover {
     news: bool,
 }
 
-/// A link of the plan, as long as it has the same index.
-#[derive(Debug, Default)]
-struct Place {
-    index: Option<u32>,
-    secondaries_survive: bool,
-    leftovers_are_gone: bool,
-    announcer: Option<Announcer>,
-    /// Addresses that somebody has just removed: they are to be put back.
-    lost: usize,
-}
-
 impl Takeover {
     pub(super) fn new(plan: Plan, told: watch::Sender<Facts>) -> Self {
         let sizes = plan.routers.iter().map(|router| router.addresses.len());
@@ -69,6 +60,7 @@ impl Takeover {
         Self {
             virtual_addresses: all.map(|held| held.address).collect(),
             claims: vec![Claim::default(); plan.routers.len()],
+            confirmed_at: Instant::default(),
             kernel: None,
             links: Links::default(),
             places: plan.links.iter().map(|_| Place::default()).collect(),
@@ -90,14 +82,15 @@ impl Takeover {
     }
 
     /// Takes over what the election wants now.
-    pub(super) fn want(&mut self, claims: &[Claim], clear: bool, now: Instant) {
-        let leftovers = if clear { Leftovers::Remove } else { Leftovers::Keep };
+    pub(super) fn want(&mut self, wanted: &Wanted, now: Instant) {
+        self.confirmed_at = wanted.confirmed_at;
+        let leftovers = if wanted.clear { Leftovers::Remove } else { Leftovers::Keep };
         self.stale |= self.leftovers != leftovers;
         self.leftovers = leftovers;
-        for (router, claim) in claims.iter().enumerate() {
+        for (router, claim) in wanted.claims.iter().enumerate() {
             let before = std::mem::replace(&mut self.claims[router], *claim);
             self.stale |= claim.claimed != before.claimed;
-            if claim.hushed && !before.hushed {
+            if claim.hushed && !before.hushed || before.claimed && !claim.claimed {
                 self.announcements.cease_all(router);
             }
             if claim.announce_epoch != before.announce_epoch {
@@ -124,7 +117,7 @@ impl Takeover {
 
     /// Announces what is due, a small batch at a time so that switches and queues can follow.
     pub(super) fn announce(&mut self, now: Instant) {
-        if now < self.quiet_until {
+        if now < self.quiet_until || self.is_in_doubt(now) {
             return;
         }
         let due = self.announcements.due(now, ANNOUNCE_BATCH);
@@ -173,14 +166,16 @@ impl Takeover {
     }
 
     /// Returns when there is something to do although nothing happened.
-    pub(super) fn next_due(&self) -> Option<Instant> {
+    pub(super) fn next_due(&self, now: Instant) -> Option<Instant> {
         let announcement = self.announcements.next_due().map(|due| due.max(self.quiet_until));
         // Without the kernel only the next attempt to reach it makes sense.
         let reached = self.kernel.is_some();
         let unsettled = (reached && self.stale).then_some(Instant::default());
         let refresh = self.refresh_at.filter(|_| reached);
         let calm = self.fights.next_due().filter(|_| reached);
-        [unsettled, announcement, refresh, calm, self.retry.at].into_iter().flatten().min()
+        let all = [unsettled, announcement, refresh, calm, self.retry.at];
+        let rest = if self.is_in_doubt(now) { now + DOUBT_PAUSE } else { Instant::default() };
+        all.into_iter().flatten().min().map(|due| due.max(rest))
     }
 
     /// Waits until the kernel has something to tell.
@@ -189,6 +184,15 @@ impl Takeover {
             Some(kernel) => kernel.readable().await,
             None => future::pending().await,
         }
+    }
+
+    /// Tells whether peers may have taken over without the election here having noticed yet: it
+    /// has said nothing for too long. Then nothing is added, refreshed or announced.
+    fn is_in_doubt(&self, now: Instant) -> bool {
+        self.plan.routers.iter().zip(&self.claims).any(|(planned, claim)| {
+            let said_at = self.confirmed_at.max(claim.claimed_at);
+            claim.claimed && now.since(said_at) > planned.patience
+        })
     }
 
     fn try_correct(&mut self, now: Instant) -> Result<(), NetError> {
@@ -259,8 +263,9 @@ impl Takeover {
             self.news = true;
         }
         self.fights.age(now);
+        let in_doubt = self.is_in_doubt(now);
         for router in 0..self.plan.routers.len() {
-            self.observe_router(router, now);
+            self.observe_router(router, in_doubt, now);
         }
         for news in self.fights.news(now) {
             news.log(&self.plan);
@@ -289,7 +294,7 @@ impl Takeover {
         }
     }
 
-    fn observe_router(&mut self, router: usize, now: Instant) {
+    fn observe_router(&mut self, router: usize, in_doubt: bool, now: Instant) {
         let planned = &self.plan.routers[router];
         let facts = &mut self.facts.routers[router];
         let Claim { claimed, hushed, .. } = self.claims[router];
@@ -301,7 +306,7 @@ impl Takeover {
             held.assigned = link.is_some_and(|link| link.addresses().contains_key(address));
             if !claimed {
                 self.fights.forget(slot);
-            } else if before.assigned && !held.assigned {
+            } else if before.assigned && !held.assigned && !in_doubt {
                 held.lost += 1;
                 self.places[planned.link].lost += 1;
                 self.fights.lose(slot, planned.link, now);
@@ -320,6 +325,7 @@ impl Takeover {
     /// Makes the difference good.
     fn apply(&mut self, now: Instant) -> Result<(), NetError> {
         let mut refused = Vec::new();
+        let in_doubt = self.is_in_doubt(now);
         for (index, wanted) in self.wanted() {
             let Some(link) = self.links.at(index) else { continue };
             let mut nameless = Place::default();
@@ -331,7 +337,11 @@ impl Takeover {
             };
             let lost = std::mem::take(&mut place.lost);
             let owned = self.owned.entry(index).or_default();
-            let changes = address::reconcile(&wanted, link.addresses(), owned, leftovers);
+            let mut changes = address::reconcile(&wanted, link.addresses(), owned, leftovers);
+            if in_doubt && !changes.add.is_empty() {
+                changes.add.clear();
+                self.stale = true;
+            }
             let Some(kernel) = self.kernel.as_mut().filter(|_| !changes.is_empty()) else {
                 place.leftovers_are_gone |= self.leftovers == Leftovers::Remove;
                 continue;
@@ -375,12 +385,13 @@ impl Takeover {
 
     /// Tells the kernel that its addresses are still wanted, before their lifetime ends.
     fn refresh(&mut self, now: Instant) -> Result<(), NetError> {
+        // To refresh an address that has just expired would bring it back.
+        if self.refresh_at.is_none_or(|at| now < at) || self.is_in_doubt(now) {
+            return Ok(());
+        }
         let (Some(lifetime), Some(kernel)) = (self.plan.lifetime, &mut self.kernel) else {
             return Ok(());
         };
-        if self.refresh_at.is_none_or(|at| now < at) {
-            return Ok(());
-        }
         for (index, owned) in &self.owned {
             if let Some(link) = self.links.at(*index) {
                 let owned = owned.iter().copied();
@@ -449,27 +460,6 @@ impl Takeover {
     }
 }
 
-impl Place {
-    fn leftovers(&self) -> Leftovers {
-        // Once is enough, and leaves another program in peace that uses the tag, too.
-        if self.leftovers_are_gone || self.index.is_none() {
-            Leftovers::Keep
-        } else {
-            Leftovers::Remove
-        }
-    }
-
-    fn keep_secondaries(&mut self, link: &str) {
-        if std::mem::replace(&mut self.secondaries_survive, true) {
-            return;
-        }
-        if let Err(error) = sysctl::promote_secondaries(link) {
-            let error = error.with_cause();
-            tracing::warn!("{error}: virtual addresses of {link} may go with its primary one");
-        }
-    }
-}
-
 /// Removes every address with our tag from the links of a plan: what is left to do after a panic.
 ///
 /// Must be called within a tokio runtime.
@@ -484,6 +474,9 @@ const ANNOUNCE_BATCH: usize = 64;
 const ANNOUNCE_PAUSE: Duration = Duration::from_millis(1);
 /// Time between two announcements of an address that comes and goes all the time.
 const FIGHT_PAUSE: Duration = Duration::from_secs(1);
+
+/// How soon the election is asked again whether it still stands by its claims.
+const DOUBT_PAUSE: Duration = Duration::from_millis(10);
 
 /// Two refreshes may fail before an address is lost.
 const REFRESHES_PER_LIFETIME: u32 = 3;
