@@ -7,11 +7,12 @@ mod plan;
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use mlua::{Lua, LuaString, Table, UserData, UserDataMethods};
 
 use crate::config::{Carrier, Config};
-use crate::runtime::{self, Check, Engine, Surroundings, events, log};
+use crate::runtime::{self, Check, Engine, PlannedCheck, Surroundings, events, log};
 use crate::status::Board;
 
 /// Makes the table that `require "resty.vrrp.core"` returns.
@@ -27,14 +28,26 @@ fn resty_vrrp_core(lua: &Lua) -> mlua::Result<Table> {
         Ok(said(warnings_about(&json, names, weights)))
     };
     module.set("warnings_about", lua.create_function(warned_about)?)?;
-    let started =
-        |_: &Lua, (json, board, master_pid, guard): (LuaString, PathBuf, u32, Option<PathBuf>)| {
-            Ok(said(start(&json, Surroundings { master_pid, board, guard })))
-        };
+    let started = |_: &Lua, (json, board, master_pid, guard, checks): Start| {
+        let checks = checks.iter().map(planned).collect::<mlua::Result<_>>()?;
+        Ok(said(start(&json, Surroundings { master_pid, board, guard, checks })))
+    };
     module.set("start", lua.create_function(started)?)?;
     module.set("drain_log", lua.create_function(drain_log)?)?;
     module.set("drain_events", lua.create_function(drain_events)?)?;
     Ok(module)
+}
+
+/// What `start` is called with.
+type Start = (LuaString, PathBuf, u32, Option<PathBuf>, Vec<Table>);
+
+fn planned(check: &Table) -> mlua::Result<PlannedCheck> {
+    Ok(PlannedCheck {
+        name: check.get("name")?,
+        weight: check.get("weight")?,
+        timeout: Duration::from_millis(check.get("timeout_ms")?),
+        in_lua: true,
+    })
 }
 
 /// The engine as Lua holds it. Its collection stops it, if nobody has.
@@ -45,6 +58,9 @@ impl UserData for Handle {
         methods.add_method("set_check", |_, handle, (name, ok, weight, detail)| {
             handle.0.set_check(Check { name, ok, weight, detail });
             Ok(())
+        });
+        methods.add_method("verdict", |_, handle, name: String| {
+            Ok(handle.0.verdict(&name).map(|check| (check.ok, check.detail)).unzip())
         });
         methods.add_method("leave", |_, handle, ()| {
             handle.0.leave();
@@ -87,8 +103,9 @@ fn warnings_about(
     Ok(config.warnings_about(&checks))
 }
 
-/// `start(json, board, master_pid, guard)`: starts the engine on the board at a path, with the
-/// guard at a path unless that is nil, and returns the engine.
+/// `start(json, board, master_pid, guard, checks)`: starts the engine on the board at a path, with
+/// the guard at a path unless that is nil, and returns the engine. It will be told verdicts about
+/// `checks`, a list of tables with `name`, `timeout_ms` and perhaps `weight`.
 fn start(json: &LuaString, surroundings: Surroundings) -> Result<Handle, Box<dyn Error>> {
     let config = Config::from_json(&json.to_str()?)?;
     let board = Board::open(&surroundings.board)?;

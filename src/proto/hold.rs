@@ -29,6 +29,20 @@ pub enum Hold {
 }
 
 impl Hold {
+    /// Returns what holds a router that entered its state for this reason.
+    #[must_use]
+    pub fn told_by(reason: Reason) -> Self {
+        let all = [
+            Self::LinkMissing,
+            Self::LinkDown,
+            Self::NoPrimaryAddress,
+            Self::Tracked,
+            Self::Unhealthy,
+            Self::Drained,
+        ];
+        all.into_iter().find(|hold| hold.reason() == reason).unwrap_or(Self::Stopped)
+    }
+
     /// Tells whether a resignation can still be sent.
     pub(super) fn leaves_the_link_usable(self) -> bool {
         match self {

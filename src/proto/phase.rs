@@ -32,6 +32,14 @@ pub enum Phase {
     Leaving(Leaving),
 }
 
+impl Phase {
+    /// Tells whether it takes part in the election.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        !matches!(self, Self::Initialize { .. })
+    }
+}
+
 /// What a Backup knows, and waits for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
 pub struct Backup {

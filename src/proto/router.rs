@@ -192,7 +192,7 @@ impl VirtualRouter {
 
     /// Tells whether the router has left Initialize.
     pub(super) fn is_running(&self) -> bool {
-        !matches!(self.phase, Phase::Initialize { .. })
+        self.phase.is_running()
     }
 
     /// Returns what keeps the router from being a proper Backup or Active.

@@ -1,8 +1,34 @@
 //! What else is looked at before this nginx counts as serving, and what it does to priorities.
 
+use std::time::Duration;
+
 use tokio::sync::watch;
 
+use super::probe;
+use crate::config::ProbeConfig;
+use crate::status::Board;
+use crate::status::layout::{InstanceSlot, untext};
 use crate::types::{Instant, Priority};
+
+/// Something that is going to be looked at, again and again.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct PlannedCheck {
+    /// Its name in the status.
+    pub name: String,
+    /// How the priority changes while it does not hold; `None` holds the node in fault.
+    pub weight: Option<i16>,
+    /// How long one look may take.
+    pub timeout: Duration,
+    /// Whether nginx's own loop in the carrier makes it: while that stands still, nobody does.
+    pub in_lua: bool,
+}
+
+impl PlannedCheck {
+    /// Returns the probe as one of the checks.
+    pub(super) fn probe(probe: &ProbeConfig) -> Self {
+        Self { name: probe::NAME.to_owned(), weight: None, timeout: probe.timeout, in_lua: false }
+    }
+}
 
 /// Something that was looked at.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -32,10 +58,64 @@ pub(super) fn tell(verdicts: &Verdicts, check: Check) {
     });
 }
 
-/// Returns why the node is in fault, if a check says so.
-pub(super) fn failing(checks: &[Check]) -> Option<String> {
-    let failing = broken(checks)?;
-    Some(format!("check {} fails: {}", failing.name, failing.detail))
+/// Returns what the engine before this one found of what is looked at here, too. That stands until
+/// it is looked at again: a new process is no reason to think better or worse of this nginx.
+pub(super) fn inherited(board: &Board, planned: &[PlannedCheck]) -> Vec<Check> {
+    let slots = || (0..board.instances()).filter_map(|index| board.instance(index));
+    let found = |check| slots().find_map(|slot| found_before(check, &slot));
+    planned.iter().filter_map(found).collect()
+}
+
+fn found_before(planned: &PlannedCheck, slot: &InstanceSlot) -> Option<Check> {
+    let mut shown = slot.check.iter().take(slot.checks.into());
+    let shown = shown.find(|shown| untext(&shown.name) == planned.name)?;
+    let (name, weight) = (planned.name.clone(), planned.weight);
+    let fault = untext(&slot.fault);
+    let detail = fault.strip_prefix(&failure(&name)).unwrap_or("it did before").to_owned();
+    Some(Check { name, ok: shown.ok != 0, weight, detail })
+}
+
+/// Returns how the checks stand while nginx's loop in the carrier does not turn: those in Lua have
+/// missed every deadline, and nobody is there to say so.
+pub(super) fn blocked(planned: &[PlannedCheck], known: &[Check], silence: Duration) -> Vec<Check> {
+    let missed = planned.iter().filter(|check| check.in_lua).map(|check| Check {
+        name: check.name.clone(),
+        ok: false,
+        weight: check.weight,
+        detail: format!("no answer, the carrier's event loop is blocked for {silence:?} or more"),
+    });
+    let missed: Vec<_> = missed.collect();
+    let is_missed = |check: &Check| missed.iter().any(|missed| missed.name == check.name);
+    let others = known.iter().filter(|check| !is_missed(check)).cloned().collect();
+    [missed, others].concat()
+}
+
+/// What the checks say of this node.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) enum Findings {
+    /// Nothing is wrong.
+    Fine,
+    /// It is in fault, and this is why.
+    Failing(String),
+    /// Nothing is known to be wrong, but not all has been looked at yet: this has not.
+    Awaited(String),
+}
+
+/// Returns what the checks without a weight say.
+pub(super) fn findings(planned: &[PlannedCheck], checks: &[Check]) -> Findings {
+    if let Some(failing) = broken(checks) {
+        return Findings::Failing(failure(&failing.name) + &failing.detail);
+    }
+    let known = |name: &str| checks.iter().any(|check| check.name == name);
+    let mut planned = planned.iter().filter(|check| check.weight.is_none());
+    match planned.find(|check| !known(&check.name)) {
+        Some(check) => Findings::Awaited(failure(&check.name) + "it was not made yet"),
+        None => Findings::Fine,
+    }
+}
+
+fn failure(name: &str) -> String {
+    format!("check {name} fails: ")
 }
 
 /// Returns the first check that is a fault.
@@ -99,13 +179,18 @@ fn weighed(priority: Priority, weight: i32) -> Priority {
 }
 
 /// Checks have been made for the first time after this long.
-const PATIENCE: std::time::Duration = std::time::Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     const START: Instant = Instant::from_nanos(1_000_000_000);
+
+    fn planned(name: &str, weight: Option<i16>) -> PlannedCheck {
+        let timeout = Duration::from_secs(1);
+        PlannedCheck { name: name.to_owned(), weight, timeout, in_lua: true }
+    }
 
     fn check(name: &str, ok: bool, weight: Option<i16>) -> Check {
         Check { name: name.to_owned(), ok, weight, detail: "no answer".to_owned() }
@@ -115,8 +200,33 @@ mod tests {
     fn a_failing_check_without_a_weight_is_a_fault_with_the_reason() {
         let checks = [check("disk", false, Some(-10)), check("app", false, None)];
 
-        assert_eq!(failing(&checks).as_deref(), Some("check app fails: no answer"));
-        assert_eq!(failing(&checks[..1]), None);
+        let why = "check app fails: no answer".to_owned();
+        assert_eq!(findings(&[], &checks), Findings::Failing(why));
+        assert_eq!(findings(&[], &checks[..1]), Findings::Fine);
+    }
+
+    #[test]
+    fn a_check_without_a_weight_is_awaited_until_it_was_made() {
+        let planned = [planned("disk", Some(-10)), planned("app", None)];
+        let disk = check("disk", true, Some(-10));
+
+        let before = findings(&planned, std::slice::from_ref(&disk));
+        let after = findings(&planned, &[disk, check("app", true, None)]);
+
+        assert_eq!(before, Findings::Awaited("check app fails: it was not made yet".to_owned()));
+        assert_eq!(after, Findings::Fine);
+    }
+
+    #[test]
+    fn while_the_loop_is_blocked_all_checks_in_lua_fail_and_the_probe_says_for_itself() {
+        let planned = [planned("app", None), planned("disk", Some(-10))];
+        let known = [check("probe", true, None), check("app", true, None)];
+
+        let checks = blocked(&planned, &known, Duration::from_secs(2));
+
+        let seen: Vec<_> = checks.iter().map(|it| (it.name.as_str(), it.ok, it.weight)).collect();
+        assert_eq!(seen, [("app", false, None), ("disk", false, Some(-10)), ("probe", true, None)]);
+        assert!(checks[0].detail.contains("blocked for 2s"), "{}", checks[0].detail);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use tokio::time::{Interval, MissedTickBehavior};
 
 pub(super) use self::succession::Start;
 use self::succession::{Incident, Succession};
-use super::checks::{self, Check, Weighing};
+use super::checks::{self, Check, PlannedCheck, Weighing};
 use super::clock;
 use super::guard::Guard;
 use super::health::Liveness;
@@ -24,7 +24,7 @@ use super::tracking::Tracking;
 use super::will;
 use crate::config::Config;
 use crate::net::{Carrier, Process, Timer, VrrpSocket};
-use crate::proto::{Action, Input, LinkCarrier, LinkFacts, LinkId, Node, RouterId};
+use crate::proto::{Action, Bequests, Input, LinkCarrier, LinkFacts, LinkId, Node, RouterId};
 use crate::status::Board;
 use crate::types::{GROUP_IPV4, Instant, Priority};
 
@@ -41,6 +41,7 @@ pub(super) struct Driver<'a> {
     master: Option<Process>,
     liveness: Liveness,
     checks: watch::Receiver<Vec<Check>>,
+    planned: Vec<PlannedCheck>,
     weighing: Weighing,
     tracking: Tracking,
     /// What became of the tracked interfaces of each router.
@@ -101,12 +102,14 @@ impl<'a> Driver<'a> {
         beat.set_missed_tick_behavior(MissedTickBehavior::Skip);
         let run_dir = config.run_dir.as_deref();
         let guard = Guard::new(surroundings, run_dir, clock::now());
+        let liveness = liveness(config, &surroundings.checks, will.as_ref());
         let succession = Succession::begin(run_dir, start, will).await;
         let mut driver = Self {
             links: node.links().iter().map(|_| Link::default()).collect(),
             publisher: Publisher::new(board, config),
-            liveness: Liveness::new(config.health, clock::now()),
+            liveness,
             checks,
+            planned: surroundings.checks.clone(),
             tracking,
             tracked: Vec::new(),
             weighing: Weighing::new(config.instances.iter().map(|it| it.priority).collect()),
@@ -335,8 +338,9 @@ impl<'a> Driver<'a> {
             return;
         }
         let workers = self.publisher.workers(now, self.liveness.worker_timeout());
-        let checks = self.checks.borrow_and_update().clone();
-        if let Some(health) = self.liveness.changed(workers, checks::failing(&checks), now) {
+        let checks = self.latest_checks(now);
+        let findings = checks::findings(&self.planned, &checks);
+        if let Some(health) = self.liveness.changed(workers, findings, now) {
             self.publisher.take_health(&health);
             self.node.handle(Input::Health(health), now);
         }
@@ -347,6 +351,15 @@ impl<'a> Driver<'a> {
             }
         }
         self.publisher.take_checks(checks, workers.alive >= self.liveness.min_workers());
+    }
+
+    fn latest_checks(&mut self, now: Instant) -> Vec<Check> {
+        let known = self.checks.borrow_and_update().clone();
+        let timeout = self.liveness.worker_timeout();
+        if self.publisher.is_carrier_silent(now, timeout) {
+            return checks::blocked(&self.planned, &known, timeout);
+        }
+        known
     }
 
     fn perform_actions(&mut self) {
@@ -424,6 +437,18 @@ fn plan(config: &Config, node: &Node) -> Plan {
         announce: config.announce,
         lifetime: config.address_lifetime,
     }
+}
+
+/// At a first start, nginx serves when all has been looked at. Routers that an engine before this
+/// one had let go are not stopped to look again.
+fn liveness(config: &Config, planned: &[PlannedCheck], will: Option<&Bequests>) -> Liveness {
+    let now = clock::now();
+    let liveness = Liveness::new(config.health, now);
+    if will.is_some_and(|will| will.routers.iter().any(|router| router.phase.is_running())) {
+        return liveness;
+    }
+    let longest = planned.iter().map(|check| check.timeout).max().unwrap_or_default();
+    liveness.awaiting_checks(longest, now)
 }
 
 /// Waits for the word to stop; an engine that was dropped has given it, too.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::checks::Findings;
 use crate::config::HealthConfig;
 use crate::proto::Health;
 use crate::status::Workers;
@@ -13,6 +14,10 @@ pub(super) struct Liveness {
     config: HealthConfig,
     /// Until then, workers that have not begun to beat are no fault: they were forked a moment ago.
     patience_until: Instant,
+    /// Until then, checks that nobody has made yet keep nginx from serving without being a fault.
+    /// `None` where routers go on that were let go before: what has yet to be known is no reason
+    /// to stop them.
+    checked_until: Option<Instant>,
     master_died: bool,
     last: Health,
 }
@@ -20,7 +25,13 @@ pub(super) struct Liveness {
 impl Liveness {
     pub(super) fn new(config: HealthConfig, now: Instant) -> Self {
         let patience_until = now + config.worker_timeout;
-        Self { config, patience_until, master_died: false, last: Health::Unknown }
+        let last = Health::Unknown;
+        Self { config, patience_until, checked_until: None, master_died: false, last }
+    }
+
+    /// Has nginx not serve before every check was made; one takes at most `longest`.
+    pub(super) fn awaiting_checks(self, longest: Duration, now: Instant) -> Self {
+        Self { checked_until: Some(now + longest + CHECKS_BEGIN), ..self }
     }
 
     /// Notes that the master has died: workers may live on, but nobody looks after them.
@@ -43,15 +54,15 @@ impl Liveness {
         self.config.worker_timeout
     }
 
-    /// Returns the health if it differs from what was returned last. `failing` tells what checks
-    /// have found wrong.
+    /// Returns the health if it differs from what was returned last. `findings` tells what checks
+    /// have found.
     pub(super) fn changed(
         &mut self,
         workers: Workers,
-        failing: Option<String>,
+        findings: Findings,
         now: Instant,
     ) -> Option<Health> {
-        let health = self.judge(workers, failing, now);
+        let health = self.judge(workers, findings, now);
         if health == self.last {
             return None;
         }
@@ -59,13 +70,13 @@ impl Liveness {
         Some(health)
     }
 
-    fn judge(&self, workers: Workers, failing: Option<String>, now: Instant) -> Health {
+    fn judge(&self, workers: Workers, findings: Findings, now: Instant) -> Health {
         if self.master_died {
             return Health::Failing("the nginx master process has died".to_owned());
         }
         let missing = u32::from(self.config.min_workers).saturating_sub(workers.alive);
         if missing == 0 {
-            return failing.map_or(Health::Serving, Health::Failing);
+            return self.judge_checks(findings, now);
         }
         // On a reload the workers of the old generation may be gone before its engine is: idle ones
         // leave at once. That is no illness, and whoever ends the engine comes in a moment.
@@ -81,7 +92,18 @@ impl Liveness {
             workers.alive, workers.total, self.config.min_workers
         ))
     }
+
+    fn judge_checks(&self, findings: Findings, now: Instant) -> Health {
+        match (findings, self.checked_until) {
+            (Findings::Fine, _) | (Findings::Awaited(_), None) => Health::Serving,
+            (Findings::Awaited(_), Some(until)) if now < until => Health::Unknown,
+            (Findings::Awaited(why) | Findings::Failing(why), _) => Health::Failing(why),
+        }
+    }
 }
+
+/// How long it may take until the first checks are begun.
+const CHECKS_BEGIN: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {
@@ -102,30 +124,30 @@ mod tests {
     fn workers_that_were_just_forked_are_given_time_to_beat() {
         let mut liveness = liveness();
 
-        assert_eq!(liveness.changed(workers(0), None, START), None);
-        assert_eq!(liveness.changed(workers(2), None, START), Some(Health::Serving));
+        assert_eq!(liveness.changed(workers(0), Findings::Fine, START), None);
+        assert_eq!(liveness.changed(workers(2), Findings::Fine, START), Some(Health::Serving));
     }
 
     #[test]
     fn too_few_beating_workers_fail_with_the_numbers_and_recover_by_themselves() {
         let mut liveness = liveness();
-        assert_eq!(liveness.changed(workers(4), None, START), Some(Health::Serving));
+        assert_eq!(liveness.changed(workers(4), Findings::Fine, START), Some(Health::Serving));
 
-        let failing = liveness.changed(workers(1), None, START);
+        let failing = liveness.changed(workers(1), Findings::Fine, START);
 
         let reason = "1 of 4 workers have beaten within 2000 ms, 2 needed".to_owned();
         assert_eq!(failing, Some(Health::Failing(reason)));
-        assert_eq!(liveness.changed(workers(1), None, START), None);
-        assert_eq!(liveness.changed(workers(2), None, START), Some(Health::Serving));
+        assert_eq!(liveness.changed(workers(1), Findings::Fine, START), None);
+        assert_eq!(liveness.changed(workers(2), Findings::Fine, START), Some(Health::Serving));
     }
 
     #[test]
     fn workers_that_leave_in_order_are_no_fault_and_those_that_die_are() {
         let mut liveness = liveness();
-        assert_eq!(liveness.changed(workers(4), None, START), Some(Health::Serving));
+        assert_eq!(liveness.changed(workers(4), Findings::Fine, START), Some(Health::Serving));
 
-        let left = liveness.changed(Workers { total: 4, alive: 0, left: 4 }, None, START);
-        let died = liveness.changed(Workers { total: 4, alive: 0, left: 1 }, None, START);
+        let left = liveness.changed(Workers { total: 4, alive: 0, left: 4 }, Findings::Fine, START);
+        let died = liveness.changed(Workers { total: 4, alive: 0, left: 1 }, Findings::Fine, START);
 
         assert_eq!(left, None);
         assert!(matches!(died, Some(Health::Failing(_))), "{died:?}");
@@ -137,7 +159,7 @@ mod tests {
 
         let health = liveness.changed(
             Workers { total: 0, alive: 0, left: 0 },
-            None,
+            Findings::Fine,
             START + Duration::from_secs(2),
         );
 
@@ -147,12 +169,33 @@ mod tests {
     #[test]
     fn a_failing_check_is_a_fault_although_workers_beat() {
         let mut liveness = liveness();
-        let failing = || Some("check app fails".to_owned());
+        let why = "check app fails".to_owned();
 
-        let health = liveness.changed(workers(4), failing(), START);
+        let health = liveness.changed(workers(4), Findings::Failing(why.clone()), START);
 
-        assert_eq!(health, failing().map(Health::Failing));
-        assert_eq!(liveness.changed(workers(4), None, START), Some(Health::Serving));
+        assert_eq!(health, Some(Health::Failing(why)));
+        assert_eq!(liveness.changed(workers(4), Findings::Fine, START), Some(Health::Serving));
+    }
+
+    #[test]
+    fn a_check_that_was_not_made_yet_is_waited_for_at_a_first_start_and_not_for_ever() {
+        let mut liveness = liveness().awaiting_checks(Duration::from_secs(1), START);
+        let awaited = || Findings::Awaited("it was not made yet".to_owned());
+        let late = START + Duration::from_secs(2);
+
+        assert_eq!(liveness.changed(workers(4), awaited(), START), None);
+        assert!(matches!(liveness.changed(workers(4), awaited(), late), Some(Health::Failing(_))));
+        assert_eq!(liveness.changed(workers(4), awaited(), late), None);
+        assert_eq!(liveness.changed(workers(4), Findings::Fine, late), Some(Health::Serving));
+    }
+
+    #[test]
+    fn a_check_that_was_not_made_yet_stops_no_router_that_runs() {
+        let mut liveness = liveness();
+
+        let health = liveness.changed(workers(4), Findings::Awaited(String::new()), START);
+
+        assert_eq!(health, Some(Health::Serving));
     }
 
     #[test]
@@ -160,6 +203,9 @@ mod tests {
         let mut liveness = liveness();
         liveness.master_died();
 
-        assert!(matches!(liveness.changed(workers(4), None, START), Some(Health::Failing(_))));
+        assert!(matches!(
+            liveness.changed(workers(4), Findings::Fine, START),
+            Some(Health::Failing(_))
+        ));
     }
 }

@@ -27,6 +27,6 @@ mod thread;
 mod tracking;
 mod will;
 
-pub use checks::Check;
+pub use checks::{Check, PlannedCheck};
 pub use surroundings::Surroundings;
 pub use thread::{Engine, StartError, start};

@@ -13,7 +13,8 @@ use crate::config::ProbeConfig;
 pub(super) async fn run(config: ProbeConfig, verdicts: Verdicts) {
     let mut tick = interval(config.interval);
     tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
-    let mut verdict = Verdict::default();
+    let before = verdicts.borrow().iter().find(|check| check.name == NAME).map(|check| check.ok);
+    let mut verdict = Verdict { ok: before, streak: 0 };
     loop {
         tick.tick().await;
         let answer = match timeout(config.timeout, ask(&config)).await {
@@ -64,7 +65,7 @@ struct Verdict {
 }
 
 impl Verdict {
-    /// Tells whether the verdict turns with this answer. The first one counts at once.
+    /// Tells whether the verdict turns with this answer. The first one ever counts at once.
     fn turns(&mut self, ok: bool, fall: u8, rise: u8) -> bool {
         if self.ok == Some(ok) {
             self.streak = 0;
@@ -80,7 +81,8 @@ impl Verdict {
     }
 }
 
-const NAME: &str = "probe";
+/// Its name among the checks.
+pub(super) const NAME: &str = "probe";
 /// Octets of an answer that are read; the first line is all that counts.
 const MAX_ANSWER: u64 = 65_536;
 

@@ -80,6 +80,11 @@ impl<'a> Publisher<'a> {
         self.board.workers(now, timeout)
     }
 
+    /// Tells whether nginx's own loop in this process has not turned for so long.
+    pub(super) fn is_carrier_silent(&self, now: Instant, timeout: Duration) -> bool {
+        self.board.is_carrier_silent(now, timeout)
+    }
+
     /// Returns what was last judged of nginx.
     pub(super) fn health(&self) -> &Health {
         &self.health

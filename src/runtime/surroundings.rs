@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use super::checks::PlannedCheck;
+
 /// What the engine has to know of the nginx that it lives in.
 #[derive(Clone, Debug)]
 pub struct Surroundings {
@@ -11,4 +13,6 @@ pub struct Surroundings {
     pub board: PathBuf,
     /// The executable of the guard, if it is installed.
     pub guard: Option<PathBuf>,
+    /// What is looked at besides the workers.
+    pub checks: Vec<PlannedCheck>,
 }

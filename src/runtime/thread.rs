@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
-use super::checks::{self, Check, Verdicts};
+use super::checks::{self, Check, PlannedCheck, Verdicts};
 use super::driver::{self, Driver, Start};
 use super::log;
 use super::probe;
@@ -64,7 +64,7 @@ struct Running {
 pub fn start(
     config: Config,
     board: Board,
-    surroundings: Surroundings,
+    mut surroundings: Surroundings,
 ) -> Result<Engine, StartError> {
     log::install();
     let missing = Rights::NETWORK.missing()?;
@@ -73,7 +73,8 @@ pub fn start(
     }
     let (stop, stopping) = watch::channel(false);
     let (ending, ended) = sync_channel(1);
-    let verdicts = Verdicts::default();
+    surroundings.checks.extend(config.probe.as_ref().map(PlannedCheck::probe));
+    let verdicts = Verdicts::new(checks::inherited(&board, &surroundings.checks));
     let life = Life { config, board, surroundings, stopping, verdicts: verdicts.clone() };
 
     // A handler of nginx that ran in this thread would set nginx's flags without waking its event
@@ -91,6 +92,12 @@ impl Engine {
     /// Takes a verdict about a check: it counts until the next one of the same name.
     pub fn set_check(&self, check: Check) {
         checks::tell(&self.verdicts, check);
+    }
+
+    /// Returns what counts of a check: until there is a verdict here, that of the engine before.
+    #[must_use]
+    pub fn verdict(&self, name: &str) -> Option<Check> {
+        self.verdicts.borrow().iter().find(|check| check.name == name).cloned()
     }
 
     /// Begins to end the threads, and waits for nothing.

@@ -71,7 +71,10 @@ fn phase(slot: &InstanceSlot, adver_interval: Centiseconds, at: Instant) -> Phas
                 last_resort: false,
             })
         }
-        _ => Phase::Initialize { hold: Hold::Stopped, listen_first: true },
+        _ => {
+            let hold = reason(slot.reason).map_or(Hold::Stopped, Hold::told_by);
+            Phase::Initialize { hold, listen_first: true }
+        }
     }
 }
 

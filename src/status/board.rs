@@ -258,6 +258,12 @@ impl Board {
         Workers { total, alive: number(alive), left: number(left) }
     }
 
+    /// Tells whether nginx's own loop in the carrier has not turned for longer than `timeout`.
+    #[must_use]
+    pub fn is_carrier_silent(&self, now: Instant, timeout: Duration) -> bool {
+        silence(&self.header().carrier_beat_ms, now) > timeout
+    }
+
     fn write_header(&mut self, plan: &Plan, offsets: &Offsets) {
         let header = self.header();
         header.length.store(u64::from(offsets.end), Relaxed);
@@ -360,9 +366,11 @@ fn open_shared(path: &Path) -> io::Result<File> {
 
 /// A beat from the future counts: another processor's clock may be read a moment ahead of ours.
 fn beats(slot: &WorkerSlot, now: Instant, timeout: Duration) -> bool {
-    let beat_ms = slot.beat_ms.load(Relaxed);
-    let silent = Duration::from_millis(now.as_millis().saturating_sub(beat_ms));
-    beat_ms != 0 && silent <= timeout
+    slot.beat_ms.load(Relaxed) != 0 && silence(&slot.beat_ms, now) <= timeout
+}
+
+fn silence(beat_ms: &AtomicU64, now: Instant) -> Duration {
+    Duration::from_millis(now.as_millis().saturating_sub(beat_ms.load(Relaxed)))
 }
 
 fn write_text(field: &[AtomicU8], text: &str) {

@@ -40,11 +40,12 @@ macro_rules! on_the_board {
 /// "RSTYVRRP", in the order of a little-endian machine.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"RSTYVRRP");
 /// Grows with every change of the layout.
-pub const LAYOUT: u32 = 4;
+pub const LAYOUT: u32 = 5;
 /// Workers that the board has room for.
 pub const WORKERS: usize = 1024;
-/// Checks of one virtual router that the board has room for; more are left out.
-pub const CHECKS: usize = 16;
+/// Checks of one virtual router: its link, address and workers, eight tracked interfaces, twelve
+/// checks in Lua, and the probe.
+pub const CHECKS: usize = 24;
 /// Warnings about one virtual router that the board has room for: one of each kind.
 pub const WARNINGS: usize = 2;
 /// Transitions of one virtual router that the board remembers.

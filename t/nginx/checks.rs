@@ -1,9 +1,9 @@
 //! Health checks in Lua: what they do to the node, and what they say.
 
 use std::fs;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use harness::{Carrier, Host, Nginx, eventually};
+use harness::{AddressWatch, Carrier, Host, Nginx, eventually};
 use serde_json::Value;
 
 use crate::{ONE, conf_with, get, on_every_nginx, status_when};
@@ -97,6 +97,49 @@ fn a_check_that_hangs_or_breaks_fails() {
             status_when(host, "active");
         });
     }
+}
+
+#[test]
+fn a_check_that_blocks_the_event_loop_fails() {
+    on_every_nginx("blocking check", |host, carrier| {
+        let body = "pcall(ffi.cdef, 'int usleep(unsigned);')
+            while io.open(ngx.config.prefix() .. 'logs/bad') do ffi.C.usleep(10000) end
+            return true";
+        let body = format!("local ffi = require 'ffi' {body}");
+        let nginx = start(host, carrier, &body, "{ interval_ms = 50 }");
+
+        turn_bad(&nginx);
+        let status = status_when(host, "fault");
+
+        assert_eq!(shown(&status)["ok"], false);
+        let answer = get(host, "/ha/healthz");
+        assert!(answer.body.contains("check app fails: no answer, the carrier's"), "{answer:?}");
+        turn_good(&nginx);
+        let status = status_when(host, "active");
+        assert_eq!(shown(&status)["ok"], true);
+    });
+}
+
+#[test]
+fn a_check_that_fails_at_a_first_start_lets_nothing_be_claimed_meanwhile() {
+    on_every_nginx("first start", |host, carrier| {
+        let body = "ngx.sleep(1) return nil, 'the database is away'";
+        let conf = conf_checking(body, "{ interval_ms = 50, timeout_ms = 3000 }");
+        let nginx = Nginx::prepare(host, carrier, &conf);
+        let addresses = AddressWatch::start(host);
+        let start = Instant::now();
+        turn_bad(&nginx);
+
+        nginx.launch().expect("the configuration is right");
+        let status = status_when(host, "fault");
+
+        let history = status["instances"][0]["history"].as_array().expect("a list").clone();
+        assert_eq!(history.len(), 1, "{history:?}");
+        assert_eq!(history[0]["reason"], "unhealthy");
+        assert!(addresses.since(start, "192.168.56.100").is_empty());
+        turn_good(&nginx);
+        status_when(host, "active");
+    });
 }
 
 #[test]

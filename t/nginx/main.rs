@@ -24,6 +24,7 @@ mod refusals;
 mod rights;
 mod track;
 mod upgrade;
+mod verdicts;
 mod weight;
 
 use std::time::Duration;

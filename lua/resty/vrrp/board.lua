@@ -219,17 +219,18 @@ end
 local FOUND_OUT = {
     "state", "since_ms", "transitions", "active_down_interval_us",
     "active_last_advert_ms", "active_family", "active_priority",
-    "active_is_self", "reason", "checksum", "counters",
+    "active_is_self", "reason", "checksum", "counters", "checks",
 }
+local FOUND_OUT_IN_ARRAYS = { "active_address", "fault", "check", "history" }
 
 
 local function carry_slot_over(slot, before)
     for _, field in ipairs(FOUND_OUT) do
         slot[field] = before[field]
     end
-    copy(slot.active_address, before.active_address,
-         sizeof(slot.active_address))
-    copy(slot.history, before.history, sizeof(slot.history))
+    for _, field in ipairs(FOUND_OUT_IN_ARRAYS) do
+        copy(slot[field], before[field], sizeof(slot[field]))
+    end
 end
 
 

@@ -104,7 +104,8 @@ local function start(board, json)
         return nil, "the native library cannot be loaded: " .. err
     end
     local path = "/proc/self/fd/" .. board.fd
-    return core.start(json, path, board.header.master_pid, find_guard())
+    return core.start(json, path, board.header.master_pid, find_guard(),
+                      checks.planned())
 end
 
 
@@ -125,6 +126,22 @@ function _M.drop_rights()
 end
 
 
+local function stop(write)
+    if engine then
+        engine:stop()
+        engine = nil
+        drain_log(write)
+    end
+end
+
+
+-- Runs when nginx closes this Lua VM. The request that the last timer ran in
+-- has gone, and nginx's functions for the log would still look at it.
+local function last_words()
+    stop(log_without_nginx)
+end
+
+
 local function attempt(premature, board, json, last_error, backoff_s)
     if premature then
         return
@@ -140,6 +157,9 @@ local function attempt(premature, board, json, last_error, backoff_s)
         _M.drop_rights()
     end
     if engine then
+        -- What was made last is collected first.
+        guard = newproxy(true)
+        getmetatable(guard).__gc = last_words
         return
     end
 
@@ -153,15 +173,6 @@ local function attempt(premature, board, json, last_error, backoff_s)
     if not hopeless then
         timer_at(backoff_s, attempt, board, json, err,
                  min(backoff_s * 2, LAST_BACKOFF_S))
-    end
-end
-
-
-local function stop(write)
-    if engine then
-        engine:stop()
-        engine = nil
-        drain_log(write)
     end
 end
 
@@ -183,13 +194,6 @@ local function turn(premature, board)
 end
 
 
--- Runs when nginx closes this Lua VM. The request that the last timer ran in
--- has gone, and nginx's functions for the log would still look at it.
-local function last_words()
-    stop(log_without_nginx)
-end
-
-
 -- Says of checks what setup() says of options: only now all are known.
 local function warn_of_weights(json)
     local names, weights = checks.weighted()
@@ -202,10 +206,11 @@ local function warn_of_weights(json)
 end
 
 
--- Begins what users of the module wait for. They may have asked for it in
+-- Begins in a first turn of the loop: checks and callbacks may be asked for in
 -- the same phase as this, but after it.
-local function serve_callbacks(premature, board, json)
+local function begin(premature, board, json)
     if not premature then
+        attempt(false, board, json, nil, 1)
         events.run(function() return core end, board)
         checks.run(function() return engine end)
         warn_of_weights(json)
@@ -218,11 +223,10 @@ end
 function _M.run(board, json)
     board.header.carrier_pid = ngx.worker.pid()
     board.header.carrier_beat_ms = now_ms()
-    attempt(false, board, json, nil, 1)
-    guard = newproxy(true)
-    getmetatable(guard).__gc = last_words
-    timer_at(0, serve_callbacks, board, json)
-    return timer_every(TURN_S, turn, board)
+    timer_at(0, begin, board, json)
+    -- As often as a worker beats: silence means the same.
+    local beat_s = board.header.worker_timeout_ms / 4000
+    return timer_every(min(TURN_S, beat_s), turn, board)
 end
 
 

@@ -117,7 +117,8 @@ local function expire(timeout_ms)
 end
 
 
--- Returns whether the check holds; if not, why.
+-- Returns whether the check holds, and why if not; nil and nil if it missed
+-- its deadline, and what is still at work if that cannot be given up.
 local function examine(check)
     local work = spawn(call, check.fn)
     local clock = spawn(expire, check.timeout_ms)
@@ -126,11 +127,7 @@ local function examine(check)
         kill(clock)
         return ok, err
     end
-    if not kill(work) then
-        -- It waits for something that cannot be given up.
-        wait(work)
-    end
-    return false, "no answer within " .. check.timeout_ms .. " ms"
+    return nil, nil, not kill(work) and work or nil
 end
 
 
@@ -162,22 +159,52 @@ local function judge(check, ok, err)
 end
 
 
-local function turn(premature, check, get_engine)
-    if premature or check.busy then
-        return
-    end
-    check.busy = true
-    local ran, ok, err = pcall(examine, check)
-    check.busy = false
-    if not ran then
-        ok, err = false, tostring(ok)
-    end
+local function tell(check, ok, err, engine)
     judge(check, ok, err)
-    local engine = get_engine()
     if engine then
         engine:set_check(check.name, check.ok, check.weight,
                          check.detail or "")
     end
+end
+
+
+local function late(check)
+    return "no answer within " .. check.timeout_ms .. " ms"
+end
+
+
+local function turn(premature, check, get_engine)
+    if premature then
+        return
+    end
+    if check.busy then
+        -- A call that cannot be given up fails again and again.
+        if check.is_late then
+            tell(check, false, late(check), get_engine())
+        end
+        return
+    end
+
+    local engine = get_engine()
+    if engine and check.ok == nil then
+        -- What the engine before this one found: one answer is enough to
+        -- confirm it, but not to turn it.
+        check.ok, check.detail = engine:verdict(check.name)
+    end
+    check.busy = true
+    local ran, ok, err, work = pcall(examine, check)
+    if not ran then
+        ok, err = false, tostring(ok)
+    elseif ok == nil then
+        ok, err = false, late(check)
+    end
+    tell(check, ok, err, get_engine())
+    if work then
+        check.is_late = true
+        wait(work)
+        check.is_late = false
+    end
+    check.busy = false
 end
 
 
@@ -192,6 +219,12 @@ function _M.weighted()
         end
     end
     return names, weights
+end
+
+
+-- Returns what is going to be told to an engine.
+function _M.planned()
+    return checks
 end
 
 

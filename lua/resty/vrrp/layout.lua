@@ -114,7 +114,7 @@ typedef struct {
     char interface[16];
     char fault[256];
     resty_vrrp_counters counters;
-    resty_vrrp_check check[16];
+    resty_vrrp_check check[24];
     resty_vrrp_warning warning[2];
     resty_vrrp_transition history[32];
 } resty_vrrp_instance;
@@ -135,7 +135,7 @@ typedef struct {
 return {
     -- "RSTYVRRP"
     MAGIC = 0x5052525659545352ULL,
-    VERSION = 4,
+    VERSION = 5,
     WORKERS = 1024,
     HISTORY = 32,
 
