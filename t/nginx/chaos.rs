@@ -32,9 +32,12 @@ enum Deed {
     Reload,
     KillCarrier,
     KillWorkers,
+    KillAll,
     Stop,
     Quit,
     Start,
+    Drain,
+    Undrain,
     Cut,
     Heal,
 }
@@ -43,9 +46,21 @@ enum Deed {
 #[derive(Clone, Debug)]
 struct Known {
     runs: bool,
+    drained: bool,
     cut: bool,
     /// Since when nobody can say that its part of the network is without a single owner.
     fine_at: Instant,
+}
+
+impl Known {
+    /// Whoever starts anew has forgotten that it was drained.
+    fn end(&mut self) {
+        (self.runs, self.drained) = (false, false);
+    }
+
+    fn serves(&self) -> bool {
+        self.runs && !self.drained
+    }
 }
 
 struct World<'a> {
@@ -64,11 +79,11 @@ fn run(seed: u64, carrier: &Carrier) {
     let name = |number| (format!("worker-0{number}"), format!("192.168.56.10{number}/24"));
     let hosts = (1..=count).map(name).map(|(name, address)| lab.host(&name, &address));
     let hosts: Vec<Host> = hosts.collect();
-    let start = |(host, number)| Nginx::start(host, carrier, &conf(&options(number)));
+    let start = |(host, number)| Nginx::start(host, carrier, &conf_of(number));
     let nginxes: Vec<Nginx> = hosts.iter().zip(1..=count).map(start).collect();
 
     let now = Instant::now();
-    let known = Known { runs: true, cut: false, fine_at: now };
+    let known = Known { runs: true, drained: false, cut: false, fine_at: now };
     let world = World {
         nodes: &hosts,
         known: Mutex::new(vec![known; hosts.len()]),
@@ -119,9 +134,23 @@ impl World<'_> {
         let node = dice.choose(self.nodes.len());
         let known = lock(&self.known)[node].clone();
         let cable = if known.cut { Deed::Heal } else { Deed::Cut };
+        let drain = if known.drained { Deed::Undrain } else { Deed::Drain };
         let all: &[Deed] = if known.runs {
-            use Deed::{KillCarrier, KillWorkers, Quit, Reload, Stop};
-            &[Reload, Reload, Reload, KillCarrier, KillCarrier, KillWorkers, Stop, Quit, cable]
+            use Deed::{KillAll, KillCarrier, KillWorkers, Quit, Reload, Stop};
+            &[
+                Reload,
+                Reload,
+                Reload,
+                KillCarrier,
+                KillCarrier,
+                KillWorkers,
+                KillAll,
+                Stop,
+                Quit,
+                drain,
+                drain,
+                cable,
+            ]
         } else {
             &[Deed::Start, Deed::Start, cable]
         };
@@ -133,13 +162,27 @@ impl World<'_> {
             Deed::Reload => nginx.signal(Role::Master, Signal::SIGHUP),
             Deed::KillCarrier => nginx.kill9(Role::Carrier),
             Deed::KillWorkers => nginx.kill9(Role::Worker),
+            Deed::KillAll => {
+                self.note(|known| known[node].end());
+                nginx.kill9(Role::All);
+            }
             Deed::Stop => {
-                self.note(|known| known[node].runs = false);
+                self.note(|known| known[node].end());
                 nginx.stop();
             }
             Deed::Quit => {
-                self.note(|known| known[node].runs = false);
+                self.note(|known| known[node].end());
                 nginx.quit();
+            }
+            Deed::Drain | Deed::Undrain => {
+                let request = if deed == Deed::Drain { "drain" } else { "undrain" };
+                eventually(&format!("{request} is taken"), PATIENCE, || {
+                    // A worker that is about to leave may not answer any more.
+                    let answer = self.nodes[node].get("127.0.0.1:80", &format!("/{request}"));
+                    let answer = answer.map_err(|error| error.to_string())?;
+                    if answer.body == "true" { Ok(()) } else { Err(answer.body) }
+                });
+                self.note(|known| known[node].drained = deed == Deed::Drain);
             }
             Deed::Start => {
                 nginx.launch().expect("it starts again");
@@ -174,6 +217,9 @@ impl World<'_> {
             if !known.runs {
                 self.perform(node, Deed::Start, nginx);
             }
+            if known.drained {
+                self.perform(node, Deed::Undrain, nginx);
+            }
         }
         eventually("the first node serves", PATIENCE, || {
             let owners = self.owners();
@@ -192,7 +238,8 @@ impl World<'_> {
             for node in 0..known.len() {
                 let beside = |other: usize| other == node || !known[node].cut && !known[other].cut;
                 let count = (0..known.len()).filter(|&it| owners[it] && beside(it)).count();
-                if count == 1 || !known[node].runs {
+                let servers = (0..known.len()).filter(|&it| known[it].serves() && beside(it));
+                if count == servers.count().min(1) || !known[node].runs {
                     known[node].fine_at = now;
                 }
                 let unsettled = now - known[node].fine_at;
@@ -245,6 +292,19 @@ impl World<'_> {
     fn verdict(&self) -> MutexGuard<'_, Option<String>> {
         lock(&self.verdict)
     }
+}
+
+/// Returns the configuration of a node that can be drained.
+fn conf_of(number: u8) -> String {
+    let page = |request: &str| {
+        format!(
+            "location /{request} {{ content_by_lua_block {{
+                ngx.print(tostring(require('resty.vrrp').{request}()))
+            }} }}"
+        )
+    };
+    let pages = page("drain") + &page("undrain") + "location / ";
+    conf(&options(number)).replacen("location / ", &pages, 1)
 }
 
 /// Ends the watch also when a test fails.
