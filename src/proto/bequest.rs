@@ -24,6 +24,9 @@ pub struct Bequests {
     pub at: Instant,
     /// Whether the node was told to keep away from the addresses.
     pub draining: bool,
+    /// Whether nginx served on that side: this counts while it is not known yet on ours.
+    #[serde(default)]
+    pub serving: bool,
     /// The virtual routers.
     pub routers: Vec<Bequest>,
     /// What arrived on each link for no router of the node.

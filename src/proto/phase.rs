@@ -72,6 +72,14 @@ pub struct Leaving {
     pub release_at: Instant,
 }
 
+impl Phase {
+    /// Tells whether the addresses are here.
+    #[must_use]
+    pub fn holds(&self) -> bool {
+        matches!(self, Self::Active { .. } | Self::Leaving(_))
+    }
+}
+
 impl Backup {
     pub(super) fn deadline(&self) -> Instant {
         self.down_at.max(self.claim_after)

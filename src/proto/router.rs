@@ -187,7 +187,7 @@ impl VirtualRouter {
 
     /// Tells whether the addresses are here.
     pub(super) fn holds(&self) -> bool {
-        matches!(self.phase, Phase::Active { .. } | Phase::Leaving(_))
+        self.phase.holds()
     }
 
     /// Tells whether the router has left Initialize.

@@ -306,6 +306,7 @@ impl<'a> Driver<'a> {
 
     fn take_beat(&mut self) {
         let now = clock::now();
+        self.beat_succession(now);
         if self.succession.is_retired() {
             return self.publisher.turn(now);
         }
@@ -326,9 +327,14 @@ impl<'a> Driver<'a> {
             return;
         }
         if let Some(draining) = self.publisher.take_request() {
-            tracing::info!("{}", if draining { "drains" } else { "takes part again" });
-            self.node.handle(Input::Drain(draining), now);
+            self.drain(draining, now);
         }
+    }
+
+    fn drain(&mut self, draining: bool, now: Instant) {
+        tracing::info!("{}", if draining { "drains" } else { "takes part again" });
+        self.node.handle(Input::Drain(draining), now);
+        self.succession.note_news();
     }
 
     fn judge_health(&mut self, now: Instant) {
@@ -379,7 +385,7 @@ impl<'a> Driver<'a> {
                 Action::Transition(transition) => {
                     report::transition(&self.node, &transition);
                     self.publisher.publish_transition(&self.node, &transition);
-                    self.succession.note_transition();
+                    self.succession.note_news();
                 }
                 Action::Report(told) => report::report(&self.node, &told),
             }

@@ -9,8 +9,8 @@ use super::kernel::{Facts, accusation};
 use super::report;
 use crate::config::Config;
 use crate::proto::{
-    ActiveRouter, Bequests, Counters, Discard, Health, LinkCarrier, LinkFacts, Node, Problem,
-    Reason, ReceiveCounters, RouterId, Snapshot, State, Transition,
+    ActiveRouter, Bequests, Counters, Discard, Health, LinkCarrier, LinkFacts, Node, Phase,
+    Problem, Reason, ReceiveCounters, RouterId, Snapshot, State, Transition,
 };
 use crate::status::layout::{
     self, CheckSlot, CounterSlot, HISTORY, InstanceSlot, TransitionSlot, WarningSlot,
@@ -192,8 +192,20 @@ impl<'a> Publisher<'a> {
             slot.reason = reason(last.reason);
             slot.transitions = bequest.transitions;
             slot.effective_priority = bequest.effective_priority.get();
+            match bequest.phase {
+                Phase::Backup(backup) => show_active(&mut slot, backup.active),
+                // It was us before, so it is still our address that is shown.
+                Phase::Active { .. } | Phase::Leaving(_) if slot.active_is_self != 0 => {}
+                Phase::Initialize { .. } | Phase::Active { .. } | Phase::Leaving(_) => {
+                    show_active(&mut slot, None);
+                }
+            }
             self.board.publish(index, &slot);
+            for address in slot.first_address..slot.first_address + slot.addresses {
+                self.board.set_assigned(address as usize, bequest.phase.holds());
+            }
         }
+        self.board.set_draining(told.draining);
     }
 
     fn gist(&self, node: &Node, router: RouterId) -> Published {
@@ -256,13 +268,7 @@ impl<'a> Publisher<'a> {
             history: history(&snapshot),
             ..InstanceSlot::EMPTY
         };
-        if let Some(active) = snapshot.active {
-            slot.active_family = family(Family::Ipv4);
-            slot.active_address[..4].copy_from_slice(&active.address.octets());
-            slot.active_priority = active.priority.get();
-            slot.active_is_self = u8::from(active.is_self);
-            slot.active_last_advert_ms = active.last_heard.map_or(0, Instant::as_millis);
-        }
+        show_active(&mut slot, snapshot.active);
         slot
     }
 
@@ -324,6 +330,19 @@ impl<'a> Publisher<'a> {
 
 fn warning_slot(name: &str, text: &str) -> WarningSlot {
     WarningSlot { name: layout::text(name), text: layout::text(text) }
+}
+
+/// Shows who is Active, if that is known.
+fn show_active(slot: &mut InstanceSlot, active: Option<ActiveRouter>) {
+    let Some(active) = active else {
+        (slot.active_family, slot.active_is_self) = (0, 0);
+        return;
+    };
+    slot.active_family = family(Family::Ipv4);
+    slot.active_address[..4].copy_from_slice(&active.address.octets());
+    slot.active_priority = active.priority.get();
+    slot.active_is_self = u8::from(active.is_self);
+    slot.active_last_advert_ms = active.last_heard.map_or(0, Instant::as_millis);
 }
 
 fn counters(snapshot: &Snapshot<'_>, announcements_sent: u64) -> CounterSlot {

@@ -21,6 +21,8 @@ pub(super) fn read(board: &Board) -> Option<Bequests> {
         version: Bequests::VERSION,
         at,
         draining: board.is_draining(),
+        // Whoever comes after a dead engine finds out for itself.
+        serving: false,
         routers: slots.filter_map(|slot| bequest(&slot?, at)).collect(),
         unattributed: Vec::new(),
     })

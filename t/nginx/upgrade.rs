@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use harness::{Nginx, Probe, Role, Signal, eventually, wait_until};
 
+use crate::lua;
 use crate::pair::{INTERVAL, PATIENCE, Pair, SERVER, on_every_pair};
 
 #[test]
@@ -58,6 +59,39 @@ fn nobody_notices_an_upgrade_that_is_taken_back_late() {
             wait_until("the old workers are back", PATIENCE, || handovers(nginx) > before);
             end(new, Signal::SIGQUIT);
         });
+    });
+}
+
+#[test]
+fn an_old_worker_passes_on_what_it_is_asked_and_shows_what_is() {
+    on_every_pair("drained by an old worker", |pair, _| {
+        let [old, _] = start_another(&pair.one.nginx);
+
+        for (request, state) in [("drain", "initialize"), ("undrain", "active")] {
+            // Workers of both masters answer, in no certain order.
+            let ask = format!(
+                "if vrrp.status().node.master_pid ~= {old} then return 'try again' end
+                 return vrrp.{request}()"
+            );
+            eventually("an old worker is asked", PATIENCE, || {
+                let answer = lua(&pair.one.host, &ask);
+                if answer == "true" { Ok(()) } else { Err(answer) }
+            });
+            // Enough times in a row that workers of both masters have said so.
+            eventually("all workers say what is", PATIENCE, || {
+                let said = |_| pair.one.status().map_err(|error| error.to_string());
+                let all = (0..20).map(said).collect::<Result<Vec<_>, _>>()?;
+                let wrong = all.iter().find(|status| {
+                    let node = &status["node"];
+                    let assigned = &status["instances"][0]["addresses"][0]["assigned"];
+                    node["draining"] != (request == "drain")
+                        || *assigned != (request == "undrain")
+                        || status["instances"][0]["state"] != state
+                });
+                wrong.map_or(Ok(()), |wrong| Err(wrong.to_string()))
+            });
+        }
+        end(old, Signal::SIGQUIT);
     });
 }
 

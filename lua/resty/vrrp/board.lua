@@ -273,6 +273,7 @@ function _M:carry_over(previous)
     copy(header.reasons, earlier.reasons, sizeof(header.reasons))
     header.engine_beat_ms = earlier.engine_beat_ms
     header.engine_state = earlier.engine_state
+    header.draining = earlier.draining
 end
 
 

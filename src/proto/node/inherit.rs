@@ -12,6 +12,7 @@ impl Node {
             version: Bequests::VERSION,
             at: self.now.max(now),
             draining: self.draining,
+            serving: self.health == Health::Serving,
             routers: self.routers.iter().map(super::VirtualRouter::bequeath).collect(),
             unattributed: self.names.iter().cloned().zip(counted).collect(),
         }
@@ -26,8 +27,8 @@ impl Node {
     /// [claims](super::Action::Claim) the addresses that are already there. Other routers start as
     /// ever.
     ///
-    /// The facts about all links and the health must have been told before: a router that something
-    /// holds is held, as ever.
+    /// The facts about all links must have been told before, and the health unless the predecessor's
+    /// nginx served: a router that something holds is held, as ever.
     ///
     /// Returns the routers that are not configured here, for which somebody has to resign.
     ///
@@ -44,10 +45,14 @@ impl Node {
         if self.life != Life::Stopped {
             return Err(BequestError::Started);
         }
-        if self.health == Health::Unknown || self.links.iter().any(|link| link.facts.is_none()) {
+        let known = bequests.serving || self.health != Health::Unknown;
+        if !known || self.links.iter().any(|link| link.facts.is_none()) {
             return Err(BequestError::TooEarly);
         }
         (self.life, self.now) = (Life::Running, now);
+        if self.health == Health::Unknown {
+            self.health = Health::Serving;
+        }
         self.draining |= bequests.draining;
         let mut heirless = Vec::new();
         for bequest in &bequests.routers {

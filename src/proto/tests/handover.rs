@@ -187,6 +187,20 @@ fn a_node_that_does_not_know_yet_whether_it_may_be_active_inherits_nothing() {
 }
 
 #[test]
+fn until_a_successor_knows_whether_nginx_serves_the_predecessors_word_counts() {
+    let before = Subject::active(&config());
+    let mut bequests = before.node.bequeath(before.now);
+    let mut after = Node::new(&[config()]);
+    after.handle(link_up(OURS), before.now);
+
+    let without_word = Bequests { serving: false, ..bequests.clone() };
+    assert_eq!(after.inherit(&without_word, before.now), Err(BequestError::TooEarly));
+    bequests.serving = true;
+    assert_eq!(after.inherit(&bequests, before.now), Ok(Vec::new()));
+    assert_eq!(after.snapshot(RouterId(0)).state, State::Active);
+}
+
+#[test]
 fn a_bequest_survives_being_written_down() {
     let mut before = Subject::active(&config());
     before.hears(&Advert::new(50).every(200));

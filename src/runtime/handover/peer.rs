@@ -26,6 +26,8 @@ pub(in crate::runtime) enum Message {
         /// Routers that only the sender of the state had.
         left: Vec<RouterKey>,
     },
+    /// An operator asked at my side: to drain, or to take part again.
+    Drain(bool),
 }
 
 /// A connection to another engine. Bytes wait here in both directions; nothing waits for them.
@@ -61,6 +63,11 @@ impl Peer {
             }
             Err(error) => tracing::error!("cannot put the state into words: {error}"),
         }
+    }
+
+    /// Tells whether everything said has left.
+    pub(in crate::runtime) fn has_said_all(&self) -> bool {
+        self.outgoing.is_empty()
     }
 
     /// Waits for what the other says, and sends meanwhile what was said here.
