@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use harness::{AddressWatch, Carrier, Host, Lab, Nginx, Sniffer, carriers, eventually};
+use harness::{AddressWatch, Advert, Carrier, Host, Lab, Nginx, Sniffer, carriers, eventually};
 use serde_json::Value;
 
 use crate::conf_with;
@@ -101,17 +101,26 @@ impl Pair {
     /// Checks that the first node advertises steadily and alone; returns the longest silence.
     #[track_caller]
     pub(crate) fn assert_steady_adverts(&self, since: Instant) -> Duration {
-        let now = Instant::now();
-        let mut heard = self.sniffer.adverts_since(since);
-        heard.retain(|it| it.vrid == VRID);
+        let heard = self.heard_since(since);
         let strange = heard.iter().find(|it| it.priority == 0 || it.source != self.one.source());
         assert_eq!(strange, None, "of {} advertisements", heard.len());
-        let moments: Vec<_> = [since].into_iter().chain(heard.iter().map(|it| it.at)).collect();
-        let ends = moments.iter().skip(1).copied().chain([now]);
-        let longest = moments.iter().zip(ends).map(|(from, to)| to - *from).max();
-        let longest = longest.unwrap_or(now - since);
+        let longest = self.silences(since).into_iter().max().unwrap_or_default();
         assert!(longest <= INTERVAL * 5 / 2, "a silence of {longest:?}");
         longest
+    }
+
+    /// Returns the times between two advertisements of the first virtual router.
+    pub(crate) fn silences(&self, since: Instant) -> Vec<Duration> {
+        let now = Instant::now();
+        let heard = self.heard_since(since).into_iter().map(|it| it.at);
+        let moments: Vec<_> = [since].into_iter().chain(heard).chain([now]).collect();
+        moments.windows(2).map(|pair| pair[1].saturating_duration_since(pair[0])).collect()
+    }
+
+    fn heard_since(&self, since: Instant) -> Vec<Advert> {
+        let mut heard = self.sniffer.adverts_since(since);
+        heard.retain(|it| it.vrid == VRID);
+        heard
     }
 }
 
