@@ -27,8 +27,8 @@ impl Node {
     /// [claims](super::Action::Claim) the addresses that are already there. Other routers start as
     /// ever.
     ///
-    /// The facts about all links must have been told before, and the health unless the predecessor's
-    /// nginx served: a router that something holds is held, as ever.
+    /// The facts about all links must have been told before, and the health unless nginx served on
+    /// the predecessor's side: a router that something holds is held, as ever.
     ///
     /// Returns the routers that are not configured here, for which somebody has to resign.
     ///
