@@ -1,5 +1,7 @@
 //! Cables, links, addresses and rubbish: what happens to a pair besides a clean death.
 
+use std::net::Ipv4Addr;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use harness::{Flood, Nginx, Probe, Sniffer, Traffic, carriers, eventually, wait_until};
@@ -127,6 +129,71 @@ fn a_link_that_goes_down_is_a_fault_and_its_return_a_fresh_start() {
             assert!(owners.longest(|count| count > 1) < SLACK, "{owners:?}");
         }
         b.nginx.assert_no_complaints();
+    });
+}
+
+#[test]
+fn an_interface_that_is_renamed_is_missing_until_its_name_is_back() {
+    on_every_nginx("renamed", |lab, carrier| {
+        let a = Router::start(&lab.a, carrier, v3(150));
+        let b = Router::start(&lab.b, carrier, v3(100));
+        assert_settled(&a, &[&b]);
+
+        // Linux renames an interface also while it is up.
+        lab.a.ip("link set eth0 name lan0");
+        b.wait_for("active");
+        a.wait_for("fault");
+        assert_eq!(a.instance().expect("it answers")["reason"], "link_missing");
+        wait_until("the address has gone", PATIENCE, || !lab.a.has(ADDRESS));
+
+        lab.a.ip("link set lan0 name eth0");
+        assert_settled(&a, &[&b]);
+    });
+}
+
+#[test]
+fn a_link_that_flaps_ends_with_one_owner_and_never_has_two_for_long() {
+    on_every_nginx("flapping", |lab, carrier| {
+        let a = Router::start(&lab.a, carrier, v3(150));
+        let b = Router::start(&lab.b, carrier, v3(100));
+        assert_settled(&a, &[&b]);
+
+        let (owners, ()) = Owners::during(&[&lab.a, &lab.b], || {
+            for pause_ms in [0, 1, 5, 20, 50, 100, 200, 400] {
+                lab.a.unplug();
+                thread::sleep(Duration::from_millis(pause_ms));
+                lab.a.plug();
+                thread::sleep(Duration::from_millis(pause_ms));
+            }
+            assert_settled(&a, &[&b]);
+        });
+
+        assert!(owners.longest(|count| count > 1) < SLACK, "{owners:?}");
+        b.nginx.assert_no_complaints();
+    });
+}
+
+#[test]
+fn adverts_come_from_another_primary_address_as_soon_as_that_is_the_primary() {
+    on_every_nginx("another primary", |lab, carrier| {
+        let a = Router::start(&lab.a, carrier, v3(150));
+        let b = Router::start(&lab.b, carrier, v3(100));
+        assert_settled(&a, &[&b]);
+        let sniffer = Sniffer::start(&lab.client);
+
+        lab.a.ip("address add 192.168.56.111/24 dev eth0");
+        lab.a.ip("address delete 192.168.56.101/24 dev eth0");
+        let changed = Instant::now();
+
+        let source = |it: &harness::Advert| it.source == Ipv4Addr::new(192, 168, 56, 111);
+        sniffer.wait_for_advert("the new source", changed, PATIENCE, source);
+        eventually("the other one knows it by its new address", PATIENCE, || {
+            let instance = b.instance().map_err(|error| error.to_string())?;
+            let known = instance["active"]["address"] == "192.168.56.111";
+            if known { Ok(()) } else { Err(instance["active"].to_string()) }
+        });
+        assert!(lab.a.has(ADDRESS) && !lab.b.has(ADDRESS));
+        assert_eq!(b.state(), "backup");
     });
 }
 
