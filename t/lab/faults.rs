@@ -188,7 +188,7 @@ fn adverts_come_from_another_primary_address_as_soon_as_that_is_the_primary() {
         let source = |it: &harness::Advert| it.source == Ipv4Addr::new(192, 168, 56, 111);
         sniffer.wait_for_advert("the new source", changed, PATIENCE, source);
         eventually("the other one knows it by its new address", PATIENCE, || {
-            let instance = b.instance().map_err(|error| error.to_string())?;
+            let instance = b.instance()?;
             let known = instance["active"]["address"] == "192.168.56.111";
             if known { Ok(()) } else { Err(instance["active"].to_string()) }
         });
