@@ -55,6 +55,30 @@ fn nobody_notices_reloads_that_overtake_each_other() {
 }
 
 #[test]
+fn a_stop_right_after_a_reload_waits_for_no_successor() {
+    on_every_pair("reload and stop", |pair, _| {
+        for pause_ms in [20, 60, 100, 140] {
+            pair.one.nginx.signal(Role::Master, Signal::SIGHUP);
+            thread::sleep(Duration::from_millis(pause_ms));
+            let stopped = Instant::now();
+            pair.one.nginx.signal(Role::Master, Signal::SIGTERM);
+
+            let resigned = |it: &harness::Advert| it.priority == 0;
+            let first = pair.sniffer.wait_for_advert("it resigns", stopped, PATIENCE, resigned);
+            println!("{pause_ms} ms after a reload: resigned after {:.1?}", first.at - stopped);
+            assert!(first.at - stopped < Duration::from_millis(700), "{:?}", first.at - stopped);
+            pair.two.wait_for("active");
+            pair.one.nginx.wait_for_the_end();
+            assert!(!pair.one.host.has(ADDRESS) && pair.two.host.has(ADDRESS));
+
+            pair.one.nginx.launch().expect("it starts again");
+            pair.one.wait_for("active");
+            pair.two.wait_for("backup");
+        }
+    });
+}
+
+#[test]
 fn no_peer_notices_a_reload_whose_workers_are_slow_to_begin() {
     on_every_pair("slow workers", |pair, carrier| {
         // Where a worker carries the engine, the engine is as slow.
