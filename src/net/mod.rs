@@ -1,4 +1,4 @@
-//! The kernel and the LAN: every system call is here.
+//! The kernel and the LAN: every system call about the network, threads and rights is here.
 //!
 //! What of the kernel we touch, and who cleans it up:
 //!
