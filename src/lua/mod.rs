@@ -12,7 +12,7 @@ use std::time::Duration;
 use mlua::{Lua, LuaString, Table, UserData, UserDataMethods};
 
 use crate::config::{Carrier, Config};
-use crate::runtime::{self, Check, Engine, PlannedCheck, Surroundings, events, log};
+use crate::runtime::{self, Check, Engine, PlannedCheck, Surroundings, log};
 use crate::status::Board;
 
 /// Makes the table that `require "resty.vrrp.core"` returns.
@@ -34,7 +34,6 @@ fn resty_vrrp_core(lua: &Lua) -> mlua::Result<Table> {
     };
     module.set("start", lua.create_function(started)?)?;
     module.set("drain_log", lua.create_function(drain_log)?)?;
-    module.set("drain_events", lua.create_function(drain_events)?)?;
     Ok(module)
 }
 
@@ -122,23 +121,6 @@ fn drain_log(lua: &Lua, max: usize) -> mlua::Result<Table> {
         lines.push(pair)?;
     }
     Ok(lines)
-}
-
-/// `drain_events(max)`: returns a list of events, and how many older ones were lost.
-fn drain_events(lua: &Lua, max: usize) -> mlua::Result<(Table, u64)> {
-    let drained = events::drain(max);
-    let list = lua.create_table()?;
-    for event in drained.events {
-        let table = lua.create_table()?;
-        table.set("seq", event.number)?;
-        table.set("at_ms", event.at_ms)?;
-        table.set("instance", event.instance)?;
-        table.set("from", event.from.name())?;
-        table.set("to", event.to.name())?;
-        table.set("reason", event.reason.name())?;
-        list.push(table)?;
-    }
-    Ok((list, drained.lost))
 }
 
 /// Tells an error with all its causes: `cannot map the board: permission denied`.

@@ -31,11 +31,33 @@ pub struct Bequests {
     pub routers: Vec<Bequest>,
     /// What arrived on each link for no router of the node.
     pub unattributed: Vec<(LinkName, ReceiveCounters)>,
+    /// Transitions that those who want to hear of them have yet to hear of.
+    #[serde(default)]
+    pub untold: Untold,
+}
+
+/// Transitions of the whole node on their way to whoever asked for them.
+#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+pub struct Untold {
+    /// The number of the last transition that there was.
+    pub last: u64,
+    /// The number of the last one that was told.
+    pub told: u64,
+    /// Whether it is still open how many will have been told when the process ends.
+    pub open: bool,
+    /// Those between, as far as they are known: number, name of the router, and what happened.
+    pub waiting: Vec<(u64, String, PastTransition)>,
 }
 
 impl Bequests {
     /// The version of this form. Fields may be added to it, none may change its meaning.
     pub const VERSION: u32 = 1;
+
+    /// Tells whether any router took part in the election.
+    #[must_use]
+    pub fn has_running_routers(&self) -> bool {
+        self.routers.iter().any(|router| router.phase.is_running())
+    }
 
     /// Refuses what no node can have written.
     pub(super) fn check(&self, now: Instant) -> Result<(), BequestError> {

@@ -102,7 +102,8 @@ impl<'a> Driver<'a> {
         beat.set_missed_tick_behavior(MissedTickBehavior::Skip);
         let run_dir = config.run_dir.as_deref();
         let guard = Guard::new(surroundings, run_dir, clock::now());
-        let liveness = liveness(config, &surroundings.checks, will.as_ref());
+        let went_on = will.as_ref().is_some_and(Bequests::has_running_routers);
+        let liveness = Liveness::new(config.health, &surroundings.checks, went_on, clock::now());
         let succession = Succession::begin(run_dir, start, will).await;
         let mut driver = Self {
             links: node.links().iter().map(|_| Link::default()).collect(),
@@ -184,7 +185,7 @@ impl<'a> Driver<'a> {
     /// engine has them now.
     pub(super) fn leave(mut self) {
         if self.succession.is_retired() {
-            return;
+            return self.say_what_was_told();
         }
         self.node.handle(Input::Shutdown, clock::now());
         self.perform_actions();
@@ -443,18 +444,6 @@ fn plan(config: &Config, node: &Node) -> Plan {
         announce: config.announce,
         lifetime: config.address_lifetime,
     }
-}
-
-/// At a first start, nginx serves when all has been looked at. Routers that an engine before this
-/// one had let go are not stopped to look again.
-fn liveness(config: &Config, planned: &[PlannedCheck], will: Option<&Bequests>) -> Liveness {
-    let now = clock::now();
-    let liveness = Liveness::new(config.health, now);
-    if will.is_some_and(|will| will.routers.iter().any(|router| router.phase.is_running())) {
-        return liveness;
-    }
-    let longest = planned.iter().map(|check| check.timeout).max().unwrap_or_default();
-    liveness.awaiting_checks(longest, now)
 }
 
 /// Waits for the word to stop; an engine that was dropped has given it, too.

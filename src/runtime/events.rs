@@ -1,104 +1,88 @@
-//! Changes of state on their way to Lua: the thread puts them into a bounded queue and never waits;
-//! a timer of the carrier takes them out and calls whoever asked for them.
+//! Changes of state on their way to Lua: they stand in a ring on the board, which outlives whoever
+//! writes it. A timer of the carrier reads them there and calls whoever asked for them.
 
-use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
-use crate::proto::{Reason, State, Transition};
+use super::publish::{narrow, reason, state};
+use super::will;
+use crate::proto::{PastTransition, Transition, Untold};
+use crate::status::Board;
+use crate::status::layout::{self, EVENTS, EventSlot, carrier, text};
+use crate::types::Instant;
 
-/// A change of state, for Lua.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Event {
-    /// Its number; there is none without one.
-    pub number: u64,
-    /// When, in milliseconds of `CLOCK_MONOTONIC`.
-    pub at_ms: u64,
-    /// The name of the instance.
-    pub instance: String,
-    /// From which state.
-    pub from: State,
-    /// To which state.
-    pub to: State,
-    /// Why.
-    pub reason: Reason,
+/// Numbers a change of state, and has it told. In a full ring it takes the place of the oldest one.
+pub(super) fn push(board: &mut Board, instance: &str, transition: &Transition) {
+    let number = board.header().events.load(Acquire) + 1;
+    let &Transition { at, from, to, reason, .. } = transition;
+    put(board, number, instance, PastTransition { at, from, to, reason });
 }
 
-/// What [`drain`] takes out of the queue.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Drained {
-    /// How many events, older than these, the queue had no room for.
-    pub lost: u64,
-    /// Oldest first.
-    pub events: Vec<Event>,
+/// Has nothing told in this process until [`begin`].
+pub(super) fn pause(board: &mut Board) {
+    board.header().events_from_ms.store(u64::MAX, Release);
 }
 
-/// Takes at most `max` events out of the queue.
-#[must_use]
-pub fn drain(max: usize) -> Drained {
-    let mut queue = queue();
-    let count = queue.waiting.len().min(max);
-    Drained {
-        lost: std::mem::take(&mut queue.lost),
-        events: queue.waiting.drain(..count).collect(),
+/// Returns what the next engine has to have told. Until it has the routers, nobody tells anything;
+/// should it never have them, this process goes on after a moment.
+///
+/// What Lua is telling right now is told to its end by a process that lives on. One that `ends` may
+/// not come to its end, and says so when it does end.
+pub(super) fn bequeath(board: &mut Board, ends: bool, now: Instant) -> Untold {
+    let header = board.header();
+    header.events_from_ms.store(now.as_millis() + PAUSE_MS, Release);
+    // A privileged agent ends without another turn of its loop, and soon after a reload.
+    let ends = ends || board.is_superseded();
+    let (told, begun) = (header.events_told.load(Acquire), header.events_begun.load(Acquire));
+    let open = ends && begun > told && header.carrier.load(Relaxed) == carrier::AGENT;
+    let told = if open { told } else { told.max(begun) };
+    let last = header.events.load(Acquire);
+    let first = (told + 1).max((last + 1).saturating_sub(EVENTS as u64));
+    let waiting = (first..=last).filter_map(|number| waiting(&board.event(number)?));
+    Untold { last, told, open, waiting: waiting.collect() }
+}
+
+/// Has Lua tell events in this process, those first that another one had yet to tell.
+pub(super) fn begin(board: &mut Board, untold: Option<&Untold>, now: Instant) {
+    let Some(Untold { last, told, open, waiting }) = untold else { return resume(board, 0) };
+    for (number, instance, past) in waiting.iter().rev().take(EVENTS).rev() {
+        put(board, *number, instance, *past);
+    }
+    board.header().events.fetch_max(*last, AcqRel);
+    resume(board, (*told).min(*last));
+    if *open {
+        board.header().events_from_ms.store(now.as_millis() + LAST_WORDS_MS, Release);
     }
 }
 
-/// Adds a change of state. In a full queue it takes the place of the oldest one, which is counted.
-pub(super) fn push(number: u64, instance: &str, transition: &Transition) {
-    let mut queue = queue();
-    if queue.waiting.len() == CAPACITY {
-        queue.waiting.pop_front();
-        queue.lost += 1;
-    }
-    queue.waiting.push_back(Event {
+/// Has Lua go on, now that another process has told events up to a number.
+pub(super) fn resume(board: &mut Board, told: u64) {
+    board.header().events_told.fetch_max(told, AcqRel);
+    board.header().events_from_ms.store(0, Release);
+}
+
+fn put(board: &mut Board, number: u64, instance: &str, past: PastTransition) {
+    board.put_event(&EventSlot {
         number,
-        at_ms: transition.at.as_millis(),
-        instance: instance.to_owned(),
-        from: transition.from,
-        to: transition.to,
-        reason: transition.reason,
+        at_ms: past.at.as_millis(),
+        instance: text(instance),
+        from: narrow(state(past.from)),
+        to: narrow(state(past.to)),
+        reason: reason(past.reason),
+        reserved: [0; 5],
     });
 }
 
-#[derive(Debug)]
-struct Queue {
-    waiting: VecDeque<Event>,
-    lost: u64,
+fn waiting(event: &EventSlot) -> Option<(u64, String, PastTransition)> {
+    let past = PastTransition {
+        at: will::moment(event.at_ms)?,
+        from: will::state(event.from),
+        to: will::state(event.to),
+        reason: will::reason(event.reason)?,
+    };
+    Some((event.number, layout::untext(&event.instance), past))
 }
 
-fn queue() -> MutexGuard<'static, Queue> {
-    static QUEUE: Mutex<Queue> = Mutex::new(Queue { waiting: VecDeque::new(), lost: 0 });
-    QUEUE.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Events that wait for Lua; the oldest one makes room, and is counted.
-const CAPACITY: usize = 1024;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::proto::RouterId;
-    use crate::types::Instant;
-
-    #[test]
-    fn a_full_queue_keeps_the_newest_events_in_order_and_counts_the_lost_ones() {
-        let transition = Transition {
-            router: RouterId(0),
-            at: Instant::from_nanos(1_000_000),
-            from: State::Backup,
-            to: State::Active,
-            reason: Reason::NoResponse,
-        };
-
-        for number in 1..=1027 {
-            push(number, "VI_1", &transition);
-        }
-
-        let drained = drain(2);
-        assert_eq!(drained.lost, 3);
-        assert_eq!(drained.events.iter().map(|event| event.number).collect::<Vec<_>>(), [4, 5]);
-        let drained = drain(2000);
-        assert_eq!((drained.lost, drained.events.len()), (0, 1022));
-        assert_eq!(drain(1), Drained::default());
-    }
-}
+/// How long the next engine may need to say that it has the routers.
+const PAUSE_MS: u64 = 1000;
+/// How long an agent may need to end. nginx kills it then.
+const LAST_WORDS_MS: u64 = 5000;

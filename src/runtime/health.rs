@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::checks::Findings;
+use super::checks::{Findings, PlannedCheck};
 use crate::config::HealthConfig;
 use crate::proto::Health;
 use crate::status::Workers;
@@ -23,15 +23,18 @@ pub(super) struct Liveness {
 }
 
 impl Liveness {
-    pub(super) fn new(config: HealthConfig, now: Instant) -> Self {
+    /// `goes_on` says whether there are routers that an engine before this one had let go.
+    pub(super) fn new(
+        config: HealthConfig,
+        planned: &[PlannedCheck],
+        goes_on: bool,
+        now: Instant,
+    ) -> Self {
         let patience_until = now + config.worker_timeout;
+        let longest = planned.iter().map(|check| check.timeout).max().unwrap_or_default();
+        let checked_until = (!goes_on).then_some(now + longest + CHECKS_BEGIN);
         let last = Health::Unknown;
-        Self { config, patience_until, checked_until: None, master_died: false, last }
-    }
-
-    /// Has nginx not serve before every check was made; one takes at most `longest`.
-    pub(super) fn awaiting_checks(self, longest: Duration, now: Instant) -> Self {
-        Self { checked_until: Some(now + longest + CHECKS_BEGIN), ..self }
+        Self { config, patience_until, checked_until, master_died: false, last }
     }
 
     /// Notes that the master has died: workers may live on, but nobody looks after them.
@@ -113,7 +116,7 @@ mod tests {
 
     fn liveness() -> Liveness {
         let config = HealthConfig { min_workers: 2, worker_timeout: Duration::from_secs(2) };
-        Liveness::new(config, START)
+        Liveness::new(config, &[], true, START)
     }
 
     fn workers(alive: u32) -> Workers {
@@ -179,9 +182,10 @@ mod tests {
 
     #[test]
     fn a_check_that_was_not_made_yet_is_waited_for_at_a_first_start_and_not_for_ever() {
-        let mut liveness = liveness().awaiting_checks(Duration::from_secs(1), START);
+        let config = HealthConfig { min_workers: 2, worker_timeout: Duration::from_secs(2) };
+        let mut liveness = Liveness::new(config, &[], false, START);
         let awaited = || Findings::Awaited("it was not made yet".to_owned());
-        let late = START + Duration::from_secs(2);
+        let late = START + CHECKS_BEGIN;
 
         assert_eq!(liveness.changed(workers(4), awaited(), START), None);
         assert!(matches!(liveness.changed(workers(4), awaited(), late), Some(Health::Failing(_))));

@@ -9,13 +9,13 @@
 //! is so comes back. Netlink may wait for a lock that somebody else holds in the kernel for
 //! seconds; the election must not, and so an advertisement never stands behind an address.
 
-pub mod events;
 pub mod kernel;
 pub mod log;
 
 mod checks;
 mod clock;
 mod driver;
+mod events;
 mod guard;
 mod handover;
 mod health;

@@ -1,6 +1,6 @@
 //! What the core says of itself, on its way to the board.
 
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::Ordering::{Acquire, Relaxed};
 use std::time::Duration;
 
 use super::checks::Check;
@@ -10,7 +10,7 @@ use super::report;
 use crate::config::Config;
 use crate::proto::{
     ActiveRouter, Bequests, Counters, Discard, Health, LinkCarrier, LinkFacts, Node, Phase,
-    Problem, Reason, ReceiveCounters, RouterId, Snapshot, State, Transition,
+    Problem, Reason, ReceiveCounters, RouterId, Snapshot, State, Transition, Untold,
 };
 use crate::status::layout::{
     self, CheckSlot, CounterSlot, HISTORY, InstanceSlot, TransitionSlot, WarningSlot,
@@ -51,6 +51,7 @@ struct Published {
 
 impl<'a> Publisher<'a> {
     pub(super) fn new(board: &'a mut Board, config: &Config) -> Self {
+        events::pause(board);
         board.name_reasons(&Reason::ALL.map(Reason::name));
         let mut next = 0;
         let first_address = config.instances.iter().map(|instance| {
@@ -103,6 +104,11 @@ impl<'a> Publisher<'a> {
     /// Says that another engine has the routers now.
     pub(super) fn retire(&mut self) {
         self.board.set_engine(EngineState::Stopped, "");
+    }
+
+    /// Says that the next engine's process tells events now.
+    pub(super) fn end_events(&mut self) {
+        events::pause(self.board);
     }
 
     /// Keeps what was judged of nginx, for the checks of every router.
@@ -173,8 +179,28 @@ impl<'a> Publisher<'a> {
     /// Publishes a router that has changed state, and tells Lua.
     pub(super) fn publish_transition(&mut self, node: &Node, transition: &Transition) {
         self.publish(node, transition.router);
-        let number = self.board.count_event();
-        events::push(number, node.snapshot(transition.router).name, transition);
+        events::push(self.board, node.snapshot(transition.router).name, transition);
+    }
+
+    /// Returns what Lua has not told yet, for the next engine to have it told; Lua pauses here.
+    /// `ends` says whether this process ends.
+    pub(super) fn bequeath_events(&mut self, ends: bool, now: Instant) -> Untold {
+        events::bequeath(self.board, ends, now)
+    }
+
+    /// Has Lua tell events here, those first that another engine had yet to tell.
+    pub(super) fn begin_events(&mut self, state: Option<&Bequests>, now: Instant) {
+        events::begin(self.board, state.map(|state| &state.untold), now);
+    }
+
+    /// Has Lua tell events here, now that another process has told them up to a number.
+    pub(super) fn resume_events(&mut self, told: u64) {
+        events::resume(self.board, told);
+    }
+
+    /// Returns the number of the last event that Lua has told.
+    pub(super) fn events_told(&self) -> u64 {
+        self.board.header().events_told.load(Acquire)
     }
 
     /// Shows what the engine says that has the routers now.
@@ -390,7 +416,7 @@ fn transition_slot(transition: &Transition) -> TransitionSlot {
     }
 }
 
-fn state(state: State) -> u32 {
+pub(super) fn state(state: State) -> u32 {
     match state {
         State::Initialize => layout::state::INITIALIZE,
         State::Backup => layout::state::BACKUP,
@@ -400,7 +426,7 @@ fn state(state: State) -> u32 {
 }
 
 /// A reason's place among the names on the board, which begin at 1.
-fn reason(reason: Reason) -> u8 {
+pub(super) fn reason(reason: Reason) -> u8 {
     let index = Reason::ALL.iter().position(|known| *known == reason);
     index.map_or(0, |index| narrow(index) + 1)
 }
@@ -424,6 +450,6 @@ fn count(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }
 
-fn narrow(number: impl TryInto<u8>) -> u8 {
+pub(super) fn narrow(number: impl TryInto<u8>) -> u8 {
     number.try_into().unwrap_or(u8::MAX)
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::proto::{
     ActiveRouter, Backup, Bequest, Bequests, Counters, Hold, PastTransition, Phase, Reason,
-    RouterKey, State,
+    RouterKey, State, Untold,
 };
 use crate::status::Board;
 use crate::status::layout::{self, HISTORY, InstanceSlot, TransitionSlot};
@@ -25,6 +25,8 @@ pub(super) fn read(board: &Board) -> Option<Bequests> {
         serving: false,
         routers: slots.filter_map(|slot| bequest(&slot?, at)).collect(),
         unattributed: Vec::new(),
+        // They stand on the board still.
+        untold: Untold::default(),
     })
 }
 
@@ -123,7 +125,7 @@ fn past(slot: TransitionSlot) -> Option<PastTransition> {
     })
 }
 
-fn state(number: u8) -> State {
+pub(super) fn state(number: u8) -> State {
     match u32::from(number) {
         layout::state::BACKUP => State::Backup,
         layout::state::ACTIVE => State::Active,
@@ -133,10 +135,10 @@ fn state(number: u8) -> State {
 }
 
 /// Reasons are numbered from 1 on.
-fn reason(number: u8) -> Option<Reason> {
+pub(super) fn reason(number: u8) -> Option<Reason> {
     Reason::ALL.get(usize::from(number).checked_sub(1)?).copied()
 }
 
-fn moment(millis: u64) -> Option<Instant> {
+pub(super) fn moment(millis: u64) -> Option<Instant> {
     (millis > 0).then(|| Instant::from_nanos(millis.saturating_mul(1_000_000)))
 }

@@ -12,9 +12,10 @@ use std::time::Duration;
 use memmap2::MmapRaw;
 
 use super::layout::{
-    AddressSlot, EngineState, Header, InstanceSlot, LAYOUT, MAGIC, REASONS, WORKERS, WorkerSlot,
-    cut, request,
+    AddressSlot, EVENTS, EngineState, EventSlot, Header, InstanceSlot, LAYOUT, MAGIC, REASONS,
+    WORKERS, WorkerSlot, request,
 };
+use super::text::cut;
 use crate::types::Instant;
 
 /// What a new board says about a configuration before any engine runs.
@@ -242,9 +243,25 @@ impl Board {
         }
     }
 
-    /// Counts a change of state, and returns its number.
-    pub fn count_event(&mut self) -> u64 {
-        self.header().events.fetch_add(1, Relaxed) + 1
+    /// Puts a change of state into its place for Lua, which it tells from now on.
+    pub fn put_event(&mut self, event: &EventSlot) {
+        let words = self.event_words(event.number);
+        words[0].store(0, Relaxed);
+        fence(Release);
+        for (shared, own) in words.iter().zip(event_words_of(event)).skip(1) {
+            shared.store(*own, Relaxed);
+        }
+        words[0].store(event.number, Release);
+        self.header().events.fetch_max(event.number, Release);
+    }
+
+    /// Returns a change of state by its number, if it is still there.
+    #[must_use]
+    pub fn event(&self, number: u64) -> Option<EventSlot> {
+        let words = self.event_words(number);
+        let copy = std::array::from_fn(|word| words[word].load(Relaxed));
+        let event = event_of(&copy);
+        (event.number == number).then_some(event)
     }
 
     /// Returns how many workers have beaten within `timeout`.
@@ -275,6 +292,8 @@ impl Board {
         header.instances.store(size(plan.instances.len()), Relaxed);
         header.addresses.store(size(plan.addresses.len()), Relaxed);
         header.workers_offset.store(offsets.workers, Relaxed);
+        header.event_size.store(size(size_of::<EventSlot>()), Relaxed);
+        header.events_offset.store(offsets.events, Relaxed);
         header.instances_offset.store(offsets.instances, Relaxed);
         header.addresses_offset.store(offsets.addresses, Relaxed);
         let timeout = u32::try_from(plan.worker_timeout.as_millis()).unwrap_or(u32::MAX);
@@ -305,6 +324,7 @@ impl Board {
         };
         header.instance_size.load(Relaxed) as usize == size_of::<InstanceSlot>()
             && header.workers_offset.load(Relaxed) == offsets.workers
+            && header.events_offset.load(Relaxed) == offsets.events
             && header.instances_offset.load(Relaxed) == offsets.instances
             && header.addresses_offset.load(Relaxed) == offsets.addresses
             && self.map.len() as u64 == u64::from(offsets.end)
@@ -315,6 +335,14 @@ impl Board {
         // SAFETY: `create` and `fits` made sure that so many slots lie there, aligned to words;
         // they are made of atomics.
         unsafe { slice::from_raw_parts(self.map.as_ptr().add(offset).cast(), WORKERS) }
+    }
+
+    fn event_words(&self, number: u64) -> &[AtomicU64] {
+        let place = usize::try_from(number % EVENTS as u64).unwrap_or_default();
+        let offset = self.header().events_offset.load(Relaxed) as usize;
+        let offset = offset + place * size_of::<EventSlot>();
+        // SAFETY: `create` and `fits` made sure that all places lie there, aligned to words.
+        unsafe { slice::from_raw_parts(self.map.as_ptr().add(offset).cast(), EVENT_WORDS) }
     }
 
     fn instance_words(&self, index: usize) -> &[AtomicU64] {
@@ -335,6 +363,7 @@ impl Board {
 /// Where each table begins, and where the board ends.
 struct Offsets {
     workers: u32,
+    events: u32,
     instances: u32,
     addresses: u32,
     end: u32,
@@ -347,12 +376,14 @@ impl Offsets {
 
     fn new(instances: usize, addresses: usize) -> Option<Self> {
         let workers_at = size_of::<Header>();
-        let instances_at = workers_at + WORKERS * size_of::<WorkerSlot>();
+        let events_at = workers_at + WORKERS * size_of::<WorkerSlot>();
+        let instances_at = events_at + EVENTS * size_of::<EventSlot>();
         let addresses_at =
             instances.checked_mul(size_of::<InstanceSlot>())?.checked_add(instances_at)?;
         let end = addresses.checked_mul(size_of::<AddressSlot>())?.checked_add(addresses_at)?;
         Some(Self {
             workers: u32::try_from(workers_at).ok()?,
+            events: u32::try_from(events_at).ok()?,
             instances: u32::try_from(instances_at).ok()?,
             addresses: u32::try_from(addresses_at).ok()?,
             end: u32::try_from(end).ok()?,
@@ -390,11 +421,22 @@ fn slot_of(words: &[u64; INSTANCE_WORDS]) -> InstanceSlot {
     unsafe { ptr::from_ref(words).cast::<InstanceSlot>().read() }
 }
 
+fn event_words_of(event: &EventSlot) -> &[u64] {
+    // SAFETY: the slot is aligned to words and has no gaps, as `layout` asserts.
+    unsafe { slice::from_raw_parts(ptr::from_ref(event).cast(), EVENT_WORDS) }
+}
+
+fn event_of(words: &[u64; EVENT_WORDS]) -> EventSlot {
+    // SAFETY: the slot has the size and alignment of the words, and any bits make one.
+    unsafe { ptr::from_ref(words).cast::<EventSlot>().read() }
+}
+
 /// Sizes and counts that [`Offsets::new`] has found to fit.
 fn size(bytes: usize) -> u32 {
     u32::try_from(bytes).unwrap_or(u32::MAX)
 }
 
+const EVENT_WORDS: usize = size_of::<EventSlot>() / size_of::<u64>();
 const INSTANCE_WORDS: usize = size_of::<InstanceSlot>() / size_of::<u64>();
 /// A writer needs a microsecond.
 const READ_ATTEMPTS: usize = 1000;

@@ -1,14 +1,16 @@
 //! What lies where on the board.
 //!
 //! ```text
-//!  +--------+------------------+-------------------+------------------+
-//!  | Header | WorkerSlot[1024] | InstanceSlot[n]   | AddressSlot[m]   |
-//!  +--------+------------------+-------------------+------------------+
+//!  +--------+------------------+-----------------+-----------------+----------------+
+//!  | Header | WorkerSlot[1024] | EventSlot[1024] | InstanceSlot[n] | AddressSlot[m] |
+//!  +--------+------------------+-----------------+-----------------+----------------+
 //! ```
 //!
 //! No structure has a gap between or after its fields: a slot is copied as whole words.
 
 use std::sync::atomic::{AtomicI32, AtomicU8, AtomicU32, AtomicU64};
+
+pub use super::text::{text, untext};
 
 /// Declares a structure of the board, and lists its fields for the comparison with LuaJIT's view.
 macro_rules! on_the_board {
@@ -40,9 +42,11 @@ macro_rules! on_the_board {
 /// "RSTYVRRP", in the order of a little-endian machine.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"RSTYVRRP");
 /// Grows with every change of the layout.
-pub const LAYOUT: u32 = 5;
+pub const LAYOUT: u32 = 6;
 /// Workers that the board has room for.
 pub const WORKERS: usize = 1024;
+/// Changes of state that wait for Lua at most; older ones are lost, and counted.
+pub const EVENTS: usize = 1024;
 /// Checks of one virtual router: its link, address and workers, eight tracked interfaces, twelve
 /// checks in Lua, and the probe.
 pub const CHECKS: usize = 24;
@@ -80,6 +84,10 @@ on_the_board! {
         pub addresses: AtomicU32,
         /// Where the worker slots begin.
         pub workers_offset: AtomicU32,
+        /// Size of an [`EventSlot`].
+        pub event_size: AtomicU32,
+        /// Where the event slots begin.
+        pub events_offset: AtomicU32,
         /// Where the instance slots begin.
         pub instances_offset: AtomicU32,
         /// Where the address slots begin.
@@ -113,8 +121,15 @@ on_the_board! {
         pub request: AtomicU32,
         /// Whether requests are taken over HTTP, too, 0 or 1.
         pub control: AtomicU32,
-        /// Number of the last change of state.
+        /// Number of the last change of state. Like the two that follow, it goes on over
+        /// generations.
         pub events: AtomicU64,
+        /// Number of the last one that Lua has begun to tell; Lua writes that.
+        pub events_begun: AtomicU64,
+        /// Number of the last one that Lua has told to the end; Lua writes that.
+        pub events_told: AtomicU64,
+        /// From when on this process tells them; until then another one may.
+        pub events_from_ms: AtomicU64,
         /// Name of this node.
         pub router_id: [AtomicU8; 128],
         /// Version of the library.
@@ -193,6 +208,27 @@ on_the_board! {
         pub pid: AtomicI32,
         /// 1 once it has left in order: another generation takes over, or nginx ends.
         pub left: AtomicU32,
+    }
+}
+
+on_the_board! {
+    /// A change of state, for Lua: number `n` stands in place `n % EVENTS`.
+    #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+    pub struct EventSlot {
+        /// Its number; another one while it is being written.
+        pub number: u64,
+        /// When.
+        pub at_ms: u64,
+        /// Name of the virtual router.
+        pub instance: [u8; 64],
+        /// From which [`state`].
+        pub from: u8,
+        /// To which [`state`].
+        pub to: u8,
+        /// Index into [`Header::reasons`].
+        pub reason: u8,
+        /// Keeps the slot on whole words.
+        pub reserved: [u8; 5],
     }
 }
 
@@ -440,30 +476,4 @@ impl WarningSlot {
 impl TransitionSlot {
     /// A slot that says nothing.
     pub const EMPTY: Self = Self { at_ms: 0, from: 0, to: 0, reason: 0, reserved: [0; 5] };
-}
-
-/// Returns `text` as a field of the board: ended by at least one NUL, cut between two characters
-/// if too long.
-#[must_use]
-pub fn text<const N: usize>(text: &str) -> [u8; N] {
-    let kept = cut(text, N - 1);
-    let mut field = [0; N];
-    field[..kept.len()].copy_from_slice(kept.as_bytes());
-    field
-}
-
-/// Returns what a field of the board holds as text.
-#[must_use]
-pub fn untext(field: &[u8]) -> String {
-    let length = field.iter().position(|&octet| octet == 0).unwrap_or(field.len());
-    String::from_utf8_lossy(&field[..length]).into_owned()
-}
-
-/// Returns as many whole characters of `text` as fit into `size` bytes.
-pub(super) fn cut(text: &str, size: usize) -> &str {
-    let mut end = text.len().min(size);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    &text[..end]
 }

@@ -9,6 +9,7 @@
 
 mod board;
 pub mod layout;
+mod text;
 
 pub use board::{Board, BoardError, Plan, Workers};
 pub use layout::EngineState;

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 use std::{env, fs, process, thread};
 
-use resty_vrrp::status::layout::{AddressSlot, InstanceSlot, text, untext};
+use resty_vrrp::status::layout::{AddressSlot, EVENTS, EventSlot, InstanceSlot, text, untext};
 use resty_vrrp::status::{Board, BoardError, EngineState, Plan, Workers};
 use resty_vrrp::types::Instant;
 
@@ -98,6 +98,32 @@ fn workers_are_alive_as_long_as_they_beat() {
     fs::write(&file.0, bytes).unwrap();
 
     assert_eq!(board.workers(now, timeout), Workers { total: 4, alive: 2, left: 0 });
+}
+
+#[test]
+fn a_full_ring_of_events_keeps_the_newest() {
+    let file = Scratch::new("events");
+    let mut board = Board::create(&file.0, &plan(1)).unwrap();
+    let event = |number| EventSlot {
+        number,
+        at_ms: 60_000 + number,
+        instance: text("VI_1"),
+        from: 1,
+        to: 2,
+        reason: 3,
+        reserved: [0; 5],
+    };
+
+    for number in 1..=EVENTS as u64 + 2 {
+        board.put_event(&event(number));
+    }
+
+    let board = Board::open(&file.0).unwrap();
+    assert_eq!(board.header().events.load(Ordering::Relaxed), EVENTS as u64 + 2);
+    assert_eq!(board.event(2), None);
+    assert_eq!(board.event(3), Some(event(3)));
+    assert_eq!(board.event(EVENTS as u64 + 2), Some(event(EVENTS as u64 + 2)));
+    assert_eq!(board.event(EVENTS as u64 + 3), None);
 }
 
 #[test]

@@ -3,10 +3,10 @@
 use std::fs;
 use std::time::Duration;
 
-use harness::{Carrier, Host, Nginx, eventually};
+use harness::{Carrier, Host, Nginx, Role, eventually, is_alive, wait_until};
 use serde_json::Value;
 
-use crate::{ONE, conf_with, lua, on_every_nginx, status_when};
+use crate::{ONE, PATIENCE, conf_with, lua, on_every_nginx, status_when};
 
 /// Starts nginx with a callback that writes each event down, after what `before` does.
 fn start_listening(host: &Host, carrier: &Carrier, before: &str) -> Nginx {
@@ -84,6 +84,65 @@ fn a_callback_that_fails_or_waits_keeps_no_event_from_the_others() {
         assert_eq!(states, ["backup", "active"]);
         let log = nginx.error_log();
         assert_eq!(log.matches("it is not my day").count(), 2, "{log}");
+    });
+}
+
+#[test]
+fn what_waits_to_be_told_outlives_a_reload_and_the_carrier() {
+    on_every_nginx("waiting events", |host, carrier| {
+        let nginx = start_listening(host, carrier, "vrrp.on_state(function() ngx.sleep(0.2) end)");
+        status_when(host, "active");
+        let fail_and_recover = || {
+            host.link_down();
+            status_when(host, "fault");
+            host.link_up();
+            status_when(host, "active")
+        };
+
+        fail_and_recover();
+        let old = nginx.carrier_pid();
+        nginx.reload();
+        wait_until("the old carrier ends", PATIENCE, || !is_alive(old));
+        let told = heard(&nginx).len();
+        assert!(told < 5, "nothing waited");
+        let status = fail_and_recover();
+        assert_eq!(status["node"]["generation"], 2);
+        nginx.kill9(Role::Carrier);
+        assert!(heard(&nginx).len() < 8, "nothing waited");
+
+        let events = heard_when(&nginx, 8);
+        let numbers: Vec<_> = events.iter().map(|event| event["seq"].clone()).collect();
+        assert_eq!(numbers, [1, 2, 3, 4, 5, 6, 7, 8]);
+        assert_eq!(events[7]["generation"], 2);
+        let status = status_when(host, "active");
+        let history = status["instances"][0]["history"].as_array().unwrap();
+        for (event, transition) in events.iter().zip(history) {
+            for name in ["from", "to", "reason"] {
+                assert_eq!(event[name], transition[name], "{event}");
+            }
+        }
+        host.link_down();
+        assert_eq!(heard_when(&nginx, 9)[8]["seq"], 9);
+    });
+}
+
+#[test]
+fn events_that_are_not_there_any_more_are_told_as_lost() {
+    on_every_nginx("lost events", |host, carrier| {
+        let nginx = start_listening(host, carrier, "");
+        heard_when(&nginx, 2);
+
+        lua(
+            host,
+            "local header = require('resty.vrrp.board').find().header
+            header.events = header.events + 5
+            return 'done'",
+        );
+        host.link_down();
+
+        let events = heard_when(&nginx, 4);
+        assert_eq!((&events[2]["lost"], &events[2]["generation"]), (&5.into(), &1.into()));
+        assert_eq!((&events[3]["seq"], &events[3]["to"]), (&8.into(), &"fault".into()));
     });
 }
 

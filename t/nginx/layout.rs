@@ -2,8 +2,8 @@
 
 use harness::Nginx;
 use resty_vrrp::status::layout::{
-    AddressSlot, CHECKS, CheckSlot, CounterSlot, HISTORY, Header, InstanceSlot, LAYOUT, MAGIC,
-    REASONS, TransitionSlot, WARNINGS, WORKERS, WarningSlot, WorkerSlot,
+    AddressSlot, CHECKS, CheckSlot, CounterSlot, EVENTS, EventSlot, HISTORY, Header, InstanceSlot,
+    LAYOUT, MAGIC, REASONS, TransitionSlot, WARNINGS, WORKERS, WarningSlot, WorkerSlot,
 };
 
 use crate::{ONE, conf_with, lua, on_every_nginx};
@@ -14,6 +14,7 @@ type Structure = (&'static str, usize, &'static [(&'static str, usize, usize)]);
 const STRUCTURES: &[Structure] = &[
     ("resty_vrrp_header", size_of::<Header>(), Header::FIELDS),
     ("resty_vrrp_worker", size_of::<WorkerSlot>(), WorkerSlot::FIELDS),
+    ("resty_vrrp_event", size_of::<EventSlot>(), EventSlot::FIELDS),
     ("resty_vrrp_instance", size_of::<InstanceSlot>(), InstanceSlot::FIELDS),
     ("resty_vrrp_counters", size_of::<CounterSlot>(), CounterSlot::FIELDS),
     ("resty_vrrp_check", size_of::<CheckSlot>(), CheckSlot::FIELDS),
@@ -58,14 +59,16 @@ fn the_numbers_that_lua_knows_are_those_of_the_layout() {
             "local it, ffi = require 'resty.vrrp.layout', require 'ffi'
              local header = ffi.new('resty_vrrp_header')
              local instance = ffi.new('resty_vrrp_instance')
-             return table.concat({ tostring(it.MAGIC), it.VERSION, it.WORKERS, it.HISTORY,
+             return table.concat({ tostring(it.MAGIC), it.VERSION, it.WORKERS,
+                it.EVENTS, it.HISTORY,
                 ffi.sizeof(instance.history) / ffi.sizeof('resty_vrrp_transition'),
                 ffi.sizeof(instance.check) / ffi.sizeof('resty_vrrp_check'),
                 ffi.sizeof(instance.warning) / ffi.sizeof('resty_vrrp_warning'),
                 ffi.sizeof(header.reasons) / 24 }, ' ')",
         );
 
-        let counts = [HISTORY, HISTORY, CHECKS, WARNINGS, REASONS].map(|count| count.to_string());
+        let counts =
+            [EVENTS, HISTORY, HISTORY, CHECKS, WARNINGS, REASONS].map(|count| count.to_string());
         let known = format!("{MAGIC}ULL {LAYOUT} {WORKERS} {}", counts.join(" "));
         assert_eq!(seen, known);
     });

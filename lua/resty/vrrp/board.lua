@@ -49,6 +49,7 @@ local READ_ATTEMPTS = 10000
 
 local HEADER = ffi.typeof("resty_vrrp_header *")
 local WORKERS = ffi.typeof("resty_vrrp_worker *")
+local EVENTS = ffi.typeof("resty_vrrp_event *")
 local INSTANCES = ffi.typeof("resty_vrrp_instance *")
 local ADDRESSES = ffi.typeof("resty_vrrp_address *")
 local INSTANCE_SIZE = sizeof("resty_vrrp_instance")
@@ -67,6 +68,7 @@ local function at(header)
     local board = setmetatable({
         header = header,
         workers = cast(WORKERS, start + header.workers_offset),
+        events = cast(EVENTS, start + header.events_offset),
         addresses = cast(ADDRESSES, start + header.addresses_offset),
         -- Slots, in the order of the configuration, and by name.
         instances = {},
@@ -270,10 +272,34 @@ function _M:carry_over(previous)
         end
     end
     local header, earlier = self.header, previous.header
+    copy(self.events, previous.events, layout.EVENTS * header.event_size)
+    header.events = earlier.events
+    header.events_begun = earlier.events_begun
+    header.events_told = earlier.events_told
     copy(header.reasons, earlier.reasons, sizeof(header.reasons))
     header.engine_beat_ms = earlier.engine_beat_ms
     header.engine_state = earlier.engine_state
     header.draining = earlier.draining
+end
+
+
+-- Returns a change of state by its number, or nil if it is not there any more.
+function _M:event(number)
+    local slot = self.events[number % layout.EVENTS]
+    if slot.number ~= number then
+        return nil
+    end
+    local event = {
+        seq = number,
+        at = clock.iso8601(tonumber(slot.at_ms)),
+        instance = ffi_string(slot.instance),
+        from = layout.STATES[slot.from],
+        to = layout.STATES[slot.to],
+        reason = ffi_string(self.header.reasons[slot.reason]),
+        generation = self.header.generation,
+    }
+    -- It may have made room for a newer one meanwhile.
+    return slot.number == number and event or nil
 end
 
 

@@ -183,11 +183,12 @@ local function turn(premature, board)
         -- while. Its listening sockets are closed: the addresses must go.
         if engine then
             engine:leave()
-            events.finish(core, board)
+            events.finish(board)
         end
         return
     end
     board.header.carrier_beat_ms = now_ms()
+    events.forget(board)
     if core then
         drain_log(log)
     end
@@ -211,7 +212,7 @@ end
 local function begin(premature, board, json)
     if not premature then
         attempt(false, board, json, nil, 1)
-        events.run(function() return core end, board)
+        events.run(board)
         checks.run(function() return engine end)
         warn_of_weights(json)
     end

@@ -1,14 +1,18 @@
 -- Tells whoever asked for it of every change of state, in the process that
--- carries the engine.
+-- carries the engine. What was told stands on the board, as the changes do: so
+-- the next carrier goes on where this one ended.
 
 local clock = require "resty.vrrp.clock"
 local errlog = require "ngx.errlog"
 local layout = require "resty.vrrp.layout"
 
+local max = math.max
 local ngx = ngx
+local now_ms = clock.now_ms
 local pcall = pcall
 local sleep = ngx.sleep
 local timer_every = ngx.timer.every
+local tonumber = tonumber
 local tostring = tostring
 
 
@@ -16,14 +20,15 @@ local _M = {}
 
 
 local TURN_S = 0.02
--- Events taken from the engine at once; the rest is safer there.
-local BATCH = 32
 -- An engine that leaves is gone earlier.
 local MAX_LAST_TURNS = 250
 
 local callbacks = {}
 -- Whether a turn is under way: a callback may yield for longer than one.
 local busy = false
+-- The number of an event that was not there when it was looked for. On some
+-- processors it shows a moment later than the count.
+local missed
 
 
 -- Calls fn(event) for each change of state from now on.
@@ -43,62 +48,86 @@ local function tell(event)
 end
 
 
-local function tell_all(core, generation)
-    repeat
-        local events, lost = core.drain_events(BATCH)
-        if lost > 0 then
-            tell({ lost = lost, generation = generation })
+-- Tells one event, or of how many there is no more than the number. Returns
+-- false once there is nothing to tell here and now.
+local function tell_next(board)
+    local header = board.header
+    local last, told = tonumber(header.events), tonumber(header.events_told)
+    if told >= last or now_ms() < tonumber(header.events_from_ms) then
+        return false
+    end
+    local number = max(told + 1, last - layout.EVENTS + 1)
+    local event = board:event(number)
+    while not event and number < last do
+        number = number + 1
+        event = board:event(number)
+    end
+
+    local lost = number - told - (event and 1 or 0)
+    if lost > 0 then
+        if missed ~= told + 1 then
+            missed = told + 1
+            return false
         end
-        for index = 1, #events do
-            local event = events[index]
-            event.at = clock.iso8601(event.at_ms)
-            event.at_ms = nil
-            event.generation = generation
-            tell(event)
-        end
-    until #events == 0
+        tell({ lost = lost, generation = header.generation })
+    end
+    if event then
+        header.events_begun = number
+        tell(event)
+    end
+    header.events_told = max(number, tonumber(header.events_told))
+    return true
 end
 
 
 -- Calls the callbacks for what has happened so far, one event after another.
-local function deliver(core, generation)
+local function deliver(board)
     if busy then
         return
     end
     busy = true
-    local ok, err = pcall(tell_all, core, generation)
+    repeat
+        local ok, more = pcall(tell_next, board)
+        if not ok then
+            errlog.raw_log(ngx.ERR, "vrrp: events: " .. tostring(more))
+        end
+    until not ok or not more
     busy = false
-    if not ok then
-        errlog.raw_log(ngx.ERR, "vrrp: events: " .. tostring(err))
-    end
 end
 
 
-local function turn(premature, get_core, board)
-    local core = get_core()
-    if core and not premature then
-        deliver(core, board.header.generation)
+local function turn(premature, board)
+    if not premature then
+        deliver(board)
     end
 end
 
 
 -- Delivers from now on, if anybody wants to know.
-function _M.run(get_core, board)
+function _M.run(board)
     if #callbacks > 0 then
-        return timer_every(TURN_S, turn, get_core, board)
+        return timer_every(TURN_S, turn, board)
+    end
+end
+
+
+-- Where nobody wants to know, nobody is told later what has happened now.
+function _M.forget(board)
+    if #callbacks == 0 then
+        board.header.events_told = board.header.events
     end
 end
 
 
 -- Delivers until the engine has ended.
-function _M.finish(core, board)
+function _M.finish(board)
     if #callbacks == 0 then
         return
     end
     local header = board.header
     for _ = 1, MAX_LAST_TURNS do
         local ended = header.engine_state ~= layout.RUNNING
-        deliver(core, header.generation)
+        deliver(board)
         if ended then
             return
         end

@@ -17,6 +17,8 @@ typedef struct {
     uint32_t instances;
     uint32_t addresses;
     uint32_t workers_offset;
+    uint32_t event_size;
+    uint32_t events_offset;
     uint32_t instances_offset;
     uint32_t addresses_offset;
     uint32_t worker_timeout_ms;
@@ -34,6 +36,9 @@ typedef struct {
     uint32_t request;
     uint32_t control;
     uint64_t events;
+    uint64_t events_begun;
+    uint64_t events_told;
+    uint64_t events_from_ms;
     char router_id[128];
     char module[32];
     char nginx[64];
@@ -46,6 +51,16 @@ typedef struct {
     int32_t pid;
     uint32_t left;
 } resty_vrrp_worker;
+
+typedef struct {
+    uint64_t number;
+    uint64_t at_ms;
+    char instance[64];
+    uint8_t from;
+    uint8_t to;
+    uint8_t reason;
+    uint8_t reserved[5];
+} resty_vrrp_event;
 
 typedef struct {
     uint64_t advertisements_sent;
@@ -135,8 +150,9 @@ typedef struct {
 return {
     -- "RSTYVRRP"
     MAGIC = 0x5052525659545352ULL,
-    VERSION = 5,
+    VERSION = 6,
     WORKERS = 1024,
+    EVENTS = 1024,
     HISTORY = 32,
 
     -- The header's engine_state.

@@ -1,7 +1,7 @@
 //! A node that goes on where another one ended: nobody on the link notices.
 
 use super::{Health, Hold, Instant, Life, Link, LinkId, Node, RouterId};
-use crate::proto::bequest::{BequestError, Bequests, RouterKey};
+use crate::proto::bequest::{BequestError, Bequests, RouterKey, Untold};
 
 impl Node {
     /// Returns all that a successor must know. This node must do nothing more once it has read it.
@@ -15,6 +15,7 @@ impl Node {
             serving: self.health == Health::Serving,
             routers: self.routers.iter().map(super::VirtualRouter::bequeath).collect(),
             unattributed: self.names.iter().cloned().zip(counted).collect(),
+            untold: Untold::default(),
         }
     }
 

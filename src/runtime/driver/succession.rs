@@ -2,6 +2,7 @@
 
 mod coming;
 mod going;
+mod news;
 
 use std::future::poll_fn;
 use std::io;
@@ -230,6 +231,7 @@ impl Driver<'_> {
     }
 
     fn step_aside(&mut self, holder: Option<Peer>) {
+        self.publisher.end_events();
         self.guard.dismiss();
         self.kernel.abandon();
         self.links.fill_with(Default::default);

@@ -28,6 +28,8 @@ pub(in crate::runtime) enum Message {
     },
     /// An operator asked at my side: to drain, or to take part again.
     Drain(bool),
+    /// I end, and have told events up to this number.
+    Told(u64),
 }
 
 /// A connection to another engine. Bytes wait here in both directions; nothing waits for them.

@@ -162,6 +162,7 @@ impl Driver<'_> {
             Waiting::Asking { predecessor, will, .. } => (Some(predecessor), will),
             Waiting::Given { predecessor, state } => (Some(predecessor), Some(state)),
         };
+        self.publisher.begin_events(state.as_ref(), clock::now());
         let left = self.begin_with(state);
         self.perform_actions();
         self.kernel.clear_leftovers();

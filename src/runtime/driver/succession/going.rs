@@ -150,7 +150,12 @@ impl Driver<'_> {
                 }
             }
             Message::Standby => heir.was_before = true,
-            Message::Take => heir.peer.say(&Message::State(self.node.bequeath(now))),
+            Message::Take => {
+                let state = self.bequeath(false, now);
+                let Role::Holding(holding) = &mut self.succession.role else { return None };
+                holding.heirs[index].peer.say(&Message::State(state));
+            }
+            Message::Told(number) => self.publisher.resume_events(number),
             Message::Took { left } => return self.retire(index, &left),
             Message::Drain(draining) => self.drain(draining, now),
             Message::State(_) | Message::Return(_) => self.lose_heir(index),
@@ -164,6 +169,7 @@ impl Driver<'_> {
         let Role::Holding(holding) = &mut self.succession.role else { return };
         holding.heirs.swap_remove(index);
         let nobody = holding.heirs.is_empty();
+        self.publisher.resume_events(0);
         let Some(Farewell::Given { until }) = self.succession.farewell else { return };
         if self.publisher.is_superseded() {
             self.succession.farewell = Some(Farewell::AwaitingHeir { until });
@@ -190,7 +196,7 @@ impl Driver<'_> {
     }
 
     fn give(&mut self, now: Instant) {
-        let state = self.node.bequeath(now);
+        let state = self.bequeath(true, now);
         let Role::Holding(holding) = &mut self.succession.role else { return };
         let Some(heir) = holding.heir() else { return };
         heir.peer.say(&if heir.was_before {
