@@ -42,7 +42,7 @@ macro_rules! on_the_board {
 /// "RSTYVRRP", in the order of a little-endian machine.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"RSTYVRRP");
 /// Grows with every change of the layout.
-pub const LAYOUT: u32 = 6;
+pub const LAYOUT: u32 = 7;
 /// Workers that the board has room for.
 pub const WORKERS: usize = 1024;
 /// Changes of state that wait for Lua at most; older ones are lost, and counted.
@@ -204,10 +204,8 @@ on_the_board! {
     pub struct WorkerSlot {
         /// When the worker last turned; 0 if it never did, or has left.
         pub beat_ms: AtomicU64,
-        /// Its process id.
-        pub pid: AtomicI32,
         /// 1 once it has left in order: another generation takes over, or nginx ends.
-        pub left: AtomicU32,
+        pub left: AtomicU64,
     }
 }
 

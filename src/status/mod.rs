@@ -3,7 +3,7 @@
 //! The memory is a memfd that the nginx master makes before it forks, so that all its children
 //! have it. [`layout`] says what lies where; `lua/resty/vrrp/board.lua` says the same to LuaJIT,
 //! and a test compares the two. [`Board`] is the only writer of everything but the beats of the
-//! nginx processes.
+//! nginx processes, requests, and how far Lua has told events.
 //!
 //! All times on the board are milliseconds of `CLOCK_MONOTONIC`; who reads them converts them.
 

@@ -313,9 +313,8 @@ end
 
 
 -- Says that worker id (from 0) is alive.
-function _M:beat(id, pid)
+function _M:beat(id)
     local slot = self.workers[id]
-    slot.pid = pid
     slot.left = 0
     slot.beat_ms = now_ms()
 end

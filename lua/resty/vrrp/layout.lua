@@ -48,8 +48,7 @@ typedef struct {
 
 typedef struct {
     uint64_t beat_ms;
-    int32_t pid;
-    uint32_t left;
+    uint64_t left;
 } resty_vrrp_worker;
 
 typedef struct {
@@ -150,7 +149,7 @@ typedef struct {
 return {
     -- "RSTYVRRP"
     MAGIC = 0x5052525659545352ULL,
-    VERSION = 6,
+    VERSION = 7,
     WORKERS = 1024,
     EVENTS = 1024,
     HISTORY = 32,
