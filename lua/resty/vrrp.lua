@@ -108,7 +108,11 @@ function _M.setup(options)
         error("setup() belongs into init_by_lua_block", 2)
     end
     local role = process_type()
-    if role ~= "master" and role ~= "single" then
+    if role == "single" then
+        error(fail("master_process is off: nobody would start the carrier"
+                   .. " again, and a reload would end it"), 2)
+    end
+    if role ~= "master" then
         return
     end
     if type(options) ~= "table" and type(options) ~= "string" then
@@ -140,7 +144,7 @@ local function beat(premature)
         board:leave(id)
         return
     end
-    board:beat(id, worker_pid())
+    board:beat(id)
     alive = board:engine() == true
 end
 
@@ -160,7 +164,7 @@ function _M.init_worker()
     end
     local role = process_type()
     local is_agent = role == "privileged agent"
-    if not is_agent and role ~= "worker" and role ~= "single" then
+    if not is_agent and role ~= "worker" then
         return
     end
     if not board then

@@ -49,6 +49,25 @@ pub struct Config {
     pub last_one_standing: bool,
 }
 
+impl Config {
+    /// Refuses what an nginx of so many workers can never be.
+    ///
+    /// # Errors
+    ///
+    /// If fewer workers are started than must be alive.
+    pub fn check_workers(&self, workers: u32) -> Result<(), ConfigErrors> {
+        let min_workers = self.health.min_workers;
+        if u32::from(min_workers) <= workers {
+            return Ok(());
+        }
+        let problem = format!(
+            "{min_workers} workers must be alive, but nginx starts only {workers}: \
+             see worker_processes"
+        );
+        Err(ConfigErrors(vec![ConfigError { path: "health.min_workers".to_owned(), problem }]))
+    }
+}
+
 /// One virtual router.
 #[derive(Clone, Debug, PartialEq)]
 pub struct InstanceConfig {

@@ -20,7 +20,9 @@ use crate::status::Board;
 fn resty_vrrp_core(lua: &Lua) -> mlua::Result<Table> {
     let module = lua.create_table()?;
     module.set("version", env!("CARGO_PKG_VERSION"))?;
-    let checked = |_: &Lua, (json, path): (LuaString, PathBuf)| Ok(said(check(&json, &path)));
+    let checked = |_: &Lua, (json, path, workers): (LuaString, PathBuf, Option<u32>)| {
+        Ok(said(check(&json, &path, workers)))
+    };
     module.set("check", lua.create_function(checked)?)?;
     let warned = |_: &Lua, json: LuaString| Ok(said(warnings(&json)));
     module.set("warnings", lua.create_function(warned)?)?;
@@ -72,11 +74,17 @@ impl UserData for Handle {
     }
 }
 
-/// `check(json, path)`: fills the board at `path` and returns the option `carrier`.
+/// `check(json, path, workers)`: fills the board at `path` and returns the option `carrier`.
+/// `workers` is how many nginx will start, if that is known.
 ///
 /// An error lists everything that is wrong with the options, one problem per line.
-fn check(json: &LuaString, path: &Path) -> Result<&'static str, Box<dyn Error>> {
+fn check(
+    json: &LuaString,
+    path: &Path,
+    workers: Option<u32>,
+) -> Result<&'static str, Box<dyn Error>> {
     let config = Config::from_json(&json.to_str()?)?;
+    workers.map_or(Ok(()), |workers| config.check_workers(workers))?;
     Board::create(path, &plan::of(&config))?;
     Ok(match config.carrier {
         Carrier::Auto => "auto",

@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -70,6 +71,11 @@ pub fn start(
     let missing = Rights::NETWORK.missing()?;
     if !missing.is_empty() {
         return Err(StartError::Rights(missing));
+    }
+    // The master did not know, if worker_processes stands behind the block `http`.
+    let workers = board.header().workers_total.load(Relaxed);
+    if let Err(error) = config.check_workers(workers) {
+        tracing::warn!("{error}");
     }
     let (stop, stopping) = watch::channel(false);
     let (ending, ended) = sync_channel(1);

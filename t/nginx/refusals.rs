@@ -28,6 +28,45 @@ fn wrong_options_refuse_the_start_and_every_one_is_named_by_its_path() {
 }
 
 #[test]
+fn more_workers_than_there_are_cannot_be_asked_for() {
+    on_every_nginx("workers", |host, carrier| {
+        let conf = conf_with(&ONE.replace("400", "400, min_workers = 3"));
+        let nginx = Nginx::prepare(host, carrier, &conf);
+
+        let failure = nginx.launch().expect_err("nginx must not start");
+
+        let said = failure.output + &failure.error_log;
+        let wanted = "health.min_workers: 3 workers must be alive, but nginx starts only 2";
+        assert!(said.contains(wanted), "{said}");
+
+        // The master cannot know yet how many there will be.
+        let behind = conf.replacen("worker_processes 2;", "", 1) + " worker_processes 2;";
+        nginx.write("nginx.conf", &behind);
+        nginx.launch().expect("it starts");
+        status_when(host, "fault");
+        let log = nginx.error_log();
+        assert!(log.contains(wanted), "{log}");
+
+        nginx.write("nginx.conf", &behind.replace("processes 2", "processes 3"));
+        nginx.reload();
+        status_when(host, "active");
+    });
+}
+
+#[test]
+fn nginx_without_a_master_is_refused() {
+    on_every_nginx("no master", |host, carrier| {
+        let conf = format!("master_process off; {}", conf_with(ONE));
+        let nginx = Nginx::prepare(host, carrier, &conf);
+
+        let failure = nginx.launch().expect_err("nginx must not start");
+
+        let said = failure.output + &failure.error_log;
+        assert!(said.contains("resty.vrrp: master_process is off"), "{said}");
+    });
+}
+
+#[test]
 fn a_long_list_of_mistakes_is_told_to_its_end() {
     on_every_nginx("many mistakes", |host, carrier| {
         let options = "(function()

@@ -71,7 +71,10 @@ local function verdict(json, board_fd)
         return "missing", tostring(core)
     end
     local path = "/proc/self/fd/" .. board_fd
-    local ran, carrier, err = pcall(core.check, json, path)
+    -- Not known yet if worker_processes stands behind the block http.
+    local workers = ngx.worker.count()
+    workers = workers > 0 and workers or nil
+    local ran, carrier, err = pcall(core.check, json, path, workers)
     if not ran then
         return "broken", tostring(carrier)
     end

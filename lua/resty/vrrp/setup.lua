@@ -65,12 +65,7 @@ local function choose_carrier(wanted)
     if wanted == "worker" then
         return layout.WORKER
     end
-    local ok, err
-    if process.type() == "single" then
-        err = "master_process is off"
-    else
-        ok, err = process.enable_privileged_agent(AGENT_CONNECTIONS)
-    end
+    local ok, err = process.enable_privileged_agent(AGENT_CONNECTIONS)
     if ok then
         return layout.AGENT
     end
