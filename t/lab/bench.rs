@@ -4,8 +4,8 @@ use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
 use harness::{
-    Checksum, Flood, Keepalived, KeepalivedConfig, KeepalivedState, Lab, Nginx, Outcome, Probe,
-    Role, Signal, Sniffer, Traffic, carriers, wait_until,
+    Advert, Checksum, Flood, Keepalived, KeepalivedConfig, KeepalivedState, Lab, Nginx, Outcome,
+    Probe, Role, Signal, Sniffer, Traffic, carriers, wait_until,
 };
 
 const PAGE: &str = r#"
@@ -151,6 +151,44 @@ fn traffic_can_be_dropped_in_one_direction() {
     a.heal();
     sniffer.wait_for_advert("it is heard again", Instant::now(), PATIENCE, |_| true);
     keepalived.signal(Signal::SIGTERM);
+}
+
+#[test]
+fn two_hosts_can_be_parted_while_a_third_hears_both() {
+    let lab = Lab::new("parted");
+    let a = lab.host("worker-01", "192.168.56.101/24");
+    let b = lab.host("worker-02", "192.168.56.102/24");
+    let client = lab.host("client", "192.168.56.10/24");
+    let _routers = [(&a, 51), (&b, 52)].map(|(host, vrid)| {
+        let addresses = vec![format!("10.77.0.{vrid}/32")];
+        let advert_int = "0.1".to_owned();
+        let config = KeepalivedConfig { vrid, advert_int, addresses, ..Default::default() };
+        Keepalived::start(host, &config)
+    });
+    let sniffers = [&a, &b, &client].map(Sniffer::start);
+    let all_hear_both = || {
+        for (sniffer, vrid) in sniffers.iter().flat_map(|it| [(it, 51), (it, 52)]) {
+            let heard = |advert: &Advert| advert.vrid == vrid;
+            sniffer.wait_for_advert("it is heard", Instant::now(), PATIENCE, heard);
+        }
+    };
+    all_hear_both();
+
+    a.part_from(&b);
+    let parted = Instant::now() + Duration::from_millis(20);
+    // By then each has advertised several times.
+    let later = parted + Duration::from_millis(500);
+    for vrid in [51, 52] {
+        let heard = |advert: &Advert| advert.vrid == vrid;
+        sniffers[2].wait_for_advert("the client hears it", later, PATIENCE, heard);
+    }
+    let heard = sniffers.each_ref().map(|sniffer| {
+        let all = sniffer.adverts_since(parted);
+        [51, 52].map(|vrid| all.iter().any(|advert| advert.vrid == vrid))
+    });
+    assert_eq!(heard, [[true, false], [false, true], [true, true]], "of a, b and the client");
+    a.heal();
+    all_hear_both();
 }
 
 #[test]

@@ -28,6 +28,11 @@ impl Faults<'_> {
         self.rule(&format!("oifname \"{}\" {}", self.port, traffic.matcher()));
     }
 
+    pub(crate) fn part_from(&self, other: &str) {
+        self.rule(&format!("iifname \"{}\" oifname \"{other}\"", self.port));
+        self.rule(&format!("iifname \"{other}\" oifname \"{}\"", self.port));
+    }
+
     pub(crate) fn lose(&self, percent: u8) {
         let vrrp = Traffic::Vrrp.matcher();
         self.rule(&format!("oifname \"{}\" {vrrp} numgen random mod 100 < {percent}", self.port));

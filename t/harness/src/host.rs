@@ -186,6 +186,11 @@ impl Host {
         self.faults().drop_received(traffic);
     }
 
+    /// Drops what this host and another one send to each other; both reach the rest.
+    pub fn part_from(&self, other: &Self) {
+        self.faults().part_from(other.name());
+    }
+
     /// Drops so many percent of the advertisements that others send to this host.
     pub fn lose(&self, percent: u8) {
         self.faults().lose(percent);
