@@ -61,22 +61,34 @@ impl AddressWatch {
         watch
     }
 
+    /// Returns what happened since a moment.
+    #[must_use]
+    pub fn all_since(&self, start: Instant) -> Vec<AddressEvent> {
+        let events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        events.iter().filter(|event| event.at >= start).copied().collect()
+    }
+
     /// Returns what happened to an address since a moment.
     #[must_use]
     pub fn since(&self, start: Instant, address: &str) -> Vec<AddressEvent> {
         let address: IpAddr = address.parse().expect("a valid address");
-        let events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
-        let ours = events.iter().filter(|event| event.at >= start && event.address == address);
-        ours.copied().collect()
+        let mut events = self.all_since(start);
+        events.retain(|event| event.address == address);
+        events
+    }
+
+    /// Returns when an address has gone for the first time since a moment, if it has.
+    #[must_use]
+    pub fn removal(&self, start: Instant, address: &str) -> Option<Instant> {
+        let events = self.since(start, address);
+        events.iter().find(|event| event.removed).map(|event| event.at)
     }
 
     /// Waits for the moment at which an address goes.
     #[track_caller]
     pub fn wait_for_removal(&self, start: Instant, address: &str, within: Duration) -> Instant {
         eventually(&format!("{address} goes"), within, || {
-            let events = self.since(start, address);
-            let gone = events.iter().find(|event| event.removed);
-            gone.map(|event| event.at).ok_or_else(|| format!("{events:?}"))
+            self.removal(start, address).ok_or_else(|| format!("{:?}", self.since(start, address)))
         })
     }
 
