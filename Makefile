@@ -62,7 +62,7 @@ demo: packages ## Two hosts, one virtual address: kill the active one and watch
 	$(CARGO) build --release --locked --bins --example demo
 	@$(CARGO) run --release --locked --quiet --example demo
 
-bench: packages build ## Side by side with keepalived + nginx + check script; results in target/bench
+bench: packages build ## Side by side with keepalived + nginx + check script (QUICK=1, ONLY=heal,hung); results in target/bench
 	RESTY_VRRP_CORE=$(CURDIR)/$(CORE) $(CARGO) bench --locked --bench pair
 
 clean: ## Remove what was built

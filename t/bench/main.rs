@@ -1,7 +1,8 @@
 //! Side by side: resty.vrrp in nginx, and keepalived with nginx and a check script.
 //!
 //! Measures, and asserts nothing. What cannot be measured is left out, with the reason. Takes root;
-//! `QUICK=1` measures everything once. Results go to the terminal and to `target/bench`.
+//! `QUICK=1` measures everything once, `ONLY=heal,hung` some sections alone. Results go to the
+//! terminal and to `target/bench`.
 #![expect(
     clippy::disallowed_methods,
     reason = "a bench reads clocks, waits and starts processes; nothing of it runs in nginx"
@@ -33,7 +34,8 @@ fn main() -> ExitCode {
         eprintln!("bench: {reason}");
         return ExitCode::FAILURE;
     }
-    let options = match attempt(Options::read) {
+    let names: Vec<&str> = SECTIONS.iter().map(|(name, _, _)| *name).collect();
+    let options = match attempt(|| Options::read(&names)) {
         Ok(options) => options,
         Err(reason) => {
             eprintln!("bench: {reason}");
@@ -41,10 +43,10 @@ fn main() -> ExitCode {
         }
     };
     let mut report = Report { machine: Machine::look(&options.carrier), sections: Vec::new() };
-    for (index, (name, measure)) in ROWS.iter().enumerate() {
-        if options.wants(index + 1) {
-            eprintln!("bench: {name}");
-            report.sections.push(section(name, *measure, &options));
+    for (name, what, measure) in SECTIONS {
+        if options.wants(name) {
+            eprintln!("bench: {name}: {what}");
+            report.sections.push(section(what, *measure, &options));
         }
     }
     println!("{}", report.to_markdown());
@@ -57,9 +59,9 @@ fn main() -> ExitCode {
     }
 }
 
-fn section(name: &str, measure: Measure, options: &Options) -> Section {
+fn section(what: &str, measure: Measure, options: &Options) -> Section {
     attempt(|| measure(options)).unwrap_or_else(|reason| {
-        let mut section = Section::new(name);
+        let mut section = Section::new(what);
         section.remark(format!("not measured: {reason}"));
         section
     })
@@ -67,14 +69,15 @@ fn section(name: &str, measure: Measure, options: &Options) -> Section {
 
 type Measure = fn(&Options) -> Section;
 
-const ROWS: &[(&str, Measure)] = &[
-    ("the active host dies", outage::host_dies),
-    ("it is stopped gracefully", outage::stopped),
-    ("all of nginx is killed", outage::nginx_killed),
-    ("is_active()", gate::is_active),
-    ("processor time and memory", cost::processor_and_memory),
-    ("all cores are busy", jitter::busy_cores),
-    ("size and scale", scale::size_and_scale),
+/// What `ONLY` calls it, what it is about, and how to measure it.
+const SECTIONS: &[(&str, &str, Measure)] = &[
+    ("death", "the active host dies", outage::host_dies),
+    ("stop", "it is stopped gracefully", outage::stopped),
+    ("killed", "all of nginx is killed", outage::nginx_killed),
+    ("gate", "is_active()", gate::is_active),
+    ("cost", "processor time and memory", cost::processor_and_memory),
+    ("jitter", "all cores are busy", jitter::busy_cores),
+    ("scale", "size and scale", scale::size_and_scale),
 ];
 
 const RESULTS: &str = "target/bench";

@@ -9,19 +9,27 @@ use harness::{Carrier, CarrierKind, carriers};
 pub(crate) struct Options {
     pub(crate) quick: bool,
     pub(crate) carrier: Carrier,
-    /// Numbers of the rows wanted; all if none is named.
-    rows: Vec<usize>,
+    /// Names of the sections wanted; all if none is named.
+    only: Vec<String>,
 }
 
 impl Options {
-    /// Reads them from the command line and the environment: `QUICK=1`, `--quick`, `ROWS=1,4`.
-    pub(crate) fn read() -> Self {
+    /// Reads them: `QUICK=1` or `--quick`, and `ONLY=heal,hung` out of the names of all sections.
+    ///
+    /// # Panics
+    ///
+    /// When there is no nginx to measure with, or no section of a name.
+    pub(crate) fn read(names: &[&str]) -> Self {
         let is_set = |name| env::var(name).is_ok_and(|value| !value.is_empty() && value != "0");
         let quick = is_set("QUICK") || env::args().any(|argument| argument == "--quick");
-        let rows = env::var("ROWS").unwrap_or_default();
-        let rows = rows.split(',').filter_map(|row| row.trim().parse().ok()).collect();
+        let only = env::var("ONLY").unwrap_or_default();
+        let only = only.split([',', ' ']).filter(|name| !name.is_empty());
+        let only: Vec<String> = only.map(str::to_owned).collect();
+        for name in &only {
+            assert!(names.contains(&name.as_str()), "ONLY={name}: not one of {}", names.join(", "));
+        }
         let agent = carriers().iter().find(|carrier| carrier.kind == CarrierKind::Agent);
-        Self { quick, carrier: agent.unwrap_or(&carriers()[0]).clone(), rows }
+        Self { quick, carrier: agent.unwrap_or(&carriers()[0]).clone(), only }
     }
 
     /// Returns how often to measure what is measured `full` times in a full run.
@@ -29,8 +37,8 @@ impl Options {
         if self.quick { 1 } else { full }
     }
 
-    /// Tells whether a row is wanted.
-    pub(crate) fn wants(&self, row: usize) -> bool {
-        self.rows.is_empty() || self.rows.contains(&row)
+    /// Tells whether a section is wanted.
+    pub(crate) fn wants(&self, name: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|wanted| wanted == name)
     }
 }
