@@ -5,11 +5,10 @@ use std::time::{Duration, Instant};
 
 use harness::{CarrierKind, Lab, Nginx, Role};
 
-use crate::figures::Figures;
 use crate::options::Options;
 use crate::pair::{Pair, attempt};
 use crate::plan::Plan;
-use crate::report::{Column, Line, Section};
+use crate::report::{Column, Section};
 use crate::side::{Node, Side};
 use crate::usage::{self, Memory};
 
@@ -68,19 +67,17 @@ fn push(
     bare: Option<Memory>,
 ) {
     let ours = ours.map(|cost| Cost { speaker: cost.speaker.zip(bare).map(less), ..cost });
-    let columns: [Column<Cost>; 5] = [
-        ("router alone", "% of a core", |it| Some(it.router)),
-        ("with nginx and what watches it", "% of a core", |it| Some(it.all)),
-        ("carrier, resident", "kB", |it| Some(it.speaker?.resident)),
-        ("carrier, proportional", "kB", |it| Some(it.speaker?.proportional)),
-        ("all, proportional", "kB", |it| Some(it.speaker?.proportional + it.others?.proportional)),
+    let columns = [
+        Column::new("router alone", "% of a core", |it: &Cost| Some(it.router)),
+        Column::new("with nginx and what watches it", "% of a core", |it| Some(it.all)),
+        Column::new("carrier, resident", "kB", |it: &Cost| Some(it.speaker?.resident))
+            .limit("target", 4096.0),
+        Column::new("carrier, proportional", "kB", |it| Some(it.speaker?.proportional)),
+        Column::new("all, proportional", "kB", |it| {
+            Some(it.speaker?.proportional + it.others?.proportional)
+        }),
     ];
-    for (what, unit, of) in columns {
-        let figure = |cost: &Option<Cost>| cost.as_ref().and_then(of).map(Figures::one);
-        let line = Line::new(format!("{name}: {what}"), unit);
-        let line = line.ours(figure(&ours)).theirs(figure(&theirs));
-        section.push(if what == "carrier, resident" { line.limit("target", 4096.0) } else { line });
-    }
+    section.compare(name, columns, ours.as_slice(), theirs.as_slice());
 }
 
 fn less((with, without): (Memory, Memory)) -> Memory {

@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 
 use harness::{Advert, Carrier, Process, Sniffer};
 
-use crate::figures::{Figures, ms};
+use crate::figures::ms;
 use crate::options::Options;
 use crate::pair::{Pair, attempt, urgently};
 use crate::plan::{LOW, Plan};
-use crate::report::{Column, Line, Section};
+use crate::report::{Column, Section};
 use crate::side::Side;
 
 /// What was heard on the link.
@@ -32,31 +32,27 @@ pub(crate) fn busy_cores(options: &Options) -> Section {
             let heard = attempt(|| listen(side, &options.carrier, &plan, cores, long));
             section.note(side.name(), heard)
         });
-        push(&mut section, &format!("{name}, {long:?}"), &plan, &heard);
+        let bound = ms(plan.active_down_interval(LOW));
+        let columns = [
+            Column::new("longest gap between two of them", "ms", |it: &Heard| {
+                it.gaps.last().copied()
+            })
+            .limit("Active_Down_Interval:", bound),
+            Column::new("gap that one in 100 exceeds", "ms", |it: &Heard| {
+                it.gaps.get(it.gaps.len() * 99 / 100).copied()
+            })
+            .limit("Active_Down_Interval:", bound),
+            Column::new("false takeovers", "", |it: &Heard| Some(f64::from(it.takeovers)))
+                .limit("target", 0.0),
+        ];
+        let [ours, theirs] = heard.each_ref().map(Option::as_slice);
+        section.compare(&format!("{name}, {long:?}"), columns, ours, theirs);
     }
     section.remark(
         "The loops are at nice 0, and by default both sides as well. Real time is `realtime = \
          true`, and keepalived's `vrrp_rt_priority 10`.",
     );
     section
-}
-
-fn push(section: &mut Section, name: &str, plan: &Plan, [ours, theirs]: &[Option<Heard>; 2]) {
-    let bound = ms(plan.active_down_interval(LOW));
-    let columns: [Column<Heard>; 3] = [
-        ("longest gap between two of them", "ms", |it| it.gaps.last().copied()),
-        ("gap that one in 100 exceeds", "ms", |it| it.gaps.get(it.gaps.len() * 99 / 100).copied()),
-        ("false takeovers", "", |it| Some(f64::from(it.takeovers))),
-    ];
-    for (what, unit, of) in columns {
-        let figure = |heard: &Option<Heard>| heard.as_ref().and_then(of).map(Figures::one);
-        let line = Line::new(format!("{name}: {what}"), unit);
-        let line = line.ours(figure(ours)).theirs(figure(theirs));
-        section.push(match unit {
-            "" => line.limit("target", 0.0),
-            _ => line.limit("Active_Down_Interval:", bound),
-        });
-    }
 }
 
 fn listen(side: Side, carrier: &Carrier, plan: &Plan, cores: usize, long: Duration) -> Heard {

@@ -19,6 +19,7 @@ mod pair;
 mod plan;
 mod report;
 mod scale;
+mod script;
 mod side;
 mod usage;
 
@@ -73,7 +74,9 @@ type Measure = fn(&Options) -> Section;
 const SECTIONS: &[(&str, &str, Measure)] = &[
     ("death", "the active host dies", outage::host_dies),
     ("stop", "it is stopped gracefully", outage::stopped),
+    ("drain", "it is drained", outage::drained),
     ("killed", "all of nginx is killed", outage::nginx_killed),
+    ("hung", "nginx hangs", outage::nginx_hung),
     ("gate", "is_active()", gate::is_active),
     ("cost", "processor time and memory", cost::processor_and_memory),
     ("jitter", "all cores are busy", jitter::busy_cores),

@@ -1,17 +1,19 @@
-//! How long a client is in the dark when a node dies, is stopped, or loses all of nginx.
+//! How long a client is in the dark when a node dies, is stopped or drained, or when its nginx is
+//! killed or hangs.
 //!
 //! The client opens a new connection every 2 ms; an outage is the longest time between two pages.
 
 use std::thread;
 use std::time::{Duration, Instant};
 
-use harness::{Carrier, Host, Probe, Role};
+use harness::{AddressWatch, Probe, Role, Signal};
 
-use crate::figures::{Figures, ms};
+use crate::figures::ms;
 use crate::options::Options;
-use crate::pair::{Pair, SECOND, attempt};
+use crate::pair::{Pair, SECOND, comes, failed, in_turn};
 use crate::plan::{ADDRESS, LOW, Plan};
-use crate::report::{Line, Section};
+use crate::report::{Column, Section};
+use crate::script::Script;
 use crate::side::{Node, Side};
 
 /// What happens to the first node.
@@ -23,36 +25,42 @@ enum Event {
     Stop,
     /// `nginx -s quit`; of keepalived, the same as above.
     Quit,
+    /// `POST /ha/drain`; of keepalived, the same as above.
+    Drain,
     /// Every nginx process is killed at once; keepalived lives.
     NginxKilled,
+    /// Every nginx worker stands still; nothing has died.
+    NginxHung,
 }
 
-/// How an outage went.
+/// How an outage went. What had not happened when the watch ended is infinite.
 #[derive(Clone, Copy, Debug)]
 struct Outage {
-    dark: Duration,
+    dark_ms: f64,
     /// How long the first node kept the address after the event.
-    kept: Option<Duration>,
+    kept_ms: f64,
+    /// How many connections brought no page.
+    failed: f64,
 }
 
-/// A protocol version, an advertisement interval, and how often to try.
-struct Case {
-    name: &'static str,
-    plan: Plan,
+/// A case of an event, and how often to try.
+struct Case<'a> {
+    event: Event,
+    name: &'a str,
     runs: u32,
 }
 
 pub(crate) fn host_dies(options: &Options) -> Section {
     let mut section = Section::new("Outage when the active host dies");
-    let cases = [
-        Case::new("v2, 1 s", 2, 1000, options.runs(3)),
-        Case::new("v3, 100 ms", 3, 100, options.runs(7)),
-        Case::new("v3, 10 ms", 3, 10, options.runs(9)),
-    ];
-    for case in &cases {
-        let bound = ms(case.plan.active_down_interval(LOW));
-        let line = Line::new(case.name, "ms").limit("Active_Down_Interval + 5 ms:", bound + 5.0);
-        measure(&mut section, line, case, Event::HostDies, &options.carrier);
+    for (name, version, interval_ms, runs) in
+        [("v2, 1 s", 2, 1000, 3), ("v3, 100 ms", 3, 100, 7), ("v3, 10 ms", 3, 10, 9)]
+    {
+        let plan = Plan::single(version, Duration::from_millis(interval_ms));
+        let bound = ms(plan.active_down_interval(LOW));
+        let case = Case { event: Event::HostDies, name, runs };
+        let [ours, theirs] = case.measure(&mut section, options, Side::both(&plan));
+        let dark = dark("").limit("Active_Down_Interval + 5 ms:", bound + 5.0);
+        section.compare(name, [dark], &ours, &theirs);
     }
     section.remark("Least / **median** / most. The client opens a new connection every 2 ms.");
     section
@@ -60,82 +68,139 @@ pub(crate) fn host_dies(options: &Options) -> Section {
 
 pub(crate) fn stopped(options: &Options) -> Section {
     let mut section = Section::new("Outage when it is stopped gracefully");
-    for (name, event) in [("stop", Event::Stop), ("quit", Event::Quit)] {
-        for (interval_ms, runs) in [(100, 7), (1000, 3)] {
-            if options.quick && interval_ms > 100 {
-                continue;
-            }
-            let what = format!("{name}, v3, {interval_ms} ms");
-            let case = Case::new("", 3, interval_ms, options.runs(runs));
-            measure(&mut section, Line::new(what, "ms"), &case, event, &options.carrier);
+    for (what, event) in [("stop", Event::Stop), ("quit", Event::Quit)] {
+        for (interval, plan, runs) in intervals(options) {
+            let name = &format!("{what}, {interval}");
+            let case = Case { event, name, runs };
+            let [ours, theirs] = case.measure(&mut section, options, Side::both(&plan));
+            section.compare(name, [dark("")], &ours, &theirs);
         }
     }
     section.remark("`nginx -s stop` and `nginx -s quit`; of keepalived, its service is stopped.");
     section
 }
 
-pub(crate) fn nginx_killed(options: &Options) -> Section {
-    let mut section = Section::new("Outage when all of nginx is killed at once (kill -9)");
-    let cases = [
-        Case::new("v3, 100 ms", 3, 100, options.runs(7)),
-        Case::new("v3, 1 s", 3, 1000, options.runs(3)),
-    ];
-    for case in &cases {
-        let bound = ms(case.plan.skew_time(LOW)) + 25.0;
-        let line = Line::new(case.name, "ms").limit("Skew_Time + 25 ms:", bound);
-        measure(&mut section, line, case, Event::NginxKilled, &options.carrier);
+pub(crate) fn drained(options: &Options) -> Section {
+    let mut section = Section::new("A node is drained, and its nginx runs on");
+    for (name, plan, runs) in intervals(options) {
+        let plan = Plan { options: "control = true,", ..plan };
+        let case = Case { event: Event::Drain, name, runs };
+        let [ours, theirs] = case.measure(&mut section, options, Side::both(&plan));
+        section.compare(name, [dark("outage"), unanswered()], &ours, &theirs);
     }
-    section.remark("keepalived lives; its script (interval 1 s, fall 1) has to find out.");
+    section.remark("`POST /ha/drain`; of keepalived, its service is stopped.");
     section
 }
 
-/// Tries both sides in turn, so that a change of the machine's mood meets both.
-fn measure(section: &mut Section, line: Line, case: &Case, event: Event, carrier: &Carrier) {
-    let mut outages = [Vec::new(), Vec::new()];
-    for run in 0..case.runs {
-        for (side, outages) in Side::BOTH.into_iter().zip(&mut outages) {
-            // Where in the second of the check script it happens must not be left to chance.
-            let delay = Duration::from_secs(1) * run / case.runs;
-            let outage = attempt(|| one(side, carrier, &case.plan, event, delay));
-            outages.extend(section.note(side.name(), outage));
+pub(crate) fn nginx_killed(options: &Options) -> Section {
+    let mut section = Section::new("Outage when all of nginx is killed at once (kill -9)");
+    for (interval, plan, runs) in [("v3, 100 ms", v3(100), 7), ("v3, 1 s", v3(1000), 3)] {
+        let usual = Plan { script: Script::Weighs, ..plan.clone() };
+        let case = Case { event: Event::NginxKilled, name: interval, runs };
+        let all = [(Side::Ours, &plan), (Side::Theirs, &plan), (Side::Theirs, &usual)];
+        let [ours, best, usual] = case.measure(&mut section, options, all);
+        let bound = ms(plan.skew_time(LOW)) + 25.0;
+        for (script, theirs) in [("best script", best), ("usual script", usual)] {
+            let name = format!("{interval}, {script}");
+            let dark = dark("outage").limit("Skew_Time + 25 ms:", bound);
+            section.compare(&name, [dark, kept()], &ours, &theirs);
         }
     }
-    let figures = |of: fn(&Outage) -> Option<Duration>| {
-        let one = |outages: &[Outage]| Figures::new(outages.iter().filter_map(of).map(ms));
-        (one(&outages[0]), one(&outages[1]))
-    };
-    let (ours, theirs) = figures(|outage| Some(outage.dark));
-    let kept = format!("{}: address kept by the node that failed", line.what());
-    section.push(line.ours(ours).theirs(theirs));
-    if event == Event::NginxKilled {
-        let (ours, theirs) = figures(|outage| outage.kept);
-        section.push(Line::new(kept, "ms").ours(ours).theirs(theirs));
+    section.remark(
+        "keepalived lives; its script has to find out. Best: every second, and one failure is a \
+         fault. Usual, as in most guides: every 2 s, and a failure lowers the priority (`weight`).",
+    );
+    section
+}
+
+pub(crate) fn nginx_hung(options: &Options) -> Section {
+    let mut section = Section::new("Outage when nginx hangs (SIGSTOP to every worker)");
+    let plan = v3(100);
+    let alike = Plan { options: "health = { worker_timeout_ms = 1000 },", ..plan.clone() };
+    let asks = Plan { script: Script::Asks, ..plan.clone() };
+    let case = Case { event: Event::NginxHung, name: "v3, 100 ms", runs: 5 };
+    let (ours, theirs) = (Side::Ours, Side::Theirs);
+    let all = [(ours, &plan), (ours, &alike), (theirs, &plan), (theirs, &asks)];
+    let [default, alike, lives, asks] = case.measure(&mut section, options, all);
+    for (name, timeout_ms, ours, theirs) in [
+        ("v3, 100 ms, script looks whether nginx lives", 2000.0, &default, &lives),
+        ("v3, 100 ms, script makes a request", 2000.0, &default, &asks),
+        ("the same, `worker_timeout_ms = 1000`", 1000.0, &alike, &asks),
+    ] {
+        let bound = timeout_ms + ms(BEAT + plan.skew_time(LOW));
+        let dark = dark("outage").limit("timeout + beat + Skew_Time:", bound);
+        section.compare(name, [dark, kept()], ours, theirs);
     }
+    section.remark(
+        "The request is made every second by `curl` with a timeout of 1 s, and one failure is a \
+         fault: the best that keepalived can do. resty.vrrp waits for `worker_timeout_ms`, 2 s by \
+         default.",
+    );
+    section
 }
 
-fn one(side: Side, carrier: &Carrier, plan: &Plan, event: Event, delay: Duration) -> Outage {
-    let mut pair = Pair::start(side, carrier, plan);
-    let probe = Probe::start(&pair.client, &Pair::server(), "/");
-    probe.wait_for(pair.first.host.name(), PATIENCE);
-    thread::sleep(BEFORE + delay);
-
-    let start = Instant::now();
-    event.happen(&mut pair.first);
-    let kept = (event != Event::HostDies).then(|| time_until_gone(&pair.first.host, start));
-    probe.wait_for(SECOND, PATIENCE);
-    thread::sleep(AFTER);
-
-    Outage { dark: probe.finish().outage(), kept: kept.flatten() }
+/// Returns the intervals at which planned work is measured, and how often.
+fn intervals(options: &Options) -> impl Iterator<Item = (&'static str, Plan, u32)> {
+    let all = [("v3, 100 ms", v3(100), 7), ("v3, 1 s", v3(1000), 3)];
+    all.into_iter().take(if options.quick { 1 } else { 2 })
 }
 
-fn time_until_gone(host: &Host, start: Instant) -> Option<Duration> {
-    while start.elapsed() < PATIENCE {
-        if !host.has(ADDRESS) {
-            return Some(start.elapsed());
+fn v3(interval_ms: u64) -> Plan {
+    Plan::single(3, Duration::from_millis(interval_ms))
+}
+
+fn dark(what: &'static str) -> Column<Outage> {
+    Column::new(what, "ms", |outage: &Outage| Some(outage.dark_ms)).watched(WATCHED)
+}
+
+fn kept() -> Column<Outage> {
+    let what = "address kept by the node that failed";
+    Column::new(what, "ms", |outage: &Outage| Some(outage.kept_ms)).watched(WATCHED)
+}
+
+fn unanswered() -> Column<Outage> {
+    let failed = |outage: &Outage| Some(outage.failed);
+    Column::new("failed connections", "", failed).limit("target", 0.0)
+}
+
+impl Case<'_> {
+    fn measure<const N: usize>(
+        &self,
+        section: &mut Section,
+        options: &Options,
+        all: [(Side, &Plan); N],
+    ) -> [Vec<Outage>; N] {
+        let runs = options.runs(self.runs);
+        in_turn(section, self.name, runs, all, |side, plan, run| {
+            // Where between two runs of the script it happens must not be left to chance.
+            let delay = plan.script.interval() * run / runs;
+            self.one(&mut Pair::start(side, &options.carrier, plan), delay)
+        })
+    }
+
+    fn one(&self, pair: &mut Pair, delay: Duration) -> Outage {
+        let addresses = AddressWatch::start(&pair.first.host);
+        let probe = Probe::start(&pair.client, &Pair::server(), "/");
+        probe.wait_for(pair.first.host.name(), WATCHED);
+        thread::sleep(BEFORE + delay);
+
+        let start = Instant::now();
+        self.event.happen(&mut pair.first);
+        let deadline = start + WATCHED;
+        let moved =
+            comes(deadline, || (probe.last_answer().as_deref() == Some(SECOND)).then_some(()));
+        // A host that has lost its cable does not notice.
+        let gone = (self.event != Event::HostDies)
+            .then(|| comes(deadline, || addresses.removal(start, ADDRESS)));
+        thread::sleep(AFTER);
+
+        let report = probe.finish();
+        Outage {
+            dark_ms: moved.map_or(f64::INFINITY, |()| ms(report.outage())),
+            kept_ms: gone.flatten().map_or(f64::INFINITY, |at| ms(at - start)),
+            failed: failed(&report, start),
         }
-        thread::sleep(Duration::from_millis(5));
     }
-    None
 }
 
 impl Event {
@@ -144,17 +209,16 @@ impl Event {
             Self::HostDies => node.host.cut(),
             Self::Stop => node.stop(),
             Self::Quit => node.quit(),
+            Self::Drain => node.drain(),
             Self::NginxKilled => node.nginx.kill9(Role::All),
+            Self::NginxHung => node.nginx.signal(Role::Worker, Signal::SIGSTOP),
         }
-    }
-}
-
-impl Case {
-    fn new(name: &'static str, version: u8, interval_ms: u64, runs: u32) -> Self {
-        Self { name, plan: Plan::single(version, Duration::from_millis(interval_ms)), runs }
     }
 }
 
 const BEFORE: Duration = Duration::from_millis(300);
 const AFTER: Duration = Duration::from_millis(300);
-const PATIENCE: Duration = Duration::from_secs(15);
+/// How long it is watched whether another node takes over.
+const WATCHED: Duration = Duration::from_secs(15);
+/// How often resty.vrrp looks at its workers.
+const BEAT: Duration = Duration::from_millis(100);

@@ -3,12 +3,14 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use std::{fs, thread};
 
-use harness::{Carrier, Host, Lab};
+use harness::{Carrier, Host, Lab, Report};
 
+use crate::figures::count;
 use crate::plan::{ADDRESS, HIGH, LOW, Plan};
+use crate::report::Section;
 use crate::side::{Node, Side};
 
 /// Two nodes that have settled: the first is active. Dropping it removes everything.
@@ -47,9 +49,46 @@ impl Pair {
     }
 }
 
+/// Measures everyone several times, in turn, so that a change of the machine's mood meets all.
+///
+/// What goes wrong is noted in the section under the name of the case.
+pub(crate) fn in_turn<T, const N: usize>(
+    section: &mut Section,
+    name: &str,
+    runs: u32,
+    all: [(Side, &Plan); N],
+    measure: impl Fn(Side, &Plan, u32) -> T,
+) -> [Vec<T>; N] {
+    let mut measured = [const { Vec::new() }; N];
+    for run in 0..runs {
+        for ((side, plan), measured) in all.into_iter().zip(&mut measured) {
+            let one = attempt(|| measure(side, plan, run));
+            measured.extend(section.note(&format!("{name}, {}", side.name()), one));
+        }
+    }
+    measured
+}
+
 /// Does something that may panic with a reason, and returns the reason if it does.
 pub(crate) fn attempt<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(work)).map_err(|panic| reason(panic.as_ref()))
+}
+
+/// Waits until something is found, but not for ever.
+pub(crate) fn comes<T>(deadline: Instant, find: impl Fn() -> Option<T>) -> Option<T> {
+    loop {
+        let found = find();
+        if found.is_some() || Instant::now() >= deadline {
+            return found;
+        }
+        thread::sleep(Duration::from_millis(3));
+    }
+}
+
+/// Counts the connections that have brought no page since a moment.
+pub(crate) fn failed(report: &Report, since: Instant) -> f64 {
+    let failures = report.failures();
+    count(failures.into_iter().filter(|it| it.ended >= since).count())
 }
 
 /// Does something in a thread that goes before all others; so do the threads that it starts.

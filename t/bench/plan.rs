@@ -3,6 +3,8 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use crate::script::Script;
+
 /// What both nodes of a pair are told alike.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
@@ -11,6 +13,10 @@ pub(crate) struct Plan {
     pub(crate) routers: Vec<Router>,
     /// Whether the router goes before ordinary threads.
     pub(crate) realtime: bool,
+    /// More options of resty.vrrp.
+    pub(crate) options: &'static str,
+    /// What keepalived makes of nginx.
+    pub(crate) script: Script,
 }
 
 /// One virtual router.
@@ -27,8 +33,7 @@ impl Plan {
     /// One virtual router with the one address that clients ask.
     pub(crate) fn single(version: u8, interval: Duration) -> Self {
         let addresses = vec![format!("{ADDRESS}/24")];
-        let router = Router { vrid: 51, addresses, excluded: Vec::new() };
-        Self { version, interval, routers: vec![router], realtime: false }
+        Self::new(version, interval, vec![Router { vrid: VRID, addresses, excluded: Vec::new() }])
     }
 
     /// So many virtual routers with one address each, the first of which clients can ask.
@@ -38,8 +43,7 @@ impl Plan {
             _ => vec![format!("10.77.0.{vrid}/32")],
         };
         let router = |vrid| Router { vrid, addresses: addresses(vrid), excluded: Vec::new() };
-        let routers = (1..=routers).map(router).collect();
-        Self { version: 3, interval, routers, realtime: false }
+        Self::new(3, interval, (1..=routers).map(router).collect())
     }
 
     /// One virtual router with so many addresses. An advertisement carries at most 255 of them.
@@ -47,8 +51,11 @@ impl Plan {
         let mut all: Vec<String> =
             (0..addresses).map(|n| format!("10.77.{}.{}/32", n / 250, n % 250 + 1)).collect();
         let excluded = all.split_off(addresses.min(250));
-        let router = Router { vrid: 51, addresses: all, excluded };
-        Self { version: 3, interval, routers: vec![router], realtime: false }
+        Self::new(3, interval, vec![Router { vrid: VRID, addresses: all, excluded }])
+    }
+
+    fn new(version: u8, interval: Duration, routers: Vec<Router>) -> Self {
+        Self { version, interval, routers, realtime: false, options: "", script: Script::Lives }
     }
 
     /// Returns an address that the active node has.
@@ -79,8 +86,8 @@ impl Plan {
     /// Returns the options of resty.vrrp.
     fn in_lua(&self, priority: u8) -> String {
         let mut text = format!(
-            "require(\"resty.vrrp\").setup {{ realtime = {}, instances = {{\n",
-            self.realtime
+            "require(\"resty.vrrp\").setup {{ realtime = {}, {} instances = {{\n",
+            self.realtime, self.options
         );
         for (index, router) in self.routers.iter().enumerate() {
             let name = index + 1;
@@ -104,17 +111,14 @@ impl Plan {
         text + "} }"
     }
 
-    /// Returns the configuration of keepalived: its defaults, and a script that decides at once.
-    ///
-    /// No `weight`: a script that fails then means fault, which resigns and moves the addresses
-    /// sooner than a lower priority would.
+    /// Returns the configuration of keepalived: its defaults, and a script.
     pub(crate) fn in_keepalived(&self, priority: u8, script: &str) -> String {
         let mut text = format!(
             "global_defs {{\n    vrrp_version {}\n    script_user root\n    {}\n}}\n\
-             vrrp_script check_nginx {{\n    script \"{script}\"\n    interval 1\n    \
-             timeout 1\n    rise 1\n    fall 1\n}}\n",
+             vrrp_script check_nginx {{\n    script \"{script}\"\n    {}\n}}\n",
             self.version,
-            if self.realtime { "vrrp_rt_priority 10" } else { "" }
+            if self.realtime { "vrrp_rt_priority 10" } else { "" },
+            self.script.options()
         );
         for (index, router) in self.routers.iter().enumerate() {
             let name = index + 1;
@@ -143,6 +147,8 @@ fn quoted(all: &[String]) -> String {
 
 /// The address that clients ask.
 pub(crate) const ADDRESS: &str = "192.168.56.100";
+/// Virtual router identifier where there is one router.
+pub(crate) const VRID: u8 = 51;
 /// Priority of the node that is active at first.
 pub(crate) const HIGH: u8 = 200;
 /// Priority of the other one.

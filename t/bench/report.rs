@@ -1,7 +1,8 @@
 //! What was measured, as a table for people and as JSON for programs.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::path::Path;
+use std::time::Duration;
 use std::{fs, io};
 
 use serde_json::{Map, Value, json};
@@ -29,13 +30,35 @@ pub(crate) struct Section {
 pub(crate) struct Line {
     what: String,
     unit: &'static str,
-    ours: Option<Figures>,
-    theirs: Option<Figures>,
+    ours: Option<Cell>,
+    theirs: Option<Cell>,
     limit: Option<Limit>,
 }
 
-/// A line's text and unit, and how to find its figure in what a side has measured.
-pub(crate) type Column<T> = (&'static str, &'static str, fn(&T) -> Option<f64>);
+/// What one side has come to.
+#[derive(Clone, Debug)]
+enum Cell {
+    Figures(Figures),
+    /// What no figure says.
+    Words(String),
+}
+
+/// How to make a line out of what either side has measured, once or several times.
+pub(crate) struct Column<T> {
+    what: &'static str,
+    unit: &'static str,
+    /// Finds the figure in a measurement. What never happened took infinitely long.
+    of: fn(&T) -> Option<f64>,
+    watched: Duration,
+    limit: Option<Limit>,
+}
+
+/// How many times as much theirs is as ours.
+struct Ratio {
+    value: f64,
+    /// Theirs would have been more still, had it been watched for longer.
+    is_least: bool,
+}
 
 /// What ours is held against. The bench only prints it.
 #[derive(Debug)]
@@ -80,6 +103,22 @@ impl Section {
         self.lines.push(line);
     }
 
+    /// Adds a line for every column.
+    pub(crate) fn compare<T>(
+        &mut self,
+        name: &str,
+        columns: impl IntoIterator<Item = Column<T>>,
+        ours: &[T],
+        theirs: &[T],
+    ) {
+        for column in columns {
+            let [ours, theirs] = [ours, theirs].map(|all| column.cell(all));
+            let Column { what, unit, limit, .. } = column;
+            let what = if what.is_empty() { name.to_owned() } else { format!("{name}: {what}") };
+            self.push(Line { what, unit, ours, theirs, limit });
+        }
+    }
+
     pub(crate) fn remark(&mut self, text: impl Into<String>) {
         self.remarks.push(text.into());
     }
@@ -119,16 +158,13 @@ impl Line {
         Self { what, unit, ours: None, theirs: None, limit: None }
     }
 
-    pub(crate) fn what(&self) -> &str {
-        &self.what
-    }
-
     pub(crate) fn ours(self, ours: Option<Figures>) -> Self {
-        Self { ours, ..self }
+        Self { ours: ours.map(Cell::Figures), ..self }
     }
 
-    pub(crate) fn theirs(self, theirs: Option<Figures>) -> Self {
-        Self { theirs, ..self }
+    /// Says of either side what no figure does.
+    pub(crate) fn words(self, [ours, theirs]: [Option<String>; 2]) -> Self {
+        Self { ours: ours.map(Cell::Words), theirs: theirs.map(Cell::Words), ..self }
     }
 
     /// Says what the most of ours is held against.
@@ -137,15 +173,18 @@ impl Line {
     }
 
     /// Returns how many times as much theirs is, by the medians.
-    fn ratio(&self) -> Option<f64> {
-        let ours = self.ours.as_ref()?.median();
-        let theirs = self.theirs.as_ref()?.median();
-        (ours > 0.0 && theirs > 0.0).then(|| theirs / ours)
+    fn ratio(&self) -> Option<Ratio> {
+        let ours = self.ours.as_ref()?.figures()?;
+        let theirs = self.theirs.as_ref()?.figures()?;
+        let at_least = theirs.median_at_least();
+        let (ours, theirs) = (ours.median(), at_least.unwrap_or(theirs.median()));
+        let comparable = ours > 0.0 && ours.is_finite() && theirs > 0.0;
+        comparable.then_some(Ratio { value: theirs / ours, is_least: at_least.is_some() })
     }
 
     fn print(&self, text: &mut String) {
-        let show = |it: &Option<Figures>| it.as_ref().map_or("–".to_owned(), Figures::to_string);
-        let ratio = self.ratio().map_or("–".to_owned(), |ratio| format!("{} ×", shown(ratio)));
+        let show = |it: &Option<Cell>| it.as_ref().map_or("–".to_owned(), Cell::to_string);
+        let ratio = self.ratio().map_or("–".to_owned(), |ratio| ratio.to_string());
         let limit = self.limit.as_ref().map_or(String::new(), |limit| self.verdict(limit));
         let (what, unit, ours, theirs) =
             (&self.what, self.unit, show(&self.ours), show(&self.theirs));
@@ -155,21 +194,75 @@ impl Line {
     }
 
     fn verdict(&self, limit: &Limit) -> String {
-        let over = self.ours.as_ref().is_some_and(|ours| ours.max() > limit.value);
+        let figures = self.ours.as_ref().and_then(Cell::figures);
+        let over = figures.is_some_and(|ours| ours.max() > limit.value);
         let mark = if over { " **(over)**" } else { "" };
         format!("{} {}{mark}", limit.name, shown(limit.value))
     }
 
     fn to_json(&self) -> Value {
-        let figures = |it: &Option<Figures>| it.as_ref().map(Figures::to_json);
+        let figures = |it: &Option<Cell>| it.as_ref().map(Cell::to_json);
         json!({
             "what": self.what,
             "unit": self.unit,
             "resty_vrrp": figures(&self.ours),
             "keepalived": figures(&self.theirs),
-            "ratio": self.ratio(),
+            "ratio": self.ratio().map(|ratio| ratio.value),
             "held_against": self.limit.as_ref().map(|it| json!({ it.name: it.value })),
         })
+    }
+}
+
+impl Cell {
+    fn figures(&self) -> Option<&Figures> {
+        match self {
+            Self::Figures(figures) => Some(figures),
+            Self::Words(_) => None,
+        }
+    }
+
+    fn to_json(&self) -> Value {
+        match self {
+            Self::Figures(figures) => figures.to_json(),
+            Self::Words(words) => json!(words),
+        }
+    }
+}
+
+impl fmt::Display for Cell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Figures(figures) => figures.fmt(f),
+            Self::Words(words) => words.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for Ratio {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = if self.is_least { "> " } else { "" };
+        write!(f, "{sign}{} ×", shown(self.value))
+    }
+}
+
+impl<T> Column<T> {
+    pub(crate) fn new(what: &'static str, unit: &'static str, of: fn(&T) -> Option<f64>) -> Self {
+        Self { what, unit, of, watched: Duration::MAX, limit: None }
+    }
+
+    /// Says how long it was watched whether it happens.
+    pub(crate) fn watched(self, watched: Duration) -> Self {
+        Self { watched, ..self }
+    }
+
+    /// Says what the most of ours is held against.
+    pub(crate) fn limit(self, name: &'static str, value: f64) -> Self {
+        Self { limit: Some(Limit { name, value }), ..self }
+    }
+
+    fn cell(&self, all: &[T]) -> Option<Cell> {
+        let figures = Figures::new(all.iter().filter_map(self.of))?;
+        Some(Cell::Figures(figures.watched(self.watched)))
     }
 }
 

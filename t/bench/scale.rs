@@ -1,14 +1,11 @@
 //! How long hundreds of addresses take to move, and how large the library is.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader};
 use std::net::{IpAddr, Ipv4Addr};
-use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use std::{fs, thread};
 
-use harness::{Carrier, Host, Sniffer};
+use harness::{AddressWatch, Carrier, Host, Sniffer};
 
 use crate::figures::{Figures, ms};
 use crate::options::Options;
@@ -29,12 +26,6 @@ struct Takeover {
     addresses: usize,
 }
 
-/// Writes down when each address came to an interface. Dropping it ends it.
-struct Monitor {
-    child: Child,
-    arrivals: Arc<Mutex<BTreeMap<Ipv4Addr, Instant>>>,
-}
-
 pub(crate) fn size_and_scale(options: &Options) -> Section {
     let mut section = Section::new("Size, and many addresses in one virtual router");
     let size = library_size().map(|bytes| Figures::one(bytes / 1024.0));
@@ -50,29 +41,22 @@ pub(crate) fn size_and_scale(options: &Options) -> Section {
             }
             Some(takeover)
         });
-        push(&mut section, addresses, &takeovers);
+        let columns = [
+            Column::new("until the last is on the interface", "ms", |it: &Takeover| it.present),
+            Column::new("until the last is announced", "ms", |it| it.announced),
+            Column::new("longest gap between advertisements (of 1 s) meanwhile", "ms", |it| it.gap),
+        ];
+        let [ours, theirs] = takeovers.each_ref().map(Option::as_slice);
+        section.compare(&format!("{addresses} addresses"), columns, ours, theirs);
     }
     section.remark("From the first advertisement of the new active router, after the other's end.");
     section
 }
 
-fn push(section: &mut Section, addresses: usize, [ours, theirs]: &[Option<Takeover>; 2]) {
-    let columns: [Column<Takeover>; 3] = [
-        ("until the last is on the interface", "ms", |it| it.present),
-        ("until the last is announced", "ms", |it| it.announced),
-        ("longest gap between advertisements (of 1 s) meanwhile", "ms", |it| it.gap),
-    ];
-    for (what, unit, of) in columns {
-        let figure = |it: &Option<Takeover>| it.as_ref().and_then(of).map(Figures::one);
-        let line = Line::new(format!("{addresses} addresses, {what}"), unit);
-        section.push(line.ours(figure(ours)).theirs(figure(theirs)));
-    }
-}
-
 fn take_over(side: Side, carrier: &Carrier, plan: &Plan, addresses: usize) -> Takeover {
     let pair = Pair::start(side, carrier, plan);
     let second = &pair.second.host;
-    let monitor = Monitor::start(second);
+    let watch = AddressWatch::start(second);
     let sniffer = urgently(|| Sniffer::start(&pair.client));
     let start = Instant::now();
     pair.first.host.power_off();
@@ -82,7 +66,7 @@ fn take_over(side: Side, carrier: &Carrier, plan: &Plan, addresses: usize) -> Ta
     let announced = wait_for_all(&sniffer, second, first.at, addresses);
     thread::sleep(AFTER);
 
-    let arrivals = monitor.arrivals();
+    let arrivals = arrivals(&watch, start);
     let after = |at: Instant| ms(at.saturating_duration_since(first.at));
     let adverts: Vec<Instant> = sniffer.adverts_since(first.at).iter().map(|it| it.at).collect();
     let gaps = adverts.windows(2).map(|two| ms(two[1] - two[0]));
@@ -111,46 +95,13 @@ fn wait_for_all(sniffer: &Sniffer, by: &Host, start: Instant, count: usize) -> O
     None
 }
 
-impl Monitor {
-    fn start(host: &Host) -> Self {
-        let mut command = Command::new("ip");
-        command.args(["-4", "-oneline", "monitor", "address"]).stdout(Stdio::piped());
-        let mut child = host.enter(|| command.spawn()).expect("ip can be started");
-        let output = child.stdout.take().expect("it is piped");
-        let arrivals = Arc::<Mutex<BTreeMap<Ipv4Addr, Instant>>>::default();
-        let for_thread = Arc::clone(&arrivals);
-        thread::spawn(move || {
-            for line in BufReader::new(output).lines().map_while(Result::ok) {
-                let now = Instant::now();
-                if let Some(address) = arrived(&line) {
-                    let mut all = for_thread.lock().unwrap_or_else(PoisonError::into_inner);
-                    all.entry(address).or_insert(now);
-                }
-            }
-        });
-        Self { child, arrivals }
+/// Returns when each address came.
+fn arrivals(watch: &AddressWatch, start: Instant) -> BTreeMap<IpAddr, Instant> {
+    let mut all = BTreeMap::new();
+    for event in watch.all_since(start).into_iter().filter(|event| !event.removed) {
+        all.entry(event.address).or_insert(event.at);
     }
-
-    fn arrivals(&self) -> BTreeMap<Ipv4Addr, Instant> {
-        self.arrivals.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-}
-
-impl Drop for Monitor {
-    fn drop(&mut self) {
-        // Both fail when it has ended already.
-        self.child.kill().ok();
-        self.child.wait().ok();
-    }
-}
-
-/// Returns the address in a line of `ip monitor`: `2: eth0    inet 10.77.0.1/32 scope global …`.
-fn arrived(line: &str) -> Option<Ipv4Addr> {
-    if line.starts_with("Deleted") {
-        return None;
-    }
-    let address = line.split_whitespace().skip_while(|word| *word != "inet").nth(1)?;
-    address.split('/').next()?.parse().ok()
+    all
 }
 
 /// Returns the size of the library under test, in bytes.

@@ -1,7 +1,7 @@
 //! The two that are measured side by side, and what each is told.
 
-use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt;
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use harness::{Carrier, Host, Keepalived, Nginx, Role, Signal};
 use serde_json::Value;
@@ -23,10 +23,17 @@ pub(crate) struct Node {
     pub(crate) host: Host,
     pub(crate) nginx: Nginx,
     pub(crate) keepalived: Option<Keepalived>,
+    /// What nginx, or else keepalived, was told.
+    configuration: String,
 }
 
 impl Side {
     pub(crate) const BOTH: [Self; 2] = [Self::Ours, Self::Theirs];
+
+    /// Returns both, with the same plan.
+    pub(crate) fn both(plan: &Plan) -> [(Self, &Plan); 2] {
+        Self::BOTH.map(|side| (side, plan))
+    }
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -46,15 +53,16 @@ impl Node {
     ) -> Self {
         match side {
             Side::Ours => {
-                let nginx = Nginx::start(host, carrier, &plan.nginx_conf(priority));
-                Self { host: host.clone(), nginx, keepalived: None }
+                let configuration = plan.nginx_conf(priority);
+                let nginx = Nginx::start(host, carrier, &configuration);
+                Self { host: host.clone(), nginx, keepalived: None, configuration }
             }
             Side::Theirs => {
                 let nginx = Nginx::start(host, carrier, plan::PLAIN_NGINX);
-                let script = check_script(&nginx);
+                let script = plan.script.write(&nginx);
                 let configuration = plan.in_keepalived(priority, &script);
                 let keepalived = Some(Keepalived::start_with(host, &configuration));
-                Self { host: host.clone(), nginx, keepalived }
+                Self { host: host.clone(), nginx, keepalived, configuration }
             }
         }
     }
@@ -73,6 +81,17 @@ impl Node {
             Some(keepalived) => keepalived.stop(),
             None => self.nginx.signal(Role::Master, Signal::SIGQUIT),
         }
+    }
+
+    /// Sends its addresses away while nginx runs on.
+    pub(crate) fn drain(&mut self) {
+        if let Some(keepalived) = &mut self.keepalived {
+            return keepalived.stop();
+        }
+        let nginx = SocketAddr::from((Ipv4Addr::LOCALHOST, 80));
+        let answer = self.host.enter(|| harness::request(nginx, "POST", "/ha/drain"));
+        let answer = answer.expect("nginx answers");
+        assert_eq!(answer.status, 200, "{}", answer.body);
     }
 
     /// Returns how often its virtual routers have changed their states, all together.
@@ -104,21 +123,6 @@ impl Node {
     fn status(&self) -> Value {
         self.host.get("127.0.0.1:80", "/ha/status").expect("nginx answers").json()
     }
-}
-
-/// Writes the script that keepalived runs: does nginx's master live?
-///
-/// The usual `killall -0 nginx` or `pidof nginx` looks at every process of the machine; hosts of a
-/// lab share one table of processes, so it would find the other host's nginx. This one starts no
-/// further process, and does not take for alive what waits to be reaped, as `kill -0` does.
-fn check_script(nginx: &Nginx) -> String {
-    let path = nginx.prefix().join("check_nginx.sh");
-    let pid = nginx.prefix().join("nginx.pid");
-    let pid = pid.display();
-    let text = format!("#!/bin/sh\nread -r pid < {pid} && [ -e /proc/$pid/exe ]\n");
-    fs::write(&path, text).expect("the prefix is writable");
-    fs::set_permissions(&path, Permissions::from_mode(0o755)).expect("it is ours");
-    path.display().to_string()
 }
 
 const GUARD: &str = "vrrp-guard\n";

@@ -64,17 +64,20 @@ impl AddressWatch {
     /// Returns what happened since a moment.
     #[must_use]
     pub fn all_since(&self, start: Instant) -> Vec<AddressEvent> {
-        let events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
-        events.iter().filter(|event| event.at >= start).copied().collect()
+        let sign: IpAddr = SIGN.parse().expect("a valid address");
+        self.heard(|event| event.at >= start && event.address != sign)
     }
 
     /// Returns what happened to an address since a moment.
     #[must_use]
     pub fn since(&self, start: Instant, address: &str) -> Vec<AddressEvent> {
         let address: IpAddr = address.parse().expect("a valid address");
-        let mut events = self.all_since(start);
-        events.retain(|event| event.address == address);
-        events
+        self.heard(|event| event.at >= start && event.address == address)
+    }
+
+    fn heard(&self, wanted: impl Fn(&AddressEvent) -> bool) -> Vec<AddressEvent> {
+        let events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        events.iter().filter(|event| wanted(event)).copied().collect()
     }
 
     /// Returns when an address has gone for the first time since a moment, if it has.
@@ -113,4 +116,5 @@ impl AddressEvent {
     }
 }
 
+/// An address that comes and goes to see whether that is told.
 const SIGN: &str = "192.0.2.255";
