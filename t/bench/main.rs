@@ -17,6 +17,7 @@ mod options;
 mod outage;
 mod pair;
 mod plan;
+mod reload;
 mod report;
 mod scale;
 mod script;
@@ -77,6 +78,8 @@ const SECTIONS: &[(&str, &str, Measure)] = &[
     ("drain", "it is drained", outage::drained),
     ("killed", "all of nginx is killed", outage::nginx_killed),
     ("hung", "nginx hangs", outage::nginx_hung),
+    ("reload", "a reload", reload::reloaded),
+    ("typo", "a reload with a typo", reload::mistyped),
     ("gate", "is_active()", gate::is_active),
     ("cost", "processor time and memory", cost::processor_and_memory),
     ("jitter", "all cores are busy", jitter::busy_cores),

@@ -94,6 +94,35 @@ impl Node {
         assert_eq!(answer.status, 200, "{}", answer.body);
     }
 
+    /// Reloads all of it, with what it was told before.
+    pub(crate) fn reload(&self) {
+        if let Some(keepalived) = &self.keepalived {
+            keepalived.reload_with(&self.configuration);
+        }
+        self.nginx.reload();
+    }
+
+    /// Reloads the router with something changed; returns whether that was refused.
+    pub(crate) fn reload_with(&self, from: &str, to: &str) -> bool {
+        assert!(self.configuration.contains(from), "{from:?} is not in {}", self.configuration);
+        let configuration = self.configuration.replace(from, to);
+        if let Some(keepalived) = &self.keepalived {
+            keepalived.reload_with(&configuration);
+            // It does not answer.
+            return false;
+        }
+        self.nginx.write("nginx.conf", &configuration);
+        self.nginx.try_reload().is_err()
+    }
+
+    /// Tells whether its router runs.
+    pub(crate) fn has_router(&mut self) -> bool {
+        match &mut self.keepalived {
+            Some(keepalived) => keepalived.is_running(),
+            None => !self.nginx.pids(Role::Carrier).is_empty(),
+        }
+    }
+
     /// Returns how often its virtual routers have changed their states, all together.
     pub(crate) fn transitions(&self) -> u64 {
         match &self.keepalived {

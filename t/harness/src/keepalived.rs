@@ -160,8 +160,19 @@ impl Keepalived {
     /// Writes another configuration and makes keepalived read it.
     #[track_caller]
     pub fn reload(&self, config: &KeepalivedConfig) {
-        fs::write(self.directory.join("conf"), config.text()).expect("the directory is writable");
+        self.reload_with(&config.text());
+    }
+
+    /// As [`Keepalived::reload`], with a whole configuration of one's own.
+    #[track_caller]
+    pub fn reload_with(&self, configuration: &str) {
+        fs::write(self.directory.join("conf"), configuration).expect("the directory is writable");
         self.process.signal(Signal::SIGHUP);
+    }
+
+    /// Tells whether it still runs.
+    pub fn is_running(&mut self) -> bool {
+        self.process.is_running()
     }
 
     /// Sends a signal to parent and child.
