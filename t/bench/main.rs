@@ -16,6 +16,7 @@ mod machine;
 mod options;
 mod outage;
 mod pair;
+mod partition;
 mod plan;
 mod reload;
 mod report;
@@ -80,6 +81,7 @@ const SECTIONS: &[(&str, &str, Measure)] = &[
     ("hung", "nginx hangs", outage::nginx_hung),
     ("reload", "a reload", reload::reloaded),
     ("typo", "a reload with a typo", reload::mistyped),
+    ("heal", "a partition heals", partition::healed),
     ("gate", "is_active()", gate::is_active),
     ("cost", "processor time and memory", cost::processor_and_memory),
     ("jitter", "all cores are busy", jitter::busy_cores),
