@@ -22,7 +22,8 @@ pub(crate) struct Report {
 pub(crate) struct Section {
     title: String,
     lines: Vec<Line>,
-    remarks: Vec<String>,
+    /// Each with how often it was made.
+    remarks: Vec<(String, u32)>,
 }
 
 /// One line of the table.
@@ -120,7 +121,11 @@ impl Section {
     }
 
     pub(crate) fn remark(&mut self, text: impl Into<String>) {
-        self.remarks.push(text.into());
+        let text = text.into();
+        match self.remarks.iter_mut().find(|(said, _)| *said == text) {
+            Some((_, times)) => *times += 1,
+            None => self.remarks.push((text, 1)),
+        }
     }
 
     /// Takes the value, or remarks why there is none.
@@ -141,14 +146,22 @@ impl Section {
         if !self.remarks.is_empty() {
             text.push('\n');
         }
-        for remark in &self.remarks {
+        for remark in self.remarks() {
             writeln!(text, "* {remark}").expect(TAKES_ALL);
         }
     }
 
     fn to_json(&self) -> Value {
         let lines: Vec<Value> = self.lines.iter().map(Line::to_json).collect();
-        json!({ "title": self.title, "lines": lines, "remarks": self.remarks })
+        let remarks: Vec<String> = self.remarks().collect();
+        json!({ "title": self.title, "lines": lines, "remarks": remarks })
+    }
+
+    fn remarks(&self) -> impl Iterator<Item = String> {
+        self.remarks.iter().map(|(text, times)| match times {
+            1 => text.clone(),
+            _ => format!("{text} ({times} times)"),
+        })
     }
 }
 
