@@ -171,6 +171,10 @@ impl Nginx {
     /// Kills processes outright, with no chance to say good-bye.
     pub fn kill9(&self, role: Role) {
         self.signal(role, Signal::SIGKILL);
+        if role == Role::All {
+            // The master may have started one more after it was looked who there is.
+            self.signal(role, Signal::SIGKILL);
+        }
     }
 
     /// Sends a signal to every process of a role, as fast as can be.
