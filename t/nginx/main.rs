@@ -13,6 +13,7 @@ mod gate;
 mod guard;
 mod handover;
 mod health;
+mod hung;
 mod layout;
 mod life;
 mod pages;

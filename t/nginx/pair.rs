@@ -5,7 +5,9 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use harness::{AddressWatch, Advert, Carrier, Host, Lab, Nginx, Sniffer, carriers, eventually};
+use harness::{
+    AddressWatch, Advert, Carrier, CarrierKind, Host, Lab, Nginx, Sniffer, carriers, eventually,
+};
 use serde_json::Value;
 
 use crate::conf_with;
@@ -37,6 +39,13 @@ pub(crate) fn on_every_pair(name: &str, test: impl Fn(&Pair, &Carrier)) {
     for carrier in carriers() {
         let pair = Pair::start(&format!("{name}, {}", carrier.version), carrier);
         test(&pair, carrier);
+    }
+}
+
+/// Runs a test on a fresh pair, with each nginx of this machine that has this kind of carrier.
+pub(crate) fn on_pairs_carried_by(kind: CarrierKind, name: &str, test: impl Fn(&Pair)) {
+    for carrier in carriers().iter().filter(|carrier| carrier.kind == kind) {
+        test(&Pair::start(&format!("{name}, {}", carrier.version), carrier));
     }
 }
 
