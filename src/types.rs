@@ -223,7 +223,7 @@ impl fmt::Display for Family {
 }
 
 /// An address that moves between routers, with the length of its prefix.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
 pub struct VirtualAddress {
     /// The address itself.
     pub address: IpAddr,
@@ -235,6 +235,15 @@ impl fmt::Display for VirtualAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.address, self.prefix)
     }
+}
+
+/// A virtual address that this host has put on a link.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct HeldAddress {
+    /// Where it is.
+    pub link: LinkName,
+    /// Which one.
+    pub address: VirtualAddress,
 }
 
 /// The name of a network interface: 1–15 bytes, no `/`, no white space (Linux's `dev_valid_name`).

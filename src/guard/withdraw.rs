@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use super::order::Claim;
-use crate::net::address::{self, Leftovers};
+use crate::net::address;
 use crate::net::{Event, Links, NetError, Netlink, VrrpSocket};
 use crate::types::VirtualAddress;
 use crate::wire::ip::Ipv4Datagram;
@@ -65,11 +65,9 @@ fn remove(claims: &BTreeMap<u32, Claim>) -> Result<usize, NetError> {
     for (index, claimed) in by_link(claims) {
         let Some(link) = links.at(index) else { continue };
         let nothing = BTreeSet::new();
-        let ours = if tags_are_kept { &nothing } else { &claimed };
         let present = link.addresses();
-        let mut changes = address::reconcile(&nothing, present, ours, Leftovers::Remove);
-        // Others with our tag belong to another nginx on the same link.
-        changes.remove.retain(|address| claimed.contains(address));
+        let ours = if tags_are_kept { address::tagged(&claimed, present) } else { claimed };
+        let changes = address::reconcile(&nothing, present, &nothing, &ours);
         let applied = address::apply(&mut kernel, (index, link.name()), &changes, None)?;
         removed += changes.remove.len() - applied.refused.len();
         if let Some((_, error)) = applied.refused.into_iter().next() {

@@ -68,7 +68,8 @@ fn address_slot(address: &VirtualAddress, excluded: bool) -> AddressSlot {
         excluded: u8::from(excluded),
         assigned: AtomicU8::new(0),
         contested: AtomicU8::new(0),
-        reserved: [0; 3],
+        ours: AtomicU8::new(0),
+        reserved: [0; 2],
         lost: AtomicU64::new(0),
     }
 }

@@ -22,16 +22,6 @@ use crate::types::VirtualAddress;
 /// The tag of our addresses: VRRP's number, as nobody else has a use for it here.
 pub const PROTOCOL: u8 = 112;
 
-/// What to do with addresses that bear our tag but that this process neither added nor wants:
-/// another one left them behind.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Leftovers {
-    /// Leave them where they are.
-    Keep,
-    /// Remove them.
-    Remove,
-}
-
 /// The difference between what should be on a link and what is.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Changes {
@@ -53,27 +43,28 @@ impl Changes {
 
 /// Compares the addresses wanted on a link with those present.
 ///
-/// `owned` are those that this process added or adopted. A wanted address that somebody else put
-/// there is left alone: it serves, and it stays theirs.
+/// `owned` are those that this process added or adopted, `left` those that others of ours left
+/// behind. The tag alone is no reason to remove an address: there may be another nginx on the link.
+/// A wanted address that somebody else put there is left alone: it serves, and it stays theirs.
 #[must_use]
 pub fn reconcile(
     wanted: &BTreeSet<VirtualAddress>,
     present: &BTreeMap<VirtualAddress, Present>,
     owned: &BTreeSet<VirtualAddress>,
-    leftovers: Leftovers,
+    left: &BTreeSet<VirtualAddress>,
 ) -> Changes {
     let mut changes = Changes {
         add: wanted.iter().filter(|address| !present.contains_key(address)).copied().collect(),
         ..Changes::default()
     };
     for (address, mark) in present {
-        let tagged = mark.protocol == PROTOCOL;
-        let is_ours = owned.contains(address);
+        let is_left = left.contains(address);
+        let is_owned = owned.contains(address);
         if wanted.contains(address) {
-            if tagged && !is_ours {
+            if !is_owned && (is_left || mark.protocol == PROTOCOL) {
                 changes.adopt.push(*address);
             }
-        } else if is_ours || (tagged && leftovers == Leftovers::Remove) {
+        } else if is_owned || is_left {
             changes.remove.push(*address);
         }
     }
@@ -81,6 +72,17 @@ pub fn reconcile(
     // with the first one last, a thousand addresses take milliseconds instead of seconds.
     changes.remove.sort_by_key(|address| !present[address].secondary);
     changes
+}
+
+/// Returns those addresses that are present and bear our tag.
+#[must_use]
+pub fn tagged<'a>(
+    addresses: impl IntoIterator<Item = &'a VirtualAddress>,
+    present: &BTreeMap<VirtualAddress, Present>,
+) -> BTreeSet<VirtualAddress> {
+    let is_tagged = |mark: &Present| mark.protocol == PROTOCOL;
+    let all = addresses.into_iter().filter(|address| present.get(address).is_some_and(is_tagged));
+    all.copied().collect()
 }
 
 /// What became of some [`Changes`].
@@ -225,21 +227,21 @@ mod tests {
 
     #[test]
     fn what_is_wanted_and_absent_is_added() {
-        let changes = reconcile(&wanted(&[1, 2]), &present(&[(1, PROTOCOL)]), &wanted(&[1]), KEEP);
+        let changes = reconcile(&wanted(&[1, 2]), &present(&[(1, PROTOCOL)]), &wanted(&[1]), &NONE);
 
         assert_eq!(changes, Changes { add: vec![vip(2)], ..Changes::default() });
     }
 
     #[test]
     fn what_is_ours_and_not_wanted_is_removed() {
-        let changes = reconcile(&wanted(&[]), &present(&[(1, PROTOCOL)]), &wanted(&[1]), KEEP);
+        let changes = reconcile(&NONE, &present(&[(1, PROTOCOL)]), &wanted(&[1]), &NONE);
 
         assert_eq!(changes, Changes { remove: vec![vip(1)], ..Changes::default() });
     }
 
     #[test]
     fn what_this_process_added_is_removed_although_the_kernel_dropped_the_tag() {
-        let changes = reconcile(&wanted(&[]), &present(&[(1, 0)]), &wanted(&[1]), KEEP);
+        let changes = reconcile(&NONE, &present(&[(1, 0)]), &wanted(&[1]), &NONE);
 
         assert_eq!(changes.remove, [vip(1)]);
     }
@@ -248,25 +250,37 @@ mod tests {
     fn an_address_of_somebody_else_is_left_alone_wanted_or_not() {
         let theirs = present(&[(1, 0), (2, 4)]);
 
-        assert!(reconcile(&wanted(&[1]), &theirs, &wanted(&[]), REMOVE).is_empty());
+        assert!(reconcile(&wanted(&[1]), &theirs, &NONE, &NONE).is_empty());
     }
 
     #[test]
-    fn what_another_process_of_ours_left_is_removed_only_when_told() {
-        let left = present(&[(1, PROTOCOL)]);
+    fn what_another_process_of_ours_left_is_removed_tag_or_not() {
+        let held = present(&[(1, PROTOCOL), (2, 0)]);
 
-        assert!(reconcile(&wanted(&[]), &left, &wanted(&[]), KEEP).is_empty());
-        let changes = reconcile(&wanted(&[]), &left, &wanted(&[]), REMOVE);
-        assert_eq!(changes, Changes { remove: vec![vip(1)], ..Changes::default() });
+        let changes = reconcile(&NONE, &held, &NONE, &wanted(&[1, 2, 3]));
+
+        assert_eq!(changes, Changes { remove: vec![vip(1), vip(2)], ..Changes::default() });
+    }
+
+    #[test]
+    fn what_only_bears_our_tag_may_be_of_another_nginx_and_stays() {
+        assert!(reconcile(&NONE, &present(&[(1, PROTOCOL)]), &NONE, &NONE).is_empty());
+    }
+
+    #[test]
+    fn what_is_ours_by_its_tag_is_here_and_bears_it() {
+        let held = present(&[(1, PROTOCOL), (2, 0), (3, PROTOCOL)]);
+
+        assert_eq!(tagged(&wanted(&[1, 2, 4]), &held), wanted(&[1]));
     }
 
     #[test]
     fn what_another_process_of_ours_left_is_adopted_when_wanted() {
-        let left = present(&[(1, PROTOCOL)]);
+        let held = present(&[(1, PROTOCOL), (2, 0)]);
 
-        let changes = reconcile(&wanted(&[1]), &left, &wanted(&[]), REMOVE);
+        let changes = reconcile(&wanted(&[1, 2]), &held, &NONE, &wanted(&[2]));
 
-        assert_eq!(changes, Changes { adopt: vec![vip(1)], ..Changes::default() });
+        assert_eq!(changes, Changes { adopt: vec![vip(1), vip(2)], ..Changes::default() });
     }
 
     #[test]
@@ -276,13 +290,12 @@ mod tests {
             held.get_mut(&vip(later)).unwrap().secondary = true;
         }
 
-        let changes = reconcile(&wanted(&[]), &held, &wanted(&[1, 2, 3]), KEEP);
+        let changes = reconcile(&NONE, &held, &wanted(&[1, 2, 3]), &NONE);
 
         assert_eq!(changes.remove, [vip(1), vip(3), vip(2)]);
     }
 
-    const KEEP: Leftovers = Leftovers::Keep;
-    const REMOVE: Leftovers = Leftovers::Remove;
+    const NONE: BTreeSet<VirtualAddress> = BTreeSet::new();
 
     fn vip(last: u8) -> VirtualAddress {
         VirtualAddress { address: IpAddr::from([192, 0, 2, last]), prefix: 24 }

@@ -10,7 +10,9 @@ use super::phase::Phase;
 use super::receive::ReceiveCounters;
 use super::snapshot::Counters;
 use crate::config::MAX_INSTANCES;
-use crate::types::{Centiseconds, ChecksumForm, Family, Instant, LinkName, Priority, Vrid};
+use crate::types::{
+    Centiseconds, ChecksumForm, Family, HeldAddress, Instant, LinkName, Priority, Vrid,
+};
 
 /// What a whole node leaves to its successor.
 ///
@@ -34,6 +36,9 @@ pub struct Bequests {
     /// Transitions that those who want to hear of them have yet to hear of.
     #[serde(default)]
     pub untold: Untold,
+    /// What the process around the node has put on links and not removed. The node cannot know.
+    #[serde(default)]
+    pub addresses: Vec<HeldAddress>,
 }
 
 /// Transitions of the whole node on their way to whoever asked for them.

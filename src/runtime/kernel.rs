@@ -25,7 +25,7 @@ use self::takeover::Takeover;
 use super::clock;
 use crate::config::AnnounceConfig;
 use crate::net::{Carrier, Rights, SignalsBlocked, Timer};
-use crate::types::{Instant, LinkName, VirtualAddress};
+use crate::types::{HeldAddress, Instant, LinkName, VirtualAddress};
 
 /// What never changes while the thread lives.
 #[derive(Clone, Debug)]
@@ -94,6 +94,8 @@ pub struct RouterFacts {
 pub struct AddressFacts {
     /// Whether the link has it.
     pub assigned: bool,
+    /// Whether it is of our doing that the link has it: else it is somebody else's.
+    pub ours: bool,
     /// How often somebody else removed it while it was wanted here.
     pub lost: u64,
     /// Whether somebody else keeps removing it.
@@ -113,8 +115,9 @@ struct Wanted {
     claims: Vec<Claim>,
     /// When the election last stood by all of them.
     confirmed_at: Instant,
-    /// Whether addresses that another engine left behind, and nobody claims, are to go.
-    clear: bool,
+    /// Known as soon as what another engine left behind, and nobody claims, is to go: what it said
+    /// that it held.
+    inherited: Option<Arc<[HeldAddress]>>,
     end: Option<End>,
 }
 
@@ -147,7 +150,7 @@ impl KernelThread {
     /// When the kernel gives no thread.
     pub fn start(plan: Plan) -> io::Result<Self> {
         let claims = vec![Claim::default(); plan.routers.len()];
-        let wanted = Wanted { claims, confirmed_at: clock::now(), clear: false, end: None };
+        let wanted = Wanted { claims, confirmed_at: clock::now(), inherited: None, end: None };
         let (wanted, orders) = watch::channel(wanted);
         let (told, facts) = watch::channel(Facts::default());
         let (end, ended) = mpsc::channel();
@@ -164,6 +167,10 @@ impl KernelThread {
     /// Claims the addresses of a virtual router for this host, or releases them.
     pub fn claim(&self, router: usize, claimed: bool) {
         self.wanted.send_if_modified(|wanted| {
+            // What is said after the end is not meant for the addresses: they are another's.
+            if wanted.end.is_some() {
+                return false;
+            }
             let claim = &mut wanted.claims[router];
             claim.hushed = false;
             claim.claimed_at = clock::now();
@@ -194,11 +201,15 @@ impl KernelThread {
     }
 
     /// Removes what another engine left behind, now that it is known what of it is claimed here.
-    pub fn clear_leftovers(&self) {
-        self.wanted.send_modify(|wanted| wanted.clear = true);
+    ///
+    /// That is what it said that it `held`, and what is planned here and bears our tag. The former
+    /// that is claimed is ours from now on.
+    pub fn clear_leftovers(&self, held: Vec<HeldAddress>) {
+        self.wanted.send_modify(|wanted| wanted.inherited = Some(held.into()));
     }
 
-    /// Ends the thread and leaves every address where it is: another engine has them now.
+    /// Ends the thread and leaves every address that is claimed where it is: another engine has
+    /// them now.
     pub fn abandon(&mut self) {
         self.wanted.send_modify(|wanted| wanted.end = Some(End::Abandon));
     }
@@ -268,7 +279,10 @@ async fn work(
     loop {
         let wanted = orders.borrow_and_update().clone();
         match wanted.end {
-            Some(End::Abandon) => return,
+            Some(End::Abandon) => {
+                takeover.want(&wanted, clock::now());
+                return takeover.abandon(clock::now());
+            }
             Some(End::Release) => break,
             None => {}
         }

@@ -16,7 +16,7 @@ use crate::status::layout::{
     self, CheckSlot, CounterSlot, HISTORY, InstanceSlot, TransitionSlot, WarningSlot,
 };
 use crate::status::{Board, EngineState, Workers};
-use crate::types::{ChecksumForm, Family, Instant};
+use crate::types::{ChecksumForm, Family, HeldAddress, Instant};
 
 /// Writes the board.
 ///
@@ -137,12 +137,25 @@ impl<'a> Publisher<'a> {
         facts.is_some_and(|facts| facts.addresses.iter().any(|held| held.assigned))
     }
 
+    /// Returns what this engine has put on links.
+    pub(super) fn held_addresses(&self, node: &Node) -> Vec<HeldAddress> {
+        let mut held = Vec::new();
+        for (router, facts) in node.routers().zip(&self.facts.routers) {
+            let Snapshot { link, addresses, addresses_excluded, .. } = node.snapshot(router);
+            let all = addresses.iter().chain(addresses_excluded).zip(&facts.addresses);
+            let ours = all.filter(|(_, facts)| facts.ours);
+            let on_link = |address: &_| HeldAddress { link: link.clone(), address: *address };
+            held.extend(ours.map(|(address, _)| on_link(address)));
+        }
+        held
+    }
+
     /// Keeps what the kernel has, and shows what became of each address.
     pub(super) fn take_facts(&mut self, facts: Facts) {
         for (router, first) in facts.routers.iter().zip(&self.first_address) {
             for (index, held) in (*first..).zip(&router.addresses) {
                 let before = self.lost_before.get(index).copied().unwrap_or_default();
-                self.board.set_assigned(index, held.assigned);
+                self.board.set_assigned(index, held.assigned, held.ours);
                 self.board.set_lost(index, before + held.lost, held.contested);
             }
         }
@@ -228,7 +241,7 @@ impl<'a> Publisher<'a> {
             }
             self.board.publish(index, &slot);
             for address in slot.first_address..slot.first_address + slot.addresses {
-                self.board.set_assigned(address as usize, bequest.phase.holds());
+                self.board.set_assigned(address as usize, bequest.phase.holds(), false);
             }
         }
         self.board.set_draining(told.draining);

@@ -1,7 +1,7 @@
 //! What an engine that was killed left on the board: it shows all that peers would miss.
 
-use std::net::Ipv4Addr;
-use std::sync::atomic::Ordering::Acquire;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::atomic::Ordering::{Acquire, Relaxed};
 use std::time::Duration;
 
 use crate::proto::{
@@ -9,8 +9,11 @@ use crate::proto::{
     RouterKey, State, Untold,
 };
 use crate::status::Board;
-use crate::status::layout::{self, HISTORY, InstanceSlot, TransitionSlot};
-use crate::types::{Centiseconds, ChecksumForm, Family, Instant, LinkName, Priority, Vrid};
+use crate::status::layout::{self, AddressSlot, HISTORY, InstanceSlot, TransitionSlot};
+use crate::types::{
+    Centiseconds, ChecksumForm, Family, HeldAddress, Instant, LinkName, Priority, VirtualAddress,
+    Vrid,
+};
 
 /// Reads the will of the engine that last wrote on the board; `None` if none ever did.
 pub(super) fn read(board: &Board) -> Option<Bequests> {
@@ -27,7 +30,32 @@ pub(super) fn read(board: &Board) -> Option<Bequests> {
         unattributed: Vec::new(),
         // They stand on the board still.
         untold: Untold::default(),
+        addresses: addresses(board),
     })
+}
+
+/// Returns what its engine had put on links, as far as it is known.
+fn addresses(board: &Board) -> Vec<HeldAddress> {
+    let mut held = Vec::new();
+    for slot in (0..board.instances()).filter_map(|index| board.instance(index)) {
+        let Some(link) = LinkName::new(&layout::untext(&slot.interface)) else { continue };
+        let [first, count] = [slot.first_address, slot.addresses]
+            .map(|number| usize::try_from(number).unwrap_or(usize::MAX));
+        let all = board.addresses().iter().skip(first).take(count);
+        for address in all.filter(|address| address.ours.load(Relaxed) != 0) {
+            held.push(HeldAddress { link: link.clone(), address: virtual_address(address) });
+        }
+    }
+    held
+}
+
+fn virtual_address(slot: &AddressSlot) -> VirtualAddress {
+    let [a, b, c, d, ..] = slot.address;
+    let address = match slot.family {
+        4 => IpAddr::V4(Ipv4Addr::new(a, b, c, d)),
+        _ => IpAddr::V6(Ipv6Addr::from(slot.address)),
+    };
+    VirtualAddress { address, prefix: slot.prefix }
 }
 
 /// Returns what one router left; `None` if the slot was not written to its end.

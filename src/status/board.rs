@@ -174,13 +174,15 @@ impl Board {
         unsafe { slice::from_raw_parts(self.map.as_ptr().add(offset).cast(), count) }
     }
 
-    /// Tells whether the interface has address `index` now.
+    /// Tells whether the interface has address `index` now, and whether it has it from us.
     ///
     /// # Panics
     ///
     /// If there is no such address.
-    pub fn set_assigned(&mut self, index: usize, assigned: bool) {
-        self.addresses()[index].assigned.store(u8::from(assigned), Relaxed);
+    pub fn set_assigned(&mut self, index: usize, assigned: bool, ours: bool) {
+        let slot = &self.addresses()[index];
+        slot.assigned.store(u8::from(assigned), Relaxed);
+        slot.ours.store(u8::from(ours), Relaxed);
     }
 
     /// Tells how often somebody else removed address `index`, and whether that goes on.

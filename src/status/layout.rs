@@ -397,8 +397,10 @@ on_the_board! {
         pub assigned: AtomicU8,
         /// Whether somebody else keeps removing it, 0 or 1.
         pub contested: AtomicU8,
+        /// Whether the interface has it from us, 0 or 1: a later engine may remove it then.
+        pub ours: AtomicU8,
         /// Keeps what follows on a whole word.
-        pub reserved: [u8; 3],
+        pub reserved: [u8; 2],
         /// How often somebody else removed it.
         pub lost: AtomicU64,
     }

@@ -18,7 +18,7 @@ fn a_contested_address_is_back_at_once_every_time_and_announced_at_a_slow_pace()
     let longest = (1..=50).map(|time| remove(&host, &kernel, time)).max().expect("it was removed");
 
     assert!(longest < TENTH, "it was away for {longest:?}");
-    let counted = |lost| AddressFacts { assigned: true, lost, contested: lost > 0 };
+    let counted = |lost| AddressFacts { assigned: true, ours: true, lost, contested: lost > 0 };
     assert_eq!(facts(&kernel), [counted(50), counted(0)]);
     // Twice at once, before it was a fight; since then, once a second.
     let most = 3 + usize::try_from(began.elapsed().as_secs()).expect("a short test");
@@ -59,7 +59,7 @@ fn who_gives_a_contested_address_away_does_not_fight_for_it() {
 
     kernel.claim(0, false);
 
-    let given = AddressFacts { assigned: false, lost: 3, contested: false };
+    let given = AddressFacts { assigned: false, ours: false, lost: 3, contested: false };
     wait_until("it is none any more", SECOND, || facts(&kernel) == [given]);
     assert!(!host.has(ADDRESS));
 }

@@ -11,7 +11,7 @@ use resty_vrrp::config::AnnounceConfig;
 use resty_vrrp::net::address::{self, Changes};
 use resty_vrrp::net::{Carrier, Links, Netlink, Rights};
 use resty_vrrp::runtime::kernel::{Facts, KernelThread, LinkView, Plan, PlannedRouter};
-use resty_vrrp::types::{LinkName, VirtualAddress};
+use resty_vrrp::types::{HeldAddress, LinkName, VirtualAddress};
 use tokio::runtime::{Builder, Runtime};
 
 #[test]
@@ -151,14 +151,19 @@ fn the_carrier_follows_the_switch_and_the_administrator() {
 fn what_a_dead_predecessor_left_is_removed_and_what_others_left_is_not() {
     let (_lab, host) = one_host("leftovers");
     host.ip("address add 192.168.56.152/24 dev eth0");
+    leave(&host, VIP);
     leave(&host, "192.168.56.150/24");
+    leave(&host, "192.168.56.154/24");
+
+    let kernel = start(&host, plan(&[&[VIP, "192.168.56.152/24"]]));
+    kernel.clear_leftovers(vec![held("192.168.56.154/24")]);
+
+    wait_until("what is planned and bears our tag is removed", SECOND, || {
+        !host.has("192.168.56.100")
+    });
+    wait_until("what it told of is removed", SECOND, || !host.has("192.168.56.154"));
+    // One may belong to another nginx, the other one bears no tag.
     assert_eq!(sorted(&host), [OWN, "192.168.56.150", "192.168.56.152"]);
-
-    let kernel = start(&host, plan(&[&[VIP]]));
-    kernel.clear_leftovers();
-
-    wait_until("it is removed", SECOND, || !host.has("192.168.56.150"));
-    assert_eq!(sorted(&host), [OWN, "192.168.56.152"]);
 }
 
 #[test]
@@ -167,10 +172,10 @@ fn what_another_engine_may_still_hold_is_left_alone_and_adopted_when_claimed() {
     leave(&host, "192.168.56.100/24");
     leave(&host, "192.168.56.150/24");
 
-    let mut kernel = start(&host, plan(&[&[VIP]]));
+    let mut kernel = start(&host, plan(&[&[VIP], &["192.168.56.150/24"]]));
     claim(&kernel, &[0]);
     assert_eq!(sorted(&host), ["192.168.56.100", OWN, "192.168.56.150"]);
-    kernel.clear_leftovers();
+    kernel.clear_leftovers(Vec::new());
 
     wait_until("the other one is removed", SECOND, || !host.has("192.168.56.150"));
     assert_eq!(sorted(&host), ["192.168.56.100", OWN]);
@@ -179,12 +184,35 @@ fn what_another_engine_may_still_hold_is_left_alone_and_adopted_when_claimed() {
 }
 
 #[test]
-fn an_engine_that_hands_over_leaves_every_address_where_it_is() {
-    let (_lab, host) = one_host("abandon");
-    let mut kernel = start(&host, plan(&[&[VIP]]));
-    claim(&kernel, &[0]);
+fn what_an_engine_hands_over_is_kept_although_the_kernel_keeps_no_tag() {
+    let (_lab, host) = one_host("no tag");
+    for address in [VIP, "192.168.56.150/24", "192.168.56.152/24"] {
+        host.ip(&format!("address add {address} dev eth0 valid_lft 2 preferred_lft 2"));
+    }
+    let lifetime = Some(TWO_SECONDS);
+    let routers: &[&[&str]] = &[&[VIP], &["192.168.56.150/24"]];
 
+    let mut kernel = start(&host, Plan { lifetime, ..plan(routers) });
+    claim(&kernel, &[0]);
+    kernel.clear_leftovers(vec![held(VIP), held("192.168.56.150/24")]);
+
+    wait_until("what nobody claims is removed", SECOND, || !host.has("192.168.56.150"));
+    wait_until("the others expire", TWO_SECONDS * 2, || !host.has("192.168.56.152"));
+    assert_eq!(sorted(&host), ["192.168.56.100", OWN]);
+    assert_eq!(kernel.facts().routers[0].addresses[0].lost, 0);
+    assert!(kernel.stop(SECOND));
+    assert_eq!(sorted(&host), [OWN]);
+}
+
+#[test]
+fn an_engine_that_hands_over_leaves_every_address_that_it_has_not_released() {
+    let (_lab, host) = one_host("abandon");
+    let mut kernel = start(&host, plan(&[&[VIP], &["192.168.56.200/24"]]));
+    claim(&kernel, &[0, 1]);
+
+    kernel.claim(1, false);
     kernel.abandon();
+    kernel.claim(0, false);
 
     assert!(kernel.stop(SECOND), "the thread ends");
     assert_eq!(sorted(&host), ["192.168.56.100", OWN]);
@@ -410,6 +438,11 @@ pub(crate) fn plan(routers: &[&[&str]]) -> Plan {
         announce: AnnounceConfig { count: 3, refresh: None },
         lifetime: None,
     }
+}
+
+fn held(address: &str) -> HeldAddress {
+    let link = LinkName::new("eth0").expect("a valid name");
+    HeldAddress { link, address: parse(address) }
 }
 
 fn parse(text: &str) -> VirtualAddress {

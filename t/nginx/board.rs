@@ -62,7 +62,7 @@ fn a_board_says_what_the_plan_said() {
     assert_eq!(board.instances(), 3);
     assert_eq!(untext(&board.instance(2).unwrap().name), "VI_3");
     assert_eq!(board.addresses().len(), 1);
-    board.set_assigned(0, true);
+    board.set_assigned(0, true, true);
     assert_eq!(board.addresses()[0].assigned.load(Ordering::Relaxed), 1);
 }
 
@@ -157,7 +157,8 @@ fn plan(instances: usize) -> Plan {
         excluded: 0,
         assigned: AtomicU8::new(0),
         contested: AtomicU8::new(0),
-        reserved: [0; 3],
+        ours: AtomicU8::new(0),
+        reserved: [0; 2],
         lost: AtomicU64::new(0),
     };
     Plan {

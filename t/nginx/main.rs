@@ -16,6 +16,7 @@ mod health;
 mod hung;
 mod layout;
 mod life;
+mod ownership;
 mod pages;
 mod pair;
 mod pause;

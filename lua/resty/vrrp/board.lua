@@ -253,6 +253,7 @@ local function carry_addresses_over(board, slot, previous, before)
         local earlier = known[address_key(one)]
         if earlier then
             one.assigned = earlier.assigned
+            one.ours = earlier.ours
             one.lost = earlier.lost
         end
     end

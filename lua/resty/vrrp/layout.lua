@@ -140,7 +140,8 @@ typedef struct {
     uint8_t excluded;
     uint8_t assigned;
     uint8_t contested;
-    uint8_t reserved[3];
+    uint8_t ours;
+    uint8_t reserved[2];
     uint64_t lost;
 } resty_vrrp_address;
 ]]

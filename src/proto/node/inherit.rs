@@ -16,6 +16,7 @@ impl Node {
             routers: self.routers.iter().map(super::VirtualRouter::bequeath).collect(),
             unattributed: self.names.iter().cloned().zip(counted).collect(),
             untold: Untold::default(),
+            addresses: Vec::new(),
         }
     }
 

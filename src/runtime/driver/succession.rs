@@ -50,7 +50,7 @@ pub(in crate::runtime) enum Start {
     /// The engine that took the routers over gives them back.
     GivenBack {
         /// Their state.
-        state: Bequests,
+        state: Box<Bequests>,
         /// It waits to hear that the state arrived.
         holder: Peer,
     },
@@ -84,7 +84,7 @@ impl Succession {
             Start::First => Role::Waiting(Waiting::knock(place.as_ref(), will).await),
             Start::Anew => Role::Waiting(Waiting::knock(place.as_ref(), None).await),
             Start::GivenBack { state, holder } => {
-                Role::Waiting(Waiting::Given { predecessor: holder, state })
+                Role::Waiting(Waiting::Given { predecessor: holder, state: *state })
             }
             Start::Orphaned => Role::orphaned(place.as_ref()).await,
         };
@@ -185,7 +185,7 @@ impl Driver<'_> {
             Incident::FromHolder(Ok(Message::Return(state))) => {
                 let Role::Retired { holder } = &mut self.succession.role else { return None };
                 let holder = holder.take()?;
-                return Some(End::Again(Start::GivenBack { state, holder }));
+                return Some(End::Again(Start::GivenBack { state: Box::new(state), holder }));
             }
             Incident::FromHolder(Ok(Message::State(state))) => self.publisher.mirror(&state),
             Incident::FromHolder(Ok(_)) => {}
@@ -206,7 +206,7 @@ impl Driver<'_> {
     pub(super) fn beat_succession(&mut self, now: Instant) {
         match &mut self.succession.role {
             Role::Holding(holding) => {
-                holding.listen_again();
+                holding.beat(&self.kernel, now);
                 self.tell_those_before(now);
             }
             // The workers beside a retired engine may serve for long: what an operator asks of

@@ -1,6 +1,5 @@
 //! What is known of one link of the plan.
 
-use crate::net::address::Leftovers;
 use crate::net::{Announcer, sysctl};
 
 /// A link of the plan, as long as it has the same index.
@@ -15,15 +14,6 @@ pub(super) struct Place {
 }
 
 impl Place {
-    pub(super) fn leftovers(&self) -> Leftovers {
-        // Once is enough, and leaves another program in peace that uses the tag, too.
-        if self.leftovers_are_gone || self.index.is_none() {
-            Leftovers::Keep
-        } else {
-            Leftovers::Remove
-        }
-    }
-
     pub(super) fn keep_secondaries(&mut self, link: &str) {
         if std::mem::replace(&mut self.secondaries_survive, true) {
             return;

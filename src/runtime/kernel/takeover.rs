@@ -1,9 +1,12 @@
 //! Compares what is wanted with what the kernel has, and corrects it.
 
+mod announce;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::future;
 use std::io;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -13,10 +16,9 @@ use super::fight::Fights;
 use super::place::Place;
 use super::retry::Retry;
 use super::{AddressFacts, Claim, Facts, LinkView, Plan, RouterFacts, Wanted};
-use crate::net::address::{self, Leftovers, PROTOCOL};
-use crate::net::{Announcer, Event, Links, NetError, Netlink};
-use crate::types::{Instant, VirtualAddress};
-use crate::wire::arp;
+use crate::net::address::{self, PROTOCOL};
+use crate::net::{Event, Link, Links, NetError, Netlink};
+use crate::types::{HeldAddress, Instant, VirtualAddress};
 
 /// The state of the thread between two looks at the kernel.
 #[derive(Debug)]
@@ -24,7 +26,8 @@ pub(super) struct Takeover {
     plan: Plan,
     virtual_addresses: BTreeSet<IpAddr>,
     claims: Vec<Claim>,
-    confirmed_at: Instant,
+    /// When the election last stood by all claims; `None` if they are another engine's now.
+    confirmed_at: Option<Instant>,
     kernel: Option<Netlink>,
     links: Links,
     places: Vec<Place>,
@@ -32,8 +35,8 @@ pub(super) struct Takeover {
     owned: BTreeMap<u32, BTreeSet<VirtualAddress>>,
     /// An address with our tag was seen: this kernel keeps it.
     tags_are_kept: bool,
-    /// Removed as soon as it is known which of an earlier engine's addresses are wanted.
-    leftovers: Leftovers,
+    /// What an earlier engine held. As soon as that is known, what it left behind is removed.
+    inherited: Option<Arc<[HeldAddress]>>,
     announcements: Announcements,
     fights: Fights,
     quiet_until: Instant,
@@ -60,13 +63,13 @@ impl Takeover {
         Self {
             virtual_addresses: all.map(|held| held.address).collect(),
             claims: vec![Claim::default(); plan.routers.len()],
-            confirmed_at: Instant::default(),
+            confirmed_at: Some(Instant::default()),
             kernel: None,
             links: Links::default(),
             places: plan.links.iter().map(|_| Place::default()).collect(),
             owned: BTreeMap::new(),
             tags_are_kept: false,
-            leftovers: Leftovers::Keep,
+            inherited: None,
             announcements: Announcements::new(plan.announce, sizes),
             fights: Fights::default(),
             quiet_until: Instant::default(),
@@ -83,10 +86,11 @@ impl Takeover {
 
     /// Takes over what the election wants now.
     pub(super) fn want(&mut self, wanted: &Wanted, now: Instant) {
-        self.confirmed_at = wanted.confirmed_at;
-        let leftovers = if wanted.clear { Leftovers::Remove } else { Leftovers::Keep };
-        self.stale |= self.leftovers != leftovers;
-        self.leftovers = leftovers;
+        self.confirmed_at = Some(wanted.confirmed_at);
+        if self.inherited.is_none() && wanted.inherited.is_some() {
+            self.inherited.clone_from(&wanted.inherited);
+            self.stale = true;
+        }
         for (router, claim) in wanted.claims.iter().enumerate() {
             let before = std::mem::replace(&mut self.claims[router], *claim);
             self.stale |= claim.claimed != before.claimed;
@@ -115,34 +119,6 @@ impl Takeover {
         self.note_problem(problem);
     }
 
-    /// Announces what is due, a small batch at a time so that switches and queues can follow.
-    pub(super) fn announce(&mut self, now: Instant) {
-        if now < self.quiet_until || self.is_in_doubt(now) {
-            return;
-        }
-        let due = self.announcements.due(now, ANNOUNCE_BATCH);
-        if !due.is_empty() {
-            self.quiet_until = now + ANNOUNCE_PAUSE;
-            self.news = true;
-        }
-        for slot in due {
-            match self.send(slot) {
-                Ok(sent) => {
-                    self.facts.routers[slot.0].announcements_sent += u64::from(sent);
-                    self.announcements.sent(slot, now);
-                }
-                Err(error) => {
-                    let failed = &mut self.facts.routers[slot.0].announcements_failed;
-                    if *failed == 0 {
-                        tracing::warn!("{}; it is tried again", error.with_cause());
-                    }
-                    *failed += 1;
-                    self.announcements.put_off(slot, now);
-                }
-            }
-        }
-    }
-
     /// Releases every address, whatever was wanted.
     pub(super) fn release(&mut self, now: Instant) {
         for claim in &mut self.claims {
@@ -150,6 +126,12 @@ impl Takeover {
         }
         self.stale = true;
         self.retry = Retry::default();
+        self.correct(now);
+    }
+
+    /// Removes what was released last, and leaves what is claimed to another engine.
+    pub(super) fn abandon(&mut self, now: Instant) {
+        self.confirmed_at = None;
         self.correct(now);
     }
 
@@ -189,8 +171,9 @@ impl Takeover {
     /// Tells whether peers may have taken over without the election here having noticed yet: it
     /// has said nothing for too long. Then nothing is added, refreshed or announced.
     fn is_in_doubt(&self, now: Instant) -> bool {
+        let Some(confirmed_at) = self.confirmed_at else { return true };
         self.plan.routers.iter().zip(&self.claims).any(|(planned, claim)| {
-            let said_at = self.confirmed_at.max(claim.claimed_at);
+            let said_at = confirmed_at.max(claim.claimed_at);
             claim.claimed && now.since(said_at) > planned.patience
         })
     }
@@ -298,12 +281,15 @@ impl Takeover {
         let planned = &self.plan.routers[router];
         let facts = &mut self.facts.routers[router];
         let Claim { claimed, hushed, .. } = self.claims[router];
-        let link = self.places[planned.link].index.and_then(|index| self.links.at(index));
+        let index = self.places[planned.link].index;
+        let link = index.and_then(|index| self.links.at(index));
+        let owned = index.and_then(|index| self.owned.get(&index));
         for (place, address) in planned.addresses.iter().enumerate() {
             let slot = (router, place);
             let held = &mut facts.addresses[place];
             let before = *held;
             held.assigned = link.is_some_and(|link| link.addresses().contains_key(address));
+            held.ours = held.assigned && owned.is_some_and(|owned| owned.contains(address));
             if !claimed {
                 self.fights.forget(slot);
             } else if before.assigned && !held.assigned && !in_doubt {
@@ -328,22 +314,19 @@ impl Takeover {
         let in_doubt = self.is_in_doubt(now);
         for (index, wanted) in self.wanted() {
             let Some(link) = self.links.at(index) else { continue };
+            let left = self.left_on(index, link);
             let mut nameless = Place::default();
             let place = self.places.iter_mut().find(|place| place.index == Some(index));
             let place = place.unwrap_or(&mut nameless);
-            let leftovers = match self.leftovers {
-                Leftovers::Remove => place.leftovers(),
-                Leftovers::Keep => Leftovers::Keep,
-            };
             let lost = std::mem::take(&mut place.lost);
             let owned = self.owned.entry(index).or_default();
-            let mut changes = address::reconcile(&wanted, link.addresses(), owned, leftovers);
+            let mut changes = address::reconcile(&wanted, link.addresses(), owned, &left);
             if in_doubt && !changes.add.is_empty() {
                 changes.add.clear();
                 self.stale = true;
             }
             let Some(kernel) = self.kernel.as_mut().filter(|_| !changes.is_empty()) else {
-                place.leftovers_are_gone |= self.leftovers == Leftovers::Remove;
+                place.leftovers_are_gone |= self.inherited.is_some();
                 continue;
             };
             if !changes.add.is_empty() {
@@ -355,7 +338,7 @@ impl Takeover {
             if let (Some(lifetime), None) = (self.plan.lifetime, self.refresh_at) {
                 self.refresh_at = Some(now + lifetime / REFRESHES_PER_LIFETIME);
             }
-            place.leftovers_are_gone |= self.leftovers == Leftovers::Remove;
+            place.leftovers_are_gone |= self.inherited.is_some();
             // What was only put back has been spoken of, as often as is good.
             let (added, removed) = (applied.gained.len(), changes.remove.len());
             if added > lost || removed > 0 {
@@ -365,6 +348,24 @@ impl Takeover {
         }
         self.note_refusals(&refused);
         Ok(())
+    }
+
+    /// Returns what an earlier engine left on a link. Looking once is enough: what comes later is
+    /// somebody else's.
+    fn left_on(&self, index: u32, link: &Link) -> BTreeSet<VirtualAddress> {
+        let place = self.places.iter().position(|place| place.index == Some(index));
+        let (Some(inherited), Some(place)) = (&self.inherited, place) else {
+            return BTreeSet::new();
+        };
+        if self.places[place].leftovers_are_gone {
+            return BTreeSet::new();
+        }
+        let routers = self.plan.routers.iter().filter(|planned| planned.link == place);
+        let planned = routers.flat_map(|planned| planned.addresses.iter());
+        let mut left = address::tagged(planned, link.addresses());
+        let here = inherited.iter().filter(|held| held.link == self.plan.links[place]);
+        left.extend(here.map(|held| held.address));
+        left
     }
 
     /// Returns the addresses wanted on each link that may have one of ours.
@@ -405,24 +406,6 @@ impl Takeover {
         let holds_any = self.owned.values().any(|owned| !owned.is_empty());
         self.refresh_at = holds_any.then(|| now + lifetime / REFRESHES_PER_LIFETIME);
         Ok(())
-    }
-
-    /// Announces one address, and returns whether its link has announcements at all.
-    fn send(&mut self, (router, place): Slot) -> Result<bool, NetError> {
-        let planned = &self.plan.routers[router];
-        let LinkView { index: Some(index), mac: Some(mac), .. } = self.facts.links[planned.link]
-        else {
-            return Ok(false);
-        };
-        let IpAddr::V4(address) = planned.addresses[place].address else { return Ok(false) };
-        let announcer = &mut self.places[planned.link].announcer;
-        let announcer = match announcer {
-            Some(announcer) => announcer,
-            None => announcer.insert(Announcer::open(index)?),
-        };
-        let sent = announcer.send(&arp::gratuitous(mac, address));
-        sent.map_err(|error| NetError::new("announce", address.to_string(), error))?;
-        Ok(true)
     }
 
     fn note_problem(&mut self, problem: Option<String>) {
@@ -466,12 +449,10 @@ impl Takeover {
 pub(super) fn release_all(plan: &Plan) {
     let (told, _) = watch::channel(Facts::default());
     let mut takeover = Takeover::new(plan.clone(), told);
-    takeover.leftovers = Leftovers::Remove;
+    takeover.inherited = Some(Arc::default());
     takeover.correct(Instant::default());
 }
 
-const ANNOUNCE_BATCH: usize = 64;
-const ANNOUNCE_PAUSE: Duration = Duration::from_millis(1);
 /// Time between two announcements of an address that comes and goes all the time.
 const FIGHT_PAUSE: Duration = Duration::from_secs(1);
 

@@ -163,9 +163,9 @@ impl Driver<'_> {
             Waiting::Given { predecessor, state } => (Some(predecessor), Some(state)),
         };
         self.publisher.begin_events(state.as_ref(), clock::now());
+        let held = state.as_ref().map(|state| state.addresses.clone()).unwrap_or_default();
         let left = self.begin_with(state);
         self.perform_actions();
-        self.kernel.clear_leftovers();
         self.publisher.beat(&self.node);
 
         let predecessor = predecessor.map(|mut peer| {
@@ -176,7 +176,9 @@ impl Driver<'_> {
         let door = door.inspect_err(|error| {
             tracing::warn!("a reload will cost a failover, engines cannot meet: {error}");
         });
-        self.succession.role = Role::Holding(Holding::new(door.ok().flatten(), predecessor));
+        let mut holding = Holding::new(door.ok().flatten(), predecessor);
+        holding.clear_after(&self.kernel, held, clock::now());
+        self.succession.role = Role::Holding(holding);
     }
 
     /// Starts the election where another engine was; returns what of its routers is none of ours.

@@ -4,12 +4,13 @@ use std::io;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use super::{Incident, PUNCTUAL, Role};
+use super::{Incident, PATIENCE, PUNCTUAL, Role};
 use crate::proto::{Input, RouterKey};
 use crate::runtime::clock;
 use crate::runtime::driver::{Driver, End};
 use crate::runtime::handover::{Door, Message, Peer};
-use crate::types::Instant;
+use crate::runtime::kernel::KernelThread;
+use crate::types::{HeldAddress, Instant};
 
 /// Where the next engine finds the one that has the routers.
 #[derive(Default)]
@@ -20,6 +21,8 @@ pub(super) struct Holding {
     rests: bool,
     /// Engines that may take the routers over, the newest last. Bounded by [`MAX_HEIRS`].
     heirs: Vec<Heir>,
+    /// What the engine before this one held, and by when it has let go of it.
+    leftovers: Option<(Instant, Vec<HeldAddress>)>,
 }
 
 struct Heir {
@@ -42,6 +45,21 @@ impl Holding {
     pub(super) fn new(door: Option<Door>, predecessor: Option<Peer>) -> Self {
         let before = predecessor.map(|peer| Heir { peer, was_before: true });
         Self { door, heirs: before.into_iter().collect(), ..Self::default() }
+    }
+
+    /// Removes what the engine before this one held, and nobody claims: at once if there is none,
+    /// else when it has let go of it. Until then it would put everything back.
+    pub(super) fn clear_after(
+        &mut self,
+        kernel: &KernelThread,
+        held: Vec<HeldAddress>,
+        now: Instant,
+    ) {
+        if self.heirs.is_empty() {
+            kernel.clear_leftovers(held);
+        } else {
+            self.leftovers = Some((now + PATIENCE, held));
+        }
     }
 
     pub(super) fn poll_incident(&mut self, cx: &mut Context<'_>) -> Poll<Incident> {
@@ -78,8 +96,17 @@ impl Holding {
         }
     }
 
-    pub(super) fn listen_again(&mut self) {
+    pub(super) fn beat(&mut self, kernel: &KernelThread, now: Instant) {
         self.rests = false;
+        if self.leftovers.as_ref().is_some_and(|(until, _)| *until <= now) {
+            self.clear_leftovers(kernel);
+        }
+    }
+
+    fn clear_leftovers(&mut self, kernel: &KernelThread) {
+        if let Some((_, held)) = self.leftovers.take() {
+            kernel.clear_leftovers(held);
+        }
     }
 
     pub(super) fn was_replaced(&self) -> bool {
@@ -149,7 +176,10 @@ impl Driver<'_> {
                     self.give(now);
                 }
             }
-            Message::Standby => heir.was_before = true,
+            Message::Standby => {
+                heir.was_before = true;
+                holding.clear_leftovers(&self.kernel);
+            }
             Message::Take => {
                 let state = self.bequeath(false, now);
                 let Role::Holding(holding) = &mut self.succession.role else { return None };
@@ -229,6 +259,8 @@ impl Driver<'_> {
         self.perform_actions();
         let Role::Holding(holding) = &mut self.succession.role else { return None };
         let mut holder = holding.heirs.swap_remove(index).peer;
+        // What the next engine does not want is gone as soon as it removes it.
+        self.kernel.abandon();
         holder.say(&Message::Standby);
         tracing::info!("the next engine has the routers");
         self.step_aside(Some(holder));

@@ -8,7 +8,9 @@ use crate::types::Instant;
 impl Driver<'_> {
     /// Returns all that the next engine must know. `ends` says whether this process ends.
     pub(super) fn bequeath(&mut self, ends: bool, now: Instant) -> Bequests {
-        Bequests { untold: self.publisher.bequeath_events(ends, now), ..self.node.bequeath(now) }
+        let untold = self.publisher.bequeath_events(ends, now);
+        let addresses = self.publisher.held_addresses(&self.node);
+        Bequests { untold, addresses, ..self.node.bequeath(now) }
     }
 
     /// Says at the very end which events were told here: the engine that has the routers tells the

@@ -1,0 +1,101 @@
+//! Which addresses are ours to remove, and which belong to somebody else on the same link.
+
+use std::time::Duration;
+
+use harness::{AddressWatch, Carrier, CarrierKind, Host, Nginx, eventually, holds_for, wait_until};
+
+use crate::pair::{PATIENCE, instance};
+use crate::{conf_with, get, on_every_nginx, status_when};
+
+#[test]
+fn two_nginx_on_one_host_leave_the_addresses_of_each_other_alone() {
+    on_every_nginx("two of them", |host, carrier| {
+        let first =
+            Nginx::start(host, carrier, &conf_of(80, "/run/first", 51, FIRST, carrier, host));
+        status_when(host, "active");
+        let addresses = AddressWatch::start(host);
+        let start = std::time::Instant::now();
+
+        let second = conf_of(81, "/run/second", 52, SECOND, carrier, host);
+        let second = Nginx::start(host, carrier, &second);
+        wait_until("the second one has its address", PATIENCE, || host.has(SECOND));
+        for nginx in [&second, &first] {
+            nginx.reload();
+        }
+        eventually("both have taken over", PATIENCE, || {
+            let generation = |port| {
+                let status = host.get(&format!("127.0.0.1:{port}"), "/ha/status");
+                status.map(|status| status.json()["node"]["generation"].clone())
+            };
+            let both = [generation(80), generation(81)].map(Result::ok);
+            if both == [Some(2.into()), Some(2.into())] { Ok(()) } else { Err(format!("{both:?}")) }
+        });
+        holds_for("both have their address", Duration::from_millis(300), || {
+            let both = [FIRST, SECOND].map(|address| host.has(address));
+            if both == [true; 2] { Ok(()) } else { Err(format!("{both:?}")) }
+        });
+        second.stop();
+
+        wait_until("the second address goes with its nginx", PATIENCE, || !host.has(SECOND));
+        let mut gone = addresses.since(start, FIRST);
+        gone.retain(|event| event.removed);
+        assert!(gone.is_empty() && host.has(FIRST), "the first address went: {gone:?}");
+    });
+}
+
+#[test]
+fn what_a_reload_takes_out_of_the_configuration_leaves_its_link_at_once() {
+    on_every_nginx("taken out", |host, carrier| {
+        host.ip("link add eth1 type veth peer name eth2");
+        host.ip("link set eth2 up");
+        host.ip("address add 198.51.100.1/24 dev eth1");
+        host.ip("link set eth1 up");
+        let other = instance("VI_2", 52, 100, &[OTHER]).replace("eth0", "eth1");
+        let many = instance("VI_1", 51, 150, &["192.168.56.100/24", "192.168.56.110/24"]);
+        let few = instance("VI_1", 51, 150, &["192.168.56.100/24"]);
+        let options = |instances: &[&str]| {
+            format!("{{ address_lifetime_s = 0, instances = {{ {} }} }}", instances.join(", "))
+        };
+        let nginx = Nginx::start(host, carrier, &conf_with(&options(&[&many, &other])));
+        let other_is_here = || host.ip("address show dev eth1").contains(OTHER);
+        wait_until("everything is here", PATIENCE, || {
+            host.has(FIRST) && host.has(SECOND) && other_is_here()
+        });
+        let addresses = AddressWatch::start(host);
+        let start = std::time::Instant::now();
+
+        nginx.write("nginx.conf", &conf_with(&options(&[&few])));
+        nginx.reload();
+
+        wait_until("what VI_1 has no more is gone", PATIENCE, || !host.has(SECOND));
+        wait_until("what VI_2 had is gone", PATIENCE, || !other_is_here());
+        assert_eq!(get(host, "/ha/status").json()["instances"][0]["state"], "active");
+        let kept = addresses.since(start, FIRST);
+        assert!(kept.iter().all(|event| !event.removed), "the other one went: {kept:?}");
+        let log = nginx.error_log();
+        assert!(!log.contains("somebody removed"), "they took it from each other: {log}");
+    });
+}
+
+/// A configuration of one instance, on a port of its own, that meets nobody else in its directory.
+fn conf_of(
+    port: u16,
+    run_dir: &str,
+    vrid: u8,
+    address: &str,
+    carrier: &Carrier,
+    host: &Host,
+) -> String {
+    let owner = match carrier.kind {
+        CarrierKind::Agent => "root",
+        CarrierKind::Worker => "www-data",
+    };
+    host.exec("install", &["-d", "-o", owner, run_dir]);
+    let one = instance(&format!("VI_{vrid}"), vrid, 150, &[&format!("{address}/24")]);
+    let options = format!("{{ run_dir = '{run_dir}', instances = {{ {one} }} }}");
+    conf_with(&options).replacen("listen 80", &format!("listen {port}"), 1)
+}
+
+const FIRST: &str = "192.168.56.100";
+const SECOND: &str = "192.168.56.110";
+const OTHER: &str = "198.51.100.100/24";
