@@ -189,8 +189,12 @@ impl<'a> Driver<'a> {
         }
         self.node.handle(Input::Shutdown, clock::now());
         self.perform_actions();
-        self.kernel.stop(RELEASE_TIMEOUT);
-        self.guard.dismiss();
+        if self.kernel.stop(RELEASE_TIMEOUT) {
+            self.guard.dismiss();
+        } else {
+            tracing::warn!("addresses are not released yet; the guard is to remove them");
+            self.guard.let_go();
+        }
         self.publisher.take_facts(self.kernel.facts());
     }
 

@@ -130,6 +130,12 @@ impl Guard {
         self.releasing.clear();
     }
 
+    /// Leaves it to the guard to clear up when the carrier ends: something is left to do.
+    pub(super) fn let_go(&mut self) {
+        self.channel = None;
+        self.program = None;
+    }
+
     fn take_lock(&mut self) {
         if self.in_charge {
             return;

@@ -225,14 +225,19 @@ impl KernelThread {
         &mut self.facts
     }
 
-    /// Releases every address, ends the thread, and returns whether it ended in time.
+    /// Releases every address, ends the thread, and returns whether that was done in time.
     ///
     /// The facts tell afterwards what was left.
+    #[must_use]
     pub fn stop(&mut self, deadline: Duration) -> bool {
+        let mut abandoned = false;
         self.wanted.send_modify(|wanted| {
-            wanted.end.get_or_insert(End::Release);
+            abandoned = *wanted.end.get_or_insert(End::Release) == End::Abandon;
         });
-        self.ended.recv_timeout(deadline) != Err(mpsc::RecvTimeoutError::Timeout)
+        let ended = self.ended.recv_timeout(deadline) != Err(mpsc::RecvTimeoutError::Timeout);
+        let facts = self.facts.borrow();
+        let mut addresses = facts.routers.iter().flat_map(|router| &router.addresses);
+        ended && (abandoned || !addresses.any(|held| held.ours))
     }
 }
 

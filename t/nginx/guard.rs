@@ -5,8 +5,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use harness::{
-    AddressWatch, Carrier, Host, Lab, Nginx, Role, Signal, Sniffer, carriers, eventually,
-    holds_for, signal, wait_until,
+    AddressWatch, Carrier, Host, Lab, Nginx, Role, Signal, Sniffer, StuckThread, carriers,
+    eventually, holds_for, signal, wait_until,
 };
 
 use crate::{ONE, conf_with, get, status_when};
@@ -201,6 +201,24 @@ fn without_a_guard_everything_else_works_and_the_log_says_what_is_missing() {
 }
 
 /// Runs a test on a fresh host of a fresh network, with each nginx of this machine.
+#[test]
+fn the_guard_removes_what_a_stop_could_not_release_in_time() {
+    on_a_network("stop without release", |_, host, carrier| {
+        let options = ONE.replacen('{', "{ address_lifetime_s = 0, ", 1);
+        let nginx = Nginx::start(host, carrier, &conf_with(&options));
+        status_when(host, "active");
+        wait_until("the addresses are here", SECOND, || host.has(VIP) && host.has(VIP_2));
+        // As if somebody held the kernel's lock of all addresses.
+        let stuck = StuckThread::of(nginx.carrier_pid(), "vrrp-net");
+
+        nginx.signal(Role::Master, Signal::SIGTERM);
+
+        stuck.wait_for_the_end();
+        nginx.wait_for_the_end();
+        wait_until("the addresses are gone", SECOND, || !host.has(VIP) && !host.has(VIP_2));
+    });
+}
+
 fn on_a_network(name: &str, test: impl Fn(&Lab, &Host, &Carrier)) {
     for carrier in carriers() {
         let lab = Lab::new(&format!("{name}, {}", carrier.version));

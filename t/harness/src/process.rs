@@ -5,7 +5,9 @@ use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::Duration;
 use std::{fs, io};
 
+use nix::sys::ptrace;
 use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::Pid;
 
 use crate::wait::eventually;
@@ -116,4 +118,34 @@ pub(crate) fn on_its_own(command: &mut Command) -> &mut Command {
 
 pub(crate) fn output(command: &mut Command) -> io::Result<Output> {
     on_its_own(command).output()
+}
+
+/// A thread that stands still while the others of its process go on: one that the kernel keeps
+/// waiting, say. It goes on when the thread of the test ends.
+#[derive(Debug)]
+pub struct StuckThread(Pid);
+
+impl StuckThread {
+    /// Stops the thread of that name.
+    #[must_use]
+    #[track_caller]
+    pub fn of(pid: i32, name: &str) -> Self {
+        let threads = fs::read_dir(format!("/proc/{pid}/task")).expect("the process lives");
+        let mut tids = threads.flatten().filter_map(|it| it.file_name().to_str()?.parse().ok());
+        let is_called = |tid: &i32| {
+            let comm = fs::read_to_string(format!("/proc/{pid}/task/{tid}/comm"));
+            comm.is_ok_and(|comm| comm.trim_end() == name)
+        };
+        let thread = Pid::from_raw(tids.find(is_called).expect("it has such a thread"));
+        ptrace::seize(thread, ptrace::Options::empty()).expect("root may stop a thread");
+        ptrace::interrupt(thread).expect("it is ours to stop");
+        waitpid(thread, Some(WaitPidFlag::__WALL)).expect("it stops");
+        Self(thread)
+    }
+
+    /// Waits until it has ended with its process, which cannot end before.
+    #[track_caller]
+    pub fn wait_for_the_end(self) {
+        waitpid(self.0, Some(WaitPidFlag::__WALL)).expect("it ends with its process");
+    }
 }
