@@ -139,7 +139,9 @@ impl<'a> Driver<'a> {
             if let Some(end) = settled {
                 return Ok(end);
             }
-            let ended = match self.next_event(&mut stopping).await {
+            let event = self.next_event(&mut stopping).await;
+            self.catch_up();
+            let ended = match event {
                 Event::Stop => {
                     stopping = None;
                     self.begin_farewell()
@@ -147,8 +149,6 @@ impl<'a> Driver<'a> {
                 Event::Incident(incident) => self.take_incident(incident),
                 Event::Deadline => {
                     self.armed = None;
-                    // If this thread overslept, what peers said meanwhile counts before its timers.
-                    self.receive_all();
                     None
                 }
                 Event::Readable(link) => {
@@ -211,6 +211,15 @@ impl<'a> Driver<'a> {
         self.kernel.confirm(now);
         self.arm()?;
         Ok(end)
+    }
+
+    /// Lets deadlines act that passed meanwhile, before anything else is heard or judged: after a
+    /// pause, this node is no more what it was. What peers said in that time counts before them.
+    fn catch_up(&mut self) {
+        if self.node.poll_timeout().is_some_and(|due| due <= clock::now()) {
+            self.receive_all();
+            self.node.handle_timeout(clock::now());
+        }
     }
 
     fn arm(&mut self) -> io::Result<()> {
@@ -367,7 +376,8 @@ impl<'a> Driver<'a> {
     fn latest_checks(&mut self, now: Instant) -> Vec<Check> {
         let known = self.checks.borrow_and_update().clone();
         let timeout = self.liveness.worker_timeout();
-        if self.publisher.is_carrier_silent(now, timeout) {
+        let waking = self.liveness.is_waking(now);
+        if !waking && self.publisher.is_carrier_silent(now, timeout) {
             return checks::blocked(&self.planned, &known, timeout);
         }
         known

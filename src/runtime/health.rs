@@ -14,6 +14,10 @@ pub(super) struct Liveness {
     config: HealthConfig,
     /// Until then, workers that have not begun to beat are no fault: they were forked a moment ago.
     patience_until: Instant,
+    /// When the workers were last looked at.
+    looked_at: Instant,
+    /// Until then, silence says nothing: everybody was paused, and this engine woke first.
+    waking_until: Instant,
     /// Until then, checks that nobody has made yet keep nginx from serving without being a fault.
     /// `None` where routers go on that were let go before: what has yet to be known is no reason
     /// to stop them.
@@ -34,7 +38,15 @@ impl Liveness {
         let longest = planned.iter().map(|check| check.timeout).max().unwrap_or_default();
         let checked_until = (!goes_on).then_some(now + longest + CHECKS_BEGIN);
         let last = Health::Unknown;
-        Self { config, patience_until, checked_until, master_died: false, last }
+        Self {
+            config,
+            patience_until,
+            looked_at: now,
+            waking_until: now,
+            checked_until,
+            master_died: false,
+            last,
+        }
     }
 
     /// Notes that the master has died: workers may live on, but nobody looks after them.
@@ -55,6 +67,16 @@ impl Liveness {
     /// Returns how long a worker may be silent.
     pub(super) fn worker_timeout(&self) -> Duration {
         self.config.worker_timeout
+    }
+
+    /// Notes that the workers are looked at now, and tells whether silence may be one that this
+    /// engine was part of.
+    pub(super) fn is_waking(&mut self, now: Instant) -> bool {
+        if now.since(self.looked_at) > self.config.worker_timeout / 2 {
+            self.waking_until = now + self.config.worker_timeout;
+        }
+        self.looked_at = now;
+        now < self.waking_until
     }
 
     /// Returns the health if it differs from what was returned last. `findings` tells what checks
@@ -86,8 +108,9 @@ impl Liveness {
         if workers.left >= missing {
             return self.last.clone();
         }
-        if self.last == Health::Unknown && now < self.patience_until {
-            return Health::Unknown;
+        let beginning = self.last == Health::Unknown && now < self.patience_until;
+        if beginning || now < self.waking_until {
+            return self.last.clone();
         }
         let timeout_ms = self.config.worker_timeout.as_millis();
         Health::Failing(format!(
@@ -154,6 +177,26 @@ mod tests {
 
         assert_eq!(left, None);
         assert!(matches!(died, Some(Health::Failing(_))), "{died:?}");
+    }
+
+    #[test]
+    fn workers_that_were_paused_together_with_the_engine_are_given_time_to_beat() {
+        let mut liveness = liveness();
+        assert_eq!(liveness.changed(workers(4), Findings::Fine, START), Some(Health::Serving));
+        let woken = START + Duration::from_secs(10);
+
+        assert!(liveness.is_waking(woken));
+        assert_eq!(liveness.changed(workers(0), Findings::Fine, woken), None);
+
+        let mut now = woken;
+        while now < woken + Duration::from_secs(2) {
+            now = now + Duration::from_millis(100);
+            liveness.is_waking(now);
+        }
+        assert!(matches!(
+            liveness.changed(workers(0), Findings::Fine, now),
+            Some(Health::Failing(_))
+        ));
     }
 
     #[test]

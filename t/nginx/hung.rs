@@ -60,7 +60,10 @@ fn an_engine_that_hangs_with_its_workers_is_done_without_and_listens_when_it_wak
                 other => Err(format!("{other:?}")),
             }
         });
-        pair.one.wait_for("active");
+        let status = pair.one.wait_for("active");
+        let history = status["instances"][0]["history"].as_array().expect("a list").clone();
+        let reasons: Vec<_> = history.iter().rev().take(2).map(|it| &it["reason"]).collect();
+        assert_eq!(reasons, ["preempted", "overslept"]);
         pair.two.wait_for("backup");
     });
 }
