@@ -144,7 +144,8 @@ impl<'a> Driver<'a> {
             let ended = match event {
                 Event::Stop => {
                     stopping = None;
-                    self.begin_farewell()
+                    self.begin_farewell();
+                    None
                 }
                 Event::Incident(incident) => self.take_incident(incident),
                 Event::Deadline => {

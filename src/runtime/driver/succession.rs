@@ -190,7 +190,7 @@ impl Driver<'_> {
             Incident::FromHolder(Ok(Message::State(state))) => self.publisher.mirror(&state),
             Incident::FromHolder(Ok(_)) => {}
             Incident::FromHolder(Err(_)) => return Some(End::Again(Start::Orphaned)),
-            Incident::FromHeir(index, Ok(message)) => return self.hear_heir(index, message),
+            Incident::FromHeir(index, Ok(message)) => self.hear_heir(index, message),
             Incident::FromHeir(index, Err(_)) => self.lose_heir(index),
         }
         None
@@ -209,14 +209,23 @@ impl Driver<'_> {
                 holding.beat(&self.kernel, now);
                 self.tell_those_before(now);
             }
-            // The workers beside a retired engine may serve for long: what an operator asks of
-            // them is for the engine that has the routers.
-            Role::Retired { holder: Some(holder) } => {
-                if let Some(draining) = self.publisher.take_request() {
-                    holder.say(&Message::Drain(draining));
-                }
-            }
-            Role::Waiting(_) | Role::Retired { holder: None } => {}
+            // The workers beside a retired engine may serve for long.
+            Role::Retired { .. } => self.pass_request_on(),
+            Role::Waiting(_) => {}
+        }
+    }
+
+    /// Passes on what an operator asked of the workers beside us: it is for the engine that has the
+    /// routers.
+    fn pass_request_on(&mut self) {
+        let other = match &mut self.succession.role {
+            Role::Waiting(waiting) => waiting.predecessor(),
+            Role::Holding(_) => None,
+            Role::Retired { holder } => holder.as_mut(),
+        };
+        let Some(other) = other else { return };
+        if let Some(draining) = self.publisher.take_request() {
+            other.say(&Message::Drain(draining));
         }
     }
 

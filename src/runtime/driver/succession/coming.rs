@@ -50,11 +50,9 @@ impl Waiting {
     }
 
     pub(super) fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Message>> {
-        match self {
-            Self::Alone { .. } => Poll::Pending,
-            Self::Asking { predecessor, .. } | Self::Given { predecessor, .. } => {
-                predecessor.poll_receive(cx)
-            }
+        match self.predecessor() {
+            Some(predecessor) => predecessor.poll_receive(cx),
+            None => Poll::Pending,
         }
     }
 
@@ -89,6 +87,13 @@ impl Waiting {
                 }
                 overdue
             }
+        }
+    }
+
+    pub(super) fn predecessor(&mut self) -> Option<&mut Peer> {
+        match self {
+            Self::Alone { .. } => None,
+            Self::Asking { predecessor, .. } | Self::Given { predecessor, .. } => Some(predecessor),
         }
     }
 

@@ -134,10 +134,13 @@ impl Farewell {
 
 impl Driver<'_> {
     /// Begins to stop. The loop goes on until [`Self::settle_succession`] ends it.
-    pub(in crate::runtime::driver) fn begin_farewell(&mut self) -> Option<End> {
+    pub(in crate::runtime::driver) fn begin_farewell(&mut self) {
         let now = clock::now();
         let superseded = self.publisher.is_superseded();
-        let Role::Holding(holding) = &mut self.succession.role else { return Some(End::Stopped) };
+        let Role::Holding(holding) = &mut self.succession.role else {
+            self.succession.farewell = Some(Farewell::Leaving { until: now });
+            return;
+        };
         let awaited = holding.door.is_some() && superseded;
         match holding.heir() {
             // One that had the routers before gets them back only if none is about to come after.
@@ -147,13 +150,17 @@ impl Driver<'_> {
             }
             _ => self.leave_with_grace(now),
         }
-        None
     }
 
     pub(super) fn settle_farewell(&mut self, now: Instant) -> Option<End> {
         match &self.succession.farewell {
             None => None,
-            Some(_) if self.succession.is_retired() => Some(End::Stopped),
+            Some(_) if !self.succession.is_holding() => {
+                // From here on, no worker beside us is promised anything.
+                self.publisher.retire();
+                self.pass_request_on();
+                Some(End::Stopped)
+            }
             Some(Farewell::Leaving { until }) => {
                 (!self.node.holds_any() || *until <= now).then_some(End::Stopped)
             }
@@ -166,9 +173,9 @@ impl Driver<'_> {
         }
     }
 
-    pub(super) fn hear_heir(&mut self, index: usize, message: Message) -> Option<End> {
+    pub(super) fn hear_heir(&mut self, index: usize, message: Message) {
         let now = clock::now();
-        let Role::Holding(holding) = &mut self.succession.role else { return None };
+        let Role::Holding(holding) = &mut self.succession.role else { return };
         let heir = &mut holding.heirs[index];
         match message {
             Message::Hello => {
@@ -182,15 +189,14 @@ impl Driver<'_> {
             }
             Message::Take => {
                 let state = self.bequeath(false, now);
-                let Role::Holding(holding) = &mut self.succession.role else { return None };
+                let Role::Holding(holding) = &mut self.succession.role else { return };
                 holding.heirs[index].peer.say(&Message::State(state));
             }
             Message::Told(number) => self.publisher.resume_events(number),
-            Message::Took { left } => return self.retire(index, &left),
+            Message::Took { left } => self.retire(index, &left),
             Message::Drain(draining) => self.drain(draining, now),
             Message::State(_) | Message::Return(_) => self.lose_heir(index),
         }
-        None
     }
 
     /// Forgets an engine that has gone. If it was about to have the routers, nginx starts another
@@ -248,7 +254,7 @@ impl Driver<'_> {
     }
 
     /// The next engine has the routers: this one keeps quiet from here on.
-    fn retire(&mut self, index: usize, left: &[RouterKey]) -> Option<End> {
+    fn retire(&mut self, index: usize, left: &[RouterKey]) {
         if !left.is_empty() && left.len() == self.node.routers().len() {
             tracing::warn!(
                 "an engine took over that has none of these virtual routers; if it is not this \
@@ -257,14 +263,13 @@ impl Driver<'_> {
         }
         self.node.hand_over(left, clock::now());
         self.perform_actions();
-        let Role::Holding(holding) = &mut self.succession.role else { return None };
+        let Role::Holding(holding) = &mut self.succession.role else { return };
         let mut holder = holding.heirs.swap_remove(index).peer;
         // What the next engine does not want is gone as soon as it removes it.
         self.kernel.abandon();
         holder.say(&Message::Standby);
         tracing::info!("the next engine has the routers");
         self.step_aside(Some(holder));
-        self.succession.farewell.is_some().then_some(End::Stopped)
     }
 }
 
