@@ -1,8 +1,11 @@
 //! Sending the addresses away on purpose.
 
+use std::thread;
 use std::time::Duration;
 
-use harness::{Carrier, Host, Lab, Nginx, Probe, Response, Role, carriers, eventually, request};
+use harness::{
+    Carrier, Host, Lab, Nginx, Probe, Response, Role, Signal, carriers, eventually, request,
+};
 
 use crate::{ONE, conf_with, get, lua, on_every_nginx, start_active, status_when};
 
@@ -73,6 +76,36 @@ fn a_drained_node_stays_away_over_a_reload_and_when_its_carrier_is_killed() {
 
         assert_eq!(lua(host, "return vrrp.undrain()"), "true");
         status_when(host, "active");
+    });
+}
+
+#[test]
+fn what_is_asked_for_during_a_reload_is_done() {
+    on_every_nginx("asked during a reload", |host, carrier| {
+        let nginx = start_active(host, carrier);
+
+        for pause_ms in (0..=160).step_by(10) {
+            let (request, draining, state) = match pause_ms % 20 {
+                0 => ("drain", true, "initialize"),
+                _ => ("undrain", false, "active"),
+            };
+            nginx.signal(Role::Master, Signal::SIGHUP);
+            thread::sleep(Duration::from_millis(pause_ms));
+            // A worker that is about to leave may not answer any more.
+            eventually("it is asked for", Duration::from_secs(5), || {
+                let answer = host.get("127.0.0.1:80", &format!("/lua?return%20vrrp.{request}()"));
+                let answer = answer.map_err(|error| error.to_string())?;
+                if answer.body == "true" { Ok(()) } else { Err(answer.body) }
+            });
+            thread::sleep(Duration::from_millis(300));
+            eventually(&format!("{request}, {pause_ms} ms"), Duration::from_secs(5), || {
+                let answer = host.get("127.0.0.1:80", "/ha/status");
+                let status = answer.map_err(|error| error.to_string())?.json();
+                let right = status["node"]["draining"] == draining
+                    && status["instances"][0]["state"] == state;
+                if right { Ok(()) } else { Err(status.to_string()) }
+            });
+        }
     });
 }
 
