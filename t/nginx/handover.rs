@@ -42,10 +42,11 @@ fn nobody_notices_reloads_that_overtake_each_other() {
     on_every_pair("overtaking reloads", |pair, _| {
         let calm = pair.calm();
 
+        let master = pair.one.nginx.master().expect("it runs");
         for pause_ms in [0, 5, 20, 40, 60, 80, 100, 120, 160] {
-            pair.one.nginx.signal(Role::Master, Signal::SIGHUP);
+            harness::signal(master, Signal::SIGHUP);
             thread::sleep(Duration::from_millis(pause_ms));
-            pair.one.nginx.signal(Role::Master, Signal::SIGHUP);
+            harness::signal(master, Signal::SIGHUP);
             thread::sleep(INTERVAL * 6);
         }
 
@@ -58,10 +59,10 @@ fn nobody_notices_reloads_that_overtake_each_other() {
 fn a_stop_right_after_a_reload_waits_for_no_successor() {
     on_every_pair("reload and stop", |pair, _| {
         for pause_ms in [20, 60, 100, 140] {
-            pair.one.nginx.signal(Role::Master, Signal::SIGHUP);
-            thread::sleep(Duration::from_millis(pause_ms));
-            // A worker that was just forked still calls itself a master.
+            // By number: a worker that was just forked still calls itself a master.
             let master = pair.one.nginx.master().expect("it runs");
+            harness::signal(master, Signal::SIGHUP);
+            thread::sleep(Duration::from_millis(pause_ms));
             let stopped = Instant::now();
             harness::signal(master, Signal::SIGTERM);
 
