@@ -10,7 +10,8 @@ use std::os::fd::OwnedFd;
 
 use rtnetlink::MulticastGroup;
 use rtnetlink::packet_core::{
-    NLM_F_ACK, NLM_F_DUMP, NLM_F_MULTIPART, NLM_F_REQUEST, NetlinkBuffer, NetlinkMessage,
+    NLM_F_ACK, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_MULTIPART, NLM_F_REQUEST, NetlinkBuffer,
+    NetlinkMessage,
 };
 use rtnetlink::packet_route::address::AddressMessage;
 use rtnetlink::packet_route::link::LinkMessage;
@@ -67,8 +68,8 @@ impl Netlink {
             RouteNetlinkMessage::GetLink(LinkMessage::default()),
             RouteNetlinkMessage::GetAddress(addresses),
         ] {
-            self.dump_of(request, &mut records)
-                .map_err(|error| NetError::new("read", "links and addresses", error))?;
+            let dumped = self.dump_whole(&request, &mut records);
+            dumped.map_err(|error| NetError::new("read", "links and addresses", error))?;
         }
         Ok(records)
     }
@@ -115,18 +116,37 @@ impl Netlink {
         Ok(std::mem::take(&mut self.heard))
     }
 
-    fn dump_of(&mut self, ask: RouteNetlinkMessage, records: &mut Vec<Event>) -> io::Result<()> {
+    /// Dumps again what changed while it was dumped: then the kernel may have left something out.
+    /// Where everything changes all the time, something is better than nothing.
+    fn dump_whole(
+        &mut self,
+        ask: &RouteNetlinkMessage,
+        records: &mut Vec<Event>,
+    ) -> io::Result<()> {
+        let before = records.len();
+        for _ in 0..MOST_DUMPS {
+            records.truncate(before);
+            if self.dump_of(ask.clone(), records)? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns whether the dump is whole.
+    fn dump_of(&mut self, ask: RouteNetlinkMessage, records: &mut Vec<Event>) -> io::Result<bool> {
         let request = Request { flags: NLM_F_DUMP, message: ask };
         let sequence = self.send(&[request])?;
-        let mut end = None;
+        let (mut end, mut whole) = (None, true);
         while end.is_none() {
             self.receive(&mut |answer| match answer {
                 Answer::Record(event) => records.push(event),
+                Answer::Interrupted => whole = false,
                 Answer::End { sequence: of, result } if of == sequence => end = Some(result),
                 Answer::End { .. } => {}
             })?;
         }
-        end.unwrap_or(Ok(()))
+        end.unwrap_or(Ok(())).map(|()| whole)
     }
 
     fn request_batch(
@@ -201,7 +221,12 @@ impl Request {
 
 enum Answer {
     Record(Event),
-    End { sequence: u32, result: io::Result<()> },
+    /// What is dumped has changed since the beginning.
+    Interrupted,
+    End {
+        sequence: u32,
+        result: io::Result<()>,
+    },
 }
 
 fn open() -> io::Result<OwnedFd> {
@@ -220,6 +245,9 @@ fn sort(
     heard: &mut VecDeque<Event>,
     answered: &mut dyn FnMut(Answer),
 ) {
+    if message.flags() & NLM_F_DUMP_INTR != 0 && message.flags() & NLM_F_MULTIPART != 0 {
+        answered(Answer::Interrupted);
+    }
     match i32::from(message.message_type()) {
         // Both begin with an error number, negative as in the kernel; 0 is success.
         libc::NLMSG_ERROR | libc::NLMSG_DONE => {
@@ -240,6 +268,9 @@ fn sort(
         },
     }
 }
+
+/// Dumps that may be in vain: one takes a millisecond for some thousand addresses.
+const MOST_DUMPS: usize = 16;
 
 /// Requests in one datagram: their answers and the events they cause fit the receive buffer.
 const BATCH: usize = 64;

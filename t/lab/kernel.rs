@@ -366,6 +366,27 @@ fn events_beyond_what_the_socket_holds_are_reported_and_a_new_dump_tells_the_tru
     assert_eq!(known, [parse("192.168.56.101/24")]);
 }
 
+#[test]
+fn a_dump_leaves_nothing_out_although_addresses_come_and_go_meanwhile() {
+    let (_lab, host) = one_host("dumps");
+    let many: Vec<_> = (0..1_000).map(|n| format!("10.0.{}.{}/16", n / 250, n % 250)).collect();
+    let many: Vec<_> = many.iter().map(String::as_str).collect();
+    let kernel = start(&host, plan(&[&many]));
+    claim(&kernel, &[0]);
+
+    let known = std::thread::scope(|scope| {
+        let flood = scope.spawn(|| (0..300).for_each(|_| flood(&host, 2)));
+        let mut known = Vec::new();
+        while !flood.is_finished() {
+            let held = table(&host).into_iter().map(|(held, _)| held);
+            known.push(held.filter(|held| held.prefix == 16).count());
+        }
+        known
+    });
+
+    assert!(known.iter().all(|count| *count == 1_000), "{known:?}");
+}
+
 /// Adds and removes an address so many times.
 fn flood(host: &Host, times: usize) {
     let mut script = String::new();
