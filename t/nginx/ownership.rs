@@ -77,6 +77,23 @@ fn what_a_reload_takes_out_of_the_configuration_leaves_its_link_at_once() {
     });
 }
 
+#[test]
+fn a_place_to_meet_where_others_may_write_is_refused_by_name() {
+    on_every_nginx("run_dir", |host, carrier| {
+        let conf = conf_of(80, "/run/first", 51, FIRST, carrier, host);
+        host.exec("chmod", &["1777", "/run/first"]);
+
+        let nginx = Nginx::start(host, carrier, &conf);
+
+        let told = "/run/first: others may write into it (mode 1777): chmod go-w it";
+        eventually("it is told", PATIENCE, || {
+            let log = nginx.error_log();
+            if log.contains(told) { Ok(()) } else { Err(log) }
+        });
+        status_when(host, "active");
+    });
+}
+
 /// A configuration of one instance, on a port of its own, that meets nobody else in its directory.
 fn conf_of(
     port: u16,

@@ -6,6 +6,8 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::task::{Context, Poll};
 
+use rustix::fs::{Access, AtFlags, CWD, accessat};
+use rustix::process::geteuid;
 use tokio::net::{UnixListener, UnixStream};
 
 use super::Peer;
@@ -21,7 +23,7 @@ impl Place {
     ///
     /// # Errors
     ///
-    /// When there is no directory, or others may write into it.
+    /// When there is no directory, others may write into it, or we may not.
     pub(in crate::runtime) fn find(run_dir: Option<&Path>) -> io::Result<Self> {
         let usual = || if Path::new(OPENRESTY).is_dir() { OPENRESTY } else { OWN };
         let directory = run_dir.unwrap_or_else(|| Path::new(usual()));
@@ -31,11 +33,14 @@ impl Place {
         if !directory.is_dir() {
             DirBuilder::new().mode(0o700).create(directory).map_err(at_place)?;
         }
-        let mode = fs::metadata(directory).map_err(at_place)?.mode();
-        if mode & 0o002 != 0 {
-            let told = io::Error::new(io::ErrorKind::PermissionDenied, "anybody may write into it");
-            return Err(at_place(told));
+        let found = fs::metadata(directory).map_err(at_place)?;
+        let we = geteuid().as_raw();
+        if let Some(problem) = distrust(found.uid(), found.mode(), we) {
+            return Err(at_place(io::Error::new(io::ErrorKind::PermissionDenied, problem)));
         }
+        accessat(CWD, directory, Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS).map_err(
+            |error| at_place(io::Error::other(format!("user {we} cannot write into it: {error}"))),
+        )?;
         let namespace = fs::metadata("/proc/thread-self/ns/net")?.ino();
         Ok(Self { path: directory.join(format!("vrrp-{namespace}.sock")) })
     }
@@ -79,6 +84,17 @@ impl Place {
     }
 }
 
+/// Returns why a directory cannot be trusted, and what helps: whoever writes into it can have the
+/// routers.
+fn distrust(owner: u32, mode: u32, we: u32) -> Option<String> {
+    if owner != 0 && owner != we {
+        return Some(format!("it belongs to user {owner}: chown it to root or to user {we}"));
+    }
+    let mode = mode & 0o7777;
+    (mode & 0o022 != 0)
+        .then(|| format!("others may write into it (mode {mode:04o}): chmod go-w it"))
+}
+
 /// Tells two doors apart.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(in crate::runtime) struct DoorId(u64, u64);
@@ -118,3 +134,29 @@ fn identity(path: &Path) -> io::Result<DoorId> {
 /// OpenResty's unit makes this one.
 const OPENRESTY: &str = "/run/openresty";
 const OWN: &str = "/run/resty-vrrp";
+
+#[cfg(test)]
+mod tests {
+    use super::distrust;
+
+    #[test]
+    fn a_directory_is_trusted_where_only_root_and_we_may_write() {
+        for (owner, mode) in [(0, 0o040_755), (33, 0o040_755), (33, 0o040_700)] {
+            assert_eq!(distrust(owner, mode, 33), None);
+        }
+    }
+
+    #[test]
+    fn a_directory_of_somebody_else_is_refused_and_so_is_one_that_others_may_write_into() {
+        let told = |owner, mode| distrust(owner, mode, 33).unwrap_or_default();
+
+        assert_eq!(
+            told(1000, 0o040_755),
+            "it belongs to user 1000: chown it to root or to user 33"
+        );
+        for mode in [0o040_775, 0o040_757, 0o041_777] {
+            assert!(told(33, mode).ends_with("chmod go-w it"), "{}", told(33, mode));
+        }
+        assert!(told(0, 0o041_777).contains("(mode 1777)"));
+    }
+}
