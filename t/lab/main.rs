@@ -5,6 +5,7 @@
 )]
 
 mod bench;
+mod dumps;
 mod faults;
 mod fight;
 mod guard;
