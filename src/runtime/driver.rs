@@ -1,15 +1,16 @@
 //! The loop of the thread `vrrp`: wait for one thing, tell the core, carry out what it asks for.
 
+mod link;
 mod succession;
 
 use std::future::poll_fn;
 use std::io;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::{Interval, MissedTickBehavior};
 
+use self::link::{Link, poll_readable};
 pub(super) use self::succession::Start;
 use self::succession::{Incident, Succession};
 use super::checks::{self, Check, PlannedCheck, Weighing};
@@ -51,16 +52,6 @@ pub(super) struct Driver<'a> {
     /// One datagram on its way out; kept so that sending allocates nothing.
     outgoing: Vec<u8>,
     incoming: Box<[u8; MAX_DATAGRAM]>,
-}
-
-/// One interface, with the socket that hears it.
-#[derive(Default)]
-struct Link {
-    socket: Option<VrrpSocket>,
-    /// The index that the socket belongs to.
-    index: Option<u32>,
-    /// What was said last, so that a failure is said once.
-    failure: Option<String>,
 }
 
 /// What the loop waited for.
@@ -436,16 +427,6 @@ impl<'a> Driver<'a> {
     }
 }
 
-impl Link {
-    /// Says what failed, unless it was the last thing said.
-    fn fail(&mut self, failure: &str) {
-        if self.failure.as_deref() != Some(failure) {
-            tracing::error!("{failure}");
-            self.failure = Some(failure.to_owned());
-        }
-    }
-}
-
 /// Tells the other thread what there is to watch, and what may be claimed.
 fn plan(config: &Config, node: &Node) -> Plan {
     let routers = config.instances.iter().enumerate().map(|(index, instance)| PlannedRouter {
@@ -474,17 +455,6 @@ async fn exited(process: Option<&Process>) {
         Some(process) => drop(process.exited().await),
         None => std::future::pending().await,
     }
-}
-
-fn poll_readable(links: &[Link], cx: &mut Context<'_>) -> Poll<usize> {
-    for (index, link) in links.iter().enumerate() {
-        if let Some(socket) = &link.socket {
-            if socket.poll_recv_ready(cx).is_ready() {
-                return Poll::Ready(index);
-            }
-        }
-    }
-    Poll::Pending
 }
 
 /// How often the board learns that the engine lives, and the workers are looked at.
