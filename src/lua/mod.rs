@@ -6,13 +6,14 @@
 mod plan;
 
 use std::error::Error;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use mlua::{Lua, LuaString, Table, UserData, UserDataMethods};
 
 use crate::config::{Carrier, Config};
-use crate::runtime::{self, Check, Engine, PlannedCheck, Surroundings, log};
+use crate::runtime::{self, Check, Engine, PlannedCheck, Surroundings, chain, log, panic_text};
 use crate::status::Board;
 
 /// Makes the table that `require "resty.vrrp.core"` returns.
@@ -21,18 +22,18 @@ fn resty_vrrp_core(lua: &Lua) -> mlua::Result<Table> {
     let module = lua.create_table()?;
     module.set("version", env!("CARGO_PKG_VERSION"))?;
     let checked = |_: &Lua, (json, path, workers): (LuaString, PathBuf, Option<u32>)| {
-        Ok(said(check(&json, &path, workers)))
+        Ok(said(|| check(&json, &path, workers)))
     };
     module.set("check", lua.create_function(checked)?)?;
-    let warned = |_: &Lua, json: LuaString| Ok(said(warnings(&json)));
+    let warned = |_: &Lua, json: LuaString| Ok(said(|| warnings(&json)));
     module.set("warnings", lua.create_function(warned)?)?;
     let warned_about = |_: &Lua, (json, names, weights): (LuaString, Vec<String>, Vec<i16>)| {
-        Ok(said(warnings_about(&json, names, weights)))
+        Ok(said(|| warnings_about(&json, names, weights)))
     };
     module.set("warnings_about", lua.create_function(warned_about)?)?;
     let started = |_: &Lua, (json, board, master_pid, guard, checks): Start| {
         let checks = checks.iter().map(planned).collect::<mlua::Result<_>>()?;
-        Ok(said(start(&json, Surroundings { master_pid, board, guard, checks })))
+        Ok(said(|| start(&json, Surroundings { master_pid, board, guard, checks })))
     };
     module.set("start", lua.create_function(started)?)?;
     module.set("drain_log", lua.create_function(drain_log)?)?;
@@ -131,15 +132,11 @@ fn drain_log(lua: &Lua, max: usize) -> mlua::Result<Table> {
     Ok(lines)
 }
 
-/// Tells an error with all its causes: `cannot map the board: permission denied`.
-fn said<T>(result: Result<T, Box<dyn Error>>) -> Result<T, String> {
-    result.map_err(|error| {
-        let mut text = error.to_string();
-        let mut cause = error.source();
-        while let Some(error) = cause {
-            text = format!("{text}: {error}");
-            cause = error.source();
-        }
-        text
-    })
+/// Does what can fail, and tells an error with all its causes: `cannot map the board: permission
+/// denied`. A panic is told, too.
+fn said<T>(work: impl FnOnce() -> Result<T, Box<dyn Error>>) -> Result<T, String> {
+    match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(result) => result.map_err(|error| chain(&*error)),
+        Err(panic) => Err(panic_text(&*panic)),
+    }
 }

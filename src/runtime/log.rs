@@ -2,8 +2,9 @@
 //! timer of the carrier takes them out and writes them with `ngx.log`.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use tracing::field::{Field, Visit};
@@ -66,15 +67,19 @@ impl<S: Subscriber> Layer<S> for Queued {
     }
 
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        let mut text = Text::default();
-        event.record(&mut text);
-        let line =
-            Line { level: level(*event.metadata().level()), text: text.message + &text.fields };
+        // No line is worth the thread that would say it.
+        let line = catch_unwind(AssertUnwindSafe(|| line_of(event)));
         let queue = queue();
-        if let Err(TrySendError::Full(_)) = queue.sender.try_send(line) {
+        if !line.is_ok_and(|line| queue.sender.try_send(line).is_ok()) {
             queue.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
+}
+
+fn line_of(event: &Event<'_>) -> Line {
+    let mut text = Text::default();
+    event.record(&mut text);
+    Line { level: level(*event.metadata().level()), text: text.message + &text.fields }
 }
 
 fn level(level: Level) -> u8 {
@@ -108,3 +113,30 @@ const NOTICE: u8 = 6;
 const DEBUG: u8 = 8;
 /// Lines that wait for nginx. A line that finds the queue full is dropped and counted.
 const CAPACITY: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Unspeakable;
+
+    impl fmt::Debug for Unspeakable {
+        fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+            panic!("there are no words for it")
+        }
+    }
+
+    #[test]
+    fn a_line_that_cannot_be_said_is_counted_and_harms_nobody() {
+        tracing::subscriber::with_default(Registry::default().with(Queued), || {
+            tracing::info!("before");
+            tracing::warn!(what = ?Unspeakable, "it happened");
+        });
+
+        let lines: Vec<_> = drain(10).into_iter().map(|line| line.text).collect();
+
+        assert_eq!(lines.len(), 2, "{lines:?}");
+        assert_eq!(lines[0], "before");
+        assert!(lines[1].starts_with("1 log lines were dropped"), "{lines:?}");
+    }
+}

@@ -28,5 +28,6 @@ mod tracking;
 mod will;
 
 pub use checks::{Check, PlannedCheck};
+pub use report::{chain, panic_text};
 pub use surroundings::Surroundings;
 pub use thread::{Engine, StartError, start};

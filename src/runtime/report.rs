@@ -1,5 +1,6 @@
 //! What the operator reads in the error log.
 
+use std::any::Any;
 use std::error::Error;
 
 use crate::proto::{Node, Problem, Reason, Report, State, Transition};
@@ -49,7 +50,8 @@ pub(super) fn report(node: &Node, report: &Report) {
 }
 
 /// Returns an error with all its causes: `cannot add 192.0.2.1/24 to eth0: no such device`.
-pub(super) fn chain(error: &dyn Error) -> String {
+#[must_use]
+pub fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
@@ -57,6 +59,14 @@ pub(super) fn chain(error: &dyn Error) -> String {
         cause = error.source();
     }
     text
+}
+
+/// Returns what somebody said who panicked.
+#[must_use]
+pub fn panic_text(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+    format!("panic: {}", text.unwrap_or("no message"))
 }
 
 /// Returns what a report is about, in words.

@@ -1,6 +1,5 @@
 //! The life of the thread `vrrp`: start, the edge that no panic crosses, stop.
 
-use std::any::Any;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering::Relaxed;
@@ -16,6 +15,7 @@ use super::checks::{self, Check, PlannedCheck, Verdicts};
 use super::driver::{self, Driver, Start};
 use super::log;
 use super::probe;
+use super::report::panic_text;
 use super::surroundings::Surroundings;
 use crate::config::Config;
 use crate::net::{Rights, SignalsBlocked, lock_memory, run_in_real_time};
@@ -141,7 +141,8 @@ impl Engine {
 
 impl Drop for Engine {
     fn drop(&mut self) {
-        self.stop();
+        // Lua's collector drops it, and a panic there would abort nginx's process.
+        drop(catch_unwind(AssertUnwindSafe(|| self.stop())));
     }
 }
 
@@ -173,7 +174,7 @@ impl Life {
         let mut backoff = FIRST_BACKOFF;
         loop {
             let end = catch_unwind(AssertUnwindSafe(|| self.run_on_a_new_loop(start)))
-                .unwrap_or_else(|panic| End::Failed(format!("panic: {}", panic_text(&*panic))));
+                .unwrap_or_else(|panic| End::Failed(panic_text(&*panic)));
             let End::Failed(error) = end else { break };
             tracing::error!("failed, addresses released, next attempt in {backoff:?}: {error}");
             self.board.set_engine(EngineState::Failed, &error);
@@ -221,9 +222,7 @@ impl Life {
             (Ok(Ok(driver::End::Stopped)), Ok(())) => End::Stopped,
             (Ok(Ok(driver::End::Again(start))), Ok(())) => End::Again(start),
             (Ok(Err(error)), _) => End::Failed(error),
-            (Err(panic), _) | (_, Err(panic)) => {
-                End::Failed(format!("panic: {}", panic_text(&*panic)))
-            }
+            (Err(panic), _) | (_, Err(panic)) => End::Failed(panic_text(&*panic)),
         }
     }
 
@@ -247,11 +246,6 @@ fn be_punctual() {
     if let Err(error) = lock_memory() {
         tracing::warn!("realtime: memory is not locked, CAP_IPC_LOCK is needed: {error}");
     }
-}
-
-fn panic_text(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<String>().map(String::as_str);
-    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message")
 }
 
 const NAME: &str = "vrrp";
