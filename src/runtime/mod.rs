@@ -12,6 +12,7 @@
 pub mod kernel;
 pub mod log;
 
+mod backoff;
 mod checks;
 mod clock;
 mod driver;

@@ -11,7 +11,9 @@ use std::time::Duration;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
+use super::backoff::Backoff;
 use super::checks::{self, Check, PlannedCheck, Verdicts};
+use super::clock;
 use super::driver::{self, Driver, Start};
 use super::log;
 use super::probe;
@@ -171,17 +173,18 @@ impl Life {
             tracing::error!("cannot give up the rights that are not needed: {error}");
         }
         let mut start = Start::First;
-        let mut backoff = FIRST_BACKOFF;
+        let mut backoff = Backoff::default();
         loop {
+            let began = clock::now();
             let end = catch_unwind(AssertUnwindSafe(|| self.run_on_a_new_loop(start)))
                 .unwrap_or_else(|panic| End::Failed(panic_text(&*panic)));
             let End::Failed(error) = end else { break };
-            tracing::error!("failed, addresses released, next attempt in {backoff:?}: {error}");
+            let pause = backoff.after_a_run_of(clock::now().since(began));
+            tracing::error!("failed, next attempt in {pause:?}: {error}");
             self.board.set_engine(EngineState::Failed, &error);
-            if self.stopped_within(backoff) {
+            if self.stopped_within(pause) {
                 break;
             }
-            backoff = (backoff * 2).min(LAST_BACKOFF);
             start = Start::Anew;
         }
         self.board.set_engine(EngineState::Stopped, "");
@@ -252,7 +255,3 @@ const NAME: &str = "vrrp";
 /// The carrier waits so long for the threads, which leave with grace meanwhile, or go on until the
 /// next engine has come. nginx begins to lose patience after a second, and kills after three.
 const STOP_TIMEOUT: Duration = Duration::from_millis(2500);
-/// The pause after a first failure, doubled after each further one.
-const FIRST_BACKOFF: Duration = Duration::from_secs(1);
-/// The longest pause between two attempts.
-const LAST_BACKOFF: Duration = Duration::from_secs(60);

@@ -1,0 +1,58 @@
+//! How long to wait before another attempt at what failed.
+
+use std::time::Duration;
+
+/// The pauses between attempts: each is twice as long as the one before.
+#[derive(Debug)]
+pub(super) struct Backoff {
+    pause: Duration,
+}
+
+impl Backoff {
+    /// Returns the pause after an attempt that failed at last.
+    ///
+    /// If all went well for [`LONG_RUN`] before, this failure is the first one.
+    pub(super) fn after_a_run_of(&mut self, run: Duration) -> Duration {
+        if run >= LONG_RUN {
+            *self = Self::default();
+        }
+        let pause = self.pause;
+        self.pause = (pause * 2).min(LONGEST);
+        pause
+    }
+}
+
+impl Default for Backoff {
+    fn default() -> Self {
+        Self { pause: SHORTEST }
+    }
+}
+
+const SHORTEST: Duration = Duration::from_secs(1);
+const LONGEST: Duration = Duration::from_secs(60);
+/// Whatever fails more often than this is not well.
+const LONG_RUN: Duration = Duration::from_secs(600);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_from_one_second_to_a_minute() {
+        let mut backoff = Backoff::default();
+
+        let pauses = [0; 8].map(|_| backoff.after_a_run_of(Duration::ZERO).as_secs());
+
+        assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 60, 60]);
+    }
+
+    #[test]
+    fn a_failure_after_a_long_good_run_is_the_first_one() {
+        let mut backoff = Backoff::default();
+
+        let runs = [5, 5, LONG_RUN.as_secs(), 5, LONG_RUN.as_secs() - 1];
+        let pauses = runs.map(|run| backoff.after_a_run_of(Duration::from_secs(run)).as_secs());
+
+        assert_eq!(pauses, [1, 2, 1, 2, 4]);
+    }
+}
