@@ -1,16 +1,27 @@
 //! A real request to this nginx, again and again: what its workers' beats cannot tell.
 
+use std::convert::Infallible;
+use std::future;
 use std::io;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::checks::{self, Check, Verdicts};
+use super::report::panic_text;
 use crate::config::ProbeConfig;
 
-/// Probes for ever. Dropping the future ends it.
-pub(super) async fn run(config: ProbeConfig, verdicts: Verdicts) {
+/// The probe, which has no end but a failure.
+pub(super) type Probing = JoinHandle<Result<Infallible, String>>;
+
+/// Probes for ever, if that is wanted; only a failure of its own ends it.
+pub(super) async fn run(
+    config: Option<ProbeConfig>,
+    verdicts: Verdicts,
+) -> Result<Infallible, String> {
+    let Some(config) = config else { return future::pending().await };
     let mut tick = interval(config.interval);
     tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let before = verdicts.borrow().iter().find(|check| check.name == NAME).map(|check| check.ok);
@@ -33,6 +44,17 @@ pub(super) async fn run(config: ProbeConfig, verdicts: Verdicts) {
             let ok = detail.is_empty();
             checks::tell(&verdicts, Check { name: NAME.to_owned(), ok, weight: None, detail });
         }
+    }
+}
+
+/// Waits until the probe has failed itself, and tells why.
+pub(super) async fn failed(probing: &mut Probing) -> String {
+    match probing.await {
+        Ok(Err(error)) => error,
+        Err(ended) => match ended.try_into_panic() {
+            Ok(panic) => panic_text(&*panic),
+            Err(cancelled) => cancelled.to_string(),
+        },
     }
 }
 

@@ -16,7 +16,7 @@ use super::checks::{self, Check, PlannedCheck, Verdicts};
 use super::clock;
 use super::driver::{self, Driver, Start};
 use super::log;
-use super::probe;
+use super::probe::{self, Probing};
 use super::report::panic_text;
 use super::surroundings::Surroundings;
 use crate::config::Config;
@@ -197,18 +197,18 @@ impl Life {
             Ok(runtime) => runtime,
             Err(error) => return End::Failed(format!("cannot make an event loop: {error}")),
         };
-        if let Some(probe) = &self.config.probe {
-            runtime.spawn(probe::run(probe.clone(), self.verdicts.clone()));
-        }
+        // A task of its own: a flood of datagrams must not keep it from its turn.
+        let probing = probe::run(self.config.probe.clone(), self.verdicts.clone());
+        let mut probing = runtime.spawn(probing);
         loop {
-            match self.run_once(&runtime, start) {
+            match self.run_once(&runtime, &mut probing, start) {
                 End::Again(next) => start = next,
                 end @ (End::Stopped | End::Failed(_)) => return end,
             }
         }
     }
 
-    fn run_once(&mut self, runtime: &Runtime, start: Start) -> End {
+    fn run_once(&mut self, runtime: &Runtime, probing: &mut Probing, start: Start) -> End {
         let stopping = self.stopping.clone();
         let checks = self.verdicts.subscribe();
         let driver = Driver::new(&self.config, &mut self.board, &self.surroundings, checks, start);
@@ -216,7 +216,14 @@ impl Life {
             Ok(driver) => driver,
             Err(error) => return End::Failed(format!("cannot start: {error}")),
         };
-        let run = catch_unwind(AssertUnwindSafe(|| runtime.block_on(driver.run(stopping))));
+        let run = async {
+            tokio::select! {
+                biased;
+                error = probe::failed(probing) => Err(error),
+                end = driver.run(stopping) => end,
+            }
+        };
+        let run = catch_unwind(AssertUnwindSafe(|| runtime.block_on(run)));
         // Also after a panic: peers take over at once, and the addresses go before anybody else has
         // them.
         let _guard = runtime.enter();
