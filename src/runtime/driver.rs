@@ -151,7 +151,7 @@ impl<'a> Driver<'a> {
                     self.take_facts();
                     None
                 }
-                Event::KernelEnded => return Err("the thread vrrp-net has ended".to_owned()),
+                Event::KernelEnded => return Err(self.kernel.failure()),
                 Event::Beat => {
                     self.take_beat();
                     None

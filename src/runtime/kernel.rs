@@ -23,6 +23,7 @@ use tokio::sync::watch;
 pub(super) use self::fight::accusation;
 use self::takeover::Takeover;
 use super::clock;
+use super::report::panic_text;
 use crate::config::AnnounceConfig;
 use crate::net::{Carrier, Rights, SignalsBlocked, Timer};
 use crate::types::{HeldAddress, Instant, LinkName, VirtualAddress};
@@ -156,9 +157,8 @@ impl KernelThread {
         let (end, ended) = mpsc::channel();
         let _signals = SignalsBlocked::new()?;
         thread::Builder::new().name("vrrp-net".to_owned()).spawn(move || {
-            live(&plan, orders, &told);
-            // Closed in this order, so that whoever waits for the end finds the facts final.
-            drop(told);
+            // The facts close with it, so that whoever waits for the end finds them final.
+            live(plan, orders, told);
             drop(end);
         })?;
         Ok(Self { wanted, facts, ended })
@@ -225,6 +225,13 @@ impl KernelThread {
         &mut self.facts
     }
 
+    /// Returns why the thread has ended, although nobody wanted it to.
+    #[must_use]
+    pub fn failure(&self) -> String {
+        let problem = self.facts.borrow().problem.clone();
+        format!("the thread vrrp-net has ended: {}", problem.as_deref().unwrap_or("no reason"))
+    }
+
     /// Releases every address, ends the thread, and returns whether that was done in time.
     ///
     /// The facts tell afterwards what was left.
@@ -242,27 +249,51 @@ impl KernelThread {
 }
 
 /// The whole life of the thread: no panic leaves it, and what it added goes with it.
-fn live(plan: &Plan, orders: watch::Receiver<Wanted>, told: &watch::Sender<Facts>) {
+fn live(plan: Plan, mut orders: watch::Receiver<Wanted>, told: watch::Sender<Facts>) {
     if let Err(error) = Rights::NETWORK.keep_only() {
         tracing::warn!(%error, "the thread keeps more rights than it needs");
     }
-    let told = told.clone();
-    let worked = catch_unwind(AssertUnwindSafe(|| match runtime() {
-        Ok((runtime, timer)) => runtime.block_on(work(plan, orders, told, timer)),
-        Err(error) => tracing::error!(%error, "cannot start to watch the kernel"),
-    }));
-    if worked.is_err() {
-        tracing::error!("the thread that keeps the addresses panicked; it releases them");
-        let released = catch_unwind(AssertUnwindSafe(|| {
-            if let Ok((runtime, _)) = runtime() {
-                let _context = runtime.enter();
-                takeover::release_all(plan);
-            }
-        }));
-        if released.is_err() {
-            tracing::error!("the addresses could not be released");
+    let (runtime, timer) = match runtime() {
+        Ok(both) => both,
+        Err(error) => {
+            let problem = Some(format!("cannot watch the kernel: {error}"));
+            return told.send_modify(|facts| facts.problem = problem);
         }
+    };
+    let mut takeover = Takeover::new(plan, told);
+    let worked = catch_unwind(AssertUnwindSafe(|| {
+        runtime.block_on(work(&mut takeover, &mut orders, &timer))
+    }));
+    let failure = match worked {
+        Ok(Ok(End::Abandon)) => return,
+        Ok(Ok(End::Release)) => None,
+        Ok(Err(error)) => Some(error),
+        Err(panic) => Some(panic_text(&*panic)),
+    };
+    // Whatever failed: what another engine has is not ours any more.
+    if orders.borrow().end != Some(End::Abandon) {
+        release(&mut takeover, &runtime, &timer, failure.is_some());
     }
+    if let Some(failure) = failure {
+        takeover.fail(failure);
+    }
+}
+
+/// Releases everything; after a failure with a fresh mind.
+fn release(takeover: &mut Takeover, runtime: &Runtime, timer: &Timer, mut failed: bool) {
+    for _ in 0..2 {
+        let released = catch_unwind(AssertUnwindSafe(|| {
+            if failed {
+                takeover.start_over();
+            }
+            runtime.block_on(stop(takeover, timer));
+        }));
+        if released.is_ok() {
+            return;
+        }
+        failed = true;
+    }
+    tracing::error!("the addresses could not be released");
 }
 
 fn runtime() -> io::Result<(Runtime, Timer)> {
@@ -274,21 +305,21 @@ fn runtime() -> io::Result<(Runtime, Timer)> {
     Ok((runtime, timer))
 }
 
+/// Works until told how to end; an error is something that this thread cannot do without.
 async fn work(
-    plan: &Plan,
-    mut orders: watch::Receiver<Wanted>,
-    told: watch::Sender<Facts>,
-    timer: Timer,
-) {
-    let mut takeover = Takeover::new(plan.clone(), told);
+    takeover: &mut Takeover,
+    orders: &mut watch::Receiver<Wanted>,
+    timer: &Timer,
+) -> Result<End, String> {
     loop {
         let wanted = orders.borrow_and_update().clone();
         match wanted.end {
             Some(End::Abandon) => {
                 takeover.want(&wanted, clock::now());
-                return takeover.abandon(clock::now());
+                takeover.abandon(clock::now());
+                return Ok(End::Abandon);
             }
-            Some(End::Release) => break,
+            Some(End::Release) => return Ok(End::Release),
             None => {}
         }
         takeover.want(&wanted, clock::now());
@@ -298,11 +329,11 @@ async fn work(
         takeover.want(&wanted, clock::now());
         takeover.announce(clock::now());
         takeover.tell();
-        if wait(&mut orders, &takeover, &timer).await.is_err() {
-            break;
+        let has_orders = wait(orders, takeover, timer).await;
+        if !has_orders.map_err(|error| format!("cannot set the timer: {error}"))? {
+            return Ok(End::Release);
         }
     }
-    stop(&mut takeover, &timer).await;
 }
 
 /// Releases everything, again and again until it has succeeded or [`STOP_PATIENCE`] is over.
@@ -320,19 +351,18 @@ async fn stop(takeover: &mut Takeover, timer: &Timer) {
     }
 }
 
-/// Waits for a reason to look again; an error is the end.
+/// Waits for a reason to look again, and tells whether anybody is left to give orders.
 async fn wait(
     orders: &mut watch::Receiver<Wanted>,
     takeover: &Takeover,
     timer: &Timer,
-) -> Result<(), ()> {
-    let due = takeover.next_due(clock::now());
-    timer.set(due).map_err(drop)?;
+) -> io::Result<bool> {
+    timer.set(takeover.next_due(clock::now()))?;
     tokio::select! {
-        changed = orders.changed() => changed.map_err(drop),
+        changed = orders.changed() => Ok(changed.is_ok()),
         // An error will show again when the events are read, and is dealt with there.
-        _ = takeover.readable() => Ok(()),
-        expired = timer.expired() => expired.map_err(drop),
+        _ = takeover.readable() => Ok(true),
+        expired = timer.expired() => expired.map(|()| true),
     }
 }
 

@@ -135,6 +135,24 @@ impl Takeover {
         self.correct(now);
     }
 
+    /// Forgets all but what is ours: a panic has left the rest as nobody knows.
+    pub(super) fn start_over(&mut self) {
+        let fresh = Self::new(self.plan.clone(), self.told.clone());
+        let before = std::mem::replace(self, fresh);
+        self.owned = before.owned;
+        self.tags_are_kept = before.tags_are_kept;
+        // An address that was being added may be there, although nobody has noted it.
+        self.inherited = before.inherited;
+        self.facts = before.facts;
+    }
+
+    /// Says why this is the end.
+    pub(super) fn fail(&mut self, failure: String) {
+        self.facts.problem = Some(failure);
+        self.news = true;
+        self.tell();
+    }
+
     /// Tells whether nothing on this host is ours.
     pub(super) fn holds_nothing(&self) -> bool {
         self.kernel.is_some() && self.owned.values().all(BTreeSet::is_empty)
@@ -441,16 +459,6 @@ impl Takeover {
             self.refusal = first;
         }
     }
-}
-
-/// Removes every address with our tag from the links of a plan: what is left to do after a panic.
-///
-/// Must be called within a tokio runtime.
-pub(super) fn release_all(plan: &Plan) {
-    let (told, _) = watch::channel(Facts::default());
-    let mut takeover = Takeover::new(plan.clone(), told);
-    takeover.inherited = Some(Arc::default());
-    takeover.correct(Instant::default());
 }
 
 /// Time between two announcements of an address that comes and goes all the time.
