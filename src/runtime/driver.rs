@@ -117,6 +117,9 @@ impl<'a> Driver<'a> {
             incoming: Box::new([0; MAX_DATAGRAM]),
         };
         driver.watch_master(surroundings.master_pid);
+        if driver.succession.is_retired() {
+            driver.publisher.stand_by();
+        }
         Ok(driver)
     }
 
@@ -174,10 +177,11 @@ impl<'a> Driver<'a> {
     }
 
     /// Resigns, then sees the addresses removed, for at most [`RELEASE_TIMEOUT`]; unless another
-    /// engine has them now.
-    pub(super) fn leave(mut self) {
+    /// engine has them now. Returns how to begin again after a failure.
+    pub(super) fn leave(mut self) -> Start {
         if self.succession.is_retired() {
-            return self.say_what_was_told();
+            self.say_what_was_told();
+            return Start::Orphaned;
         }
         self.node.handle(Input::Shutdown, clock::now());
         self.perform_actions();
@@ -188,6 +192,7 @@ impl<'a> Driver<'a> {
             self.guard.let_go();
         }
         self.publisher.take_facts(self.kernel.facts());
+        Start::Anew
     }
 
     /// Lets due timers act, carries out what was asked for, and sets the timer for what is next.

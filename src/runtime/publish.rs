@@ -111,6 +111,12 @@ impl<'a> Publisher<'a> {
         events::pause(self.board);
     }
 
+    /// Says that the engine lives, although another one has the routers and judges nginx.
+    pub(super) fn stand_by(&mut self) {
+        self.health = Health::Serving;
+        self.board.set_engine(EngineState::Running, "");
+    }
+
     /// Keeps what was judged of nginx, for the checks of every router.
     pub(super) fn take_health(&mut self, health: &Health) {
         self.health = health.clone();

@@ -161,7 +161,18 @@ struct Life {
 enum End {
     Stopped,
     Again(Start),
-    Failed(String),
+    Failed {
+        error: String,
+        /// How to begin after the pause.
+        next: Start,
+    },
+}
+
+impl End {
+    /// A failure of which nothing is left.
+    fn failed(error: String) -> Self {
+        Self::Failed { error, next: Start::Anew }
+    }
 }
 
 impl Life {
@@ -177,15 +188,15 @@ impl Life {
         loop {
             let began = clock::now();
             let end = catch_unwind(AssertUnwindSafe(|| self.run_on_a_new_loop(start)))
-                .unwrap_or_else(|panic| End::Failed(panic_text(&*panic)));
-            let End::Failed(error) = end else { break };
+                .unwrap_or_else(|panic| End::failed(panic_text(&*panic)));
+            let End::Failed { error, next } = end else { break };
             let pause = backoff.after_a_run_of(clock::now().since(began));
             tracing::error!("failed, next attempt in {pause:?}: {error}");
             self.board.set_engine(EngineState::Failed, &error);
             if self.stopped_within(pause) {
                 break;
             }
-            start = Start::Anew;
+            start = next;
         }
         self.board.set_engine(EngineState::Stopped, "");
         // Nobody listens any more if the carrier gave up waiting.
@@ -195,7 +206,7 @@ impl Life {
     fn run_on_a_new_loop(&mut self, mut start: Start) -> End {
         let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
             Ok(runtime) => runtime,
-            Err(error) => return End::Failed(format!("cannot make an event loop: {error}")),
+            Err(error) => return End::failed(format!("cannot make an event loop: {error}")),
         };
         // A task of its own: a flood of datagrams must not keep it from its turn.
         let probing = probe::run(self.config.probe.clone(), self.verdicts.clone());
@@ -203,7 +214,7 @@ impl Life {
         loop {
             match self.run_once(&runtime, &mut probing, start) {
                 End::Again(next) => start = next,
-                end @ (End::Stopped | End::Failed(_)) => return end,
+                end @ (End::Stopped | End::Failed { .. }) => return end,
             }
         }
     }
@@ -214,7 +225,7 @@ impl Life {
         let driver = Driver::new(&self.config, &mut self.board, &self.surroundings, checks, start);
         let mut driver = match runtime.block_on(driver) {
             Ok(driver) => driver,
-            Err(error) => return End::Failed(format!("cannot start: {error}")),
+            Err(error) => return End::failed(format!("cannot start: {error}")),
         };
         let run = async {
             tokio::select! {
@@ -229,10 +240,11 @@ impl Life {
         let _guard = runtime.enter();
         let left = catch_unwind(AssertUnwindSafe(|| driver.leave()));
         match (run, left) {
-            (Ok(Ok(driver::End::Stopped)), Ok(())) => End::Stopped,
-            (Ok(Ok(driver::End::Again(start))), Ok(())) => End::Again(start),
-            (Ok(Err(error)), _) => End::Failed(error),
-            (Err(panic), _) | (_, Err(panic)) => End::Failed(panic_text(&*panic)),
+            (Ok(Ok(driver::End::Stopped)), Ok(_)) => End::Stopped,
+            (Ok(Ok(driver::End::Again(start))), Ok(_)) => End::Again(start),
+            (Ok(Err(error)), Ok(next)) => End::Failed { error, next },
+            (Err(panic), Ok(next)) => End::Failed { error: panic_text(&*panic), next },
+            (_, Err(panic)) => End::failed(panic_text(&*panic)),
         }
     }
 

@@ -34,6 +34,14 @@ pub(super) fn read(board: &Board) -> Option<Bequests> {
     })
 }
 
+/// Returns what is left of a will after a failure: all is remembered, and nothing held.
+pub(super) fn of_the_failed(mut will: Bequests) -> Bequests {
+    for router in &mut will.routers {
+        router.phase = Phase::Initialize { hold: Hold::Stopped, listen_first: true };
+    }
+    will
+}
+
 /// Returns what its engine had put on links, as far as it is known.
 fn addresses(board: &Board) -> Vec<HeldAddress> {
     let mut held = Vec::new();

@@ -14,8 +14,8 @@ use self::coming::Waiting;
 use self::going::{Farewell, Holding};
 use super::{Driver, End};
 use crate::proto::Bequests;
-use crate::runtime::clock;
 use crate::runtime::handover::{DoorId, Message, Peer, Place};
+use crate::runtime::{clock, will};
 use crate::types::Instant;
 
 /// This engine's part among those of its host.
@@ -82,7 +82,10 @@ impl Succession {
         let will = will.filter(|_| place.is_some());
         let role = match start {
             Start::First => Role::Waiting(Waiting::knock(place.as_ref(), will).await),
-            Start::Anew => Role::Waiting(Waiting::knock(place.as_ref(), None).await),
+            Start::Anew => {
+                let will = will.map(will::of_the_failed);
+                Role::Waiting(Waiting::knock(place.as_ref(), will).await)
+            }
             Start::GivenBack { state, holder } => {
                 Role::Waiting(Waiting::Given { predecessor: holder, state: *state })
             }
