@@ -15,6 +15,7 @@ pub(super) use self::succession::Start;
 use self::succession::{Incident, Succession};
 use super::checks::{self, Check, PlannedCheck, Weighing};
 use super::clock;
+use super::failpoint::failpoint;
 use super::guard::Guard;
 use super::health::Liveness;
 use super::kernel::{KernelThread, LinkView, Plan, PlannedRouter};
@@ -120,6 +121,7 @@ impl<'a> Driver<'a> {
         if driver.succession.is_retired() {
             driver.publisher.stand_by();
         }
+        failpoint("start").map_err(io::Error::other)?;
         Ok(driver)
     }
 
@@ -141,7 +143,10 @@ impl<'a> Driver<'a> {
                     self.begin_farewell();
                     None
                 }
-                Event::Incident(incident) => self.take_incident(incident),
+                Event::Incident(incident) => {
+                    failpoint("incident")?;
+                    self.take_incident(incident)
+                }
                 Event::Deadline => {
                     self.armed = None;
                     None
@@ -156,6 +161,7 @@ impl<'a> Driver<'a> {
                 }
                 Event::KernelEnded => return Err(self.kernel.failure()),
                 Event::Beat => {
+                    failpoint("vrrp")?;
                     self.take_beat();
                     None
                 }

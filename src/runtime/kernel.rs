@@ -23,6 +23,7 @@ use tokio::sync::watch;
 pub(super) use self::fight::accusation;
 use self::takeover::Takeover;
 use super::clock;
+use super::failpoint::failpoint;
 use super::report::panic_text;
 use crate::config::AnnounceConfig;
 use crate::net::{Carrier, Rights, SignalsBlocked, Timer};
@@ -322,6 +323,7 @@ async fn work(
             Some(End::Release) => return Ok(End::Release),
             None => {}
         }
+        failpoint("vrrp-net")?;
         takeover.want(&wanted, clock::now());
         takeover.correct(clock::now());
         // The kernel may have taken its time: what is announced must be claimed now.

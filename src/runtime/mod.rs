@@ -17,6 +17,7 @@ mod checks;
 mod clock;
 mod driver;
 mod events;
+mod failpoint;
 mod guard;
 mod handover;
 mod health;

@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::checks::{self, Check, Verdicts};
+use super::failpoint::failpoint;
 use super::report::panic_text;
 use crate::config::ProbeConfig;
 
@@ -28,6 +29,7 @@ pub(super) async fn run(
     let mut verdict = Verdict { ok: before, streak: 0 };
     loop {
         tick.tick().await;
+        failpoint("probe")?;
         let answer = match timeout(config.timeout, ask(&config)).await {
             Ok(Ok(status)) if (200..400).contains(&status) => Ok(()),
             Ok(Ok(status)) => Err(format!("{} answers with status {status}", config.url)),

@@ -15,6 +15,7 @@ use super::backoff::Backoff;
 use super::checks::{self, Check, PlannedCheck, Verdicts};
 use super::clock;
 use super::driver::{self, Driver, Start};
+use super::failpoint::failpoint;
 use super::log;
 use super::probe::{self, Probing};
 use super::report::panic_text;
@@ -70,6 +71,7 @@ pub fn start(
     mut surroundings: Surroundings,
 ) -> Result<Engine, StartError> {
     log::install();
+    failpoint("engine").map_err(io::Error::other)?;
     let missing = Rights::NETWORK.missing()?;
     if !missing.is_empty() {
         return Err(StartError::Rights(missing));

@@ -129,21 +129,28 @@ pub fn conf(name: &str) -> String {
 ///
 /// The environment variable `LUA_LIB_DIR` names one that has it already, by `make install`.
 pub(crate) fn install(lab: &Path) -> PathBuf {
+    let place = lab.join(LUALIB);
+    if place.exists() {
+        return place;
+    }
     if let Some(installed) = std::env::var_os("LUA_LIB_DIR") {
         return installed.into();
     }
-    let place = lab.join("lualib");
-    if !place.exists() {
-        copy_tree(&project().join("lua"), &place);
-        fs::create_dir_all(place.join("resty/vrrp")).expect("the lab's directory is writable");
-        for (built, installed) in [(library(), "core.so"), (guard(), "guard")] {
-            if let Some(file) = built.filter(|file| file.exists()) {
-                let target = place.join("resty/vrrp").join(installed);
-                fs::copy(file, target).expect("what was built can be copied");
-            }
+    install_with(library(), lab);
+    place
+}
+
+/// Puts the module, with this native library, where [`install`] finds it.
+pub(crate) fn install_with(library: Option<PathBuf>, lab: &Path) {
+    let place = lab.join(LUALIB);
+    copy_tree(&project().join("lua"), &place);
+    fs::create_dir_all(place.join("resty/vrrp")).expect("the lab's directory is writable");
+    for (built, installed) in [(library, "core.so"), (guard(), "guard")] {
+        if let Some(file) = built.filter(|file| file.exists()) {
+            let target = place.join("resty/vrrp").join(installed);
+            fs::copy(file, target).expect("what was built can be copied");
         }
     }
-    place
 }
 
 /// Returns the native library under test: what Cargo has built with whatever runs now, or what
@@ -180,6 +187,7 @@ fn copy_tree(from: &Path, to: &Path) {
     }
 }
 
+const LUALIB: &str = "lualib";
 const GUARD: &str = "resty-vrrp-guard";
 const NONE: &str = "no nginx with Lua here: install OpenResty, or name one by NGINX";
 const USUAL: &[&str] = &["/usr/sbin/nginx", "/usr/local/openresty/bin/openresty"];

@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use nix::unistd::Uid;
 
+use crate::carrier::install_with;
+use crate::failpoints::fallible_library;
 use crate::host::Host;
 use crate::leftovers::{directory, erase, new_prefix};
 use crate::namespace::Namespace;
@@ -42,6 +44,16 @@ impl Lab {
         switch.ip("link add br0 type bridge mcast_snooping 0");
         switch.ip("link set br0 up");
         Self { name: name.to_owned(), prefix, switch: Arc::new(switch), _turn: turn }
+    }
+
+    /// Makes a lab whose engines can be made to fail: see [`Failpoints`](crate::Failpoints).
+    #[must_use]
+    #[track_caller]
+    pub fn fallible(name: &str) -> Self {
+        let library = fallible_library();
+        let lab = Self::new(name);
+        install_with(Some(library), &lab.directory());
+        lab
     }
 
     /// Plugs in a host with one interface, `eth0`.

@@ -28,6 +28,7 @@
 
 mod address_watch;
 mod carrier;
+mod failpoints;
 mod faults;
 mod flood;
 mod host;
@@ -44,6 +45,7 @@ mod wait;
 
 pub use address_watch::{AddressEvent, AddressWatch};
 pub use carrier::{Carrier, CarrierKind, best_carrier, carriers, conf, library, project};
+pub use failpoints::Failpoints;
 pub use faults::Traffic;
 pub use flood::Flood;
 pub use host::{Host, Neighbour};

@@ -11,6 +11,7 @@ use nix::sys::signal::Signal;
 use nix::unistd::User;
 
 use crate::carrier::{Carrier, CarrierKind, install};
+use crate::failpoints::Failpoints;
 use crate::host::Host;
 use crate::leftovers::interrupted;
 use crate::process::{all_pids, is_alive, signal};
@@ -114,6 +115,14 @@ impl Nginx {
     #[must_use]
     pub fn carrier(&self) -> &Carrier {
         &self.carrier
+    }
+
+    /// Returns where its engine can be made to fail, as long as it has the configuration that was
+    /// written last. Takes a [fallible lab](crate::Lab::fallible).
+    #[must_use]
+    #[track_caller]
+    pub fn failpoints(&self) -> Failpoints {
+        Failpoints::last_in(&self.prefix)
     }
 
     /// Runs `nginx -t` on the configuration.
@@ -276,7 +285,7 @@ impl Nginx {
         text + &lines.concat()
     }
 
-    /// Adds what every `http { … }` needs here.
+    /// Adds what every configuration needs here.
     fn adapted(&self, conf: &str) -> String {
         let temp = self.prefix.join("temp");
         let mut line: Vec<String> = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
@@ -291,7 +300,8 @@ impl Nginx {
             line.push(format!("lua_package_path \"{lualib}/?.lua;;\";"));
             line.push(format!("lua_package_cpath \"{lualib}/?.so;;\";"));
         }
-        conf.replacen("http {", &format!("http {{ {}", line.join(" ")), 1)
+        let failpoints = Failpoints::new_in(&self.prefix).directive();
+        failpoints + &conf.replacen("http {", &format!("http {{ {}", line.join(" ")), 1)
     }
 
     /// Makes what systemd makes by `RuntimeDirectory=`.
