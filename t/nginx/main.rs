@@ -8,6 +8,7 @@ mod chaos;
 mod checks;
 mod drain;
 mod events;
+mod failures;
 mod fight;
 mod gate;
 mod guard;
@@ -24,6 +25,7 @@ mod readme;
 mod realtime;
 mod refusals;
 mod rights;
+mod successors;
 mod track;
 mod upgrade;
 mod verdicts;
@@ -107,6 +109,15 @@ fn start_active(host: &Host, carrier: &Carrier) -> Nginx {
     let nginx = Nginx::start(host, carrier, &conf_with(ONE));
     status_when(host, "active");
     nginx
+}
+
+/// Waits until the error log says something.
+#[track_caller]
+fn logs(nginx: &Nginx, words: &str) {
+    eventually(&format!("the log says {words:?}"), PATIENCE, || {
+        let log = nginx.error_log();
+        if log.contains(words) { Ok(()) } else { Err(log) }
+    });
 }
 
 /// Returns what the status calls the process that carries the engine.

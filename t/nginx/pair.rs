@@ -37,27 +37,35 @@ pub(crate) struct Calm {
 /// Runs a test on a fresh pair, with each nginx of this machine.
 pub(crate) fn on_every_pair(name: &str, test: impl Fn(&Pair, &Carrier)) {
     for carrier in carriers() {
-        let pair = Pair::start(&format!("{name}, {}", carrier.version), carrier);
-        test(&pair, carrier);
+        let lab = Lab::new(&format!("{name}, {}", carrier.version));
+        test(&Pair::start(lab, carrier, ""), carrier);
+    }
+}
+
+/// Runs a test on a fresh pair that can be made to fail, with more options, in Lua.
+pub(crate) fn on_every_fallible_pair(name: &str, more: &str, test: impl Fn(&Pair, &Carrier)) {
+    for carrier in carriers() {
+        let lab = Lab::fallible(&format!("{name}, {}", carrier.version));
+        test(&Pair::start(lab, carrier, more), carrier);
     }
 }
 
 /// Runs a test on a fresh pair, with each nginx of this machine that has this kind of carrier.
 pub(crate) fn on_pairs_carried_by(kind: CarrierKind, name: &str, test: impl Fn(&Pair)) {
     for carrier in carriers().iter().filter(|carrier| carrier.kind == kind) {
-        test(&Pair::start(&format!("{name}, {}", carrier.version), carrier));
+        let lab = Lab::new(&format!("{name}, {}", carrier.version));
+        test(&Pair::start(lab, carrier, ""));
     }
 }
 
 impl Pair {
     /// Starts both nodes and waits until the first serves and the second knows it.
-    fn start(name: &str, carrier: &Carrier) -> Self {
-        let lab = Lab::new(name);
+    fn start(lab: Lab, carrier: &Carrier, more: &str) -> Self {
         let client = lab.host("client", "192.168.56.10/24");
         let sniffer = Sniffer::start(&client);
-        let one = Node::start(&lab, 1, carrier);
+        let one = Node::start(&lab, 1, carrier, more);
         one.wait_for("active");
-        let two = Node::start(&lab, 2, carrier);
+        let two = Node::start(&lab, 2, carrier, more);
         let pair = Self { one, two, sniffer, client, lab };
         eventually("the second node hears the first", PATIENCE, || {
             let instance = pair.two.instance().map_err(|error| error.to_string())?;
@@ -135,11 +143,11 @@ impl Pair {
 
 impl Node {
     /// Starts node number one, two, …, with a priority that falls with the number.
-    pub(crate) fn start(lab: &Lab, number: u8, carrier: &Carrier) -> Self {
+    fn start(lab: &Lab, number: u8, carrier: &Carrier, more: &str) -> Self {
         let address = format!("192.168.56.10{number}/24");
         let host = lab.host(&format!("worker-0{number}"), &address);
         let addresses = AddressWatch::start(&host);
-        let nginx = Nginx::start(&host, carrier, &conf(&options(number)));
+        let nginx = Nginx::start(&host, carrier, &conf(&options_with(number, more)));
         Self { nginx, addresses, host }
     }
 
@@ -225,8 +233,13 @@ pub(crate) fn conf(options: &str) -> String {
 
 /// Returns the options of node number one, two, ….
 pub(crate) fn options(number: u8) -> String {
-    let priority = 200 - 50 * number;
-    format!("{{ instances = {{ {} }} }}", instance("VI_1", VRID, priority, &["192.168.56.100/24"]))
+    options_with(number, "")
+}
+
+/// Returns the options of node number one, two, …, and more.
+fn options_with(number: u8, more: &str) -> String {
+    let instance = instance("VI_1", VRID, 200 - 50 * number, &["192.168.56.100/24"]);
+    format!("{{ {more} instances = {{ {instance} }} }}")
 }
 
 /// Returns the options of one instance.
