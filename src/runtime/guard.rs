@@ -32,7 +32,8 @@ pub(super) struct Guard {
     /// Released, but the kernel may have the addresses yet; these are claimed, too.
     releasing: BTreeSet<RouterId>,
     told: BTreeMap<RouterId, Claim>,
-    stale: bool,
+    /// Claimed or gone since the guard was told last.
+    stale: BTreeSet<RouterId>,
     order: Vec<u8>,
     answer: Vec<u8>,
 }
@@ -53,7 +54,7 @@ impl Guard {
             claimed: BTreeSet::new(),
             releasing: BTreeSet::new(),
             told: BTreeMap::new(),
-            stale: false,
+            stale: BTreeSet::new(),
             order: Vec::new(),
             answer: Vec::with_capacity(1),
         };
@@ -73,7 +74,7 @@ impl Guard {
     pub(super) fn claim(&mut self, router: RouterId) {
         self.claimed.insert(router);
         self.releasing.remove(&router);
-        self.stale = true;
+        self.stale.insert(router);
     }
 
     /// Notes that a virtual router gives its addresses away: there is nothing to guard any more
@@ -87,16 +88,17 @@ impl Guard {
         let Self { releasing, claimed, stale, .. } = self;
         releasing.retain(|router| {
             let is_gone = holds_nothing(*router);
-            *stale |= is_gone && claimed.remove(router);
+            if is_gone && claimed.remove(router) {
+                stale.insert(*router);
+            }
             !is_gone
         });
     }
 
     /// Tells the guard what was claimed and released.
     pub(super) fn tell(&mut self, node: &Node, index_of: impl Fn(LinkId) -> Option<u32>) {
-        if std::mem::take(&mut self.stale) {
-            self.tell_all(node, index_of);
-        }
+        let stale = std::mem::take(&mut self.stale);
+        self.tell_of(stale, node, index_of);
     }
 
     /// Sees to it that there is a guard, and that what it knows is so.
@@ -113,7 +115,9 @@ impl Guard {
         if now >= self.start_at {
             self.start(now);
         }
-        self.tell_all(node, index_of);
+        self.stale.clear();
+        let all = self.claimed.iter().chain(self.told.keys()).copied().collect();
+        self.tell_of(all, node, index_of);
     }
 
     /// Lets the guard end without doing anything: this engine ends as planned, or another one has
@@ -174,20 +178,27 @@ impl Guard {
         self.start_at = self.start_at.max(now);
     }
 
-    /// Sends the difference between what is so and what was told.
-    fn tell_all(&mut self, node: &Node, index_of: impl Fn(LinkId) -> Option<u32>) {
+    /// Sends the difference between what is so of some routers and what was told. To look at all of
+    /// them takes time, and in a mass failover one after the other changes.
+    fn tell_of(
+        &mut self,
+        routers: BTreeSet<RouterId>,
+        node: &Node,
+        index_of: impl Fn(LinkId) -> Option<u32>,
+    ) {
         if self.channel.is_none() {
             return;
         }
-        let released: Vec<_> =
-            self.told.keys().filter(|router| !self.claimed.contains(router)).copied().collect();
+        let (claimed, mut released): (Vec<_>, Vec<_>) =
+            routers.into_iter().partition(|router| self.claimed.contains(router));
+        released.retain(|router| self.told.contains_key(router));
         for router in released {
             if self.send(&Order::Release { router: number(router) }).is_err() {
                 return;
             }
             self.told.remove(&router);
         }
-        for router in self.claimed.clone() {
+        for router in claimed {
             let Some(link) = index_of(node.link_of(router)) else { continue };
             let claim = claim_of(node, router, link);
             if self.told.get(&router) == Some(&claim) {
@@ -241,3 +252,63 @@ fn number(router: RouterId) -> u32 {
 
 /// A guard that ends again and again is not started more often.
 const RESTART_PAUSE: Duration = Duration::from_secs(2);
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+    use crate::config::Config;
+
+    #[test]
+    fn a_change_of_one_router_is_all_that_is_looked_at_until_the_next_beat() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let _context = runtime.enter();
+        let (channel, _other_end) = Channel::pair().unwrap();
+        let mut guard = guard_with(channel);
+        let node = node_of(100);
+        let looks = Cell::new(0);
+        let index_of = |_| {
+            looks.set(looks.get() + 1);
+            Some(1)
+        };
+
+        for router in node.routers() {
+            guard.claim(router);
+            guard.tell(&node, index_of);
+        }
+
+        assert_eq!((looks.get(), guard.told.len()), (100, 100));
+        guard.beat(&node, index_of, Instant::default());
+        assert_eq!(looks.get(), 200);
+    }
+
+    fn guard_with(channel: Channel) -> Guard {
+        Guard {
+            program: None,
+            master_pid: 0,
+            door: None,
+            lock_file: PathBuf::new(),
+            lock: None,
+            in_charge: true,
+            channel: Some(channel),
+            start_at: Instant::default(),
+            claimed: BTreeSet::new(),
+            releasing: BTreeSet::new(),
+            told: BTreeMap::new(),
+            stale: BTreeSet::new(),
+            order: Vec::new(),
+            answer: Vec::with_capacity(1),
+        }
+    }
+
+    fn node_of(count: u8) -> Node {
+        let instance = |vrid| {
+            serde_json::json!({ "name": format!("VI_{vrid}"), "interface": "eth0", "vrid": vrid,
+                "addresses": [format!("192.0.2.{vrid}/24")] })
+        };
+        let all: Vec<_> = (1..=count).map(instance).collect();
+        let options = serde_json::json!({ "instances": all }).to_string();
+        Node::new(&Config::from_json(&options).unwrap().instances)
+    }
+}
