@@ -26,6 +26,8 @@ pub(in crate::runtime) enum Message {
         /// Routers that only the sender of the state had.
         left: Vec<RouterKey>,
     },
+    /// I stop before I had anything, and no later configuration is about to come.
+    Over,
     /// An operator asked at my side: to drain, or to take part again.
     Drain(bool),
     /// I end, and have told events up to this number.

@@ -123,6 +123,10 @@ impl Holding {
 }
 
 impl Farewell {
+    fn is_for_an_heir(&self) -> bool {
+        matches!(self, Self::AwaitingHeir { .. } | Self::Given { .. })
+    }
+
     pub(super) fn until(&self) -> Instant {
         match self {
             Self::AwaitingHeir { until } | Self::Given { until } | Self::Leaving { until } => {
@@ -137,9 +141,16 @@ impl Driver<'_> {
     pub(in crate::runtime::driver) fn begin_farewell(&mut self) {
         let now = clock::now();
         let superseded = self.publisher.is_superseded();
-        let Role::Holding(holding) = &mut self.succession.role else {
-            self.succession.farewell = Some(Farewell::Leaving { until: now });
-            return;
+        let holding = match &mut self.succession.role {
+            Role::Holding(holding) => holding,
+            role @ (Role::Waiting(_) | Role::Retired { .. }) => {
+                // nginx as a whole is about to end: the one before need not wait for us.
+                if let (Role::Waiting(waiting), false) = (role, superseded) {
+                    waiting.predecessor().into_iter().for_each(|peer| peer.say(&Message::Over));
+                }
+                self.succession.farewell = Some(Farewell::Leaving { until: now });
+                return;
+            }
         };
         let awaited = holding.door.is_some() && superseded;
         match holding.heir() {
@@ -195,6 +206,12 @@ impl Driver<'_> {
             Message::Told(number) => self.publisher.resume_events(number),
             Message::Took { left } => self.retire(index, &left),
             Message::Drain(draining) => self.drain(draining, now),
+            Message::Over => {
+                let awaited = Farewell::is_for_an_heir;
+                if self.succession.farewell.as_ref().is_some_and(awaited) {
+                    self.leave_with_grace(now);
+                }
+            }
             Message::State(_) | Message::Return(_) => self.lose_heir(index),
         }
     }
