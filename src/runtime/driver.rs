@@ -17,7 +17,7 @@ use super::checks::{self, Check, PlannedCheck, Weighing};
 use super::clock;
 use super::failpoint::failpoint;
 use super::guard::Guard;
-use super::health::Liveness;
+use super::health::{self, Liveness};
 use super::kernel::{KernelThread, LinkView, Plan, PlannedRouter};
 use super::publish::Publisher;
 use super::report;
@@ -90,7 +90,7 @@ impl<'a> Driver<'a> {
         let mut plan = plan(config, &node);
         let tracking = Tracking::new(config, &mut plan.links);
         let kernel = KernelThread::start(plan)?;
-        let mut beat = tokio::time::interval(BEAT);
+        let mut beat = tokio::time::interval(BEAT.min(health::pace(config.health)));
         beat.set_missed_tick_behavior(MissedTickBehavior::Skip);
         let run_dir = config.run_dir.as_deref();
         let guard = Guard::new(surroundings, run_dir, clock::now());
@@ -219,7 +219,8 @@ impl<'a> Driver<'a> {
     /// Lets deadlines act that passed meanwhile, before anything else is heard or judged: after a
     /// pause, this node is no more what it was. What peers said in that time counts before them.
     fn catch_up(&mut self) {
-        if self.node.poll_timeout().is_some_and(|due| due <= clock::now()) {
+        let due = self.node.poll_timeout().filter(|_| !self.succession.is_retired());
+        if due.is_some_and(|due| due <= clock::now()) {
             self.receive_all();
             self.node.handle_timeout(clock::now());
         }

@@ -82,7 +82,7 @@ fn waiting(event: &EventSlot) -> Option<(u64, String, PastTransition)> {
     Some((event.number, layout::untext(&event.instance), past))
 }
 
-/// How long the next engine may need to say that it has the routers.
-const PAUSE_MS: u64 = 1000;
+/// How long the next engine may need to say that it has the routers: as long as it is waited for.
+const PAUSE_MS: u64 = 1500;
 /// How long an agent may need to end. nginx kills it then.
 const LAST_WORDS_MS: u64 = 5000;

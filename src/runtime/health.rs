@@ -72,7 +72,7 @@ impl Liveness {
     /// Notes that the workers are looked at now, and tells whether silence may be one that this
     /// engine was part of.
     pub(super) fn is_waking(&mut self, now: Instant) -> bool {
-        if now.since(self.looked_at) > self.config.worker_timeout / 2 {
+        if now.since(self.looked_at) > 2 * pace(self.config) {
             self.waking_until = now + self.config.worker_timeout;
         }
         self.looked_at = now;
@@ -128,6 +128,11 @@ impl Liveness {
     }
 }
 
+/// Returns how often the workers must be looked at: as often as they beat.
+pub(super) fn pace(config: HealthConfig) -> Duration {
+    config.worker_timeout / 4
+}
+
 /// How long it may take until the first checks are begun.
 const CHECKS_BEGIN: Duration = Duration::from_secs(1);
 
@@ -165,6 +170,21 @@ mod tests {
         assert_eq!(failing, Some(Health::Failing(reason)));
         assert_eq!(liveness.changed(workers(1), Findings::Fine, START), None);
         assert_eq!(liveness.changed(workers(2), Findings::Fine, START), Some(Health::Serving));
+    }
+
+    #[test]
+    fn the_shortest_silence_there_is_ends_in_a_fault_when_looked_at_in_time() {
+        let config = HealthConfig { min_workers: 1, worker_timeout: Duration::from_millis(100) };
+        let mut liveness = Liveness::new(config, &[], true, START);
+        assert_eq!(liveness.changed(workers(4), Findings::Fine, START), Some(Health::Serving));
+
+        let mut looks = (1..10).map(|beat| {
+            let now = START + beat * pace(config);
+            assert!(!liveness.is_waking(now));
+            liveness.changed(workers(0), Findings::Fine, now)
+        });
+
+        assert!(matches!(looks.next(), Some(Some(Health::Failing(_)))));
     }
 
     #[test]

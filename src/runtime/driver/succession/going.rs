@@ -113,6 +113,11 @@ impl Holding {
         self.door.as_ref().is_some_and(Door::was_replaced)
     }
 
+    /// Tells whether an engine is there that has yet to have the routers.
+    fn has_successor(&self) -> bool {
+        self.heirs.iter().any(|heir| !heir.was_before)
+    }
+
     /// Returns who is to have the routers: the newest engine that wants them, else the newest that
     /// had them before.
     fn heir(&mut self) -> Option<&mut Heir> {
@@ -197,6 +202,7 @@ impl Driver<'_> {
             Message::Standby => {
                 heir.was_before = true;
                 holding.clear_leftovers(&self.kernel);
+                self.succession.note_news();
             }
             Message::Take => {
                 let state = self.bequeath(false, now);
@@ -207,8 +213,10 @@ impl Driver<'_> {
             Message::Took { left } => self.retire(index, &left),
             Message::Drain(draining) => self.drain(draining, now),
             Message::Over => {
+                holding.heirs.remove(index);
                 let awaited = Farewell::is_for_an_heir;
-                if self.succession.farewell.as_ref().is_some_and(awaited) {
+                let awaited = self.succession.farewell.as_ref().is_some_and(awaited);
+                if awaited && !holding.has_successor() {
                     self.leave_with_grace(now);
                 }
             }
@@ -220,9 +228,11 @@ impl Driver<'_> {
     /// in its place.
     pub(super) fn lose_heir(&mut self, index: usize) {
         let Role::Holding(holding) = &mut self.succession.role else { return };
-        holding.heirs.swap_remove(index);
+        holding.heirs.remove(index);
         let nobody = holding.heirs.is_empty();
-        self.publisher.resume_events(0);
+        if !holding.has_successor() {
+            self.publisher.resume_events(0);
+        }
         let Some(Farewell::Given { until }) = self.succession.farewell else { return };
         if self.publisher.is_superseded() {
             self.succession.farewell = Some(Farewell::AwaitingHeir { until });
@@ -281,7 +291,7 @@ impl Driver<'_> {
         self.node.hand_over(left, clock::now());
         self.perform_actions();
         let Role::Holding(holding) = &mut self.succession.role else { return };
-        let mut holder = holding.heirs.swap_remove(index).peer;
+        let mut holder = holding.heirs.remove(index).peer;
         // What the next engine does not want is gone as soon as it removes it.
         self.kernel.abandon();
         holder.say(&Message::Standby);
