@@ -145,6 +145,8 @@ fn fail(pair: &Pair, point: &str, actions: &str, said: &str) {
     assert_eq!(status["node"]["healthy"], false);
     let instance = &status["instances"][0];
     assert_eq!(instance["reason"], "engine_not_running");
+    let told = instance["warnings"][0]["text"].as_str();
+    assert!(told.is_some_and(|told| told.contains(said)), "{instance}");
     assert_eq!(instance["addresses"][0]["assigned"], false);
     assert_eq!(get(&one.host, "/").status, 200);
     assert_eq!(one.nginx.carrier_pid(), carrier, "nginx has not started another one");

@@ -96,7 +96,11 @@ local function checks_of(slot)
 end
 
 
-local function warnings_of(slot)
+-- Of an engine that does not run nothing else is known than why: err.
+local function warnings_of(slot, err)
+    if err then
+        return { { name = ENGINE_DOWN, text = err } }
+    end
     local warnings = {}
     for index = 1, slot.warnings do
         local warning = slot.warning[index - 1]
@@ -162,7 +166,7 @@ local function state_of(board, slot, running, awaited)
 end
 
 
-local function instance_of(board, shared, running, awaited)
+local function instance_of(board, shared, running, err, awaited)
     local slot = board.read(shared)
     local state, reason = state_of(board, slot, running, awaited)
     return {
@@ -184,7 +188,7 @@ local function instance_of(board, shared, running, awaited)
         active = running and active_of(slot) or null,
         addresses = addresses_of(board, slot),
         checks = checks_of(slot),
-        warnings = running and warnings_of(slot) or {},
+        warnings = warnings_of(slot, err),
         counters = counters_of(slot),
         history = history_of(board, slot),
     }
@@ -221,11 +225,11 @@ end
 -- Returns the whole status. What is not known is json.null (ngx.null).
 function _M.read(board)
     -- Asked once: it may begin to run in between.
-    local running, _, awaited = board:engine()
+    local running, err, awaited = board:engine()
     running = running == true
     local instances = {}
     for index, shared in ipairs(board.instances) do
-        instances[index] = instance_of(board, shared, running, awaited)
+        instances[index] = instance_of(board, shared, running, err, awaited)
     end
     return {
         version = 1,
