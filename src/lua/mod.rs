@@ -27,8 +27,8 @@ fn resty_vrrp_core(lua: &Lua) -> mlua::Result<Table> {
     module.set("check", lua.create_function(checked)?)?;
     let warned = |_: &Lua, json: LuaString| Ok(said(|| warnings(&json)));
     module.set("warnings", lua.create_function(warned)?)?;
-    let warned_about = |_: &Lua, (json, names, weights): (LuaString, Vec<String>, Vec<i16>)| {
-        Ok(said(|| warnings_about(&json, names, weights)))
+    let warned_about = |_: &Lua, (json, names, weights): (LuaString, Vec<LuaString>, Vec<i16>)| {
+        Ok(said(|| warnings_about(&json, &names, weights)))
     };
     module.set("warnings_about", lua.create_function(warned_about)?)?;
     let started = |_: &Lua, (json, board, master_pid, guard, checks): Start| {
@@ -43,9 +43,12 @@ fn resty_vrrp_core(lua: &Lua) -> mlua::Result<Table> {
 /// What `start` is called with.
 type Start = (LuaString, PathBuf, u32, Option<PathBuf>, Vec<Table>);
 
+/// What `set_check` is called with. A reason may be any bytes: whatever they are, it is a reason.
+type Verdict = (LuaString, bool, Option<i16>, LuaString);
+
 fn planned(check: &Table) -> mlua::Result<PlannedCheck> {
     Ok(PlannedCheck {
-        name: check.get("name")?,
+        name: check.get::<LuaString>("name")?.to_string_lossy(),
         weight: check.get("weight")?,
         timeout: Duration::from_millis(check.get("timeout_ms")?),
         in_lua: true,
@@ -57,12 +60,14 @@ struct Handle(Engine);
 
 impl UserData for Handle {
     fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
-        methods.add_method("set_check", |_, handle, (name, ok, weight, detail)| {
+        methods.add_method("set_check", |_, handle, (name, ok, weight, detail): Verdict| {
+            let (name, detail) = (name.to_string_lossy(), detail.to_string_lossy());
             handle.0.set_check(Check { name, ok, weight, detail });
             Ok(())
         });
-        methods.add_method("verdict", |_, handle, name: String| {
-            Ok(handle.0.verdict(&name).map(|check| (check.ok, check.detail)).unzip())
+        methods.add_method("verdict", |_, handle, name: LuaString| {
+            let known = handle.0.verdict(&name.to_string_lossy());
+            Ok(known.map(|check| (check.ok, check.detail)).unzip())
         });
         methods.add_method("leave", |_, handle, ()| {
             handle.0.leave();
@@ -103,11 +108,11 @@ fn warnings(json: &LuaString) -> Result<Vec<String>, Box<dyn Error>> {
 /// `warnings_about(json, names, weights)`: returns a list of what is to be said of checks.
 fn warnings_about(
     json: &LuaString,
-    names: Vec<String>,
+    names: &[LuaString],
     weights: Vec<i16>,
 ) -> Result<Vec<String>, Box<dyn Error>> {
     let config = Config::from_json(&json.to_str()?)?;
-    let checks: Vec<_> = names.into_iter().zip(weights).collect();
+    let checks: Vec<_> = names.iter().map(LuaString::to_string_lossy).zip(weights).collect();
     Ok(config.warnings_about(&checks))
 }
 

@@ -79,6 +79,28 @@ fn a_check_that_fails_is_a_fault_with_the_reason_until_it_is_well_again() {
 }
 
 #[test]
+fn a_reason_of_any_bytes_is_told_and_the_check_goes_on() {
+    for (body, said) in [
+        (r"return nil, '\255\254 down'", "check app fails: \u{fffd}\u{fffd} down"),
+        ("return nil, setmetatable({}, { __tostring = error })", "check app fails: a table"),
+    ] {
+        on_every_nginx("odd reason", |host, carrier| {
+            let nginx = start(host, carrier, body, "{ interval_ms = 50 }");
+
+            for _ in 0..2 {
+                turn_bad(&nginx);
+                status_when(host, "fault");
+                let answer = get(host, "/ha/healthz");
+                assert!(answer.body.contains(said), "{}", answer.body);
+                turn_good(&nginx);
+                status_when(host, "active");
+            }
+            nginx.assert_no_complaints();
+        });
+    }
+}
+
+#[test]
 fn a_check_that_hangs_or_breaks_fails() {
     for (body, said) in [
         ("ngx.sleep(30)", "no answer within 100 ms"),
@@ -179,9 +201,13 @@ fn what_a_check_cannot_be_is_said_to_its_author() {
                     function() vrrp.check('a', print, { wieght = -5 }) end,
                     function() vrrp.check('a', print, { weight = 5 }) end,
                     function() vrrp.check('', print) end,
+                    function() vrrp.check('a\\255', print) end,
+                    function() vrrp.check('a\\0', print) end,
+                    function() vrrp.check('Prüfung €', print, { fall = 0 }) end,
                     function() vrrp.check('a') end,
                 } do
-                    ngx.log(ngx.WARN, select(2, pcall(put)))
+                    local taken, err = pcall(put)
+                    ngx.log(ngx.WARN, taken and 'it was taken' or err)
                 end
                 vrrp.init_worker()
             }
@@ -195,11 +221,13 @@ fn what_a_check_cannot_be_is_said_to_its_author() {
         for said in [
             "opts.wieght is not known",
             "opts.weight must be a whole number from -253 to -1",
-            "the name of a check must be a text of 1 to 31 bytes",
+            "the name of a check must be a text of 1 to 31 bytes of UTF-8 without control",
+            "opts.fall must be a whole number from 1 to 100",
             "a check needs a function, got nil",
         ] {
             assert!(log.contains(said), "{said}: {log}");
         }
+        assert!(!log.contains("it was taken"), "{log}");
     });
 }
 

@@ -104,8 +104,13 @@ local function start(board, json)
         return nil, "the native library cannot be loaded: " .. err
     end
     local path = "/proc/self/fd/" .. board.fd
-    return core.start(json, path, board.header.master_pid, find_guard(),
-                      checks.planned())
+    local ran, started, err = pcall(core.start, json, path,
+                                    board.header.master_pid, find_guard(),
+                                    checks.planned())
+    if not ran then
+        return nil, tostring(started)
+    end
+    return started, err
 end
 
 

@@ -34,6 +34,20 @@ local TAKEN = { interface = true, primary_address = true, workers = true,
 local checks = {}
 
 
+-- Tells whether a text is UTF-8 without control characters: the status and
+-- the log show it as it is.
+local function is_printable(text)
+    if text:find("\224[\128-\159]") or text:find("\237[\160-\191]")
+       or text:find("\240[\128-\143]") or text:find("\244[\144-\191]") then
+        return false
+    end
+    local rest = text:gsub("[\194-\223][\128-\191]", "_")
+                     :gsub("[\224-\239][\128-\191][\128-\191]", "_")
+                     :gsub("[\240-\244][\128-\191][\128-\191][\128-\191]", "_")
+    return not rest:find("[%c\128-\255]")
+end
+
+
 local function whole(name, value)
     local range = OPTIONS[name]
     if value == nil then
@@ -70,9 +84,10 @@ end
 
 -- Adds a check, or returns nil and what is wrong with it.
 function _M.add(name, fn, opts)
-    if type(name) ~= "string" or name == "" or #name > MAX_NAME then
+    if type(name) ~= "string" or name == "" or #name > MAX_NAME
+       or not is_printable(name) then
         return nil, "the name of a check must be a text of 1 to " .. MAX_NAME
-                    .. " bytes"
+                    .. " bytes of UTF-8 without control characters"
     end
     if type(fn) ~= "function" then
         return nil, "a check needs a function, got " .. type(fn)
@@ -99,15 +114,22 @@ function _M.add(name, fn, opts)
 end
 
 
+-- Whatever a check gives as its reason: this does not raise.
+local function reason(value)
+    local ran, text = pcall(tostring, value)
+    return ran and type(text) == "string" and text or "a " .. type(value)
+end
+
+
 local function call(fn)
     local ran, ok, err = pcall(fn)
     if not ran then
-        return false, tostring(ok)
+        return false, reason(ok)
     end
     if ok then
         return true
     end
-    return false, err ~= nil and tostring(err) or "it returned " .. tostring(ok)
+    return false, err ~= nil and reason(err) or "it returned " .. tostring(ok)
 end
 
 
@@ -161,10 +183,17 @@ end
 
 local function tell(check, ok, err, engine)
     judge(check, ok, err)
-    if engine then
-        engine:set_check(check.name, check.ok, check.weight,
-                         check.detail or "")
+    if not engine then
+        return
     end
+    -- An error here must not be the end of the check.
+    local told, problem = pcall(engine.set_check, engine, check.name, check.ok,
+                                check.weight, check.detail or "")
+    if not told and not check.is_untold then
+        log(ngx.ERR, "the engine cannot be told of check " .. check.name
+                     .. ": " .. reason(problem))
+    end
+    check.is_untold = not told
 end
 
 
@@ -194,7 +223,7 @@ local function turn(premature, check, get_engine)
     check.busy = true
     local ran, ok, err, work = pcall(examine, check)
     if not ran then
-        ok, err = false, tostring(ok)
+        ok, err = false, reason(ok)
     elseif ok == nil then
         ok, err = false, late(check)
     end
