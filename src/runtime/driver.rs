@@ -197,7 +197,7 @@ impl<'a> Driver<'a> {
             tracing::warn!("addresses are not released yet; the guard is to remove them");
             self.guard.let_go();
         }
-        self.publisher.take_facts(self.kernel.facts());
+        self.publisher.take_facts(self.kernel.facts(), self.succession.is_waiting());
         Start::Anew
     }
 
@@ -298,7 +298,7 @@ impl<'a> Driver<'a> {
             let down = checks::broken(tracked).map(|check| check.detail.as_str());
             self.node.handle(Input::Tracked { router, down }, now);
         }
-        self.publisher.take_facts(facts);
+        self.publisher.take_facts(facts, self.succession.is_waiting());
         self.publisher.take_tracked(&self.tracked);
         self.judge_health(now);
     }

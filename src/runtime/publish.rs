@@ -157,11 +157,16 @@ impl<'a> Publisher<'a> {
     }
 
     /// Keeps what the kernel has, and shows what became of each address.
-    pub(super) fn take_facts(&mut self, facts: Facts) {
+    ///
+    /// An engine that waits has adopted nothing yet. What a killed one before it owned stays in its
+    /// will: should this one die, too, the next one is to find it there.
+    pub(super) fn take_facts(&mut self, facts: Facts, waits: bool) {
         for (router, first) in facts.routers.iter().zip(&self.first_address) {
             for (index, held) in (*first..).zip(&router.addresses) {
                 let before = self.lost_before.get(index).copied().unwrap_or_default();
-                self.board.set_assigned(index, held.assigned, held.ours);
+                let was_ours = || self.board.addresses()[index].ours.load(Relaxed) != 0;
+                let ours = held.ours || waits && held.assigned && was_ours();
+                self.board.set_assigned(index, held.assigned, ours);
                 self.board.set_lost(index, before + held.lost, held.contested);
             }
         }
