@@ -1,5 +1,8 @@
 //! What the core says of itself, on its way to the board.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
 use std::time::Duration;
 

@@ -1,0 +1,70 @@
+use std::os::fd::AsRawFd;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU8, AtomicU64};
+
+use rustix::fs::{MemfdFlags, memfd_create};
+
+use super::*;
+use crate::runtime::kernel::{AddressFacts, RouterFacts};
+use crate::status::Plan;
+use crate::status::layout::AddressSlot;
+
+const OPTIONS: &str = r#"{"instances":[{"name":"VI_1","interface":"eth0","vrid":51,
+    "addresses":["192.168.56.100/24"]}]}"#;
+
+/// Makes the board that an engine left which was killed while it owned its address.
+fn board_of_the_killed() -> Board {
+    let memory = memfd_create("board", MemfdFlags::CLOEXEC).expect("there is memory");
+    let path = PathBuf::from(format!("/proc/self/fd/{}", memory.as_raw_fd()));
+    let address = AddressSlot {
+        address: [192, 168, 56, 100, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+        family: 4,
+        prefix: 24,
+        excluded: 0,
+        assigned: AtomicU8::new(1),
+        contested: AtomicU8::new(0),
+        ours: AtomicU8::new(1),
+        reserved: [0; 2],
+        lost: AtomicU64::new(0),
+    };
+    let plan = Plan {
+        router_id: "a".to_owned(),
+        worker_timeout: Duration::from_secs(2),
+        control: false,
+        instances: vec![InstanceSlot { addresses: 1, ..InstanceSlot::EMPTY }],
+        addresses: vec![address],
+    };
+    Board::create(&path, &plan).expect("it is small")
+}
+
+/// Returns what the kernel says of an address that this engine has not put there.
+fn facts(assigned: bool) -> Facts {
+    let addresses = vec![AddressFacts { assigned, ..AddressFacts::default() }];
+    let routers = vec![RouterFacts { addresses, ..RouterFacts::default() }];
+    Facts { routers, ..Facts::default() }
+}
+
+#[test]
+fn what_a_killed_engine_owned_is_shown_until_its_successor_knows_better() {
+    let config = Config::from_json(OPTIONS).expect("the options are right");
+    let mut board = board_of_the_killed();
+    let mut publisher = Publisher::new(&mut board, &config);
+    let ours = |publisher: &Publisher<'_>| publisher.board.addresses()[0].ours.load(Relaxed);
+
+    publisher.take_facts(facts(true), true);
+    assert_eq!(ours(&publisher), 1);
+    publisher.take_facts(facts(true), false);
+    assert_eq!(ours(&publisher), 0);
+}
+
+#[test]
+fn an_address_that_has_gone_is_not_a_killed_engines_any_more() {
+    let config = Config::from_json(OPTIONS).expect("the options are right");
+    let mut board = board_of_the_killed();
+    let mut publisher = Publisher::new(&mut board, &config);
+
+    publisher.take_facts(facts(false), true);
+    publisher.take_facts(facts(true), true);
+
+    assert_eq!(publisher.board.addresses()[0].ours.load(Relaxed), 0);
+}
