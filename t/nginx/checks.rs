@@ -106,6 +106,7 @@ fn a_check_that_hangs_or_breaks_fails() {
         ("ngx.sleep(30)", "no answer within 100 ms"),
         ("error('a bug in the check')", "a bug in the check"),
         ("return false", "it returned false"),
+        ("ngx.exit(0)", "it ended without an answer"),
     ] {
         on_every_nginx("broken check", |host, carrier| {
             let nginx = start(host, carrier, body, "{ interval_ms = 50, timeout_ms = 100 }");

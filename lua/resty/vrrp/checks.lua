@@ -174,7 +174,9 @@ local function judge(check, ok, err)
     local first = check.ok == nil
     check.ok, check.detail, check.streak = ok, err, 0
     if not ok then
-        log(ngx.WARN, "check " .. check.name .. " fails: " .. err)
+        -- What an application has answered must not look like another line.
+        log(ngx.WARN, "check " .. check.name .. " fails: "
+                      .. err:gsub("%c", " "))
     elseif not first then
         log(ngx.NOTICE, "check " .. check.name .. " is well again")
     end
@@ -208,8 +210,13 @@ local function turn(premature, check, get_engine)
     end
     if check.busy then
         -- A call that cannot be given up fails again and again.
+        check.turns = check.turns + 1
         if check.is_late then
             tell(check, false, late(check), get_engine())
+        elseif check.turns > check.timeout_ms / check.interval_ms + 2 then
+            -- ngx.exit() ends the whole timer, and what waits for fn with it.
+            check.busy = false
+            tell(check, false, "it ended without an answer", get_engine())
         end
         return
     end
@@ -220,7 +227,7 @@ local function turn(premature, check, get_engine)
         -- confirm it, but not to turn it.
         check.ok, check.detail = engine:verdict(check.name)
     end
-    check.busy = true
+    check.busy, check.turns = true, 0
     local ran, ok, err, work = pcall(examine, check)
     if not ran then
         ok, err = false, reason(ok)
