@@ -17,7 +17,7 @@ use crate::proto::{LinkId, Node, RouterId};
 use crate::types::{Instant, Priority};
 
 /// The guard of this engine, if there is one, and the lock that says that this engine is in charge.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Guard {
     program: Option<PathBuf>,
     master_pid: u32,
@@ -47,16 +47,9 @@ impl Guard {
             master_pid: surroundings.master_pid,
             door: place.map(|place| place.path().to_owned()),
             lock_file: surroundings.board.clone(),
-            lock: None,
-            in_charge: false,
-            channel: None,
             start_at: now,
-            claimed: BTreeSet::new(),
-            releasing: BTreeSet::new(),
-            told: BTreeMap::new(),
-            stale: BTreeSet::new(),
-            order: Vec::new(),
             answer: Vec::with_capacity(1),
+            ..Self::default()
         };
         if guard.program.is_none() {
             tracing::warn!(
@@ -284,22 +277,8 @@ mod tests {
     }
 
     fn guard_with(channel: Channel) -> Guard {
-        Guard {
-            program: None,
-            master_pid: 0,
-            door: None,
-            lock_file: PathBuf::new(),
-            lock: None,
-            in_charge: true,
-            channel: Some(channel),
-            start_at: Instant::default(),
-            claimed: BTreeSet::new(),
-            releasing: BTreeSet::new(),
-            told: BTreeMap::new(),
-            stale: BTreeSet::new(),
-            order: Vec::new(),
-            answer: Vec::with_capacity(1),
-        }
+        let answer = Vec::with_capacity(1);
+        Guard { in_charge: true, channel: Some(channel), answer, ..Guard::default() }
     }
 
     fn node_of(count: u8) -> Node {
