@@ -88,12 +88,7 @@ fn a_reason_of_any_bytes_is_told_and_the_check_goes_on() {
             let nginx = start(host, carrier, body, "{ interval_ms = 50 }");
 
             for _ in 0..2 {
-                turn_bad(&nginx);
-                status_when(host, "fault");
-                let answer = get(host, "/ha/healthz");
-                assert!(answer.body.contains(said), "{}", answer.body);
-                turn_good(&nginx);
-                status_when(host, "active");
+                assert_fails_and_recovers(host, &nginx, said);
             }
             nginx.assert_no_complaints();
         });
@@ -111,15 +106,20 @@ fn a_check_that_hangs_or_breaks_fails() {
         on_every_nginx("broken check", |host, carrier| {
             let nginx = start(host, carrier, body, "{ interval_ms = 50, timeout_ms = 100 }");
 
-            turn_bad(&nginx);
-            status_when(host, "fault");
-
-            let answer = get(host, "/ha/healthz");
-            assert!(answer.body.contains(said), "{}", answer.body);
-            turn_good(&nginx);
-            status_when(host, "active");
+            assert_fails_and_recovers(host, &nginx, said);
         });
     }
+}
+
+/// Checks that a node is in fault, and says why, as long as its check fails.
+#[track_caller]
+fn assert_fails_and_recovers(host: &Host, nginx: &Nginx, said: &str) {
+    turn_bad(nginx);
+    status_when(host, "fault");
+    let answer = get(host, "/ha/healthz");
+    assert!(answer.body.contains(said), "{}", answer.body);
+    turn_good(nginx);
+    status_when(host, "active");
 }
 
 #[test]
