@@ -15,6 +15,7 @@
 pub mod address;
 mod announce;
 mod channel;
+pub mod clock;
 mod error;
 mod link;
 mod lock;

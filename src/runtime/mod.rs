@@ -14,7 +14,6 @@ pub mod log;
 
 mod backoff;
 mod checks;
-mod clock;
 mod driver;
 mod events;
 mod failpoint;
@@ -28,6 +27,8 @@ mod surroundings;
 mod thread;
 mod tracking;
 mod will;
+
+use crate::net::clock;
 
 pub use checks::{Check, PlannedCheck};
 pub use report::{chain, panic_text};

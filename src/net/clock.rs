@@ -6,7 +6,7 @@ use crate::types::Instant;
 
 /// Reads `CLOCK_MONOTONIC`.
 #[must_use]
-pub(super) fn now() -> Instant {
+pub fn now() -> Instant {
     let time = clock_gettime(ClockId::Monotonic);
     // Neither part is ever negative: the clock counts from the start of the machine.
     let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
