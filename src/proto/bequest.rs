@@ -24,6 +24,10 @@ pub struct Bequests {
     pub version: u32,
     /// Until when the node heard what it was sent, and kept its deadlines.
     pub at: Instant,
+    /// From when on peers may have the addresses, because somebody else has resigned for the node
+    /// and removed them; `None` if nobody can have.
+    #[serde(default)]
+    pub withdrawn_at: Option<Instant>,
     /// Whether the node was told to keep away from the addresses.
     pub draining: bool,
     /// Whether nginx served on that side: this counts while it is not known yet on ours.

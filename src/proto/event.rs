@@ -57,6 +57,9 @@ pub enum Input<'a> {
     ///
     /// Whoever is Active resigns, but goes on answering until another router is Active.
     Drain(bool),
+    /// The node did not stir for so long that somebody else has resigned for it and removed its
+    /// addresses. It stirs again.
+    Withdrawn,
     /// The node stops for good, and leaves as one that is drained.
     Leave,
     /// The node stops: resign, release, stay in Initialize.

@@ -156,6 +156,12 @@ impl Node {
                 self.draining = draining;
                 self.settle_all();
             }
+            Input::Withdrawn => {
+                for id in self.routers() {
+                    self.routers[id.0].withdraw(self.now);
+                    self.collect(id);
+                }
+            }
             Input::Leave => {
                 self.life = Life::Leaving;
                 self.settle_all();

@@ -254,6 +254,23 @@ impl VirtualRouter {
         if self.poll_timeout().is_none_or(|deadline| now <= deadline + patience) {
             return;
         }
+        self.listen_anew(now);
+    }
+
+    /// Handles that somebody else has resigned for us and removed the addresses, as we did not stir
+    /// any more: peers have them.
+    pub(super) fn withdraw(&mut self, now: Instant) {
+        match self.phase {
+            Phase::Initialize { .. } | Phase::Backup(_) => {}
+            Phase::Active { .. } => self.listen_anew(now),
+            Phase::Leaving(leaving) => {
+                self.leave_further(Leaving { release_at: now, ..leaving }, now);
+            }
+        }
+    }
+
+    /// Takes no part any more in what was before a long sleep.
+    fn listen_anew(&mut self, now: Instant) {
         if matches!(self.phase, Phase::Active { .. }) {
             self.actions.push_back(Action::Release(self.id));
         }

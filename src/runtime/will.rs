@@ -23,6 +23,7 @@ pub(super) fn read(board: &Board) -> Option<Bequests> {
     Some(Bequests {
         version: Bequests::VERSION,
         at,
+        withdrawn_at: None,
         draining: board.is_draining(),
         // Whoever comes after a dead engine finds out for itself.
         serving: false,

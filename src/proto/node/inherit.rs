@@ -11,6 +11,7 @@ impl Node {
         Bequests {
             version: Bequests::VERSION,
             at: self.now.max(now),
+            withdrawn_at: None,
             draining: self.draining,
             serving: self.health == Health::Serving,
             routers: self.routers.iter().map(super::VirtualRouter::bequeath).collect(),
@@ -56,10 +57,13 @@ impl Node {
             self.health = Health::Serving;
         }
         self.draining |= bequests.draining;
+        let withdrawn = bequests.withdrawn_at.is_some_and(|at| at <= now);
         let mut heirless = Vec::new();
         for bequest in &bequests.routers {
             match self.router(&bequest.key) {
-                Some(id) => self.routers[id.0].inherit(bequest, bequests.at, now),
+                Some(id) => {
+                    self.routers[id.0].inherit(bequest, bequests.at, withdrawn, now);
+                }
                 None => heirless.push(bequest.key.clone()),
             }
         }

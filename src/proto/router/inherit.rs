@@ -26,8 +26,15 @@ impl VirtualRouter {
     /// Goes on where a predecessor was at `left_at`, with our own configuration.
     ///
     /// Nobody can tell from outside: that is no transition. What has fallen due meanwhile is done
-    /// with the next [`handle_timeout`](Self::handle_timeout).
-    pub(in crate::proto) fn inherit(&mut self, bequest: &Bequest, left_at: Instant, now: Instant) {
+    /// with the next [`handle_timeout`](Self::handle_timeout). `withdrawn` says that the
+    /// predecessor's addresses were given away since.
+    pub(in crate::proto) fn inherit(
+        &mut self,
+        bequest: &Bequest,
+        left_at: Instant,
+        withdrawn: bool,
+        now: Instant,
+    ) {
         self.counters = bequest.counters;
         self.history = History::inherited(self.id, &bequest.history, bequest.transitions);
         self.form = self.inherited_form(bequest.checksum);
@@ -37,6 +44,7 @@ impl VirtualRouter {
         match bequest.phase {
             Phase::Initialize { .. } => {}
             Phase::Backup(backup) => self.inherit_backup(backup, bequest, now.since(left_at), now),
+            Phase::Active { .. } | Phase::Leaving(_) if withdrawn => self.withdraw(now),
             Phase::Active { adver_at, .. } => self.inherit_active(adver_at, bequest, now),
             Phase::Leaving(leaving) => self.inherit_leaving(leaving, now),
         }
@@ -76,9 +84,7 @@ impl VirtualRouter {
     /// They know the interval that the predecessor advertised, not yet ours.
     fn inherit_active(&mut self, adver_at: Instant, bequest: &Bequest, now: Instant) {
         if now > adver_at + self.patience(bequest.adver_interval) {
-            self.actions.push_back(Action::Release(self.id));
-            let backup = self.listening(self.config.adver_interval, now);
-            return self.enter(Phase::Backup(backup), Reason::Overslept, now);
+            return self.listen_anew(now);
         }
         let latest = now + self.config.adver_interval.duration();
         let adver_at = adver_at.clamp(now, latest);

@@ -36,6 +36,25 @@ fn a_successor_that_comes_after_the_peers_lost_patience_listens_first() {
 }
 
 #[test]
+fn a_successor_of_one_whose_addresses_were_given_away_listens_first() {
+    let before = Subject::active(&config());
+    let mut leaving = Subject::active(&config());
+    leaving.handle(Input::Drain(true));
+    for (before, state) in [(before, State::Backup), (leaving, State::Initialize)] {
+        let withdrawn_at = Some(before.now + millis(5));
+        let bequests = Bequests { withdrawn_at, ..before.node.bequeath(before.now) };
+        let inherited = |after: Instant| {
+            let mut heir = Subject::unstarted(&config(), after);
+            assert_eq!(heir.node.inherit(&bequests, heir.now), Ok(Vec::new()));
+            (effects(heir.drain()), heir.state())
+        };
+
+        assert_eq!(inherited(before.now + millis(4)), (vec![CLAIM], State::Active));
+        assert_eq!(inherited(before.now + millis(5)), (vec![RELEASE], state));
+    }
+}
+
+#[test]
 fn a_backup_successor_does_not_count_the_silence_that_nobody_heard() {
     let mut before = Subject::started(&config());
     before.hears(&Advert::new(200));

@@ -27,6 +27,7 @@ enum Op {
     Startup,
     Shutdown,
     Drain(bool),
+    Withdrawn,
     Leave,
     /// A successor goes on.
     Succeed {
@@ -60,6 +61,7 @@ fn op() -> impl Strategy<Value = Op> {
         2 => Just(Op::Startup),
         1 => Just(Op::Shutdown),
         2 => any::<bool>().prop_map(Op::Drain),
+        1 => Just(Op::Withdrawn),
         1 => Just(Op::Leave),
         2 => (0_u64..3_000).prop_map(|millis| Op::Succeed { millis }),
         1 => (0_u64..5_000).prop_map(|millis| Op::Earlier { millis }),
@@ -132,6 +134,7 @@ impl Run {
             Op::Startup => self.handle(Input::Startup),
             Op::Shutdown => self.handle(Input::Shutdown),
             Op::Drain(draining) => self.handle(Input::Drain(*draining)),
+            Op::Withdrawn => self.handle(Input::Withdrawn),
             Op::Leave => self.handle(Input::Leave),
             Op::Succeed { millis } => return self.succeed(Duration::from_millis(*millis)),
         }

@@ -118,6 +118,16 @@ fn nothing_keeps_the_addresses_where_nobody_can_serve_them() {
 }
 
 #[test]
+fn a_node_whose_addresses_were_given_away_while_it_left_has_left() {
+    let mut subject = Subject::active(&config());
+    subject.handle(Input::Drain(true));
+
+    assert_eq!(effects(subject.handle(Input::Withdrawn)), [RELEASE]);
+
+    assert_eq!((subject.state(), subject.reason()), (State::Initialize, Some(Reason::Drained)));
+}
+
+#[test]
 fn a_node_that_leaves_for_good_serves_to_the_last_although_its_nginx_ends() {
     let mut subject = Subject::active(&config());
 

@@ -269,6 +269,32 @@ fn a_backup_that_overslept_listens_before_it_takes_over() {
 }
 
 #[test]
+fn a_router_whose_addresses_were_given_away_releases_and_listens_however_short_its_sleep() {
+    for config in [config(), owner()] {
+        // An owner that has started is Active.
+        let begin = if config.priority.is_owner() { Subject::started } else { Subject::active };
+        let mut subject = begin(&config);
+        subject.now = subject.now + millis(1);
+
+        assert_eq!(effects(subject.handle(Input::Withdrawn)), [RELEASE]);
+
+        assert_eq!((subject.state(), subject.reason()), (State::Backup, Some(Reason::Overslept)));
+        assert_eq!(subject.timeout(), Some(subject.snapshot().active_down_interval));
+    }
+}
+
+#[test]
+fn a_router_that_had_nothing_to_give_away_goes_on_as_it_was() {
+    let mut subject = Subject::started(&config());
+    subject.run(SECOND);
+    let timeout = subject.timeout();
+
+    assert_eq!(subject.handle(Input::Withdrawn), []);
+
+    assert_eq!((subject.state(), subject.timeout()), (State::Backup, timeout));
+}
+
+#[test]
 fn startup_hold_puts_off_a_takeover_but_not_the_listening() {
     let mut subject = Subject::started(&InstanceConfig { startup_hold: 30 * SECOND, ..config() });
     assert_eq!(subject.state(), State::Backup);
