@@ -12,7 +12,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("proto", &["types", "wire", "config"]),
     ("status", &["types"]),
     ("net", &["types", "wire"]),
-    ("guard", &["types", "wire", "net"]),
+    ("guard", &["types", "wire", "status", "net"]),
     ("runtime", &["types", "wire", "config", "proto", "status", "net", "guard"]),
     ("lua", &["types", "config", "status", "runtime"]),
 ];

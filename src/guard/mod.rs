@@ -2,11 +2,13 @@
 //!
 //! An address that outlives its nginx swallows every connection made to it. The kernel removes ours
 //! by itself after some seconds; the guard does it within milliseconds, and sends the resignations
-//! (priority 0) that the dead can no longer send. It decides nothing else, and never claims.
+//! (priority 0) that the dead can no longer send. It does the same for an engine that hangs. It
+//! decides nothing else, and never claims.
 //!
 //! ```text
 //!  engine ──orders──► guard        claim: addresses and resignation of a virtual router that is
-//!                                  Active; release; bye
+//!                                  Active; release; door; bye
+//!  engine ──beats──► board ··pulse··► guard
 //!  master, carrier ··pidfd··► guard
 //! ```
 //!
@@ -23,10 +25,19 @@
 //! nginx, keeps a socket open at the place where engines meet; while somebody answers there, the
 //! guard does not act.
 //!
-//! After a bye, or when it has acted, or when another engine is in charge, it ends. One that loses
-//! its engine while the carrier lives on ends as well: there will be another.
+//! It also acts when the carrier lives, but its engine has not beaten on the board for
+//! `worker_timeout_ms` and one check: it hangs, and whoever hangs does not resign. The lock and the
+//! door are its own then, which says nothing; but another engine that has done without it has
+//! opened another door. The guard marks the last beat before it acts, so that either the engine has
+//! beaten in the last moment, and nothing is done; or it finds the mark as soon as it wakes, before
+//! anything else, and listens before it claims anew. The next engine finds the mark, too.
+//!
+//! After a bye, or when the dead need nothing more, or when another engine is in charge, it ends.
+//! One that loses its engine while the carrier lives on ends as well: there will be another.
 
+mod door;
 mod order;
+mod silence;
 mod watch;
 mod withdraw;
 
@@ -38,12 +49,13 @@ use std::path::Path;
 
 use crate::net::{Channel, Lock, NetError, Rights, pidfd, spawn};
 
+pub use door::DoorId;
 pub use order::{Claim, Order};
 pub use watch::run;
 
 /// Starts a guard for this carrier and returns the way to give it [`Order`]s.
 ///
-/// `lock` is the file whose lock says that an engine is in charge, opened for the guard alone;
+/// `lock` is the board, whose lock says that an engine is in charge, opened for the guard alone;
 /// `door` is the path of the socket of whoever has the routers. Must be called within a tokio
 /// runtime.
 ///
@@ -69,4 +81,4 @@ pub fn start(
 
 const TITLE: &CStr = c"resty-vrrp-guard";
 /// An engine and a guard of different versions must not misunderstand each other.
-const PROTOCOL: &CStr = c"1";
+const PROTOCOL: &CStr = c"2";

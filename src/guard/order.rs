@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
+use super::door::DoorId;
 use crate::types::VirtualAddress;
 
 /// What an engine tells its guard.
@@ -20,6 +21,9 @@ pub enum Order {
         /// Its place in the configuration.
         router: u32,
     },
+    /// The engine has the routers, and this is its door: whoever opens another one in its place
+    /// has them from then on.
+    Door(DoorId),
     /// The engine ends as planned: nothing is to be done.
     Bye,
 }
@@ -57,6 +61,11 @@ impl Order {
                 message.push(RELEASE);
                 message.extend(router.to_be_bytes());
             }
+            Self::Door(door) => {
+                message.push(DOOR);
+                message.extend(door.device.to_be_bytes());
+                message.extend(door.inode.to_be_bytes());
+            }
             Self::Bye => message.push(BYE),
         }
     }
@@ -69,6 +78,7 @@ impl Order {
         let order = match *kind {
             CLAIM => Self::Claim { router: rest.number()?, claim: rest.claim()? },
             RELEASE => Self::Release { router: rest.number()? },
+            DOOR => Self::Door(rest.door()?),
             BYE => Self::Bye,
             _ => return None,
         };
@@ -106,6 +116,11 @@ impl<'a> Rest<'a> {
         Some(Claim { link, active_down_interval, resignation, addresses })
     }
 
+    fn door(&mut self) -> Option<DoorId> {
+        let [device, inode] = [self.array()?, self.array()?].map(u64::from_be_bytes);
+        Some(DoorId { device, inode })
+    }
+
     fn address(&mut self) -> Option<VirtualAddress> {
         let address = match u8::from_be_bytes(self.array()?) {
             IPV4 => IpAddr::V4(Ipv4Addr::from(self.array::<4>()?)),
@@ -133,6 +148,7 @@ impl<'a> Rest<'a> {
 const CLAIM: u8 = 1;
 const RELEASE: u8 = 2;
 const BYE: u8 = 3;
+const DOOR: u8 = 4;
 const IPV4: u8 = 4;
 const IPV6: u8 = 6;
 
@@ -142,7 +158,8 @@ mod tests {
 
     #[test]
     fn what_was_written_reads_the_same() {
-        for order in [claim(), Order::Release { router: 7 }, Order::Bye] {
+        let door = Order::Door(DoorId { device: 23, inode: 1 << 40 });
+        for order in [claim(), Order::Release { router: 7 }, door, Order::Bye] {
             assert_eq!(Order::parse(&written(&order)), Some(order));
         }
     }

@@ -3,20 +3,27 @@
 use std::collections::BTreeMap;
 use std::env;
 use std::error::Error;
+use std::fs::File;
+use std::future::pending;
 use std::io::ErrorKind::{ConnectionRefused, NotFound};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use tokio::net::UnixStream;
 use tokio::time::{sleep, timeout};
 
 use super::PROTOCOL;
+use super::door::DoorId;
 use super::order::{Claim, Order};
-use super::withdraw::{say, withdraw};
+use super::silence::Silence;
+use super::withdraw::{Cause, say, withdraw};
 use crate::net::spawn::{self, FIRST_FD};
-use crate::net::{Channel, Lock, Process, Rights, SignalsBlocked};
+use crate::net::{Channel, Lock, Process, Rights, SignalsBlocked, clock};
+use crate::status::Board;
+use crate::types::Instant;
 
 /// Is the guard, from the start of its process to its end.
 #[must_use]
@@ -46,18 +53,26 @@ fn try_run() -> Result<(), Box<dyn Error>> {
 
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let [orders, carrier, master, lock] = fds;
+        let [orders, carrier, master, board] = fds;
+        let file = File::from(board);
+        let board = Board::of(&file)?;
+        let worker_timeout = board.header().worker_timeout_ms.load(Relaxed);
+        let worker_timeout = Duration::from_millis(worker_timeout.into());
         let mut watch = Watch {
             orders: Channel::of(orders)?,
             carrier: Process::of(carrier)?,
             master: Process::of(master)?,
-            lock: Lock::from(lock),
-            door: door.filter(|path| !path.is_empty()).map(PathBuf::from),
+            board,
+            lock: Lock::from(file),
+            silence: Silence::new(worker_timeout, clock::now()),
+            place: door.filter(|path| !path.is_empty()).map(PathBuf::from),
+            door: None,
             claims: BTreeMap::new(),
             buffer: Vec::with_capacity(LONGEST_ORDER),
         };
         if watch.carrier_is_killed().await && watch.nobody_is_in_charge().await {
-            withdraw(&watch.claims).await;
+            watch.mark();
+            withdraw(&watch.claims, Cause::Killed).await;
         }
         Ok(())
     })
@@ -67,8 +82,13 @@ struct Watch {
     orders: Channel,
     carrier: Process,
     master: Process,
+    board: Board,
     lock: Lock,
-    door: Option<PathBuf>,
+    silence: Silence,
+    /// Where engines meet.
+    place: Option<PathBuf>,
+    /// The door of the engine that is guarded, since it has the routers.
+    door: Option<DoorId>,
     claims: BTreeMap<u32, Claim>,
     buffer: Vec<u8>,
 }
@@ -77,19 +97,74 @@ impl Watch {
     /// Follows orders until there is nothing left to guard, or the carrier has ended without a bye.
     async fn carrier_is_killed(&mut self) -> bool {
         loop {
-            // Orders come first: the last ones may still be on their way when the carrier is dead.
-            let received = self.orders.recv(&mut self.buffer).await;
+            let next_look = self.next_look();
+            let received = tokio::select! {
+                // Orders come first: the last ones may still be on their way when the carrier is
+                // dead, or hangs.
+                biased;
+                received = self.orders.recv(&mut self.buffer) => received,
+                () = sleep_until(next_look) => {
+                    if !self.look().await {
+                        return false;
+                    }
+                    continue;
+                }
+            };
             if received.is_err() || self.buffer.is_empty() {
                 // The kernel closes the files of a process just before it tells of its end.
                 return timeout(DEATH_THROES, self.carrier.exited()).await.is_ok();
             }
             match Order::parse(&self.buffer) {
-                Some(Order::Claim { router, claim }) => drop(self.claims.insert(router, claim)),
+                Some(Order::Claim { router, claim }) => {
+                    if self.claims.is_empty() {
+                        self.silence.begin(clock::now());
+                    }
+                    self.claims.insert(router, claim);
+                }
                 Some(Order::Release { router }) => drop(self.claims.remove(&router)),
+                Some(Order::Door(door)) => self.door = Some(door),
                 Some(Order::Bye) => return false,
                 None => say("an order is not understood"),
             }
         }
+    }
+
+    /// Returns when to look whether the engine still beats, if it has anything.
+    fn next_look(&self) -> Option<Instant> {
+        let last = self.board.last_beat().filter(|_| !self.claims.is_empty())?;
+        Some(self.silence.next_look(last.at()))
+    }
+
+    /// Withdraws what the engine holds if it hangs. Returns whether it is still to be guarded.
+    async fn look(&mut self) -> bool {
+        let Some(last) = self.board.last_beat() else { return true };
+        let Some(silence) = self.silence.look(last.at(), clock::now()) else { return true };
+        if self.is_replaced() {
+            return false;
+        }
+        // What could not be removed the first time goes with its lifetime, or with nginx.
+        if last.is_withdrawn() || !self.board.withdraw(last) {
+            return true;
+        }
+        if withdraw(&self.claims, Cause::Hangs(silence)).await {
+            self.claims.clear();
+        }
+        true
+    }
+
+    /// Tells whether another engine has the routers, or might: this one has not said bye, but one
+    /// that hangs says nothing.
+    fn is_replaced(&self) -> bool {
+        match (&self.place, self.door) {
+            (Some(place), Some(door)) => DoorId::at(place).is_ok_and(|found| found != door),
+            // They cannot meet.
+            (None, _) | (_, None) => self.board.is_superseded(),
+        }
+    }
+
+    /// Has the next engine know that what this one held is given away.
+    fn mark(&self) {
+        while self.board.last_beat().is_some_and(|last| !self.board.withdraw(last)) {}
     }
 
     /// Waits for another engine, as long as there is a master to start one, and makes sure that
@@ -115,10 +190,17 @@ impl Watch {
 
     /// Tells whether somebody answers where engines meet.
     async fn is_answered(&self) -> bool {
-        let Some(door) = &self.door else { return false };
-        let answer = timeout(SHORTEST_PATIENCE, UnixStream::connect(door)).await;
+        let Some(place) = &self.place else { return false };
+        let answer = timeout(SHORTEST_PATIENCE, UnixStream::connect(place)).await;
         // Who is too busy to answer is there, too.
         !matches!(answer, Ok(Err(error)) if matches!(error.kind(), NotFound | ConnectionRefused))
+    }
+}
+
+async fn sleep_until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => sleep(moment.since(clock::now())).await,
+        None => pending().await,
     }
 }
 

@@ -1,6 +1,7 @@
-//! What the guard does when nobody is left: resign, then remove the addresses.
+//! What the guard does when nobody stirs any more: resign, then remove the addresses.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::time::Duration;
 
 use tokio::time::sleep;
@@ -11,23 +12,52 @@ use crate::net::{Event, Links, NetError, Netlink, VrrpSocket};
 use crate::types::VirtualAddress;
 use crate::wire::ip::Ipv4Datagram;
 
-/// Withdraws every virtual router that is claimed.
-pub(super) async fn withdraw(claims: &BTreeMap<u32, Claim>) {
+/// Why the guard withdraws what an engine holds.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Cause {
+    Killed,
+    /// It lives, but has not stirred for so long.
+    Hangs(Duration),
+}
+
+impl Cause {
+    /// Returns how long peers have heard nothing for certain.
+    fn silence(self) -> Duration {
+        match self {
+            Self::Killed => Duration::ZERO,
+            Self::Hangs(silence) => silence,
+        }
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Killed => f.write_str("nginx was killed"),
+            Self::Hangs(silence) => {
+                write!(f, "nginx lives, but its engine hangs since {} ms", silence.as_millis())
+            }
+        }
+    }
+}
+
+/// Withdraws every virtual router that is claimed, and returns whether nothing of them is left.
+pub(super) async fn withdraw(claims: &BTreeMap<u32, Claim>, cause: Cause) -> bool {
     // The peers come first: the sooner they know, the sooner somebody serves.
-    let resigned = resign(claims);
+    let resigned = resign(claims, cause.silence());
     for _ in 0..ATTEMPTS {
         match remove(claims) {
             Ok(removed) => {
                 say(&format!(
-                    "nginx was killed: resigned for {resigned} virtual routers, removed \
-                     {removed} addresses"
+                    "{cause}: resigned for {resigned} virtual routers, removed {removed} addresses"
                 ));
-                return;
+                return true;
             }
             Err(error) => say(&error.with_cause()),
         }
         sleep(PAUSE).await;
     }
+    false
 }
 
 /// Tells the operator, in nginx's error log where that is its error output.
@@ -35,11 +65,12 @@ pub(super) fn say(text: &str) {
     eprintln!("vrrp: guard {}: {text}", std::process::id());
 }
 
-/// Sends the resignations, and returns how many.
-fn resign(claims: &BTreeMap<u32, Claim>) -> usize {
+/// Sends the resignations, and returns how many. After a `silence` that long, peers have taken over
+/// already: a resignation would only have them doubt who is Active.
+fn resign(claims: &BTreeMap<u32, Claim>, silence: Duration) -> usize {
     let mut sockets = BTreeMap::new();
     let mut resigned = 0;
-    for claim in claims.values() {
+    for claim in claims.values().filter(|claim| claim.active_down_interval > silence) {
         let Ok(datagram) = Ipv4Datagram::parse(&claim.resignation) else { continue };
         let socket = sockets.entry(claim.link).or_insert_with(|| VrrpSocket::open(claim.link));
         match socket {

@@ -1,6 +1,6 @@
 //! A lock that the kernel gives back when its holder dies.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
@@ -16,13 +16,13 @@ pub struct Lock {
 }
 
 impl Lock {
-    /// Opens the file without taking the lock.
+    /// Opens the file without taking the lock; it can be read and written, too.
     ///
     /// # Errors
     ///
     /// When there is no such file.
     pub fn open(path: &Path) -> io::Result<Self> {
-        Ok(Self { file: File::open(path)?.into() })
+        Ok(OpenOptions::new().read(true).write(true).open(path)?.into())
     }
 
     /// Takes the lock, for as long as the file is open, unless somebody else has it.
@@ -39,10 +39,9 @@ impl Lock {
     }
 }
 
-impl From<OwnedFd> for Lock {
-    /// Continues with a file that another process opened for this one.
-    fn from(file: OwnedFd) -> Self {
-        Self { file }
+impl From<File> for Lock {
+    fn from(file: File) -> Self {
+        Self { file: file.into() }
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod link;
 mod succession;
+mod turn;
 
 use std::future::poll_fn;
 use std::io;
@@ -23,10 +24,10 @@ use super::publish::Publisher;
 use super::report;
 use super::surroundings::Surroundings;
 use super::tracking::Tracking;
-use super::will;
+use super::will::{self, Will};
 use crate::config::Config;
 use crate::net::{Carrier, Process, Timer, VrrpSocket};
-use crate::proto::{Action, Bequests, Input, LinkCarrier, LinkFacts, LinkId, Node, RouterId};
+use crate::proto::{Action, Input, LinkCarrier, LinkFacts, LinkId, Node, RouterId};
 use crate::status::Board;
 use crate::types::{GROUP_IPV4, Instant, Priority};
 
@@ -94,7 +95,7 @@ impl<'a> Driver<'a> {
         beat.set_missed_tick_behavior(MissedTickBehavior::Skip);
         let run_dir = config.run_dir.as_deref();
         let guard = Guard::new(surroundings, run_dir, clock::now());
-        let went_on = will.as_ref().is_some_and(Bequests::has_running_routers);
+        let went_on = will.as_ref().is_some_and(Will::has_running_routers);
         let liveness = Liveness::new(config.health, &surroundings.checks, went_on, clock::now());
         let succession = Succession::begin(run_dir, start, will).await;
         let mut driver = Self {
@@ -207,23 +208,12 @@ impl<'a> Driver<'a> {
         self.retire_if_replaced(now);
         if !self.succession.is_retired() {
             self.node.handle_timeout(now);
-            self.publisher.turn(now);
         }
         let end = self.settle_succession(now);
         self.perform_actions();
         self.kernel.confirm(now);
         self.arm()?;
         Ok(end)
-    }
-
-    /// Lets deadlines act that passed meanwhile, before anything else is heard or judged: after a
-    /// pause, this node is no more what it was. What peers said in that time counts before them.
-    fn catch_up(&mut self) {
-        let due = self.node.poll_timeout().filter(|_| !self.succession.is_retired());
-        if due.is_some_and(|due| due <= clock::now()) {
-            self.receive_all();
-            self.node.handle_timeout(clock::now());
-        }
     }
 
     fn arm(&mut self) -> io::Result<()> {
@@ -326,7 +316,7 @@ impl<'a> Driver<'a> {
         let now = clock::now();
         self.beat_succession(now);
         if self.succession.is_retired() {
-            return self.publisher.turn(now);
+            return;
         }
         self.judge_health(now);
         self.take_request(now);
@@ -444,7 +434,10 @@ fn plan(config: &Config, node: &Node) -> Plan {
     let routers = config.instances.iter().enumerate().map(|(index, instance)| PlannedRouter {
         link: node.link_of(RouterId(index)).0,
         addresses: [instance.addresses.as_slice(), &instance.addresses_excluded].concat().into(),
-        patience: node.snapshot(RouterId(index)).active_down_interval,
+        patience: node
+            .snapshot(RouterId(index))
+            .active_down_interval
+            .min(config.health.worker_timeout),
     });
     Plan {
         links: node.links().to_vec(),

@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::handover::Place;
 use super::report;
 use super::surroundings::Surroundings;
-use crate::guard::{self, Claim, Order};
+use crate::guard::{self, Claim, DoorId, Order};
 use crate::net::{Channel, Lock};
 use crate::proto::{LinkId, Node, RouterId};
 use crate::types::{Instant, Priority};
@@ -28,6 +28,9 @@ pub(super) struct Guard {
     in_charge: bool,
     channel: Option<Channel>,
     start_at: Instant,
+    /// The door of this engine.
+    opened: Option<DoorId>,
+    is_door_told: bool,
     claimed: BTreeSet<RouterId>,
     /// Released, but the kernel may have the addresses yet; these are claimed, too.
     releasing: BTreeSet<RouterId>,
@@ -60,6 +63,23 @@ impl Guard {
         guard.take_lock();
         guard.start(now);
         guard
+    }
+
+    /// Tells whether there is, or will be, a guard.
+    pub(super) fn is_possible(&self) -> bool {
+        self.program.is_some()
+    }
+
+    /// Tells the guard which door is this engine's: by another one it knows another engine.
+    pub(super) fn opened(&mut self, door: DoorId) {
+        self.opened = Some(door);
+        self.is_door_told = false;
+        self.tell_door();
+    }
+
+    /// Has the guard told everything anew: it has forgotten what it has acted upon.
+    pub(super) fn tell_anew(&mut self) {
+        self.told.clear();
     }
 
     /// Notes that a virtual router holds its addresses; told with the next
@@ -108,6 +128,7 @@ impl Guard {
         if now >= self.start_at {
             self.start(now);
         }
+        self.tell_door();
         self.stale.clear();
         let all = self.claimed.iter().chain(self.told.keys()).copied().collect();
         self.tell_of(all, node, index_of);
@@ -168,7 +189,14 @@ impl Guard {
         tracing::warn!("the guard has ended; another one is started");
         self.channel = None;
         self.told.clear();
+        self.is_door_told = false;
         self.start_at = self.start_at.max(now);
+    }
+
+    fn tell_door(&mut self) {
+        if let (Some(door), Some(_), false) = (self.opened, &self.channel, self.is_door_told) {
+            self.is_door_told = self.send(&Order::Door(door)).is_ok();
+        }
     }
 
     /// Sends the difference between what is so of some routers and what was told. To look at all of
@@ -274,6 +302,28 @@ mod tests {
         assert_eq!((looks.get(), guard.told.len()), (100, 100));
         guard.beat(&node, index_of, Instant::default());
         assert_eq!(looks.get(), 200);
+    }
+
+    #[test]
+    fn a_guard_that_has_acted_is_told_everything_anew() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let _context = runtime.enter();
+        let (channel, other_end) = Channel::pair().unwrap();
+        let (mut guard, other_end) = (guard_with(channel), Channel::of(other_end).unwrap());
+        let node = node_of(1);
+        guard.claim(RouterId(0));
+        let mut orders_of_a_beat = || {
+            guard.beat(&node, |_| Some(1), Instant::default());
+            guard.tell_anew();
+            let mut order = Vec::with_capacity(1024);
+            std::iter::from_fn(|| {
+                other_end.try_recv(&mut order).ok()?;
+                Order::parse(&order)
+            })
+            .count()
+        };
+
+        assert_eq!([orders_of_a_beat(), orders_of_a_beat()], [1, 1]);
     }
 
     fn guard_with(channel: Channel) -> Guard {

@@ -50,7 +50,7 @@ pub struct PlannedRouter {
     /// Everything that belongs on the link while the router is Active.
     pub addresses: Arc<[VirtualAddress]>,
     /// How old a claim may be that nobody has [confirmed](KernelThread::confirm): after that long
-    /// without a word, peers may have taken over.
+    /// without a word, peers may have taken over, or the guard may have given the addresses away.
     pub patience: Duration,
 }
 

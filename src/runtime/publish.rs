@@ -55,6 +55,7 @@ struct Published {
 impl<'a> Publisher<'a> {
     pub(super) fn new(board: &'a mut Board, config: &Config) -> Self {
         events::pause(board);
+        board.set_healthy(false);
         board.name_reasons(&Reason::ALL.map(Reason::name));
         let mut next = 0;
         let first_address = config.instances.iter().map(|instance| {
@@ -116,13 +117,14 @@ impl<'a> Publisher<'a> {
 
     /// Says that the engine lives, although another one has the routers and judges nginx.
     pub(super) fn stand_by(&mut self) {
-        self.health = Health::Serving;
+        self.take_health(&Health::Serving);
         self.board.set_engine(EngineState::Running, "");
     }
 
     /// Keeps what was judged of nginx, for the checks of every router.
     pub(super) fn take_health(&mut self, health: &Health) {
         self.health = health.clone();
+        self.board.set_healthy(self.health == Health::Serving);
         self.published.fill(None);
     }
 
@@ -191,9 +193,21 @@ impl<'a> Publisher<'a> {
         self.board.set_engine(EngineState::Running, "");
     }
 
-    /// Says that the engine lives: to the millisecond, as a successor may have to know.
-    pub(super) fn turn(&mut self, now: Instant) {
-        self.board.beat(now, self.health == Health::Serving);
+    /// Says that the engine lives: to the millisecond, as a successor may have to know. Returns
+    /// whether its guard has given away since the last time what it held.
+    #[must_use]
+    pub(super) fn turn(&mut self, now: Instant) -> bool {
+        self.board.beat(now)
+    }
+
+    /// Says that the engine lives, but that what the board shows is another one's.
+    pub(super) fn turn_while_waiting(&mut self, now: Instant) {
+        self.board.beat_while_waiting(now);
+    }
+
+    /// Says for how long the guard of this engine bears its silence; `None` if it has none.
+    pub(super) fn set_guarded(&mut self, patience: Option<Duration>) {
+        self.board.set_guarded(patience);
     }
 
     /// Publishes one router.

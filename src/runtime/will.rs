@@ -1,29 +1,68 @@
 //! What an engine that was killed left on the board: it shows all that peers would miss.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::sync::atomic::Ordering::{Acquire, Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use crate::proto::{
     ActiveRouter, Backup, Bequest, Bequests, Counters, Hold, PastTransition, Phase, Reason,
     RouterKey, State, Untold,
 };
-use crate::status::Board;
 use crate::status::layout::{self, AddressSlot, HISTORY, InstanceSlot, TransitionSlot};
+use crate::status::{Beat, Board};
 use crate::types::{
     Centiseconds, ChecksumForm, Family, HeldAddress, Instant, LinkName, Priority, VirtualAddress,
     Vrid,
 };
 
+/// What is left of an engine.
+pub(super) struct Will {
+    state: Bequests,
+    /// How long after its last beat its guard gives the addresses away if it lives.
+    guarded: Option<Duration>,
+}
+
+impl Will {
+    /// Tells whether any router took part in the election.
+    pub(super) fn has_running_routers(&self) -> bool {
+        self.state.has_running_routers()
+    }
+
+    /// Returns what is left after a failure: all is remembered, and nothing held.
+    pub(super) fn of_the_failed(mut self) -> Self {
+        for router in &mut self.state.routers {
+            router.phase = Phase::Initialize { hold: Hold::Stopped, listen_first: true };
+        }
+        self
+    }
+
+    /// Returns the state of one that is dead: if it was given away before, the board says so.
+    pub(super) fn of_the_dead(self) -> Bequests {
+        self.state
+    }
+
+    /// Returns the state of one that lives: if it hangs, nobody says here when it is given away.
+    pub(super) fn of_the_living(self) -> Bequests {
+        let Self { state, guarded } = self;
+        let withdrawn_at = guarded.map(|guarded| state.at + guarded);
+        Bequests { withdrawn_at: state.withdrawn_at.or(withdrawn_at), ..state }
+    }
+}
+
 /// Reads the will of the engine that last wrote on the board; `None` if none ever did.
-pub(super) fn read(board: &Board) -> Option<Bequests> {
-    let beat_ms = board.header().engine_beat_ms.load(Acquire);
-    let at = moment(beat_ms)?;
+pub(super) fn read(board: &Board) -> Option<Will> {
+    let beat = board.last_beat()?;
+    let state = state_of(board, beat);
+    Some(Will { state, guarded: board.guarded() })
+}
+
+fn state_of(board: &Board, beat: Beat) -> Bequests {
+    let at = beat.at();
     let slots = (0..board.instances()).map(|index| board.instance(index));
-    Some(Bequests {
+    Bequests {
         version: Bequests::VERSION,
         at,
-        withdrawn_at: None,
+        withdrawn_at: beat.is_withdrawn().then_some(at),
         draining: board.is_draining(),
         // Whoever comes after a dead engine finds out for itself.
         serving: false,
@@ -32,15 +71,7 @@ pub(super) fn read(board: &Board) -> Option<Bequests> {
         // They stand on the board still.
         untold: Untold::default(),
         addresses: addresses(board),
-    })
-}
-
-/// Returns what is left of a will after a failure: all is remembered, and nothing held.
-pub(super) fn of_the_failed(mut will: Bequests) -> Bequests {
-    for router in &mut will.routers {
-        router.phase = Phase::Initialize { hold: Hold::Stopped, listen_first: true };
     }
-    will
 }
 
 /// Returns what its engine had put on links, as far as it is known.

@@ -1,5 +1,7 @@
 //! The board as its writer sees it.
 
+mod beat;
+
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::Path;
@@ -11,6 +13,7 @@ use std::time::Duration;
 
 use memmap2::MmapRaw;
 
+pub use self::beat::Beat;
 use super::layout::{
     AddressSlot, EVENTS, EngineState, EventSlot, Header, InstanceSlot, LAYOUT, MAGIC, REASONS,
     WORKERS, WorkerSlot, request,
@@ -93,7 +96,16 @@ impl Board {
     ///
     /// If it cannot be opened or mapped, or was not made by this version of the library.
     pub fn open(path: &Path) -> Result<Self, BoardError> {
-        let map = MmapRaw::map_raw(&open_shared(path)?)?;
+        Self::of(&open_shared(path)?)
+    }
+
+    /// Maps the board in a file that is open to be read and written.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be mapped, or was not made by this version of the library.
+    pub fn of(file: &File) -> Result<Self, BoardError> {
+        let map = MmapRaw::map_raw(file)?;
         if map.len() < size_of::<Header>() {
             return Err(BoardError::Foreign);
         }
@@ -212,11 +224,9 @@ impl Board {
         header.engine_state.store(state as u32, Release);
     }
 
-    /// Says that the engine turned, and whether it found nginx to serve.
-    pub fn beat(&mut self, now: Instant, healthy: bool) {
-        let header = self.header();
-        header.healthy.store(u32::from(healthy), Relaxed);
-        header.engine_beat_ms.store(now.as_millis(), Release);
+    /// Says whether the engine found nginx to serve.
+    pub fn set_healthy(&mut self, healthy: bool) {
+        self.header().healthy.store(u32::from(healthy), Relaxed);
     }
 
     /// Tells whether the master has taken on another configuration since this board was made.

@@ -42,7 +42,10 @@ macro_rules! on_the_board {
 /// "RSTYVRRP", in the order of a little-endian machine.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"RSTYVRRP");
 /// Grows with every change of the layout.
-pub const LAYOUT: u32 = 7;
+pub const LAYOUT: u32 = 8;
+/// Added to [`Header::engine_beat_ms`] when the guard gives away what the engine held; no time is
+/// so long, and a double still counts it exactly.
+pub const WITHDRAWN: u64 = 1 << 52;
 /// Workers that the board has room for.
 pub const WORKERS: usize = 1024;
 /// Changes of state that wait for Lua at most; older ones are lost, and counted.
@@ -104,8 +107,11 @@ on_the_board! {
         pub carrier_pid: AtomicI32,
         /// When nginx's own loop in the carrier last turned.
         pub carrier_beat_ms: AtomicU64,
-        /// When the engine last turned.
+        /// When the engine last turned, and perhaps [`WITHDRAWN`].
         pub engine_beat_ms: AtomicU64,
+        /// Silence after which the guard of the engine that beat last, be it on an earlier board,
+        /// gives away what that one holds; 0 if it has no guard.
+        pub guarded_ms: AtomicU64,
         /// When the engine was started.
         pub started_ms: AtomicU64,
         /// How the engine fares: one of [`EngineState`].

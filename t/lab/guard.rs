@@ -1,5 +1,7 @@
 //! The guard as a process of its own, with two others that stand for nginx's master and carrier.
 
+mod hung;
+
 use std::fs;
 use std::net::Ipv4Addr;
 use std::os::unix::net::UnixListener;
@@ -10,6 +12,7 @@ use std::time::{Duration, Instant};
 use harness::{Host, Lab, Process, Signal, Sniffer, eventually, holds_for, wait_until};
 use resty_vrrp::guard::{self, Claim, Order};
 use resty_vrrp::net::{Channel, Lock};
+use resty_vrrp::status::{Board, Plan};
 use resty_vrrp::types::{
     Centiseconds, ChecksumForm, GROUP_IPV4, Priority, Version, VirtualAddress, Vrid,
 };
@@ -215,6 +218,14 @@ impl Nginx {
         let name = format!("guard-{}-{}", std::process::id(), host.name());
         let lock_file = std::env::temp_dir().join(name);
         fs::write(&lock_file, "").expect("there is room for a file");
+        let plan = Plan {
+            router_id: "worker-01".to_owned(),
+            worker_timeout: WORKER_TIMEOUT,
+            control: false,
+            instances: Vec::new(),
+            addresses: Vec::new(),
+        };
+        Board::create(&lock_file, &plan).expect("there is room for a board");
         let runtime = Builder::new_current_thread().enable_io().build().expect("it can be made");
         let mut nginx =
             Self { host, master, carrier, runtime, orders: None, lock_file, lock: None };
@@ -237,6 +248,11 @@ impl Nginx {
     /// Where engines meet.
     fn door(&self) -> PathBuf {
         self.lock_file.with_extension("sock")
+    }
+
+    /// Opens the board, whose lock says that an engine is in charge.
+    fn board(&self) -> Board {
+        Board::open(&self.lock_file).expect("it is there")
     }
 
     /// Lets an engine take the lock.
@@ -357,3 +373,4 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_resty-vrrp-guard");
 const INHERITED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
 const ACTIVE_DOWN_INTERVAL: Duration = Duration::from_millis(400);
 const PATIENCE: Duration = Duration::from_millis(500);
+const WORKER_TIMEOUT: Duration = Duration::from_millis(400);

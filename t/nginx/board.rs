@@ -101,6 +101,35 @@ fn workers_are_alive_as_long_as_they_beat() {
 }
 
 #[test]
+fn what_an_engine_held_is_given_away_only_if_it_has_not_beaten_since() {
+    let file = Scratch::new("beats");
+    let mut engine = Board::create(&file.0, &plan(1)).unwrap();
+    let guard = Board::open(&file.0).unwrap();
+    let second = |seconds: u64| Instant::from_nanos(seconds * 1_000_000_000);
+    assert_eq!(guard.last_beat(), None);
+
+    assert!(!engine.beat(second(1)));
+    let last = guard.last_beat().unwrap();
+    assert!(!engine.beat(second(2)));
+    assert!(!guard.withdraw(last), "it has beaten since");
+    assert!(!engine.beat(second(3)));
+
+    let last = guard.last_beat().unwrap();
+    assert_eq!((last.at(), last.is_withdrawn()), (second(3), false));
+    assert!(guard.withdraw(last));
+    let last = guard.last_beat().unwrap();
+    assert_eq!((last.at(), last.is_withdrawn()), (second(3), true));
+
+    engine.beat_while_waiting(second(4));
+    assert_eq!(
+        guard.last_beat().map(|last| (last.at(), last.is_withdrawn())),
+        Some((second(4), true))
+    );
+    assert!(engine.beat(second(5)), "it hears of it");
+    assert!(!engine.beat(second(6)), "once");
+}
+
+#[test]
 fn a_full_ring_of_events_keeps_the_newest() {
     let file = Scratch::new("events");
     let mut board = Board::create(&file.0, &plan(1)).unwrap();

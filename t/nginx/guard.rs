@@ -248,7 +248,7 @@ fn kill(pids: &[i32]) {
     }
 }
 
-fn guards(host: &Host) -> Vec<i32> {
+pub(crate) fn guards(host: &Host) -> Vec<i32> {
     let mut pids = host.pids();
     pids.retain(|pid| {
         fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name == "vrrp-guard\n")

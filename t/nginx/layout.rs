@@ -3,7 +3,7 @@
 use harness::Nginx;
 use resty_vrrp::status::layout::{
     AddressSlot, CHECKS, CheckSlot, CounterSlot, EVENTS, EventSlot, HISTORY, Header, InstanceSlot,
-    LAYOUT, MAGIC, REASONS, TransitionSlot, WARNINGS, WORKERS, WarningSlot, WorkerSlot,
+    LAYOUT, MAGIC, REASONS, TransitionSlot, WARNINGS, WITHDRAWN, WORKERS, WarningSlot, WorkerSlot,
 };
 
 use crate::{ONE, conf_with, lua, on_every_nginx};
@@ -57,10 +57,11 @@ fn the_numbers_that_lua_knows_are_those_of_the_layout() {
         let seen = lua(
             host,
             "local it, ffi = require 'resty.vrrp.layout', require 'ffi'
+             local withdrawn = ('%d'):format(it.WITHDRAWN)
              local header = ffi.new('resty_vrrp_header')
              local instance = ffi.new('resty_vrrp_instance')
-             return table.concat({ tostring(it.MAGIC), it.VERSION, it.WORKERS,
-                it.EVENTS, it.HISTORY,
+             return table.concat({ tostring(it.MAGIC), it.VERSION, withdrawn,
+                it.WORKERS, it.EVENTS, it.HISTORY,
                 ffi.sizeof(instance.history) / ffi.sizeof('resty_vrrp_transition'),
                 ffi.sizeof(instance.check) / ffi.sizeof('resty_vrrp_check'),
                 ffi.sizeof(instance.warning) / ffi.sizeof('resty_vrrp_warning'),
@@ -69,7 +70,7 @@ fn the_numbers_that_lua_knows_are_those_of_the_layout() {
 
         let counts =
             [EVENTS, HISTORY, HISTORY, CHECKS, WARNINGS, REASONS].map(|count| count.to_string());
-        let known = format!("{MAGIC}ULL {LAYOUT} {WORKERS} {}", counts.join(" "));
+        let known = format!("{MAGIC}ULL {LAYOUT} {WITHDRAWN} {WORKERS} {}", counts.join(" "));
         assert_eq!(seen, known);
     });
 }

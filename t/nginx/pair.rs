@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::IpAddr;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -161,6 +162,25 @@ impl Node {
     /// Returns the source of its advertisements.
     pub(crate) fn source(&self) -> IpAddr {
         self.host.address()
+    }
+
+    /// Tells whether it has the address.
+    pub(crate) fn has(&self) -> bool {
+        self.host.has(ADDRESS)
+    }
+
+    /// Checks that in that time it neither claimed the address nor said that it did.
+    #[track_caller]
+    pub(crate) fn assert_quiet(&self, sniffer: &Sniffer, when: Range<Instant>) {
+        let mut adverts = sniffer.adverts_since(when.start);
+        adverts.retain(|it| it.source == self.source() && when.contains(&it.at));
+        assert!(adverts.is_empty(), "it advertised: {adverts:?}");
+        let mut said = sniffer.announcements();
+        said.retain(|it| it.mac == self.host.mac() && when.contains(&it.at));
+        assert!(said.is_empty(), "it announced: {said:?}");
+        let mut events = self.addresses.since(when.start, ADDRESS);
+        events.retain(|event| !event.removed && when.contains(&event.at));
+        assert!(events.is_empty(), "the address came: {events:?}");
     }
 
     /// Asks for the status.

@@ -22,7 +22,7 @@ fn a_node_that_was_paused_listens_before_it_takes_the_address_back() {
             one.wait_for("active");
             two.wait_for("backup");
             wait_until("it has the address", PATIENCE, || one.host.has(ADDRESS));
-            paused.assert_one_is_quiet(woken, woken + ACTIVE_DOWN_INTERVAL);
+            one.assert_quiet(sniffer, woken..woken + ACTIVE_DOWN_INTERVAL);
         }
     });
 }
@@ -31,7 +31,7 @@ fn a_node_that_was_paused_listens_before_it_takes_the_address_back() {
 fn a_node_that_was_paused_and_does_not_preempt_leaves_the_address_where_it_is() {
     on_every_pausable("paused, no preempt", false, |paused| {
         let woken = paused.pause_one();
-        let Paused { one, two, client, .. } = paused;
+        let Paused { one, two, sniffer, client, .. } = paused;
         let probe = Probe::start(client, SERVER, "/");
         probe.wait_for("worker-02", PATIENCE);
 
@@ -41,7 +41,7 @@ fn a_node_that_was_paused_and_does_not_preempt_leaves_the_address_where_it_is() 
             if owners == (false, true) { Ok(()) } else { Err(format!("{owners:?}")) }
         });
 
-        paused.assert_one_is_quiet(woken, Instant::now());
+        one.assert_quiet(sniffer, woken..Instant::now());
         let report = probe.finish();
         assert!(report.failures().is_empty(), "{:?}", report.failures());
         let servers: Vec<_> = report.served_by().into_iter().map(|(who, ..)| who).collect();
@@ -96,22 +96,6 @@ impl Paused {
         let woken = Instant::now();
         drop(paused);
         woken
-    }
-
-    /// Checks that the first node neither claimed anything nor said that it did.
-    #[track_caller]
-    fn assert_one_is_quiet(&self, since: Instant, until: Instant) {
-        let Self { one, sniffer, .. } = self;
-        let when = since..until;
-        let mut adverts = sniffer.adverts_since(since);
-        adverts.retain(|it| it.source == one.source() && when.contains(&it.at));
-        assert!(adverts.is_empty(), "it advertised: {adverts:?}");
-        let mut said = sniffer.announcements();
-        said.retain(|it| it.mac == one.host.mac() && when.contains(&it.at));
-        assert!(said.is_empty(), "it announced: {said:?}");
-        let mut events = one.addresses.since(since, ADDRESS);
-        events.retain(|event| !event.removed && when.contains(&event.at));
-        assert!(events.is_empty(), "the address came: {events:?}");
     }
 }
 

@@ -192,13 +192,28 @@ end
 jit.off(_M.read)
 
 
+-- Returns when the engine last beat (0: never), and whether its guard has
+-- given away since what it held.
+function _M:last_beat()
+    local beat_ms = tonumber(self.header.engine_beat_ms)
+    if beat_ms >= layout.WITHDRAWN then
+        return beat_ms - layout.WITHDRAWN, true
+    end
+    return beat_ms, false
+end
+
+
 -- Tells whether the engine runs; or returns nil, why it does not, and whether
 -- it has yet to begin.
 function _M:engine()
     local header = self.header
     local state = header.engine_state
     if state == layout.RUNNING then
-        local age_ms = now_ms() - tonumber(header.engine_beat_ms)
+        local beat_ms, withdrawn = self:last_beat()
+        if withdrawn then
+            return nil, "it hung, and its guard has removed the addresses"
+        end
+        local age_ms = now_ms() - beat_ms
         if age_ms <= ENGINE_TIMEOUT_MS then
             return true
         end
@@ -279,6 +294,7 @@ function _M:carry_over(previous)
     header.events_told = earlier.events_told
     copy(header.reasons, earlier.reasons, sizeof(header.reasons))
     header.engine_beat_ms = earlier.engine_beat_ms
+    header.guarded_ms = earlier.guarded_ms
     header.engine_state = earlier.engine_state
     header.draining = earlier.draining
 end

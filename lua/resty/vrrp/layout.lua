@@ -28,6 +28,7 @@ typedef struct {
     int32_t carrier_pid;
     uint64_t carrier_beat_ms;
     uint64_t engine_beat_ms;
+    uint64_t guarded_ms;
     uint64_t started_ms;
     uint32_t engine_state;
     uint32_t healthy;
@@ -150,7 +151,8 @@ typedef struct {
 return {
     -- "RSTYVRRP"
     MAGIC = 0x5052525659545352ULL,
-    VERSION = 7,
+    VERSION = 8,
+    WITHDRAWN = 2 ^ 52,
     WORKERS = 1024,
     EVENTS = 1024,
     HISTORY = 32,

@@ -203,7 +203,7 @@ end
 local function node_of(board, running)
     local header = board.header
     local total, alive = board:count_workers()
-    local beat_ms = tonumber(header.engine_beat_ms)
+    local beat_ms = board:last_beat()
     return {
         router_id = ffi_string(header.router_id),
         module = ffi_string(header.module),

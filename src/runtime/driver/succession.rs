@@ -13,9 +13,11 @@ use std::time::Duration;
 use self::coming::Waiting;
 use self::going::{Farewell, Holding};
 use super::{Driver, End};
+use crate::guard::DoorId;
 use crate::proto::Bequests;
-use crate::runtime::handover::{DoorId, Message, Peer, Place};
-use crate::runtime::{clock, will};
+use crate::runtime::clock;
+use crate::runtime::handover::{Message, Peer, Place};
+use crate::runtime::will::Will;
 use crate::types::Instant;
 
 /// This engine's part among those of its host.
@@ -68,11 +70,7 @@ pub(super) enum Incident {
 
 impl Succession {
     /// Finds out whether another engine has the routers. `will` is what a killed one left.
-    pub(super) async fn begin(
-        run_dir: Option<&Path>,
-        start: Start,
-        will: Option<Bequests>,
-    ) -> Self {
+    pub(super) async fn begin(run_dir: Option<&Path>, start: Start, will: Option<Will>) -> Self {
         let place = Place::find(run_dir).inspect_err(|error| {
             tracing::warn!("a reload will cost a failover, engines cannot meet: {error}");
         });
@@ -83,7 +81,7 @@ impl Succession {
         let role = match start {
             Start::First => Role::Waiting(Waiting::knock(place.as_ref(), will).await),
             Start::Anew => {
-                let will = will.map(will::of_the_failed);
+                let will = will.map(Will::of_the_failed);
                 Role::Waiting(Waiting::knock(place.as_ref(), will).await)
             }
             Start::GivenBack { state, holder } => {

@@ -23,4 +23,4 @@ mod peer;
 mod place;
 
 pub(super) use peer::{Message, Peer};
-pub(super) use place::{Door, DoorId, Place};
+pub(super) use place::{Door, Place};

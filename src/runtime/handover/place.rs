@@ -11,6 +11,7 @@ use rustix::process::geteuid;
 use tokio::net::{UnixListener, UnixStream};
 
 use super::Peer;
+use crate::guard::DoorId;
 
 /// The path of the socket: one for each network namespace, as its addresses are its own.
 #[derive(Clone, Debug)]
@@ -64,7 +65,7 @@ impl Place {
 
     /// Returns which door is there, if one is.
     pub(in crate::runtime) fn door_id(&self) -> Option<DoorId> {
-        identity(&self.path).ok()
+        DoorId::at(&self.path).ok()
     }
 
     /// Opens the door in place of whoever has it now: from here on, the next engine knocks at ours.
@@ -79,8 +80,8 @@ impl Place {
         let listener = UnixListener::bind(&fresh)?;
         fs::set_permissions(&fresh, Permissions::from_mode(0o600))?;
         fs::rename(&fresh, &self.path)?;
-        let identity = identity(&self.path)?;
-        Ok(Door { path: self.path.clone(), identity, listener })
+        let id = DoorId::at(&self.path)?;
+        Ok(Door { path: self.path.clone(), id, listener })
     }
 }
 
@@ -95,19 +96,20 @@ fn distrust(owner: u32, mode: u32, we: u32) -> Option<String> {
         .then(|| format!("others may write into it (mode {mode:04o}): chmod go-w it"))
 }
 
-/// Tells two doors apart.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(in crate::runtime) struct DoorId(u64, u64);
-
 /// The open socket. Closing it takes it away, unless another engine has put its own in its place.
 #[derive(Debug)]
 pub(in crate::runtime) struct Door {
     path: PathBuf,
-    identity: DoorId,
+    id: DoorId,
     listener: UnixListener,
 }
 
 impl Door {
+    /// Returns which door this is.
+    pub(in crate::runtime) fn id(&self) -> DoorId {
+        self.id
+    }
+
     /// Waits for another engine; an error is one that was turned away.
     pub(in crate::runtime) fn poll_visitor(&self, cx: &mut Context<'_>) -> Poll<io::Result<Peer>> {
         self.listener.poll_accept(cx).map(|accepted| Peer::trusted(accepted?.0))
@@ -115,20 +117,16 @@ impl Door {
 
     /// Tells whether another engine has taken the place meanwhile.
     pub(in crate::runtime) fn was_replaced(&self) -> bool {
-        identity(&self.path).is_ok_and(|identity| identity != self.identity)
+        DoorId::at(&self.path).is_ok_and(|found| found != self.id)
     }
 }
 
 impl Drop for Door {
     fn drop(&mut self) {
-        if identity(&self.path).is_ok_and(|identity| identity == self.identity) {
+        if DoorId::at(&self.path).is_ok_and(|found| found == self.id) {
             fs::remove_file(&self.path).ok();
         }
     }
-}
-
-fn identity(path: &Path) -> io::Result<DoorId> {
-    fs::metadata(path).map(|metadata| DoorId(metadata.dev(), metadata.ino()))
 }
 
 /// OpenResty's unit makes this one.

@@ -9,7 +9,8 @@ use super::{PATIENCE, PUNCTUAL, Role};
 use crate::proto::{Bequests, Health, Input, LinkId, RouterKey};
 use crate::runtime::clock;
 use crate::runtime::driver::Driver;
-use crate::runtime::handover::{Message, Peer, Place};
+use crate::runtime::handover::{Door, Message, Peer, Place};
+use crate::runtime::will::Will;
 use crate::types::Instant;
 
 /// What an engine knows of the one before it. `will` is what the last one left that was killed.
@@ -36,10 +37,12 @@ struct Readiness {
 
 impl Waiting {
     /// Knocks at the door of whoever has the routers.
-    pub(super) async fn knock(place: Option<&Place>, will: Option<Bequests>) -> Self {
-        let Some(mut predecessor) = knock(place).await else { return Self::Alone { will } };
+    pub(super) async fn knock(place: Option<&Place>, will: Option<Will>) -> Self {
+        let Some(mut predecessor) = knock(place).await else {
+            return Self::Alone { will: will.map(Will::of_the_dead) };
+        };
         predecessor.say(&Message::Hello);
-        Self::Asking { predecessor, until: None, will }
+        Self::Asking { predecessor, until: None, will: will.map(Will::of_the_living) }
     }
 
     pub(super) fn due(&self) -> Option<Instant> {
@@ -117,7 +120,14 @@ impl Waiting {
 
     fn lose_predecessor(&mut self) {
         *self = match std::mem::replace(self, Self::NOBODY) {
-            Self::Alone { will } | Self::Asking { will, .. } => Self::Alone { will },
+            Self::Alone { will } => Self::Alone { will },
+            Self::Asking { mut will, .. } => {
+                if let Some(will) = &mut will {
+                    // What its guard has not given away by now, it will not while we are here.
+                    will.withdrawn_at = will.withdrawn_at.filter(|at| *at <= clock::now());
+                }
+                Self::Alone { will }
+            }
             Self::Given { state, .. } => Self::Alone { will: Some(state) },
         };
     }
@@ -161,10 +171,16 @@ impl Driver<'_> {
 
     /// Takes the routers over, with what an earlier engine knew of them.
     fn assume(&mut self) {
+        // The guard of one that hangs looks for another door before it gives anything away: what it
+        // has not given away by now, it will not.
+        let door = self.open_door();
+        let withdrawn_at = self.take_the_board(clock::now());
         let Role::Waiting(waiting) = &mut self.succession.role else { return };
+        let judged =
+            |will: Bequests| Bequests { withdrawn_at: will.withdrawn_at.or(withdrawn_at), ..will };
         let (predecessor, state) = match std::mem::replace(waiting, Waiting::NOBODY) {
-            Waiting::Alone { will } => (None, will),
-            Waiting::Asking { predecessor, will, .. } => (Some(predecessor), will),
+            Waiting::Alone { will } => (None, will.map(judged)),
+            Waiting::Asking { predecessor, will, .. } => (Some(predecessor), will.map(judged)),
             Waiting::Given { predecessor, state } => (Some(predecessor), Some(state)),
         };
         self.publisher.begin_events(state.as_ref(), clock::now());
@@ -177,13 +193,26 @@ impl Driver<'_> {
             peer.say(&Message::Took { left });
             peer
         });
-        let door = self.succession.place.as_ref().map(Place::open).transpose();
-        let door = door.inspect_err(|error| {
-            tracing::warn!("a reload will cost a failover, engines cannot meet: {error}");
-        });
-        let mut holding = Holding::new(door.ok().flatten(), predecessor);
+        let mut holding = Holding::new(door, predecessor);
         holding.clear_after(&self.kernel, held, clock::now());
         self.succession.role = Role::Holding(holding);
+    }
+
+    fn open_door(&mut self) -> Option<Door> {
+        let door = self.succession.place.as_ref()?.open().inspect_err(|error| {
+            tracing::warn!("a reload will cost a failover, engines cannot meet: {error}");
+        });
+        let door = door.ok()?;
+        self.guard.opened(door.id());
+        Some(door)
+    }
+
+    /// Makes the beat on the board this engine's. Returns since when at the latest that of the
+    /// engine before is given away, if the board says that it is.
+    fn take_the_board(&mut self, now: Instant) -> Option<Instant> {
+        let timeout = self.liveness.worker_timeout();
+        self.publisher.set_guarded(self.guard.is_possible().then_some(timeout));
+        self.publisher.turn(now).then_some(now)
     }
 
     /// Starts the election where another engine was; returns what of its routers is none of ours.

@@ -1,0 +1,32 @@
+//! How a turn of the loop begins: this engine may have slept, and is no more what it was then.
+
+use super::Driver;
+use crate::proto::Input;
+use crate::runtime::clock;
+use crate::types::Instant;
+
+impl Driver<'_> {
+    /// Lets what happened meanwhile act before anything else is heard or judged: deadlines that
+    /// passed, and first of all the word of the guard. What peers said in that time counts before
+    /// the deadlines.
+    pub(super) fn catch_up(&mut self) {
+        self.beat(clock::now());
+        let due = self.node.poll_timeout().filter(|_| !self.succession.is_retired());
+        if due.is_some_and(|due| due <= clock::now()) {
+            self.receive_all();
+            self.node.handle_timeout(clock::now());
+        }
+    }
+
+    /// Says that this engine lives, and hears whether its guard has given up on it.
+    fn beat(&mut self, now: Instant) {
+        if self.succession.is_waiting() {
+            return self.publisher.turn_while_waiting(now);
+        }
+        if self.publisher.turn(now) && self.succession.is_holding() {
+            tracing::warn!("this engine hung, and its guard has removed the addresses");
+            self.guard.tell_anew();
+            self.node.handle(Input::Withdrawn, now);
+        }
+    }
+}
