@@ -8,6 +8,7 @@
 //! | packet socket | [`Announcer`] | dropped |
 //! | netlink socket | [`Netlink`] | dropped |
 //! | addresses with tag 112 | [`address`] | released; after a crash, at the next start |
+//! | tables of `nf_tables` | [`Firewall`] | dropped, or its process has ended |
 //! | lock on a file | [`Lock`] | dropped, or its process has ended |
 //! | process outside of nginx's tree | [`spawn`] | it ends itself |
 //! | `promote_secondaries` of a link | [`sysctl`] | never: others profit from it too |
@@ -21,6 +22,7 @@ mod link;
 mod lock;
 mod message;
 mod netlink;
+mod nftables;
 mod privileges;
 mod process;
 mod realtime;
@@ -36,6 +38,7 @@ pub use error::NetError;
 pub use link::{Carrier, Event, Link, Links, Present};
 pub use lock::Lock;
 pub use netlink::Netlink;
+pub use nftables::{Firewall, Rules};
 pub use privileges::{Lent, Rights, SignalsBlocked};
 pub use process::{Process, pidfd};
 pub use realtime::{lock_memory, run_in_real_time};

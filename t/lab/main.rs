@@ -5,6 +5,7 @@
 )]
 
 mod bench;
+mod connections;
 mod dumps;
 mod faults;
 mod fight;

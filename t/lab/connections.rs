@@ -1,0 +1,205 @@
+//! Open connections whose address moves to another host, against the real kernel.
+
+use std::collections::BTreeMap;
+use std::io::{self, Read, Write};
+use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
+use std::thread;
+use std::time::Duration;
+
+use harness::{Host, Lab};
+use resty_vrrp::net::{Announcer, Firewall, Rules};
+use resty_vrrp::wire::arp;
+
+#[test]
+fn a_connection_goes_on_where_it_was_opened_and_new_ones_open_where_the_address_is() {
+    let lab = Lab::new("connections");
+    let mut move_ = Move::begin(&lab);
+    let mut talking = move_.connect();
+    assert_eq!(ask(&mut talking).unwrap(), "former");
+    let mut silent = move_.connect();
+
+    move_.go_on();
+
+    assert_eq!(ask(&mut talking).unwrap(), "former");
+    assert_eq!(ask(&mut silent).unwrap(), "former");
+    for _ in 0..20 {
+        assert_eq!(ask(&mut move_.connect()).unwrap(), "next");
+    }
+    // Both ends can still close it, and much fits into one segment that the link has to cut.
+    talking.write_all(&vec![b'?'; 200_000]).unwrap();
+    talking.shutdown(Shutdown::Write).unwrap();
+    let mut rest = String::new();
+    talking.read_to_string(&mut rest).unwrap();
+    assert_eq!(rest.len(), "former".len() * 200_000);
+    // Where nobody listens, that is said at once.
+    let refused = move_.client.enter(|| TcpStream::connect(("192.168.56.100", 81)));
+    assert_eq!(refused.unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
+}
+
+#[test]
+fn it_is_cut_when_the_rules_have_gone_and_nothing_is_left_of_them() {
+    let lab = Lab::new("connections cut");
+    let mut move_ = Move::begin(&lab);
+    let mut talking = move_.connect();
+    assert_eq!(ask(&mut talking).unwrap(), "former");
+    move_.go_on();
+    assert!(!move_.former.exec("nft", &["list", "ruleset"]).is_empty());
+
+    move_.firewalls.clear();
+
+    for host in [&move_.former, &move_.next] {
+        assert_eq!(host.exec("nft", &["list", "ruleset"]), "");
+    }
+    let error = ask(&mut talking).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+}
+
+#[test]
+fn a_silent_host_answers_no_arp_and_asks_in_its_own_name() {
+    let lab = Lab::new("silent");
+    let mut move_ = Move::begin(&lab);
+    let mut talking = move_.connect();
+    move_.go_on();
+
+    for _ in 0..10 {
+        move_.client.ip("neigh flush all");
+        assert_eq!(ask(&mut move_.connect()).unwrap(), "next");
+        // The answer needs to know where the client is.
+        move_.former.ip("neigh flush all");
+        assert_eq!(ask(&mut talking).unwrap(), "former");
+        let mac = move_.client.neighbours().into_iter().find(|it| it.address == VIP);
+        assert_eq!(mac.and_then(|it| it.mac), Some(text(move_.next.mac())));
+    }
+}
+
+#[test]
+fn a_segment_does_not_travel_between_hosts_that_both_know_nothing_of_it() {
+    let lab = Lab::new("no loop");
+    let mut move_ = Move::begin(&lab);
+    let mut talking = move_.connect();
+    assert_eq!(ask(&mut talking).unwrap(), "former");
+    move_.go_on();
+    // The former host does not linger, and passes on what is not for it.
+    move_.former.sysctl("net.ipv4.ip_forward", "1");
+    move_.former.ip("address del 192.168.56.100/24 dev eth0");
+
+    talking.write_all(b"?").unwrap();
+
+    talking.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+    talking.read(&mut [0]).unwrap_err();
+    let counters = move_.former.ip("-s -j link show eth0");
+    let counters: serde_json::Value = serde_json::from_str(&counters).unwrap();
+    let received = counters[0]["stats64"]["rx"]["packets"].as_u64().unwrap();
+    assert!(received < 40, "{received} packets");
+}
+
+#[test]
+fn the_rules_are_those_of_the_documentation() {
+    let lab = Lab::new("rules");
+    let host = lab.host("worker-01", "192.168.56.101/24");
+    let mut firewall = host.enter(|| Firewall::open().unwrap());
+    assert_eq!(host.exec("nft", &["list", "ruleset"]), "");
+    let rules = Rules {
+        relayed: pair([192, 0, 2, 100], [192, 0, 2, 1]),
+        silent: pair([192, 0, 2, 200], [192, 0, 2, 2]),
+    };
+
+    firewall.set(&rules).unwrap();
+
+    let source = include_str!("../../src/net/nftables.rs");
+    let documented = source.split("```text").nth(1).and_then(|rest| rest.split("```").next());
+    let documented = documented.unwrap().replace("//!", "");
+    let shown = host.exec("nft", &["list", "ruleset"]);
+    let name = shown.split_whitespace().nth(2).unwrap();
+    // The program that made a table is shown as a comment.
+    let shown = shown.lines().map(|line| line.split(" #").next().unwrap_or_default());
+    assert_eq!(words(shown), words(documented.replace("vrrp-4711", name).lines()));
+
+    firewall.set(&Rules::default()).unwrap();
+    assert_eq!(host.exec("nft", &["list", "ruleset"]), "");
+}
+
+/// An address that moves from one host to another.
+struct Move {
+    former: Host,
+    next: Host,
+    client: Host,
+    firewalls: Vec<Firewall>,
+}
+
+impl Move {
+    fn begin(lab: &Lab) -> Self {
+        let former = lab.host("worker-01", "192.168.56.101/24");
+        let next = lab.host("worker-02", "192.168.56.102/24");
+        let client = lab.host("client", "192.168.56.10/24");
+        former.ip("address add 192.168.56.100/24 dev eth0");
+        for (host, answer) in [(&former, "former"), (&next, "next")] {
+            let listener =
+                host.enter(|| TcpListener::bind("0.0.0.0:80").expect("the port is free"));
+            thread::spawn(move || serve(&listener, answer));
+        }
+        Self { former, next, client, firewalls: Vec::new() }
+    }
+
+    /// Moves the address as two nodes do it, for as long as connections are to go on.
+    fn go_on(&mut self) {
+        let relayed = pair(VIP.octets(), [192, 168, 56, 101]);
+        let silent = pair(VIP.octets(), [192, 168, 56, 101]);
+        for (host, rules) in [
+            (&self.former, Rules { silent, ..Rules::default() }),
+            (&self.next, Rules { relayed, ..Rules::default() }),
+        ] {
+            let mut firewall = host.enter(|| Firewall::open().expect("the kernel has nf_tables"));
+            firewall.set(&rules).expect("the kernel takes them");
+            self.firewalls.push(firewall);
+        }
+        self.next.ip("address add 192.168.56.100/24 dev eth0");
+        self.next.enter(|| {
+            let index = nix::net::if_::if_nametoindex("eth0").expect("it is there");
+            let announcer = Announcer::open(index).expect("we are root");
+            announcer.send(&arp::gratuitous(self.next.mac(), VIP)).expect("the link is up");
+        });
+    }
+
+    fn connect(&self) -> TcpStream {
+        let stream = self.client.enter(|| TcpStream::connect((VIP, 80)).expect("it is answered"));
+        stream.set_read_timeout(Some(Duration::from_secs(3))).expect("it is open");
+        stream
+    }
+}
+
+/// Answers every octet with a word.
+fn serve(listener: &TcpListener, answer: &'static str) {
+    for stream in listener.incoming() {
+        let mut stream = stream.expect("a connection");
+        thread::spawn(move || {
+            let mut octets = [0; 4096];
+            while let Ok(count @ 1..) = stream.read(&mut octets) {
+                if stream.write_all(answer.repeat(count).as_bytes()).is_err() {
+                    return;
+                }
+            }
+        });
+    }
+}
+
+fn ask(stream: &mut TcpStream) -> io::Result<String> {
+    stream.write_all(b"?")?;
+    let mut answer = [0; 16];
+    let length = stream.read(&mut answer)?;
+    Ok(String::from_utf8_lossy(&answer[..length]).into_owned())
+}
+
+fn pair(key: [u8; 4], value: [u8; 4]) -> BTreeMap<Ipv4Addr, Ipv4Addr> {
+    BTreeMap::from([(key.into(), value.into())])
+}
+
+fn words<'a>(lines: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    lines.flat_map(str::split_whitespace).collect()
+}
+
+fn text(mac: [u8; 6]) -> String {
+    mac.map(|octet| format!("{octet:02x}")).join(":")
+}
+
+const VIP: Ipv4Addr = Ipv4Addr::new(192, 168, 56, 100);
