@@ -113,9 +113,25 @@ pub enum Action {
     Release(RouterId),
     /// Announce the addresses again: somebody may have learned otherwise.
     Announce(RouterId),
-    /// Announce the addresses no more: another router is Active, and they stay only for a moment.
-    /// Always followed by [`Release`](Self::Release).
-    Hush(RouterId),
+    /// The addresses of the router belong on another host now. Until then (or until they are
+    /// claimed or released) they may stay, so that open connections end in peace, but nobody is to
+    /// hear of it.
+    Yield {
+        /// The virtual router.
+        router: RouterId,
+        /// When they belong here no longer.
+        until: Instant,
+    },
+    /// The addresses that are [claimed](Self::Claim) next come from a host that goes on with the
+    /// connections that are open there: what belongs to them is to be passed on.
+    Relay {
+        /// The virtual router.
+        router: RouterId,
+        /// The primary address of that host.
+        to: Ipv4Addr,
+        /// When it has had the time to end them.
+        until: Instant,
+    },
     /// A router changed state.
     Transition(Transition),
     /// Something an operator should read. Already rate limited.

@@ -1,5 +1,7 @@
 //! The state of a virtual router, and with it the only deadlines that make sense in it.
 
+use std::net::Ipv4Addr;
+
 use serde::{Deserialize, Serialize};
 
 use super::event::Reason;
@@ -53,6 +55,9 @@ pub struct Backup {
     pub preempt_after: Option<Instant>,
     /// The Active router as last heard.
     pub active: Option<ActiveRouter>,
+    /// The one that was Active until it resigned.
+    #[serde(default)]
+    pub resigned: Option<Ipv4Addr>,
     /// Why we would take over, as things stand.
     pub takeover: Reason,
     /// nginx does not serve, but if nobody else does either, the router is to be Active all the
@@ -66,9 +71,9 @@ pub struct Backup {
 pub struct Leaving {
     /// Why it leaves.
     pub hold: Hold,
-    /// When to resign again; `None` once the next Active router was heard.
-    pub resign_at: Option<Instant>,
-    /// When the addresses go.
+    /// When to resign again.
+    pub resign_at: Instant,
+    /// When the addresses go although no other Active router was heard.
     pub release_at: Instant,
 }
 
@@ -84,10 +89,20 @@ impl Backup {
     pub(super) fn deadline(&self) -> Instant {
         self.down_at.max(self.claim_after)
     }
+
+    /// Returns who leaves the addresses to us on purpose, as things stand.
+    pub(super) fn predecessor(&self) -> Option<Ipv4Addr> {
+        if self.takeover == Reason::Resigned {
+            self.resigned
+        } else {
+            let preempted = self.active.filter(|_| self.takeover == Reason::Preempted);
+            preempted.map(|active| active.address)
+        }
+    }
 }
 
 impl Leaving {
     pub(super) fn deadline(&self) -> Instant {
-        self.resign_at.map_or(self.release_at, |at| at.min(self.release_at))
+        self.resign_at.min(self.release_at)
     }
 }

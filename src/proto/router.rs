@@ -86,12 +86,13 @@ impl VirtualRouter {
             Phase::Initialize { listen_first, .. } => listen_first,
             Phase::Backup(Backup { last_resort: true, .. })
             | Phase::Active { last_resort: true, .. } => return self.recover(now),
-            Phase::Leaving(leaving) => return self.return_from(leaving, now),
+            // Nobody has taken over yet: as if nothing had been.
+            Phase::Leaving(_) => return self.advertise_anew(false, now),
             Phase::Backup(_) | Phase::Active { .. } => return,
         };
         let listen = if listen_first { self.config.startup_hold } else { Duration::ZERO };
         if self.priority.is_owner() && listen.is_zero() {
-            return self.become_active(Reason::Owner, now);
+            return self.become_active(Reason::Owner, None, now);
         }
         let mut backup = self.listening(self.config.adver_interval, now);
         backup.claim_after = now + listen;
@@ -131,7 +132,7 @@ impl VirtualRouter {
         self.listen_if_overslept(now);
         match self.phase {
             Phase::Backup(backup) if now >= backup.deadline() => {
-                self.become_active(backup.takeover, now);
+                self.become_active(backup.takeover, backup.predecessor(), now);
             }
             Phase::Active { adver_at, last_resort } if now >= adver_at => {
                 let adver_at = next_tick(adver_at, self.config.adver_interval, now);
@@ -284,6 +285,8 @@ impl VirtualRouter {
         if heard.priority.is_resigning() {
             // Its interval is not adopted: whoever comes next may have another.
             backup.down_at = now + self.skew_time(self.effective_priority(), backup.adver_interval);
+            let known = backup.active.map(|active| active.address).or(backup.resigned);
+            backup.resigned = known.filter(|known| *known == heard.source);
             backup.active = None;
             backup.takeover = Reason::Resigned;
         } else if heard.priority < self.effective_priority() && self.preempts(&mut backup, now) {
@@ -329,7 +332,7 @@ impl VirtualRouter {
     fn step_down(&mut self, heard: &Accepted<'_>, now: Instant) {
         self.report_duplicate_owner(heard, now);
         self.advertise(self.effective_priority());
-        self.actions.push_back(Action::Release(self.id));
+        self.yield_to(heard, now);
         let mut backup = self.listening(heard.adver_interval, now);
         backup.active = Some(sender(heard, now));
         self.enter(Phase::Backup(backup), Reason::HigherPriority, now);
@@ -359,10 +362,12 @@ impl VirtualRouter {
         duplicate
     }
 
-    fn become_active(&mut self, reason: Reason, now: Instant) {
+    /// Takes the addresses, which `predecessor` leaves to us on purpose if there is one.
+    fn become_active(&mut self, reason: Reason, predecessor: Option<Ipv4Addr>, now: Instant) {
         let last_resort = self.is_last_resort();
         let reason = if last_resort { Reason::LastOneStanding } else { reason };
         self.advertise(self.effective_priority());
+        self.relay_to(predecessor, now);
         self.actions.push_back(Action::Claim(self.id));
         let adver_at = now + self.config.adver_interval.duration();
         self.enter(Phase::Active { adver_at, last_resort }, reason, now);
@@ -383,6 +388,7 @@ impl VirtualRouter {
             adver_interval,
             preempt_after: None,
             active: None,
+            resigned: None,
             takeover: Reason::NoResponse,
             last_resort: self.is_last_resort(),
         }

@@ -209,6 +209,7 @@ impl<'a> Driver<'a> {
         if !self.succession.is_retired() {
             self.node.handle_timeout(now);
         }
+        self.perform_actions();
         let end = self.settle_succession(now);
         self.perform_actions();
         self.kernel.confirm(now);
@@ -390,7 +391,11 @@ impl<'a> Driver<'a> {
                     self.kernel.claim(router.0, false);
                 }
                 Action::Announce(router) => self.kernel.announce(router.0),
-                Action::Hush(router) => self.kernel.hush(router.0),
+                Action::Yield { router, until } => {
+                    self.guard.release(router);
+                    self.kernel.yield_until(router.0, until);
+                }
+                Action::Relay { router, to, until } => self.kernel.relay(router.0, to, until),
                 Action::Transition(transition) => {
                     report::transition(&self.node, &transition);
                     self.publisher.publish_transition(&self.node, &transition);

@@ -6,6 +6,7 @@
 
 mod announcements;
 mod fight;
+mod passage;
 mod place;
 mod retry;
 mod takeover;
@@ -136,9 +137,25 @@ enum End {
 struct Claim {
     claimed: bool,
     claimed_at: Instant,
-    /// Whether the addresses are not to be announced, although they are here.
-    hushed: bool,
+    /// The addresses were claimed, and may stay a little although another host has them.
+    yields: Option<Yield>,
+    /// Another host had the addresses, and keeps them a little, too.
+    relays: Option<Relay>,
     announce_epoch: u64,
+}
+
+/// Addresses that another host has taken over.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Yield {
+    since: Instant,
+    until: Instant,
+}
+
+/// Addresses that were taken over from another host.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Relay {
+    to: Ipv4Addr,
+    until: Instant,
 }
 
 impl KernelThread {
@@ -173,10 +190,46 @@ impl KernelThread {
                 return false;
             }
             let claim = &mut wanted.claims[router];
-            claim.hushed = false;
             claim.claimed_at = clock::now();
-            std::mem::replace(&mut claim.claimed, claimed) != claimed
+            claim.relays = claim.relays.filter(|_| claimed);
+            let yielded = claim.yields.take().is_some();
+            std::mem::replace(&mut claim.claimed, claimed) != claimed || yielded
         });
+    }
+
+    /// Releases the addresses of a virtual router, which another host has now, but only when the
+    /// connections that are open here have had the time to end. Until then nobody hears that they
+    /// are here.
+    pub fn yield_until(&self, router: usize, until: Instant) {
+        self.wanted.send_if_modified(|wanted| {
+            if wanted.end.is_some() {
+                return false;
+            }
+            let claim = &mut wanted.claims[router];
+            (claim.claimed, claim.relays) = (false, None);
+            claim.yields = Some(Yield { since: clock::now(), until });
+            true
+        });
+    }
+
+    /// Passes on what belongs to connections of the host that has the addresses of a virtual router
+    /// until they are [claimed](Self::claim) here.
+    pub fn relay(&self, router: usize, to: Ipv4Addr, until: Instant) {
+        self.wanted.send_if_modified(|wanted| {
+            wanted.claims[router].relays = Some(Relay { to, until });
+            // There is nothing to do before they are.
+            false
+        });
+    }
+
+    /// Tells whether any addresses are here only for the connections that are open.
+    #[must_use]
+    pub fn lingers(&self, now: Instant) -> bool {
+        let (wanted, facts) = (self.wanted.borrow(), self.facts.borrow());
+        wanted.claims.iter().zip(&facts.routers).any(|(claim, facts)| {
+            let yields = claim.yields.is_some_and(|yielded| now < yielded.until);
+            yields && facts.addresses.iter().any(|held| held.ours)
+        })
     }
 
     /// Says that at this moment the election stood by everything that it claims.
@@ -189,11 +242,6 @@ impl KernelThread {
             // There is nothing to do that was not to be done before.
             false
         });
-    }
-
-    /// Announces the addresses of a virtual router no more, until they are claimed anew.
-    pub fn hush(&self, router: usize) {
-        self.wanted.send_modify(|wanted| wanted.claims[router].hushed = true);
     }
 
     /// Announces the addresses of a virtual router once more, if they are here.
@@ -329,6 +377,7 @@ async fn work(
         // The kernel may have taken its time: what is announced must be claimed now.
         let wanted = orders.borrow().clone();
         takeover.want(&wanted, clock::now());
+        takeover.let_pass(clock::now());
         takeover.announce(clock::now());
         takeover.tell();
         let has_orders = wait(orders, takeover, timer).await;

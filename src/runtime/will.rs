@@ -139,6 +139,7 @@ fn phase(slot: &InstanceSlot, adver_interval: Centiseconds, at: Instant) -> Phas
                 adver_interval,
                 preempt_after: None,
                 active: active(slot),
+                resigned: None,
                 takeover: Reason::NoResponse,
                 last_resort: false,
             })

@@ -272,13 +272,15 @@ fn a_predecessor_that_hangs_is_done_without_and_does_no_harm_later() {
         });
         println!("hung predecessor: replaced after {:.1?}", stopped.elapsed());
         pair.one.wait_for("active");
+        let one_owner = || {
+            let owners = (pair.one.host.has(ADDRESS), pair.two.host.has(ADDRESS));
+            if owners == (true, false) { Ok(()) } else { Err(format!("{owners:?}")) }
+        };
+        eventually("one owner", PATIENCE, one_owner);
 
         let calm_after = pair.calm();
         harness::signal(hung, Signal::SIGCONT);
-        holds_for("one owner", INTERVAL * 10, || {
-            let owners = (pair.one.host.has(ADDRESS), pair.two.host.has(ADDRESS));
-            if owners == (true, false) { Ok(()) } else { Err(format!("{owners:?}")) }
-        });
+        holds_for("one owner", INTERVAL * 10, one_owner);
         wait_until("the old one ends", PATIENCE, || !harness::is_alive(hung));
         pair.assert_calm(&calm_after);
     });

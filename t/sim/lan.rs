@@ -342,13 +342,13 @@ impl Lan {
                 self.hosts[index].table.insert(*router);
                 self.record(index, Deed::Claimed(*router));
             }
-            Action::Release(router) => {
+            // What lingers is no affair of the election.
+            Action::Release(router) | Action::Yield { router, .. } => {
                 self.hosts[index].table.remove(router);
                 self.record(index, Deed::Released(*router));
             }
             Action::Announce(router) => self.record(index, Deed::Announced(*router)),
-            // Nothing is announced here but when it is asked for.
-            Action::Hush(_) => {}
+            Action::Relay { .. } => {}
             Action::Transition(it) => {
                 self.record(index, Deed::Became(it.router, it.to, it.reason));
             }

@@ -114,11 +114,14 @@ impl Oracle {
                     assert!(!resigned, "claims after it resigned: {actions:?}");
                     term = Some(Term::Holding);
                 }
-                Action::Release(_) => {
+                Action::Release(_) | Action::Yield { .. } => {
                     assert_eq!(term, Some(Term::Holding), "releases what it has not: {actions:?}");
                     term = None;
                 }
-                Action::Announce(_) | Action::Hush(_) => {
+                Action::Relay { .. } => {
+                    assert_eq!(term, Some(Term::Begun), "relays in vain: {actions:?}");
+                }
+                Action::Announce(_) => {
                     assert_eq!(term, Some(Term::Holding), "announces what it has not: {actions:?}");
                 }
                 Action::Transition(_) | Action::Report(_) => {}
@@ -385,7 +388,8 @@ fn concerns(action: &Action, router: RouterId) -> bool {
         | Action::Claim(it)
         | Action::Release(it)
         | Action::Announce(it)
-        | Action::Hush(it) => *it == router,
+        | Action::Yield { router: it, .. }
+        | Action::Relay { router: it, .. } => *it == router,
         Action::Transition(transition) => transition.router == router,
         Action::Report(_) => false,
     }

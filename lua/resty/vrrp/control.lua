@@ -27,18 +27,24 @@ function _M.ask(board, request)
 end
 
 
-local function count_active(board)
-    local count = 0
+-- Tells whether an instance is active, or what was active lingers for those
+-- that are still connected.
+local function holds_any(board)
     for _, slot in ipairs(board.instances) do
         if board.read(slot).state == layout.ACTIVE then
-            count = count + 1
+            return true
         end
     end
-    return count
+    for index = 0, board.header.addresses - 1 do
+        if board.addresses[index].ours ~= 0 then
+            return true
+        end
+    end
+    return false
 end
 
 
--- Asks, and waits until it is so: a drained node has no active instance.
+-- Asks, and waits until it is so: a drained node holds no address any more.
 function _M.ask_and_wait(board, request)
     local ok, err = _M.ask(board, request)
     if not ok then
@@ -50,7 +56,7 @@ function _M.ask_and_wait(board, request)
     repeat
         sleep(PAUSE_S)
         local done = header.request == 0 and header.draining == draining
-        if done and (draining == 0 or count_active(board) == 0) then
+        if done and (draining == 0 or not holds_any(board)) then
             return true
         end
     until now_ms() > deadline_ms

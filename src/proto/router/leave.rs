@@ -1,9 +1,10 @@
-//! How an Active router leaves so that no connection fails: it resigns, and goes on answering
-//! until the next one does.
+//! How the addresses go from one living router to another so that no connection fails: the one that
+//! is to leave resigns, and goes on answering until the next one does; then each ends the
+//! connections that it has.
 
 use super::{
-    Accepted, Action, Duration, Hold, Instant, Leaving, Phase, Priority, Reason, VirtualRouter,
-    next_tick,
+    Accepted, Action, Centiseconds, Duration, Hold, Instant, Ipv4Addr, Leaving, Phase, Priority,
+    VirtualRouter, next_tick,
 };
 
 impl VirtualRouter {
@@ -13,7 +14,7 @@ impl VirtualRouter {
             Phase::Leaving(leaving) => Leaving { hold, ..leaving },
             Phase::Initialize { .. } | Phase::Backup(_) | Phase::Active { .. } => {
                 self.advertise(Priority::RESIGN);
-                let resign_at = Some(now + self.config.adver_interval.duration());
+                let resign_at = now + self.config.adver_interval.duration();
                 Leaving { hold, resign_at, release_at: now + self.longest_grace() }
             }
         };
@@ -30,53 +31,52 @@ impl VirtualRouter {
             let phase = Phase::Initialize { hold, listen_first: true };
             return self.enter(phase, hold.reason(), now);
         }
-        if let Some(due) = leaving.resign_at.filter(|due| now >= *due) {
+        if now >= leaving.resign_at {
             self.advertise(Priority::RESIGN);
-            leaving.resign_at = Some(next_tick(due, self.config.adver_interval, now));
+            leaving.resign_at = next_tick(leaving.resign_at, self.config.adver_interval, now);
             self.phase = Phase::Leaving(leaving);
         }
     }
 
-    /// Handles an advertisement while leaving: whoever sends it is Active now, and will have the
-    /// addresses, and the attention of hosts and switches, a moment later.
+    /// Handles an advertisement while leaving: whoever sends it is Active now.
     pub(super) fn heard_while_leaving(
         &mut self,
-        mut leaving: Leaving,
+        leaving: Leaving,
         heard: &Accepted<'_>,
         now: Instant,
     ) {
-        if heard.priority.is_resigning() || leaving.resign_at.is_none() {
+        if heard.priority.is_resigning() {
             return;
         }
-        let linger = heard.adver_interval.duration().min(LONGEST_LINGER);
-        leaving.release_at = leaving.release_at.min(now + linger);
-        leaving.resign_at = None;
-        self.phase = Phase::Leaving(leaving);
-        // An announcement now would call back the hosts that have just followed the other one's.
-        self.actions.push_back(Action::Hush(self.id));
+        self.yield_to(heard, now);
+        let hold = leaving.hold;
+        self.enter(Phase::Initialize { hold, listen_first: true }, hold.reason(), now);
     }
 
-    /// Takes part again before it has left: as if nothing had been unless another router has taken
-    /// over already.
-    pub(super) fn return_from(&mut self, leaving: Leaving, now: Instant) {
-        if leaving.resign_at.is_some() || self.priority.is_owner() {
-            self.advertise_anew(false, now);
-        } else {
-            self.actions.push_back(Action::Release(self.id));
-            let backup = self.listening(self.config.adver_interval, now);
-            self.enter(Phase::Backup(backup), Reason::Startup, now);
+    /// Leaves the addresses to a router that is Active from now on.
+    ///
+    /// It will have the attention of hosts and switches in a moment; what is open here gets the
+    /// time to end.
+    pub(super) fn yield_to(&mut self, heard: &Accepted<'_>, now: Instant) {
+        let until = now + linger(heard.adver_interval);
+        self.actions.push_back(Action::Yield { router: self.id, until });
+    }
+
+    /// Takes over from a router that lives and has [yielded](Self::yield_to): both count from our
+    /// first advertisement.
+    pub(super) fn relay_to(&mut self, predecessor: Option<Ipv4Addr>, now: Instant) {
+        if let Some(to) = predecessor {
+            let until = now + linger(self.config.adver_interval);
+            self.actions.push_back(Action::Relay { router: self.id, to, until });
         }
     }
 
     /// Goes on leaving where a predecessor was.
     pub(super) fn inherit_leaving(&mut self, mut leaving: Leaving, now: Instant) {
         leaving.release_at = leaving.release_at.min(now + self.longest_grace());
-        leaving.resign_at = leaving.resign_at.map(|at| at.max(now));
+        leaving.resign_at = leaving.resign_at.max(now);
         self.phase = Phase::Leaving(leaving);
         self.actions.push_back(Action::Claim(self.id));
-        if leaving.resign_at.is_none() {
-            self.actions.push_back(Action::Hush(self.id));
-        }
     }
 
     /// Returns how long the addresses stay at most: every Backup that there is must have taken
@@ -87,5 +87,11 @@ impl VirtualRouter {
     }
 }
 
-/// How long after its first advertisement the next Active router is not yet relied upon.
-const LONGEST_LINGER: Duration = Duration::from_millis(200);
+/// Returns how long connections that are open may go on where they are, after a router of this
+/// interval has become Active elsewhere.
+fn linger(adver_interval: Centiseconds) -> Duration {
+    adver_interval.duration().min(LONGEST_LINGER)
+}
+
+/// Longer than most answers take, and short enough for people to wait for.
+const LONGEST_LINGER: Duration = Duration::from_millis(500);

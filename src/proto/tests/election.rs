@@ -130,7 +130,7 @@ fn an_active_router_yields_to_a_higher_priority() {
 
     let done = subject.hears(&Advert::new(200));
 
-    assert_eq!(effects(done), [advertise(100), RELEASE]);
+    assert_eq!(effects(done), [advertise(100), yields(subject.now, millis(500))]);
     assert_eq!(subject.reason(), Some(Reason::HigherPriority));
     assert_eq!(subject.takes_over_after(), DOWN);
 }
@@ -225,7 +225,7 @@ fn a_lowered_priority_is_carried_by_the_next_advertisement_and_lets_a_peer_preem
     let outranked = subject.hears(&Advert::new(90));
 
     assert_eq!(next, [(SECOND, advertise(40))]);
-    assert_eq!(effects(outranked), [advertise(40), RELEASE]);
+    assert_eq!(effects(outranked), [advertise(40), yields(subject.now, millis(500))]);
     assert_eq!(subject.snapshot().effective_priority, Priority::new(40));
 }
 

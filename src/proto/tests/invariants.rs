@@ -200,7 +200,7 @@ impl Run {
                 assert!(!self.claimed[id.0], "claimed twice");
                 self.claimed[id.0] = true;
             }
-            Action::Release(id) => {
+            Action::Release(id) | Action::Yield { router: id, .. } => {
                 let inherited = was[id.0] == State::Active;
                 assert!(self.claimed[id.0] || inherited, "released what was not claimed");
                 self.claimed[id.0] = false;
@@ -209,7 +209,9 @@ impl Run {
                 assert_eq!(was[router.0], State::Active, "only an Active router resigns");
             }
             Action::Announce(id) => assert!(self.claimed[id.0], "announced what it does not hold"),
-            Action::Hush(id) => assert!(self.claimed[id.0], "hushed what it does not hold"),
+            Action::Relay { router, .. } => {
+                assert!(!self.claimed[router.0], "relays what it holds already");
+            }
             Action::Advertise { .. } | Action::Transition(_) | Action::Report(_) => {}
         }
     }

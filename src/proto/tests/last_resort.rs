@@ -51,7 +51,8 @@ fn it_does_not_while_another_router_is_active() {
 fn it_yields_to_whoever_comes_with_more() {
     let mut subject = standing();
 
-    assert_eq!(effects(subject.hears(&Advert::new(2))), [advertise(1), RELEASE]);
+    let done = effects(subject.hears(&Advert::new(2)));
+    assert_eq!(done, [advertise(1), yields(subject.now, millis(500))]);
 
     assert_eq!((subject.state(), subject.reason()), (State::Fault, Some(Reason::HigherPriority)));
     assert_eq!(subject.timeout(), Some(DOWN_LOWEST));
@@ -63,7 +64,8 @@ fn of_two_that_stand_alone_the_higher_address_remains() {
     assert_eq!(effects(higher.hears(&Advert::new(1))), [advertise(1), ANNOUNCE]);
 
     let mut lower = standing();
-    assert_eq!(effects(lower.hears(&Advert::new(1).from(HIGHER))), [advertise(1), RELEASE]);
+    let done = effects(lower.hears(&Advert::new(1).from(HIGHER)));
+    assert_eq!(done, [advertise(1), yields(lower.now, millis(500))]);
 }
 
 #[test]

@@ -16,33 +16,21 @@ fn a_drained_active_router_resigns_but_keeps_the_addresses() {
 }
 
 #[test]
-fn it_releases_a_moment_after_the_next_active_router_was_heard() {
-    for (centiseconds, linger) in [(100, 200), (10, 100)] {
+fn it_yields_to_the_next_active_router_and_lingers_for_one_of_its_intervals() {
+    for (centiseconds, linger) in [(100, 500), (10, 100), (4095, 500)] {
         let mut subject = Subject::active(&config());
         subject.handle(Input::Drain(true));
         subject.run(millis(700));
 
         let answer = subject.hears(&Advert::new(50).every(centiseconds));
-        let done = subject.run(60 * SECOND);
 
-        assert_eq!(effects(answer), [HUSH]);
-        assert_eq!(timed_effects(done), [(millis(linger), RELEASE)]);
+        assert_eq!(effects(answer), [yields(subject.now, millis(linger))]);
         assert_eq!((subject.state(), subject.reason()), (State::Initialize, Some(Reason::Drained)));
         assert_eq!(subject.snapshot().fault, None);
         assert!(!subject.node.holds_any());
+        assert_eq!(subject.hears(&Advert::new(60)), []);
+        assert_eq!(subject.run(60 * SECOND), []);
     }
-}
-
-#[test]
-fn further_advertisements_do_not_make_it_linger() {
-    let mut subject = Subject::active(&config());
-    subject.handle(Input::Drain(true));
-
-    subject.hears(&Advert::new(50));
-    subject.run(millis(150));
-    subject.hears(&Advert::new(60));
-
-    assert_eq!(timed_effects(subject.run(SECOND)), [(millis(50), RELEASE)]);
 }
 
 #[test]
@@ -96,7 +84,7 @@ fn a_drain_that_is_called_off_too_late_makes_a_backup() {
     subject.handle(Input::Drain(true));
     subject.hears(&Advert::new(200));
 
-    assert_eq!(effects(subject.handle(Input::Drain(false))), [RELEASE]);
+    assert_eq!(effects(subject.handle(Input::Drain(false))), []);
 
     assert_eq!((subject.state(), subject.timeout()), (State::Backup, Some(DOWN)));
 }
@@ -133,8 +121,7 @@ fn a_node_that_leaves_for_good_serves_to_the_last_although_its_nginx_ends() {
 
     assert_eq!(subject.handle(Input::Leave), [advertise(0)]);
     assert_eq!(subject.handle(failing()), []);
-    subject.hears(&Advert::new(50));
-    assert_eq!(timed_effects(subject.run(SECOND)), [(millis(200), RELEASE)]);
+    assert_eq!(effects(subject.hears(&Advert::new(50))), [yields(subject.now, millis(500))]);
 
     assert_eq!((subject.state(), subject.reason()), (State::Initialize, Some(Reason::Shutdown)));
 }
@@ -143,12 +130,12 @@ fn a_node_that_leaves_for_good_serves_to_the_last_although_its_nginx_ends() {
 fn a_drained_node_that_leaves_goes_on_with_what_it_had_begun() {
     let mut subject = Subject::active(&config());
     subject.handle(Input::Drain(true));
-    subject.hears(&Advert::new(50));
-    subject.run(millis(150));
+    subject.run(millis(300));
 
     assert_eq!(subject.handle(Input::Leave), []);
 
-    assert_eq!(timed_effects(subject.run(SECOND)), [(millis(50), RELEASE)]);
+    assert_eq!(subject.run(SECOND), [(millis(700), advertise(0))]);
+    assert_eq!(effects(subject.hears(&Advert::new(50))), [yields(subject.now, millis(500))]);
 }
 
 #[test]
@@ -162,7 +149,53 @@ fn a_successor_goes_on_leaving_and_stays_away() {
 
     assert_eq!(after.drain(), [CLAIM]);
     assert!(after.node.is_draining());
-    after.hears(&Advert::new(50));
-    assert_eq!(timed_effects(after.run(60 * SECOND)), [(millis(200), RELEASE)]);
+    assert_eq!(effects(after.hears(&Advert::new(50))), [yields(after.now, millis(500))]);
     assert_eq!(after.state(), State::Initialize);
+}
+
+#[test]
+fn whoever_takes_over_from_a_living_router_relays_to_it_for_as_long_as_it_lingers() {
+    for (centiseconds, linger) in [(100, 500), (10, 100), (4095, 500)] {
+        let adver_interval = Centiseconds::new(centiseconds).unwrap();
+        let mut subject = Subject::started(&InstanceConfig { adver_interval, ..config() });
+        subject.hears(&Advert::new(200).from(HIGHER));
+        subject.hears(&Advert::new(0).from(HIGHER));
+        subject.hears(&Advert::new(0).from(HIGHER));
+
+        assert_eq!(takes_over(&mut subject), [advertise(100), relay(&subject, linger), CLAIM]);
+
+        // One of lower priority is preempted: at its next advertisement, and then it yields.
+        let mut subject = Subject::started(&InstanceConfig { adver_interval, ..config() });
+        subject.hears(&Advert::new(50).from(HIGHER));
+
+        assert_eq!(takes_over(&mut subject), [advertise(100), relay(&subject, linger), CLAIM]);
+    }
+}
+
+#[test]
+fn nothing_is_relayed_to_a_router_that_is_dead_or_was_not_active() {
+    let told: [&[Advert]; 4] = [
+        &[],
+        &[Advert::new(200).from(HIGHER)],
+        &[Advert::new(0).from(HIGHER)],
+        &[Advert::new(200).from(HIGHER), Advert::new(0).from(LOWER)],
+    ];
+    for adverts in told {
+        let mut subject = Subject::started(&config());
+        for advert in adverts {
+            subject.hears(advert);
+        }
+
+        assert_eq!(takes_over(&mut subject), [advertise(100), CLAIM], "{adverts:?}");
+    }
+}
+
+/// Waits for the end of `Active_Down_Timer`, and returns what is done then.
+fn takes_over(subject: &mut Subject) -> Vec<Action> {
+    let patience = subject.timeout().unwrap();
+    timed_effects(subject.run(patience)).into_iter().map(|(_, action)| action).collect()
+}
+
+fn relay(subject: &Subject, linger: u64) -> Action {
+    Action::Relay { router: ROUTER, to: HIGHER, until: subject.now + millis(linger) }
 }

@@ -37,7 +37,6 @@ const SKEW: Duration = Duration::from_micros(609_375);
 const CLAIM: Action = Action::Claim(ROUTER);
 const RELEASE: Action = Action::Release(ROUTER);
 const ANNOUNCE: Action = Action::Announce(ROUTER);
-const HUSH: Action = Action::Hush(ROUTER);
 
 /// A node with its clock; it begins at some moment other than zero.
 struct Subject {
@@ -255,6 +254,11 @@ fn advertise(priority: u8) -> Action {
     Action::Advertise { router: ROUTER, priority: Priority::new(priority) }
 }
 
+/// What a router asks for that has just heard who is to have the addresses from now on.
+fn yields(at: Instant, linger: Duration) -> Action {
+    Action::Yield { router: ROUTER, until: at + linger }
+}
+
 /// Leaves out what is for the operator: what remains can be seen on the link and on the host.
 fn effects(actions: Vec<Action>) -> Vec<Action> {
     let seen = |action: &Action| !matches!(action, Action::Transition(_) | Action::Report(_));
@@ -273,7 +277,8 @@ fn reports(actions: &[Action]) -> Vec<&Report> {
         | Action::Claim(_)
         | Action::Release(_)
         | Action::Announce(_)
-        | Action::Hush(_)
+        | Action::Yield { .. }
+        | Action::Relay { .. }
         | Action::Transition(_) => None,
     });
     reports.flatten().collect()

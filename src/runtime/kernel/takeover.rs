@@ -1,6 +1,7 @@
 //! Compares what is wanted with what the kernel has, and corrects it.
 
 mod announce;
+mod moving;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future;
@@ -13,6 +14,7 @@ use tokio::sync::watch;
 
 use super::announcements::{Announcements, Slot};
 use super::fight::Fights;
+use super::passage::Passage;
 use super::place::Place;
 use super::retry::Retry;
 use super::{AddressFacts, Claim, Facts, LinkView, Plan, RouterFacts, Wanted};
@@ -26,6 +28,9 @@ pub(super) struct Takeover {
     plan: Plan,
     virtual_addresses: BTreeSet<IpAddr>,
     claims: Vec<Claim>,
+    /// Which virtual routers have their addresses here: those that claim them, and for a little
+    /// those that have yielded them.
+    here: Vec<bool>,
     /// When the election last stood by all claims; `None` if they are another engine's now.
     confirmed_at: Option<Instant>,
     kernel: Option<Netlink>,
@@ -38,6 +43,7 @@ pub(super) struct Takeover {
     /// What an earlier engine held. As soon as that is known, what it left behind is removed.
     inherited: Option<Arc<[HeldAddress]>>,
     announcements: Announcements,
+    passage: Passage,
     fights: Fights,
     quiet_until: Instant,
     refresh_at: Option<Instant>,
@@ -63,6 +69,7 @@ impl Takeover {
         Self {
             virtual_addresses: all.map(|held| held.address).collect(),
             claims: vec![Claim::default(); plan.routers.len()],
+            here: vec![false; plan.routers.len()],
             confirmed_at: Some(Instant::default()),
             kernel: None,
             links: Links::default(),
@@ -71,6 +78,7 @@ impl Takeover {
             tags_are_kept: false,
             inherited: None,
             announcements: Announcements::new(plan.announce, sizes),
+            passage: Passage::open(),
             fights: Fights::default(),
             quiet_until: Instant::default(),
             refresh_at: None,
@@ -93,8 +101,10 @@ impl Takeover {
         }
         for (router, claim) in wanted.claims.iter().enumerate() {
             let before = std::mem::replace(&mut self.claims[router], *claim);
-            self.stale |= claim.claimed != before.claimed;
-            if claim.hushed && !before.hushed || before.claimed && !claim.claimed {
+            let yielded = claim.yields.is_some_and(|it| now < self.passage.end_of(&it));
+            let here = claim.claimed || yielded;
+            self.stale |= std::mem::replace(&mut self.here[router], here) != here;
+            if before.claimed && !claim.claimed {
                 self.announcements.cease_all(router);
             }
             if claim.announce_epoch != before.announce_epoch {
@@ -121,9 +131,8 @@ impl Takeover {
 
     /// Releases every address, whatever was wanted.
     pub(super) fn release(&mut self, now: Instant) {
-        for claim in &mut self.claims {
-            claim.claimed = false;
-        }
+        self.claims.fill(Claim::default());
+        self.here.fill(false);
         self.stale = true;
         self.retry = Retry::default();
         self.correct(now);
@@ -173,7 +182,7 @@ impl Takeover {
         let unsettled = (reached && self.stale).then_some(Instant::default());
         let refresh = self.refresh_at.filter(|_| reached);
         let calm = self.fights.next_due().filter(|_| reached);
-        let all = [unsettled, announcement, refresh, calm, self.retry.at];
+        let all = [unsettled, announcement, refresh, calm, self.retry.at, self.end_of_move(now)];
         let rest = if self.is_in_doubt(now) { now + DOUBT_PAUSE } else { Instant::default() };
         all.into_iter().flatten().min().map(|due| due.max(rest))
     }
@@ -298,7 +307,7 @@ impl Takeover {
     fn observe_router(&mut self, router: usize, in_doubt: bool, now: Instant) {
         let planned = &self.plan.routers[router];
         let facts = &mut self.facts.routers[router];
-        let Claim { claimed, hushed, .. } = self.claims[router];
+        let claimed = self.claims[router].claimed;
         let index = self.places[planned.link].index;
         let link = index.and_then(|index| self.links.at(index));
         let owned = index.and_then(|index| self.owned.get(&index));
@@ -317,7 +326,7 @@ impl Takeover {
             }
             held.contested = self.fights.is_contested(slot);
             self.news |= *held != before;
-            if claimed && held.assigned && !hushed {
+            if claimed && held.assigned {
                 let pause = if held.contested { FIGHT_PAUSE } else { Duration::ZERO };
                 self.announcements.begin(slot, pause, now);
             } else {
@@ -394,8 +403,8 @@ impl Takeover {
         for index in self.places.iter().filter_map(|place| place.index) {
             wanted.entry(index).or_default();
         }
-        for (planned, claim) in self.plan.routers.iter().zip(&self.claims) {
-            if let (true, Some(index)) = (claim.claimed, self.places[planned.link].index) {
+        for (planned, here) in self.plan.routers.iter().zip(&self.here) {
+            if let (true, Some(index)) = (*here, self.places[planned.link].index) {
                 wanted.entry(index).or_default().extend(planned.addresses.iter());
             }
         }

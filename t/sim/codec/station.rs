@@ -145,7 +145,8 @@ impl Station {
                 Action::Claim(_)
                 | Action::Release(_)
                 | Action::Announce(_)
-                | Action::Hush(_)
+                | Action::Yield { .. }
+                | Action::Relay { .. }
                 | Action::Transition(_) => {}
             }
         }

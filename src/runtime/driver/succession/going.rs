@@ -178,7 +178,8 @@ impl Driver<'_> {
                 Some(End::Stopped)
             }
             Some(Farewell::Leaving { until }) => {
-                (!self.node.holds_any() || *until <= now).then_some(End::Stopped)
+                let done = !self.node.holds_any() && !self.kernel.lingers(now);
+                (done || *until <= now).then_some(End::Stopped)
             }
             Some(Farewell::AwaitingHeir { until } | Farewell::Given { until }) => {
                 if *until <= now {
