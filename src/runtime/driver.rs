@@ -12,8 +12,8 @@ use tokio::sync::watch;
 use tokio::time::{Interval, MissedTickBehavior};
 
 use self::link::{Link, poll_readable};
-pub(super) use self::succession::Start;
 use self::succession::{Incident, Succession};
+pub(super) use self::succession::{PUNCTUAL, Start};
 use super::checks::{self, Check, PlannedCheck, Weighing};
 use super::clock;
 use super::failpoint::failpoint;

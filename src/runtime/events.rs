@@ -3,6 +3,7 @@
 
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
+use super::driver::PUNCTUAL;
 use super::publish::{narrow, reason, state};
 use super::will;
 use crate::proto::{PastTransition, Transition, Untold};
@@ -23,13 +24,13 @@ pub(super) fn pause(board: &mut Board) {
 }
 
 /// Returns what the next engine has to have told. Until it has the routers, nobody tells anything;
-/// should it never have them, this process goes on after a moment.
+/// should it never have them, this process goes on when it has [waited](PUNCTUAL) for that.
 ///
 /// What Lua is telling right now is told to its end by a process that lives on. One that `ends` may
 /// not come to its end, and says so when it does end.
 pub(super) fn bequeath(board: &mut Board, ends: bool, now: Instant) -> Untold {
     let header = board.header();
-    header.events_from_ms.store(now.as_millis() + PAUSE_MS, Release);
+    header.events_from_ms.store((now + PUNCTUAL).as_millis(), Release);
     // A privileged agent ends without another turn of its loop, and soon after a reload.
     let ends = ends || board.is_superseded();
     let (told, begun) = (header.events_told.load(Acquire), header.events_begun.load(Acquire));
@@ -82,7 +83,5 @@ fn waiting(event: &EventSlot) -> Option<(u64, String, PastTransition)> {
     Some((event.number, layout::untext(&event.instance), past))
 }
 
-/// How long the next engine may need to say that it has the routers: as long as it is waited for.
-const PAUSE_MS: u64 = 1500;
 /// How long an agent may need to end. nginx kills it then.
 const LAST_WORDS_MS: u64 = 5000;

@@ -258,6 +258,7 @@ const LONG_PAUSE: Duration = Duration::from_millis(120);
 /// so a busy host is given its time.
 const PATIENCE: Duration = Duration::from_millis(400);
 /// How long an engine that was told to stop goes on for the next one, which may be slow to come.
-const PUNCTUAL: Duration = Duration::from_millis(1500);
+/// What waits to be told in Lua waits as long.
+pub(in crate::runtime) const PUNCTUAL: Duration = Duration::from_millis(1500);
 /// How long nginx may need to start a carrier in the place of one that died.
 const RESPAWN: Duration = Duration::from_millis(250);
