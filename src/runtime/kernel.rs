@@ -5,6 +5,7 @@
 //! replaying anything. What it has achieved it tells in [`Facts`]; when they close, it is dead.
 
 mod announcements;
+mod confirmed;
 mod fight;
 mod passage;
 mod place;
@@ -21,6 +22,7 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 
+use self::confirmed::Confirmed;
 pub(super) use self::fight::accusation;
 use self::takeover::Takeover;
 use super::clock;
@@ -109,6 +111,7 @@ pub struct AddressFacts {
 #[derive(Debug)]
 pub struct KernelThread {
     wanted: watch::Sender<Wanted>,
+    confirmed: Confirmed,
     facts: watch::Receiver<Facts>,
     ended: mpsc::Receiver<()>,
 }
@@ -116,8 +119,6 @@ pub struct KernelThread {
 #[derive(Clone, Debug)]
 struct Wanted {
     claims: Vec<Claim>,
-    /// When the election last stood by all of them.
-    confirmed_at: Instant,
     /// Known as soon as what another engine left behind, and nobody claims, is to go: what it said
     /// that it held.
     inherited: Option<Arc<[HeldAddress]>>,
@@ -169,17 +170,20 @@ impl KernelThread {
     /// When the kernel gives no thread.
     pub fn start(plan: Plan) -> io::Result<Self> {
         let claims = vec![Claim::default(); plan.routers.len()];
-        let wanted = Wanted { claims, confirmed_at: clock::now(), inherited: None, end: None };
+        let wanted = Wanted { claims, inherited: None, end: None };
+        let confirmed = Confirmed::default();
+        confirmed.set(clock::now());
         let (wanted, orders) = watch::channel(wanted);
         let (told, facts) = watch::channel(Facts::default());
         let (end, ended) = mpsc::channel();
         let _signals = SignalsBlocked::new()?;
+        let heard = confirmed.clone();
         thread::Builder::new().name("vrrp-net".to_owned()).spawn(move || {
             // The facts close with it, so that whoever waits for the end finds them final.
-            live(plan, orders, told);
+            live(plan, heard, orders, told);
             drop(end);
         })?;
-        Ok(Self { wanted, facts, ended })
+        Ok(Self { wanted, confirmed, facts, ended })
     }
 
     /// Claims the addresses of a virtual router for this host, or releases them.
@@ -237,11 +241,7 @@ impl KernelThread {
     /// A host that was paused has lost its addresses to a peer, and must not take them back before
     /// the election has noticed: so old claims add and announce nothing.
     pub fn confirm(&self, at: Instant) {
-        self.wanted.send_if_modified(|wanted| {
-            wanted.confirmed_at = at;
-            // There is nothing to do that was not to be done before.
-            false
-        });
+        self.confirmed.set(at);
     }
 
     /// Announces the addresses of a virtual router once more, if they are here.
@@ -298,7 +298,12 @@ impl KernelThread {
 }
 
 /// The whole life of the thread: no panic leaves it, and what it added goes with it.
-fn live(plan: Plan, mut orders: watch::Receiver<Wanted>, told: watch::Sender<Facts>) {
+fn live(
+    plan: Plan,
+    confirmed: Confirmed,
+    mut orders: watch::Receiver<Wanted>,
+    told: watch::Sender<Facts>,
+) {
     if let Err(error) = Rights::NETWORK.keep_only() {
         tracing::warn!(%error, "the thread keeps more rights than it needs");
     }
@@ -309,7 +314,7 @@ fn live(plan: Plan, mut orders: watch::Receiver<Wanted>, told: watch::Sender<Fac
             return told.send_modify(|facts| facts.problem = problem);
         }
     };
-    let mut takeover = Takeover::new(plan, told);
+    let mut takeover = Takeover::new(plan, confirmed, told);
     let worked = catch_unwind(AssertUnwindSafe(|| {
         runtime.block_on(work(&mut takeover, &mut orders, &timer))
     }));
