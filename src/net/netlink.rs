@@ -68,8 +68,9 @@ impl Netlink {
             RouteNetlinkMessage::GetLink(LinkMessage::default()),
             RouteNetlinkMessage::GetAddress(addresses),
         ] {
-            let dumped = self.dump_whole(&request, &mut records);
-            dumped.map_err(|error| NetError::new("read", "links and addresses", error))?;
+            let dumped = self.dump_whole(&request);
+            let error = |error| NetError::new("read", "links and addresses", error);
+            records.extend(dumped.map_err(error)?);
         }
         Ok(records)
     }
@@ -117,36 +118,40 @@ impl Netlink {
     }
 
     /// Dumps again what changed while it was dumped: then the kernel may have left something out.
+    /// It does not always say so, so what took more than one datagram must come twice the same.
     /// Where everything changes all the time, something is better than nothing.
-    fn dump_whole(
-        &mut self,
-        ask: &RouteNetlinkMessage,
-        records: &mut Vec<Event>,
-    ) -> io::Result<()> {
-        let before = records.len();
+    fn dump_whole(&mut self, ask: &RouteNetlinkMessage) -> io::Result<Vec<Event>> {
+        let mut records = Vec::new();
         for _ in 0..MOST_DUMPS {
-            records.truncate(before);
-            if self.dump_of(ask.clone(), records)? {
+            let before = std::mem::take(&mut records);
+            let datagrams = self.dump_of(ask.clone(), &mut records)?;
+            if datagrams.is_some_and(|count| count <= 1 || records == before) {
                 break;
             }
         }
-        Ok(())
+        Ok(records)
     }
 
-    /// Returns whether the dump is whole.
-    fn dump_of(&mut self, ask: RouteNetlinkMessage, records: &mut Vec<Event>) -> io::Result<bool> {
+    /// Returns how many datagrams the records took; `None` if something changed meanwhile.
+    fn dump_of(
+        &mut self,
+        ask: RouteNetlinkMessage,
+        records: &mut Vec<Event>,
+    ) -> io::Result<Option<usize>> {
         let request = Request { flags: NLM_F_DUMP, message: ask };
         let sequence = self.send(&[request])?;
-        let (mut end, mut whole) = (None, true);
+        let (mut end, mut whole, mut datagrams) = (None, true, 0);
         while end.is_none() {
+            let before = records.len();
             self.receive(&mut |answer| match answer {
                 Answer::Record(event) => records.push(event),
                 Answer::Interrupted => whole = false,
                 Answer::End { sequence: of, result } if of == sequence => end = Some(result),
                 Answer::End { .. } => {}
             })?;
+            datagrams += usize::from(records.len() > before);
         }
-        end.unwrap_or(Ok(())).map(|()| whole)
+        end.unwrap_or(Ok(())).map(|()| whole.then_some(datagrams))
     }
 
     fn request_batch(
