@@ -5,8 +5,8 @@
 //! replaying anything. What it has achieved it tells in [`Facts`]; when they close, it is dead.
 
 mod announcements;
-mod confirmed;
 mod fight;
+mod orders;
 mod passage;
 mod place;
 mod retry;
@@ -22,8 +22,8 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 
-use self::confirmed::Confirmed;
 pub(super) use self::fight::accusation;
+use self::orders::{Confirmed, Orders};
 use self::takeover::Takeover;
 use super::clock;
 use super::failpoint::failpoint;
@@ -173,14 +173,14 @@ impl KernelThread {
         let wanted = Wanted { claims, inherited: None, end: None };
         let confirmed = Confirmed::default();
         confirmed.set(clock::now());
-        let (wanted, orders) = watch::channel(wanted);
+        let (wanted, heard) = watch::channel(wanted);
+        let orders = Orders { wanted: heard, confirmed: confirmed.clone() };
         let (told, facts) = watch::channel(Facts::default());
         let (end, ended) = mpsc::channel();
         let _signals = SignalsBlocked::new()?;
-        let heard = confirmed.clone();
         thread::Builder::new().name("vrrp-net".to_owned()).spawn(move || {
             // The facts close with it, so that whoever waits for the end finds them final.
-            live(plan, heard, orders, told);
+            live(plan, orders, told);
             drop(end);
         })?;
         Ok(Self { wanted, confirmed, facts, ended })
@@ -298,12 +298,7 @@ impl KernelThread {
 }
 
 /// The whole life of the thread: no panic leaves it, and what it added goes with it.
-fn live(
-    plan: Plan,
-    confirmed: Confirmed,
-    mut orders: watch::Receiver<Wanted>,
-    told: watch::Sender<Facts>,
-) {
+fn live(plan: Plan, mut orders: Orders, told: watch::Sender<Facts>) {
     if let Err(error) = Rights::NETWORK.keep_only() {
         tracing::warn!(%error, "the thread keeps more rights than it needs");
     }
@@ -314,7 +309,7 @@ fn live(
             return told.send_modify(|facts| facts.problem = problem);
         }
     };
-    let mut takeover = Takeover::new(plan, confirmed, told);
+    let mut takeover = Takeover::new(plan, told);
     let worked = catch_unwind(AssertUnwindSafe(|| {
         runtime.block_on(work(&mut takeover, &mut orders, &timer))
     }));
@@ -325,7 +320,7 @@ fn live(
         Err(panic) => Some(panic_text(&*panic)),
     };
     // Whatever failed: what another engine has is not ours any more.
-    if orders.borrow().end != Some(End::Abandon) {
+    if orders.wanted.borrow().end != Some(End::Abandon) {
         release(&mut takeover, &runtime, &timer, failure.is_some());
     }
     if let Some(failure) = failure {
@@ -360,16 +355,13 @@ fn runtime() -> io::Result<(Runtime, Timer)> {
 }
 
 /// Works until told how to end; an error is something that this thread cannot do without.
-async fn work(
-    takeover: &mut Takeover,
-    orders: &mut watch::Receiver<Wanted>,
-    timer: &Timer,
-) -> Result<End, String> {
+async fn work(takeover: &mut Takeover, orders: &mut Orders, timer: &Timer) -> Result<End, String> {
     loop {
-        let wanted = orders.borrow_and_update().clone();
+        orders.wanted.mark_unchanged();
+        let (wanted, confirmed_at) = orders.read();
         match wanted.end {
             Some(End::Abandon) => {
-                takeover.want(&wanted, clock::now());
+                takeover.want(&wanted, confirmed_at, clock::now());
                 takeover.abandon(clock::now());
                 return Ok(End::Abandon);
             }
@@ -377,15 +369,15 @@ async fn work(
             None => {}
         }
         failpoint("vrrp-net")?;
-        takeover.want(&wanted, clock::now());
+        takeover.want(&wanted, confirmed_at, clock::now());
         takeover.correct(clock::now());
         // The kernel may have taken its time: what is announced must be claimed now.
-        let wanted = orders.borrow().clone();
-        takeover.want(&wanted, clock::now());
+        let (wanted, confirmed_at) = orders.read();
+        takeover.want(&wanted, confirmed_at, clock::now());
         takeover.let_pass(clock::now());
         takeover.announce(clock::now());
         takeover.tell();
-        let has_orders = wait(orders, takeover, timer).await;
+        let has_orders = wait(&mut orders.wanted, takeover, timer).await;
         if !has_orders.map_err(|error| format!("cannot set the timer: {error}"))? {
             return Ok(End::Release);
         }

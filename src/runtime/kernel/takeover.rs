@@ -13,7 +13,6 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::announcements::{Announcements, Slot};
-use super::confirmed::Confirmed;
 use super::fight::Fights;
 use super::passage::Passage;
 use super::place::Place;
@@ -33,7 +32,7 @@ pub(super) struct Takeover {
     /// those that have yielded them.
     here: Vec<bool>,
     /// When the election last stood by all claims; `None` if they are another engine's now.
-    confirmed: Option<Confirmed>,
+    confirmed_at: Option<Instant>,
     kernel: Option<Netlink>,
     links: Links,
     places: Vec<Place>,
@@ -59,7 +58,7 @@ pub(super) struct Takeover {
 }
 
 impl Takeover {
-    pub(super) fn new(plan: Plan, confirmed: Confirmed, told: watch::Sender<Facts>) -> Self {
+    pub(super) fn new(plan: Plan, told: watch::Sender<Facts>) -> Self {
         let sizes = plan.routers.iter().map(|router| router.addresses.len());
         let all = plan.routers.iter().flat_map(|router| router.addresses.iter());
         let routers = plan.routers.iter().map(|router| {
@@ -71,7 +70,7 @@ impl Takeover {
             virtual_addresses: all.map(|held| held.address).collect(),
             claims: vec![Claim::default(); plan.routers.len()],
             here: vec![false; plan.routers.len()],
-            confirmed: Some(confirmed),
+            confirmed_at: Some(Instant::default()),
             kernel: None,
             links: Links::default(),
             places: plan.links.iter().map(|_| Place::default()).collect(),
@@ -94,7 +93,8 @@ impl Takeover {
     }
 
     /// Takes over what the election wants now.
-    pub(super) fn want(&mut self, wanted: &Wanted, now: Instant) {
+    pub(super) fn want(&mut self, wanted: &Wanted, confirmed_at: Instant, now: Instant) {
+        self.confirmed_at = Some(confirmed_at);
         if self.inherited.is_none() && wanted.inherited.is_some() {
             self.inherited.clone_from(&wanted.inherited);
             self.stale = true;
@@ -140,15 +140,14 @@ impl Takeover {
 
     /// Removes what was released last, and leaves what is claimed to another engine.
     pub(super) fn abandon(&mut self, now: Instant) {
-        self.confirmed = None;
+        self.confirmed_at = None;
         self.correct(now);
     }
 
     /// Forgets all but what is ours: a panic has left the rest as nobody knows.
     pub(super) fn start_over(&mut self) {
-        let fresh = Self::new(self.plan.clone(), Confirmed::default(), self.told.clone());
+        let fresh = Self::new(self.plan.clone(), self.told.clone());
         let before = std::mem::replace(self, fresh);
-        self.confirmed = before.confirmed;
         self.owned = before.owned;
         self.tags_are_kept = before.tags_are_kept;
         // An address that was being added may be there, although nobody has noted it.
@@ -199,7 +198,7 @@ impl Takeover {
     /// Tells whether peers may have taken over without the election here having noticed yet: it
     /// has said nothing for too long. Then nothing is added, refreshed or announced.
     fn is_in_doubt(&self, now: Instant) -> bool {
-        let Some(confirmed_at) = self.confirmed.as_ref().map(Confirmed::get) else { return true };
+        let Some(confirmed_at) = self.confirmed_at else { return true };
         self.plan.routers.iter().zip(&self.claims).any(|(planned, claim)| {
             let said_at = confirmed_at.max(claim.claimed_at);
             claim.claimed && now.since(said_at) > planned.patience
