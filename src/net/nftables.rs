@@ -7,19 +7,22 @@
 //!     flags owner
 //!     map addresses {
 //!         type ipv4_addr : ipv4_addr
+//!         timeout 1s
 //!         elements = { 192.0.2.100 : 192.0.2.1 }
 //!     }
 //!     set opened {
-//!         type ipv4_addr . inet_service
+//!         type ipv4_addr . ipv4_addr . inet_service . inet_service
 //!         size 65536
 //!         flags dynamic,timeout
 //!         timeout 2s
 //!     }
 //!     chain relay {
 //!         type filter hook prerouting priority dstnat + 10; policy accept;
-//!         ip daddr @addresses tcp flags syn / syn,ack update @opened { ip saddr . tcp sport }
-//!         ip daddr @addresses tcp flags != syn / syn,ack ip saddr . tcp sport @opened accept
-//!         ip daddr @addresses tcp flags != syn / syn,ack
+//!         ip daddr @addresses tcp flags syn
+//!             update @opened { ip saddr . ip daddr . tcp sport . tcp dport }
+//!         ip daddr @addresses tcp flags ! syn ip ttl != 1
+//!             ip saddr . ip daddr . tcp sport . tcp dport @opened accept
+//!         ip daddr @addresses tcp flags ! syn ip ttl != 1
 //!             ip ttl set 2 dup to ip daddr map @addresses drop
 //!     }
 //! }
@@ -149,12 +152,16 @@ impl Firewall {
         batch.push(Message::NewSet, NLM_F_CREATE, family, |map| {
             map.text(attribute::SET_TABLE, &self.table);
             map.text(attribute::SET_NAME, ADDRESSES);
-            map.number(attribute::SET_FLAGS, SET_IS_MAP);
+            let forgets = matches!(family, Family::Ip);
+            map.number(attribute::SET_FLAGS, SET_IS_MAP | if forgets { SET_FORGETS } else { 0 });
             map.number(attribute::SET_KEY_TYPE, TYPE_IPV4_ADDR);
             map.number(attribute::SET_KEY_LEN, 4);
             map.number(attribute::SET_DATA_TYPE, TYPE_IPV4_ADDR);
             map.number(attribute::SET_DATA_LEN, 4);
             map.number(attribute::SET_ID, 1);
+            if forgets {
+                map.octets(attribute::SET_TIMEOUT, &MOVED_AFTER_MS.to_be_bytes());
+            }
         });
         match family {
             Family::Ip => {
@@ -177,8 +184,10 @@ impl Firewall {
             set.text(attribute::SET_TABLE, &self.table);
             set.text(attribute::SET_NAME, OPENED);
             set.number(attribute::SET_FLAGS, SET_IS_FILLED_BY_RULES | SET_FORGETS);
-            set.number(attribute::SET_KEY_TYPE, TYPE_IPV4_ADDR << TYPE_BITS | TYPE_INET_SERVICE);
-            set.number(attribute::SET_KEY_LEN, 8);
+            let parts = [TYPE_IPV4_ADDR, TYPE_IPV4_ADDR, TYPE_INET_SERVICE, TYPE_INET_SERVICE];
+            let key_type = parts.iter().fold(0, |all, part| all << TYPE_BITS | part);
+            set.number(attribute::SET_KEY_TYPE, key_type);
+            set.number(attribute::SET_KEY_LEN, 16);
             set.nest(attribute::SET_DESCRIPTION, |description| {
                 description.number(attribute::SET_DESCRIPTION_SIZE, MOST_OPENED);
             });
@@ -277,11 +286,12 @@ const ADDRESSES: &str = "addresses";
 /// Who has opened a connection here since the address came.
 const OPENED: &str = "opened";
 
-/// Some megabytes. Who finds no room here loses time: a segment that is not relayed any more when
-/// it is repeated.
+/// Some megabytes. A connection that finds no room here is reset by the host that had the address.
 const MOST_OPENED: u32 = 65_536;
 
-/// Longer than any address moves.
+/// Longer than any address moves. Should nobody remove the rules by then, they do nothing more.
+const MOVED_AFTER_MS: u64 = 1000;
+/// Longer than the rules for an address do anything.
 const FORGOTTEN_AFTER_MS: u64 = 2000;
 
 /// `NF_INET_PRE_ROUTING`, `NF_ARP_IN` and `NF_ARP_OUT`.

@@ -206,6 +206,8 @@ impl<'a> Driver<'a> {
     fn settle(&mut self) -> io::Result<Option<End>> {
         let now = clock::now();
         self.retire_if_replaced(now);
+        // What was just dealt with may have taken its time.
+        self.beat(now);
         if !self.succession.is_retired() {
             self.node.handle_timeout(now);
         }

@@ -377,6 +377,7 @@ async fn work(takeover: &mut Takeover, orders: &mut Orders, timer: &Timer) -> Re
         takeover.let_pass(clock::now());
         takeover.announce(clock::now());
         takeover.tell();
+        takeover.prepare_to_move();
         let has_orders = wait(&mut orders.wanted, takeover, timer).await;
         if !has_orders.map_err(|error| format!("cannot set the timer: {error}"))? {
             return Ok(End::Release);

@@ -1,7 +1,7 @@
 //! What our rules are made of: the expressions that `nft --debug=netlink` shows.
 //!
 //! A rule runs one after the other until one of them does not hold. All of them work on the same
-//! register, or on that and the next one together.
+//! register, or on its four parts.
 
 use super::batch::Attributes;
 use super::{ADDRESSES, OPENED};
@@ -13,8 +13,8 @@ pub(super) enum Expression {
     Load(Field),
     /// Takes the protocol above IP into the register.
     LoadProtocol,
-    /// Takes part of the packet into the register behind.
-    LoadBehind(Field),
+    /// Takes part of the packet into one of the registers that are read together.
+    LoadAt(u32, Field),
     /// Keeps some bits of the register, and sets others.
     Alter { keep: &'static [u8], set: &'static [u8] },
     /// Ends the rule unless the register compares so.
@@ -67,35 +67,41 @@ pub(super) enum Checksum {
     Ip,
 }
 
-/// Segments that open a connection to an address on the move: they are noted.
+/// Segments that open a connection to or from an address on the move: they are noted.
 pub(super) const OPENING: &[Expression] = &[
     Expression::Load(DESTINATION),
     Expression::RequireMoving,
     Expression::LoadProtocol,
     Expression::Require(Comparison::Equal, &[TCP]),
     Expression::Load(TCP_FLAGS),
-    Expression::Alter { keep: &[SYN | ACK], set: &[0] },
-    Expression::Require(Comparison::Equal, &[SYN]),
-    Expression::Load(SOURCE),
-    Expression::LoadBehind(SOURCE_PORT),
+    Expression::Alter { keep: &[SYN], set: &[0] },
+    Expression::Require(Comparison::Different, &[0]),
+    Expression::LoadAt(0, SOURCE),
+    Expression::LoadAt(1, DESTINATION),
+    Expression::LoadAt(2, SOURCE_PORT),
+    Expression::LoadAt(3, DESTINATION_PORT),
     Expression::NoteOpened,
 ];
 
-/// Other segments to such an address.
+/// Other segments to such an address, but those that were relayed here.
 pub(super) const OPEN: &[Expression] = &[
     Expression::Load(DESTINATION),
     Expression::RequireMoving,
     Expression::LoadProtocol,
     Expression::Require(Comparison::Equal, &[TCP]),
     Expression::Load(TCP_FLAGS),
-    Expression::Alter { keep: &[SYN | ACK], set: &[0] },
-    Expression::Require(Comparison::Different, &[SYN]),
+    Expression::Alter { keep: &[SYN], set: &[0] },
+    Expression::Require(Comparison::Equal, &[0]),
+    Expression::Load(TTL),
+    Expression::Require(Comparison::Different, &[LAST_HOP]),
 ];
 
 /// … of a connection that was opened here.
 pub(super) const OPENED_HERE: &[Expression] = &[
-    Expression::Load(SOURCE),
-    Expression::LoadBehind(SOURCE_PORT),
+    Expression::LoadAt(0, SOURCE),
+    Expression::LoadAt(1, DESTINATION),
+    Expression::LoadAt(2, SOURCE_PORT),
+    Expression::LoadAt(3, DESTINATION_PORT),
     Expression::RequireOpened,
     Expression::Accept,
 ];
@@ -104,7 +110,7 @@ pub(super) const OPENED_HERE: &[Expression] = &[
 /// more, it must not send them back.
 pub(super) const RELAYED: &[Expression] = &[
     Expression::Load(TTL_AND_PROTOCOL),
-    Expression::Alter { keep: &[0, 0xff], set: &[TTL, 0] },
+    Expression::Alter { keep: &[0, 0xff], set: &[LAST_HOP + 1, 0] },
     Expression::Store(TTL_AND_PROTOCOL, Checksum::Ip),
     Expression::Load(DESTINATION),
     Expression::Translate,
@@ -134,7 +140,7 @@ impl Expression {
 
     fn name(self) -> &'static str {
         match self {
-            Self::Load(_) | Self::LoadBehind(_) | Self::Store(..) => "payload",
+            Self::Load(_) | Self::LoadAt(..) | Self::Store(..) => "payload",
             Self::LoadProtocol => "meta",
             Self::Alter { .. } => "bitwise",
             Self::Require(..) => "cmp",
@@ -152,8 +158,8 @@ impl Expression {
                 data.number(1, REGISTER);
                 field.emit(data);
             }
-            Self::LoadBehind(field) => {
-                data.number(1, REGISTER_BEHIND);
+            Self::LoadAt(place, field) => {
+                data.number(1, FIRST_OF_REGISTERS + place);
                 field.emit(data);
             }
             Self::Store(field, checksum) => {
@@ -222,26 +228,27 @@ const SOURCE: Field = Field { header: Header::Network, offset: 12, length: 4 };
 const DESTINATION: Field = Field { header: Header::Network, offset: 16, length: 4 };
 /// Both together, as the checksum counts pairs of octets.
 const TTL_AND_PROTOCOL: Field = Field { header: Header::Network, offset: 8, length: 2 };
+const TTL: Field = Field { header: Header::Network, offset: 8, length: 1 };
 const SOURCE_PORT: Field = Field { header: Header::Transport, offset: 0, length: 2 };
+const DESTINATION_PORT: Field = Field { header: Header::Transport, offset: 2, length: 2 };
 const TCP_FLAGS: Field = Field { header: Header::Transport, offset: 13, length: 1 };
 const ARP_SENDER: Field = Field { header: Header::Network, offset: 14, length: 4 };
 const ARP_TARGET: Field = Field { header: Header::Network, offset: 24, length: 4 };
 
 const TCP: u8 = 6;
 const SYN: u8 = 0x02;
-const ACK: u8 = 0x10;
-/// The copy is on its way with one less: enough to arrive, too little to be passed on.
-const TTL: u8 = 2;
+/// Enough to arrive, too little to be passed on. A copy is sent with one less than it has.
+const LAST_HOP: u8 = 1;
 
 /// `NFTA_LIST_ELEM`, `NFTA_EXPR_NAME`, `NFTA_EXPR_DATA` and `NFTA_DATA_VERDICT`.
 const LIST_ELEMENT: u16 = 1;
 const EXPRESSION_NAME: u16 = 1;
 const EXPRESSION_DATA: u16 = 2;
 const DATA_VERDICT: u16 = 2;
-/// `NFT_REG_VERDICT`, `NFT_REG_1` and the second part of that, `NFT_REG32_01`.
+/// `NFT_REG_VERDICT`, `NFT_REG_1` and the first of its four parts, `NFT_REG32_00`.
 const REGISTER_OF_VERDICT: u32 = 0;
 const REGISTER: u32 = 1;
-const REGISTER_BEHIND: u32 = 9;
+const FIRST_OF_REGISTERS: u32 = 8;
 /// `NFT_DYNSET_OP_UPDATE`.
 const UPDATE: u32 = 1;
 /// `NFT_META_L4PROTO`.

@@ -19,7 +19,7 @@ impl Driver<'_> {
     }
 
     /// Says that this engine lives, and hears whether its guard has given up on it.
-    fn beat(&mut self, now: Instant) {
+    pub(super) fn beat(&mut self, now: Instant) {
         if self.succession.is_waiting() {
             return self.publisher.turn_while_waiting(now);
         }

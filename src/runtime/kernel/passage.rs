@@ -10,15 +10,23 @@ use crate::types::Instant;
 #[derive(Debug, Default)]
 pub(super) struct Passage {
     firewall: Option<Firewall>,
+    is_impossible: bool,
 }
 
 impl Passage {
-    /// Prepares for the first move. A host that cannot do it does without.
-    pub(super) fn open() -> Self {
-        let firewall = Firewall::open().inspect_err(|error| {
-            tracing::info!("connections are cut when addresses move: {}", error.with_cause());
-        });
-        Self { firewall: firewall.ok() }
+    /// Prepares for the next move. A host that cannot do it does without.
+    pub(super) fn prepare(&mut self) {
+        if self.firewall.is_some() || self.is_impossible {
+            return;
+        }
+        match Firewall::open() {
+            Ok(firewall) => self.firewall = Some(firewall),
+            Err(error) => {
+                let error = error.with_cause();
+                tracing::info!("connections are cut when addresses move: {error}");
+                self.is_impossible = true;
+            }
+        }
     }
 
     /// Returns until when yielded addresses stay here. On a host that cannot keep quiet about them
@@ -34,8 +42,8 @@ impl Passage {
     pub(super) fn keep(&mut self, rules: &Rules) {
         let Some(firewall) = &mut self.firewall else { return };
         if let Err(error) = firewall.set(rules) {
-            tracing::warn!("connections are cut when addresses move: {}", error.with_cause());
-            // With the socket goes whatever stands.
+            tracing::warn!("connections are cut in this move: {}", error.with_cause());
+            // With the socket goes whatever stands. The next move may do better.
             self.firewall = None;
         }
     }

@@ -78,7 +78,7 @@ impl Takeover {
             tags_are_kept: false,
             inherited: None,
             announcements: Announcements::new(plan.announce, sizes),
-            passage: Passage::open(),
+            passage: Passage::default(),
             fights: Fights::default(),
             quiet_until: Instant::default(),
             refresh_at: None,
@@ -103,7 +103,8 @@ impl Takeover {
             let before = std::mem::replace(&mut self.claims[router], *claim);
             let yielded = claim.yields.is_some_and(|it| now < self.passage.end_of(&it));
             let here = claim.claimed || yielded;
-            self.stale |= std::mem::replace(&mut self.here[router], here) != here;
+            let was_here = std::mem::replace(&mut self.here[router], here);
+            self.stale |= here != was_here || claim.claimed != before.claimed;
             if before.claimed && !claim.claimed {
                 self.announcements.cease_all(router);
             }
@@ -138,8 +139,10 @@ impl Takeover {
         self.correct(now);
     }
 
-    /// Removes what was released last, and leaves what is claimed to another engine.
+    /// Removes what was released and yielded last, and leaves what is claimed to another engine.
     pub(super) fn abandon(&mut self, now: Instant) {
+        self.here = self.claims.iter().map(|claim| claim.claimed).collect();
+        self.stale = true;
         self.confirmed_at = None;
         self.correct(now);
     }
@@ -339,6 +342,7 @@ impl Takeover {
     fn apply(&mut self, now: Instant) -> Result<(), NetError> {
         let mut refused = Vec::new();
         let in_doubt = self.is_in_doubt(now);
+        let claimed = self.claimed();
         for (index, wanted) in self.wanted() {
             let Some(link) = self.links.at(index) else { continue };
             let left = self.left_on(index, link);
@@ -348,6 +352,8 @@ impl Takeover {
             let lost = std::mem::take(&mut place.lost);
             let owned = self.owned.entry(index).or_default();
             let mut changes = address::reconcile(&wanted, link.addresses(), owned, &left);
+            // What is only yielded may stay, not come.
+            changes.add.retain(|address| claimed.contains(&(index, *address)));
             if in_doubt && !changes.add.is_empty() {
                 changes.add.clear();
                 self.stale = true;
