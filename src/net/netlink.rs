@@ -52,10 +52,8 @@ impl Netlink {
         Ok(Self { socket, sequence: 0, buffer, heard: VecDeque::new() })
     }
 
-    /// Returns every link, then every IPv4 address.
-    ///
-    /// What changes meanwhile is in the next [`events`](Self::events); feeding those after the dump
-    /// ends in the truth, whatever the dump had already seen of them.
+    /// Returns every link, then every IPv4 address, then what happened meanwhile: to believe all of
+    /// it in that order ends in the truth.
     ///
     /// # Errors
     ///
@@ -72,6 +70,7 @@ impl Netlink {
             let error = |error| NetError::new("read", "links and addresses", error);
             records.extend(dumped.map_err(error)?);
         }
+        records.extend(std::mem::take(&mut self.heard));
         Ok(records)
     }
 
@@ -117,17 +116,26 @@ impl Netlink {
         Ok(std::mem::take(&mut self.heard))
     }
 
-    /// Dumps again what changed while it was dumped: then the kernel may have left something out.
-    /// It does not always say so, so what took more than one datagram must come twice the same.
-    /// Where everything changes all the time, something is better than nothing.
+    /// Returns several dumps, one after the other: while addresses come and go, the kernel may
+    /// leave one out that was there all the time, and does not always say so.
+    ///
+    /// It makes one change at a time, and tells of each before the next. So what took more than one
+    /// datagram, came twice the same, and had no event come in since the first of the two began,
+    /// was changed once at most, and is whole. Where something changes all the time, what is
+    /// missing in one dump is in another.
     fn dump_whole(&mut self, ask: &RouteNetlinkMessage) -> io::Result<Vec<Event>> {
         let mut records = Vec::new();
+        let mut last = None;
         for _ in 0..MOST_DUMPS {
-            let before = std::mem::take(&mut records);
+            let (start, heard) = (records.len(), self.heard.len());
             let datagrams = self.dump_of(ask.clone(), &mut records)?;
-            if datagrams.is_some_and(|count| count <= 1 || records == before) {
+            let is_confirmed = last.is_some_and(|(before, heard_before)| {
+                heard_before == self.heard.len() && records[before..start] == records[start..]
+            });
+            if datagrams.is_some_and(|count| count <= 1 || is_confirmed) {
                 break;
             }
+            last = Some((start, heard));
         }
         Ok(records)
     }
@@ -274,8 +282,8 @@ fn sort(
     }
 }
 
-/// Dumps that may be in vain: one takes a millisecond for some thousand addresses.
-const MOST_DUMPS: usize = 16;
+/// One takes a millisecond for some thousand addresses.
+const MOST_DUMPS: usize = 8;
 
 /// Requests in one datagram: their answers and the events they cause fit the receive buffer.
 const BATCH: usize = 64;
