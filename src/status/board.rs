@@ -12,6 +12,8 @@ use std::sync::atomic::{AtomicU8, AtomicU64, fence};
 use std::time::Duration;
 
 use memmap2::MmapRaw;
+use rustix::fs::{SealFlags, fcntl_add_seals};
+use rustix::io::Errno;
 
 pub use self::beat::Beat;
 use super::layout::{
@@ -65,6 +67,8 @@ pub struct Workers {
 #[derive(Debug)]
 pub struct Board {
     map: MmapRaw,
+    /// Not as the header says: nginx's workers can write there, and have fewer rights.
+    tables: Tables,
 }
 
 impl Board {
@@ -76,12 +80,14 @@ impl Board {
     /// If the memory cannot be opened, sized or mapped, or would be larger than the board can
     /// address.
     pub fn create(path: &Path, plan: &Plan) -> Result<Self, BoardError> {
-        let offsets = Offsets::of(plan).ok_or(BoardError::TooLarge)?;
+        let (instances, addresses) = (plan.instances.len(), plan.addresses.len());
+        let tables = Tables::new(instances, addresses).ok_or(BoardError::TooLarge)?;
         let file = open_shared(path)?;
-        file.set_len(u64::from(offsets.end))?;
-        let mut board = Self { map: MmapRaw::map_raw(&file)? };
+        file.set_len(tables.end as u64)?;
+        seal(&file)?;
+        let mut board = Self { map: MmapRaw::map_raw(&file)?, tables };
 
-        board.write_header(plan, &offsets);
+        board.write_header(plan);
         for (index, slot) in plan.instances.iter().enumerate() {
             board.publish(index, slot);
         }
@@ -106,16 +112,20 @@ impl Board {
     /// If it cannot be mapped, or was not made by this version of the library.
     pub fn of(file: &File) -> Result<Self, BoardError> {
         let map = MmapRaw::map_raw(file)?;
-        if map.len() < size_of::<Header>() {
+        // Without any routers, for the header alone.
+        let tables = Tables::new(0, 0).ok_or(BoardError::TooLarge)?;
+        if map.len() < tables.end {
             return Err(BoardError::Foreign);
         }
-        let board = Self { map };
+        let board = Self { map, tables };
         let header = board.header();
         let known = header.magic.load(Acquire) == MAGIC
             && header.layout.load(Relaxed) == LAYOUT
-            && header.length.load(Relaxed) == board.map.len() as u64
-            && board.fits();
-        known.then_some(board).ok_or(BoardError::Foreign)
+            && header.length.load(Relaxed) == board.map.len() as u64;
+        let counts = (header.instances.load(Relaxed), header.addresses.load(Relaxed));
+        let tables = Tables::new(counts.0 as usize, counts.1 as usize);
+        let tables = tables.filter(|tables| known && board.consists_of(tables));
+        Ok(Self { tables: tables.ok_or(BoardError::Foreign)?, ..board })
     }
 
     /// Returns what is said once for the whole node, to be read and written.
@@ -130,7 +140,7 @@ impl Board {
     /// Returns how many virtual routers there are.
     #[must_use]
     pub fn instances(&self) -> usize {
-        self.header().instances.load(Relaxed) as usize
+        self.tables.instances
     }
 
     /// Returns virtual router `index` as it was last published, whole.
@@ -179,11 +189,10 @@ impl Board {
     /// its own.
     #[must_use]
     pub fn addresses(&self) -> &[AddressSlot] {
-        let (offset, count) = self.addresses_range();
-        // SAFETY: `create` and `fits` made sure that so many slots lie there, aligned to words;
-        // after
+        let Tables { addresses_at, addresses, .. } = self.tables;
+        // SAFETY: `create` and `of` made sure that so many slots lie there, aligned to words; after
         // `create` only their atomics are written.
-        unsafe { slice::from_raw_parts(self.map.as_ptr().add(offset).cast(), count) }
+        unsafe { slice::from_raw_parts(self.map.as_ptr().add(addresses_at).cast(), addresses) }
     }
 
     /// Tells whether the interface has address `index` now, and whether it has it from us.
@@ -293,21 +302,21 @@ impl Board {
         silence(&self.header().carrier_beat_ms, now) > timeout
     }
 
-    fn write_header(&mut self, plan: &Plan, offsets: &Offsets) {
-        let header = self.header();
-        header.length.store(u64::from(offsets.end), Relaxed);
+    fn write_header(&mut self, plan: &Plan) {
+        let (header, tables) = (self.header(), &self.tables);
+        header.length.store(tables.end as u64, Relaxed);
         header.layout.store(LAYOUT, Relaxed);
         header.header_size.store(size(size_of::<Header>()), Relaxed);
         header.worker_size.store(size(size_of::<WorkerSlot>()), Relaxed);
         header.instance_size.store(size(size_of::<InstanceSlot>()), Relaxed);
         header.address_size.store(size(size_of::<AddressSlot>()), Relaxed);
-        header.instances.store(size(plan.instances.len()), Relaxed);
-        header.addresses.store(size(plan.addresses.len()), Relaxed);
-        header.workers_offset.store(offsets.workers, Relaxed);
+        header.instances.store(size(tables.instances), Relaxed);
+        header.addresses.store(size(tables.addresses), Relaxed);
+        header.workers_offset.store(size(Tables::WORKERS_AT), Relaxed);
         header.event_size.store(size(size_of::<EventSlot>()), Relaxed);
-        header.events_offset.store(offsets.events, Relaxed);
-        header.instances_offset.store(offsets.instances, Relaxed);
-        header.addresses_offset.store(offsets.addresses, Relaxed);
+        header.events_offset.store(size(Tables::EVENTS_AT), Relaxed);
+        header.instances_offset.store(size(Tables::INSTANCES_AT), Relaxed);
+        header.addresses_offset.store(size(tables.addresses_at), Relaxed);
         let timeout = u32::try_from(plan.worker_timeout.as_millis()).unwrap_or(u32::MAX);
         header.worker_timeout_ms.store(timeout, Relaxed);
         header.engine_state.store(EngineState::None as u32, Relaxed);
@@ -318,88 +327,77 @@ impl Board {
 
     #[expect(clippy::cast_ptr_alignment, reason = "every table begins on a whole word")]
     fn write_addresses(&mut self, addresses: &[AddressSlot]) {
-        let (offset, count) = self.addresses_range();
-        assert_eq!(count, addresses.len(), "the header was written from the same plan");
+        let Tables { addresses_at, addresses: count, .. } = self.tables;
+        assert_eq!(count, addresses.len(), "the tables were made for the same plan");
         // SAFETY: `create` sized the map for exactly these slots, and nobody else has it yet.
         unsafe {
-            let target = self.map.as_mut_ptr().add(offset).cast::<AddressSlot>();
+            let target = self.map.as_mut_ptr().add(addresses_at).cast::<AddressSlot>();
             ptr::copy_nonoverlapping(addresses.as_ptr(), target, count);
         }
     }
 
     /// Tells whether everything lies where this version puts it, inside the map.
-    fn fits(&self) -> bool {
+    fn consists_of(&self, tables: &Tables) -> bool {
         let header = self.header();
-        let counts = (header.instances.load(Relaxed), header.addresses.load(Relaxed));
-        let Some(offsets) = Offsets::new(counts.0 as usize, counts.1 as usize) else {
-            return false;
-        };
         header.instance_size.load(Relaxed) as usize == size_of::<InstanceSlot>()
-            && header.workers_offset.load(Relaxed) == offsets.workers
-            && header.events_offset.load(Relaxed) == offsets.events
-            && header.instances_offset.load(Relaxed) == offsets.instances
-            && header.addresses_offset.load(Relaxed) == offsets.addresses
-            && self.map.len() as u64 == u64::from(offsets.end)
+            && header.workers_offset.load(Relaxed) as usize == Tables::WORKERS_AT
+            && header.events_offset.load(Relaxed) as usize == Tables::EVENTS_AT
+            && header.instances_offset.load(Relaxed) as usize == Tables::INSTANCES_AT
+            && header.addresses_offset.load(Relaxed) as usize == tables.addresses_at
+            && self.map.len() == tables.end
     }
 
     fn worker_slots(&self) -> &[WorkerSlot] {
-        let offset = self.header().workers_offset.load(Relaxed) as usize;
-        // SAFETY: `create` and `fits` made sure that so many slots lie there, aligned to words;
-        // they are made of atomics.
-        unsafe { slice::from_raw_parts(self.map.as_ptr().add(offset).cast(), WORKERS) }
+        // SAFETY: `create` and `of` made sure that so many slots lie there, aligned to words; they
+        // are made of atomics.
+        unsafe { slice::from_raw_parts(self.map.as_ptr().add(Tables::WORKERS_AT).cast(), WORKERS) }
     }
 
     fn event_words(&self, number: u64) -> &[AtomicU64] {
         let place = usize::try_from(number % EVENTS as u64).unwrap_or_default();
-        let offset = self.header().events_offset.load(Relaxed) as usize;
-        let offset = offset + place * size_of::<EventSlot>();
-        // SAFETY: `create` and `fits` made sure that all places lie there, aligned to words.
+        let offset = Tables::EVENTS_AT + place * size_of::<EventSlot>();
+        // SAFETY: `create` and `of` made sure that all places lie there, aligned to words.
         unsafe { slice::from_raw_parts(self.map.as_ptr().add(offset).cast(), EVENT_WORDS) }
     }
 
     fn instance_words(&self, index: usize) -> &[AtomicU64] {
         assert!(index < self.instances(), "there is no virtual router {index}");
-        let offset = self.header().instances_offset.load(Relaxed) as usize;
-        let offset = offset + index * size_of::<InstanceSlot>();
-        // SAFETY: `create` and `fits` made sure that slot `index` lies there, aligned to words.
+        let offset = Tables::INSTANCES_AT + index * size_of::<InstanceSlot>();
+        // SAFETY: `create` and `of` made sure that slot `index` lies there, aligned to words.
         unsafe { slice::from_raw_parts(self.map.as_ptr().add(offset).cast(), INSTANCE_WORDS) }
     }
-
-    fn addresses_range(&self) -> (usize, usize) {
-        let header = self.header();
-        let offset = header.addresses_offset.load(Relaxed);
-        (offset as usize, header.addresses.load(Relaxed) as usize)
-    }
 }
 
-/// Where each table begins, and where the board ends.
-struct Offsets {
-    workers: u32,
-    events: u32,
-    instances: u32,
-    addresses: u32,
-    end: u32,
+/// How many routers and addresses there are, where their tables begin, and where the board ends.
+#[derive(Debug)]
+struct Tables {
+    instances: usize,
+    addresses: usize,
+    addresses_at: usize,
+    end: usize,
 }
 
-impl Offsets {
-    fn of(plan: &Plan) -> Option<Self> {
-        Self::new(plan.instances.len(), plan.addresses.len())
-    }
+impl Tables {
+    const WORKERS_AT: usize = size_of::<Header>();
+    const EVENTS_AT: usize = Self::WORKERS_AT + WORKERS * size_of::<WorkerSlot>();
+    const INSTANCES_AT: usize = Self::EVENTS_AT + EVENTS * size_of::<EventSlot>();
 
+    /// Returns `None` if the header cannot name such places.
     fn new(instances: usize, addresses: usize) -> Option<Self> {
-        let workers_at = size_of::<Header>();
-        let events_at = workers_at + WORKERS * size_of::<WorkerSlot>();
-        let instances_at = events_at + EVENTS * size_of::<EventSlot>();
         let addresses_at =
-            instances.checked_mul(size_of::<InstanceSlot>())?.checked_add(instances_at)?;
+            instances.checked_mul(size_of::<InstanceSlot>())?.checked_add(Self::INSTANCES_AT)?;
         let end = addresses.checked_mul(size_of::<AddressSlot>())?.checked_add(addresses_at)?;
-        Some(Self {
-            workers: u32::try_from(workers_at).ok()?,
-            events: u32::try_from(events_at).ok()?,
-            instances: u32::try_from(instances_at).ok()?,
-            addresses: u32::try_from(addresses_at).ok()?,
-            end: u32::try_from(end).ok()?,
-        })
+        u32::try_from(end).ok()?;
+        Some(Self { instances, addresses, addresses_at, end })
+    }
+}
+
+/// Fixes the length: a worker that cut the board off would have the engine trip over its end.
+fn seal(file: &File) -> io::Result<()> {
+    match fcntl_add_seals(file, SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL) {
+        // A file that is no memfd has no seals.
+        Ok(()) | Err(Errno::INVAL) => Ok(()),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -443,7 +441,7 @@ fn event_of(words: &[u64; EVENT_WORDS]) -> EventSlot {
     unsafe { ptr::from_ref(words).cast::<EventSlot>().read() }
 }
 
-/// Sizes and counts that [`Offsets::new`] has found to fit.
+/// Sizes and counts that [`Tables::new`] has found to fit.
 fn size(bytes: usize) -> u32 {
     u32::try_from(bytes).unwrap_or(u32::MAX)
 }

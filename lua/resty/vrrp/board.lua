@@ -37,6 +37,7 @@ local mt = { __index = _M }
 
 local NAME = "resty.vrrp"
 local MFD_CLOEXEC = 1
+local MFD_ALLOW_SEALING = 2
 local SEEK_END = 2
 local PROT_READ_WRITE = 3
 local MAP_SHARED = 1
@@ -96,7 +97,7 @@ end
 
 -- Makes an empty memfd that becomes a board, and returns its number.
 function _M.create()
-    local fd = C.resty_vrrp_memfd_create(NAME, MFD_CLOEXEC)
+    local fd = C.resty_vrrp_memfd_create(NAME, MFD_CLOEXEC + MFD_ALLOW_SEALING)
     if fd < 0 then
         return nil, "cannot make shared memory: " .. why()
     end
