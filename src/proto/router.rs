@@ -135,9 +135,14 @@ impl VirtualRouter {
                 self.become_active(backup.takeover, backup.predecessor(), now);
             }
             Phase::Active { adver_at, last_resort } if now >= adver_at => {
-                let adver_at = next_tick(adver_at, self.config.adver_interval, now);
-                self.phase = Phase::Active { adver_at, last_resort };
+                let adver_interval = self.config.adver_interval;
+                let next = next_tick(adver_at, adver_interval, now);
+                self.phase = Phase::Active { adver_at: next, last_resort };
                 self.advertise(self.effective_priority());
+                // One was missed at least: who knows what switches have learned meanwhile.
+                if now >= adver_at + adver_interval.duration() {
+                    self.actions.push_back(Action::Announce(self.id));
+                }
             }
             Phase::Leaving(leaving) => self.leave_further(leaving, now),
             Phase::Initialize { .. } | Phase::Backup(_) | Phase::Active { .. } => {}
@@ -243,19 +248,19 @@ impl VirtualRouter {
         }
     }
 
-    /// Listens anew if a deadline was overslept by a whole `Active_Down_Interval`.
+    /// Listens anew if the host was paused or starved for a whole `Active_Down_Interval`.
     ///
-    /// The host was paused or starved. The others must have taken our silence for death, and the
-    /// silence that we slept through proves nothing.
+    /// An Active router that has sent nothing for so long is dead to the others; and the silence
+    /// that a Backup slept through proves nothing.
     fn listen_if_overslept(&mut self, now: Instant) {
-        let patience = self.active_down_interval();
-        if matches!(self.phase, Phase::Leaving(_)) {
-            return;
+        let slept_since = match self.phase {
+            Phase::Initialize { .. } | Phase::Leaving(_) => return,
+            Phase::Backup(backup) => backup.deadline(),
+            Phase::Active { adver_at, .. } => adver_at - self.config.adver_interval.duration(),
+        };
+        if now > slept_since + self.active_down_interval() {
+            self.listen_anew(now);
         }
-        if self.poll_timeout().is_none_or(|deadline| now <= deadline + patience) {
-            return;
-        }
-        self.listen_anew(now);
     }
 
     /// Handles that somebody else has resigned for us and removed the addresses, as we did not stir

@@ -166,7 +166,7 @@ fn missed_advertisements_are_skipped_and_the_rest_stay_where_they_were() {
 
     let done = subject.oversleep(millis(3_400));
 
-    assert_eq!(done, [advertise(100)]);
+    assert_eq!(done, [advertise(100), ANNOUNCE]);
     assert_eq!(subject.timeout(), Some(millis(600)));
 }
 
@@ -233,7 +233,7 @@ fn a_lowered_priority_lengthens_the_wait_after_a_resignation_too() {
 fn an_active_router_that_overslept_steps_down_and_listens() {
     let mut subject = Subject::active(&config());
 
-    let done = subject.oversleep(SECOND + DOWN + Duration::from_nanos(1));
+    let done = subject.oversleep(DOWN + Duration::from_nanos(1));
 
     assert_eq!(effects(done), [RELEASE]);
     assert_eq!(subject.reason(), Some(Reason::Overslept));
@@ -244,8 +244,16 @@ fn an_active_router_that_overslept_steps_down_and_listens() {
 fn an_active_router_that_overslept_less_than_active_down_interval_goes_on() {
     let mut subject = Subject::active(&config());
 
-    assert_eq!(subject.oversleep(SECOND + DOWN), [advertise(100)]);
+    assert_eq!(subject.oversleep(DOWN), [advertise(100), ANNOUNCE]);
     assert_eq!(subject.state(), State::Active);
+}
+
+#[test]
+fn an_active_router_announces_again_when_it_has_missed_an_advertisement_and_not_before() {
+    let mut subject = Subject::active(&config());
+
+    assert_eq!(subject.oversleep(millis(1_999)), [advertise(100)]);
+    assert_eq!(subject.oversleep(SECOND + millis(1)), [advertise(100), ANNOUNCE]);
 }
 
 #[test]
