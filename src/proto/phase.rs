@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::event::Reason;
 use super::hold::Hold;
 use super::snapshot::ActiveRouter;
-use crate::types::{Centiseconds, Instant};
+use crate::types::{Centiseconds, Instant, Priority};
 
 /// Where a virtual router stands in the state machine of RFC 9568 §6.4.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
@@ -88,6 +88,18 @@ impl Phase {
 impl Backup {
     pub(super) fn deadline(&self) -> Instant {
         self.down_at.max(self.claim_after)
+    }
+
+    /// Tells whether the Active router has resigned, and nobody better was heard since.
+    pub(super) fn is_left(&self) -> bool {
+        self.takeover == Reason::Resigned && self.resigned.is_some()
+    }
+
+    /// Tells whether a router that advertises is the one known as Active, or a better one.
+    pub(super) fn is_outranked_by(&self, priority: Priority, source: Ipv4Addr) -> bool {
+        self.active.is_none_or(|active| {
+            active.address == source || (priority, source) > (active.priority, active.address)
+        })
     }
 
     /// Returns who leaves the addresses to us on purpose, as things stand.

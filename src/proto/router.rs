@@ -290,13 +290,20 @@ impl VirtualRouter {
         if heard.priority.is_resigning() {
             // Its interval is not adopted: whoever comes next may have another.
             backup.down_at = now + self.skew_time(self.effective_priority(), backup.adver_interval);
-            let known = backup.active.map(|active| active.address).or(backup.resigned);
-            backup.resigned = known.filter(|known| *known == heard.source);
+            if !backup.is_left() {
+                let known = backup.active.map(|active| active.address);
+                backup.resigned = known.filter(|known| *known == heard.source);
+            }
             backup.active = None;
             backup.takeover = Reason::Resigned;
         } else if heard.priority < self.effective_priority() && self.preempts(&mut backup, now) {
-            backup.active = Some(sender(heard, now));
-            backup.takeover = Reason::Preempted;
+            // That may be anybody: the addresses are with who leaves them, or the best one heard.
+            if backup.is_outranked_by(heard.priority, heard.source) {
+                backup.active = Some(sender(heard, now));
+                if !backup.is_left() {
+                    backup.takeover = Reason::Preempted;
+                }
+            }
         } else {
             backup.active = Some(sender(heard, now));
             backup.takeover = Reason::NoResponse;

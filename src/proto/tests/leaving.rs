@@ -190,6 +190,30 @@ fn nothing_is_relayed_to_a_router_that_is_dead_or_was_not_active() {
     }
 }
 
+/// A router that nobody obeys may say what it likes: connections stay with who has them.
+#[test]
+fn a_router_of_lower_priority_beside_the_active_one_is_not_who_had_the_addresses() {
+    let stray = |priority| Advert::new(priority).from(LOWER);
+    let left = [Advert::new(200).from(HIGHER), Advert::new(0).from(HIGHER)];
+    let dead = [Advert::new(200).from(HIGHER), stray(1), stray(1), stray(1)];
+    let mut subject = Subject::started(&config());
+
+    for advert in &dead {
+        subject.hears(advert);
+    }
+    assert_eq!(takes_over(&mut subject), [advertise(100), CLAIM]);
+
+    for strays in [[stray(1), stray(1)], [stray(1), stray(0)]] {
+        let mut subject = Subject::started(&config());
+        let told = [&left[..1], &strays[..1], &left[1..], &strays[..], &left[1..]].concat();
+        for advert in &told {
+            subject.hears(advert);
+        }
+
+        assert_eq!(takes_over(&mut subject), [advertise(100), relay(&subject, 500), CLAIM]);
+    }
+}
+
 /// Waits for the end of `Active_Down_Timer`, and returns what is done then.
 fn takes_over(subject: &mut Subject) -> Vec<Action> {
     let patience = subject.timeout().unwrap();
