@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::io::{self, Write as _};
 use std::time::Duration;
 
 use tokio::time::sleep;
@@ -62,7 +63,8 @@ pub(super) async fn withdraw(claims: &BTreeMap<u32, Claim>, cause: Cause) -> boo
 
 /// Tells the operator, in nginx's error log where that is its error output.
 pub(super) fn say(text: &str) {
-    eprintln!("vrrp: guard {}: {text}", std::process::id());
+    // A log that is full, say, must keep nobody from clearing up.
+    writeln!(io::stderr(), "vrrp: guard {}: {text}", std::process::id()).ok();
 }
 
 /// Sends the resignations, and returns how many. After a `silence` that long, peers have taken over
