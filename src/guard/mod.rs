@@ -26,11 +26,12 @@
 //! guard does not act.
 //!
 //! It also acts when the carrier lives, but its engine has not beaten on the board for
-//! `worker_timeout_ms` and one check: it hangs, and whoever hangs does not resign. The lock and the
-//! door are its own then, which says nothing; but another engine that has done without it has
-//! opened another door. The guard marks the last beat before it acts, so that either the engine has
-//! beaten in the last moment, and nothing is done; or it finds the mark as soon as it wakes, before
-//! anything else, and listens before it claims anew. The next engine finds the mark, too.
+//! `worker_timeout_ms`, or for as long as all peers wait (`Active_Down_Interval`), and one check:
+//! it hangs, and whoever hangs does not resign. The lock and the door are its own then, which says
+//! nothing; but another engine that has done without it has opened another door. The guard marks
+//! the last beat before it acts, so that either the engine has beaten in the last moment, and
+//! nothing is done; or it finds the mark as soon as it wakes, before anything else, and listens
+//! before it claims anew. The next engine finds the mark, too.
 //!
 //! After a bye, or when the dead need nothing more, or when another engine is in charge, it ends.
 //! One that loses its engine while the carrier lives on ends as well: there will be another.

@@ -9,9 +9,15 @@ use crate::types::Instant;
 /// When the whole machine was paused, the guard may be the first to wake: by the clock the engine
 /// was silent for long then, and is about to go on. So the guard looks at regular times, and when
 /// it is late itself, all silence before counts for nothing.
+///
+/// The patience of the peers is another measure: once they have all taken over, nobody here may
+/// keep the addresses, whoever slept and for whatever reason; the engine itself would give them up
+/// as soon as it woke.
 #[derive(Debug)]
 pub(super) struct Silence {
     worker_timeout: Duration,
+    /// After how long a silence peers have taken over whatever the engine has.
+    active_down_interval: Duration,
     looked_at: Instant,
     /// Since when every look was in time.
     awake_since: Instant,
@@ -19,7 +25,13 @@ pub(super) struct Silence {
 
 impl Silence {
     pub(super) fn new(worker_timeout: Duration, now: Instant) -> Self {
-        Self { worker_timeout, looked_at: now, awake_since: now }
+        let active_down_interval = Duration::MAX;
+        Self { worker_timeout, active_down_interval, looked_at: now, awake_since: now }
+    }
+
+    /// Learns how patient the most patient peers are.
+    pub(super) fn set_active_down_interval(&mut self, longest: Option<Duration>) {
+        self.active_down_interval = longest.unwrap_or(Duration::MAX);
     }
 
     /// Begins to look: nobody did before.
@@ -50,7 +62,7 @@ impl Silence {
     }
 
     fn patience(&self) -> Duration {
-        self.worker_timeout + CHECK
+        self.worker_timeout.min(self.active_down_interval) + CHECK
     }
 }
 
@@ -127,6 +139,26 @@ mod tests {
         let (missed, _) = watch(&mut silence, START, |_| START);
 
         assert_eq!(silence.next_look(START), missed + millis(500));
+    }
+
+    #[test]
+    fn an_engine_whose_peers_have_all_taken_over_is_not_waited_for() {
+        let mut silence = Silence::new(2 * SECOND, START);
+        silence.set_active_down_interval(Some(millis(360)));
+
+        let (missed, silent) = watch(&mut silence, START, |_| START);
+
+        assert_eq!((missed - START, silent), (millis(460), millis(460)));
+    }
+
+    #[test]
+    fn peers_that_are_more_patient_than_the_timeout_change_nothing() {
+        let mut silence = Silence::new(2 * SECOND, START);
+        silence.set_active_down_interval(Some(millis(3_400)));
+
+        let (missed, _) = watch(&mut silence, START, |_| START);
+
+        assert_eq!(missed - START, millis(2_100));
     }
 
     #[test]
