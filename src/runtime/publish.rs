@@ -1,5 +1,6 @@
 //! What the core says of itself, on its way to the board.
 
+mod mirror;
 #[cfg(test)]
 mod tests;
 
@@ -12,8 +13,8 @@ use super::kernel::{Facts, accusation};
 use super::report;
 use crate::config::Config;
 use crate::proto::{
-    ActiveRouter, Bequests, Counters, Discard, Health, LinkCarrier, LinkFacts, Node, Phase,
-    Problem, Reason, ReceiveCounters, RouterId, Snapshot, State, Transition, Untold,
+    ActiveRouter, Bequests, Counters, Discard, Health, LinkCarrier, LinkFacts, Node, Problem,
+    Reason, ReceiveCounters, RouterId, Snapshot, State, Transition, Untold,
 };
 use crate::status::layout::{
     self, CheckSlot, CounterSlot, HISTORY, InstanceSlot, TransitionSlot, WarningSlot,
@@ -242,37 +243,6 @@ impl<'a> Publisher<'a> {
     /// Returns the number of the last event that Lua has told.
     pub(super) fn events_told(&self) -> u64 {
         self.board.header().events_told.load(Acquire)
-    }
-
-    /// Shows what the engine says that has the routers now.
-    pub(super) fn mirror(&mut self, told: &Bequests) {
-        for index in 0..self.board.instances() {
-            let Some(mut slot) = self.board.instance(index) else { continue };
-            let interface = layout::untext(&slot.interface);
-            let bequest = told.routers.iter().find(|bequest| {
-                bequest.key.interface.as_str() == interface && bequest.key.vrid.get() == slot.vrid
-            });
-            let Some(bequest) = bequest else { continue };
-            let Some(last) = bequest.history.last() else { continue };
-            slot.state = state(last.to);
-            slot.since_ms = last.at.as_millis();
-            slot.reason = reason(last.reason);
-            slot.transitions = bequest.transitions;
-            slot.effective_priority = bequest.effective_priority.get();
-            match bequest.phase {
-                Phase::Backup(backup) => show_active(&mut slot, backup.active),
-                // It was us before, so it is still our address that is shown.
-                Phase::Active { .. } | Phase::Leaving(_) if slot.active_is_self != 0 => {}
-                Phase::Initialize { .. } | Phase::Active { .. } | Phase::Leaving(_) => {
-                    show_active(&mut slot, None);
-                }
-            }
-            self.board.publish(index, &slot);
-            for address in slot.first_address..slot.first_address + slot.addresses {
-                self.board.set_assigned(address as usize, bequest.phase.holds(), false);
-            }
-        }
-        self.board.set_draining(told.draining);
     }
 
     fn gist(&self, node: &Node, router: RouterId) -> Published {
