@@ -17,7 +17,7 @@ pub(super) use self::succession::{PUNCTUAL, Start};
 use super::checks::{self, Check, PlannedCheck, Weighing};
 use super::clock;
 use super::failpoint::failpoint;
-use super::guard::Guard;
+use super::guard::{Guard, Held};
 use super::health::{self, Liveness};
 use super::kernel::{KernelThread, LinkView, Plan, PlannedRouter};
 use super::publish::Publisher;
@@ -326,7 +326,7 @@ impl<'a> Driver<'a> {
         if self.links.iter().any(|link| link.index.is_some() && link.socket.is_none()) {
             self.take_facts();
         }
-        self.guard.beat(&self.node, |link| self.links[link.0].index, now);
+        self.tell_guard(Some(now));
         if !self.succession.is_waiting() {
             self.publisher.beat(&self.node);
         }
@@ -406,8 +406,22 @@ impl<'a> Driver<'a> {
                 Action::Report(told) => report::report(&self.node, &told),
             }
         }
-        self.guard.forget(|router| !self.publisher.is_assigned(router));
-        self.guard.tell(&self.node, |link| self.links[link.0].index);
+        self.guard.forget(|router| !self.publisher.holds_any(router));
+        self.tell_guard(None);
+    }
+
+    /// Tells the guard what has changed, with a beat all that there is.
+    fn tell_guard(&mut self, beat: Option<Instant>) {
+        let Self { node, links, publisher, guard, .. } = self;
+        let held = Held {
+            node,
+            index_of: &|link| links[link.0].index,
+            is_foreign: &|router, place| publisher.is_foreign(router, place),
+        };
+        match beat {
+            Some(now) => guard.beat(&held, now),
+            None => guard.tell(&held),
+        }
     }
 
     /// Sends one advertisement, or drops it: the next one is never far.

@@ -109,18 +109,13 @@ impl Guard {
     }
 
     /// Tells the guard what was claimed and released.
-    pub(super) fn tell(&mut self, node: &Node, index_of: impl Fn(LinkId) -> Option<u32>) {
+    pub(super) fn tell(&mut self, held: &Held<'_>) {
         let stale = std::mem::take(&mut self.stale);
-        self.tell_of(stale, node, index_of);
+        self.tell_of(stale, held);
     }
 
     /// Sees to it that there is a guard, and that what it knows is so.
-    pub(super) fn beat(
-        &mut self,
-        node: &Node,
-        index_of: impl Fn(LinkId) -> Option<u32>,
-        now: Instant,
-    ) {
+    pub(super) fn beat(&mut self, held: &Held<'_>, now: Instant) {
         self.take_lock();
         if self.channel.as_ref().is_some_and(|channel| has_ended(channel, &mut self.answer)) {
             self.lose(now);
@@ -131,7 +126,7 @@ impl Guard {
         self.tell_door();
         self.stale.clear();
         let all = self.claimed.iter().chain(self.told.keys()).copied().collect();
-        self.tell_of(all, node, index_of);
+        self.tell_of(all, held);
     }
 
     /// Lets the guard end without doing anything: this engine ends as planned, or another one has
@@ -201,12 +196,7 @@ impl Guard {
 
     /// Sends the difference between what is so of some routers and what was told. To look at all of
     /// them takes time, and in a mass failover one after the other changes.
-    fn tell_of(
-        &mut self,
-        routers: BTreeSet<RouterId>,
-        node: &Node,
-        index_of: impl Fn(LinkId) -> Option<u32>,
-    ) {
+    fn tell_of(&mut self, routers: BTreeSet<RouterId>, held: &Held<'_>) {
         if self.channel.is_none() {
             return;
         }
@@ -220,8 +210,8 @@ impl Guard {
             self.told.remove(&router);
         }
         for router in claimed {
-            let Some(link) = index_of(node.link_of(router)) else { continue };
-            let claim = claim_of(node, router, link);
+            let is_known = self.told.contains_key(&router);
+            let Some(claim) = held.claim(router, is_known) else { continue };
             if self.told.get(&router) == Some(&claim) {
                 continue;
             }
@@ -246,16 +236,33 @@ impl Guard {
     }
 }
 
-fn claim_of(node: &Node, router: RouterId, link: u32) -> Claim {
-    let snapshot = node.snapshot(router);
-    let mut resignation = Vec::new();
-    // Without a primary address to send it from it stays empty.
-    node.encode(router, Priority::RESIGN, &mut resignation);
-    Claim {
-        link,
-        active_down_interval: snapshot.active_down_interval,
-        resignation,
-        addresses: [snapshot.addresses, snapshot.addresses_excluded].concat(),
+/// Where the guard finds what there is to guard.
+pub(super) struct Held<'a> {
+    pub(super) node: &'a Node,
+    pub(super) index_of: &'a dyn Fn(LinkId) -> Option<u32>,
+    /// Tells whether somebody else has put an address where it is: router, then place in its list.
+    pub(super) is_foreign: &'a dyn Fn(RouterId, usize) -> bool,
+}
+
+impl Held<'_> {
+    /// Returns what a virtual router that holds its addresses would leave behind: nothing of what
+    /// somebody else has put there, which shows only a moment after it was claimed.
+    fn claim(&self, router: RouterId, is_known: bool) -> Option<Claim> {
+        let link = (self.index_of)(self.node.link_of(router))?;
+        let snapshot = self.node.snapshot(router);
+        let mut resignation = Vec::new();
+        // Without a primary address to send it from it stays empty.
+        self.node.encode(router, Priority::RESIGN, &mut resignation);
+        let all = snapshot.addresses.iter().chain(snapshot.addresses_excluded).enumerate();
+        let addresses = all
+            .filter(|(place, _)| !(is_known && (self.is_foreign)(router, *place)))
+            .map(|(_, address)| *address);
+        Some(Claim {
+            link,
+            active_down_interval: snapshot.active_down_interval,
+            resignation,
+            addresses: addresses.collect(),
+        })
     }
 }
 
@@ -296,11 +303,11 @@ mod tests {
 
         for router in node.routers() {
             guard.claim(router);
-            guard.tell(&node, index_of);
+            guard.tell(&held(&node, &index_of));
         }
 
         assert_eq!((looks.get(), guard.told.len()), (100, 100));
-        guard.beat(&node, index_of, Instant::default());
+        guard.beat(&held(&node, &index_of), Instant::default());
         assert_eq!(looks.get(), 200);
     }
 
@@ -313,7 +320,7 @@ mod tests {
         let node = node_of(1);
         guard.claim(RouterId(0));
         let mut orders_of_a_beat = || {
-            guard.beat(&node, |_| Some(1), Instant::default());
+            guard.beat(&held(&node, &|_| Some(1)), Instant::default());
             guard.tell_anew();
             let mut order = Vec::with_capacity(1024);
             std::iter::from_fn(|| {
@@ -324,6 +331,35 @@ mod tests {
         };
 
         assert_eq!([orders_of_a_beat(), orders_of_a_beat()], [1, 1]);
+    }
+
+    #[test]
+    fn an_address_that_somebody_else_has_put_there_is_not_told() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let _context = runtime.enter();
+        let (channel, other_end) = Channel::pair().unwrap();
+        let (mut guard, other_end) = (guard_with(channel), Channel::of(other_end).unwrap());
+        let node = node_of(1);
+        let held = Held { is_foreign: &|_, _| true, ..held(&node, &|_| Some(1)) };
+        guard.claim(RouterId(0));
+        // What is claimed is not there yet, or is about to be adopted.
+        guard.tell(&held);
+
+        guard.beat(&held, Instant::default());
+
+        let mut order = Vec::with_capacity(1024);
+        let told = std::iter::from_fn(|| {
+            other_end.try_recv(&mut order).ok()?;
+            match Order::parse(&order)? {
+                Order::Claim { claim, .. } => Some(claim.addresses.len()),
+                Order::Release { .. } | Order::Door(_) | Order::Bye => None,
+            }
+        });
+        assert_eq!(told.collect::<Vec<_>>(), [1, 0]);
+    }
+
+    fn held<'a>(node: &'a Node, index_of: &'a dyn Fn(LinkId) -> Option<u32>) -> Held<'a> {
+        Held { node, index_of, is_foreign: &|_, _| false }
     }
 
     fn guard_with(channel: Channel) -> Guard {

@@ -143,10 +143,16 @@ impl<'a> Publisher<'a> {
         self.published.fill(None);
     }
 
-    /// Tells whether the kernel has an address of a virtual router.
-    pub(super) fn is_assigned(&self, router: RouterId) -> bool {
+    /// Tells whether the kernel has an address of a virtual router from us.
+    pub(super) fn holds_any(&self, router: RouterId) -> bool {
         let facts = self.facts.routers.get(router.0);
-        facts.is_some_and(|facts| facts.addresses.iter().any(|held| held.assigned))
+        facts.is_some_and(|facts| facts.addresses.iter().any(|held| held.ours))
+    }
+
+    /// Tells whether the kernel has an address of a virtual router from somebody else.
+    pub(super) fn is_foreign(&self, router: RouterId, place: usize) -> bool {
+        let held = self.facts.routers.get(router.0).and_then(|facts| facts.addresses.get(place));
+        held.is_some_and(|held| held.assigned && !held.ours)
     }
 
     /// Returns what this engine has put on links.
