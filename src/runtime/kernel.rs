@@ -370,6 +370,8 @@ async fn work(takeover: &mut Takeover, orders: &mut Orders, timer: &Timer) -> Re
         }
         failpoint("vrrp-net")?;
         takeover.want(&wanted, confirmed_at, clock::now());
+        // What is relayed must be noted from the first connection that is opened here.
+        takeover.let_pass(clock::now());
         takeover.correct(clock::now());
         // The kernel may have taken its time: what is announced must be claimed now.
         let (wanted, confirmed_at) = orders.read();
@@ -377,7 +379,7 @@ async fn work(takeover: &mut Takeover, orders: &mut Orders, timer: &Timer) -> Re
         takeover.let_pass(clock::now());
         takeover.announce(clock::now());
         takeover.tell();
-        takeover.prepare_to_move();
+        takeover.prepare_to_move(clock::now());
         let has_orders = wait(&mut orders.wanted, takeover, timer).await;
         if !has_orders.map_err(|error| format!("cannot set the timer: {error}"))? {
             return Ok(End::Release);

@@ -10,21 +10,32 @@ use crate::types::Instant;
 #[derive(Debug, Default)]
 pub(super) struct Passage {
     firewall: Option<Firewall>,
-    is_impossible: bool,
+    /// There are addresses on the move.
+    is_under_way: bool,
+    /// When to look again whether the kernel can do it, and what it said the last time.
+    retry_at: Instant,
+    problem: Option<String>,
 }
 
 impl Passage {
     /// Prepares for the next move. A host that cannot do it does without.
-    pub(super) fn prepare(&mut self) {
-        if self.firewall.is_some() || self.is_impossible {
+    pub(super) fn prepare(&mut self, now: Instant) {
+        if self.firewall.is_some() || self.is_under_way || now < self.retry_at {
             return;
         }
         match Firewall::open() {
-            Ok(firewall) => self.firewall = Some(firewall),
+            Ok(firewall) => {
+                self.firewall = Some(firewall);
+                self.problem = None;
+            }
             Err(error) => {
-                let error = error.with_cause();
-                tracing::info!("connections are cut when addresses move: {error}");
-                self.is_impossible = true;
+                self.retry_at = now + RETRY_PAUSE;
+                let problem = Some(error.with_cause());
+                if self.problem != problem {
+                    let error = error.with_cause();
+                    tracing::info!("connections are cut when addresses move: {error}");
+                    self.problem = problem;
+                }
             }
         }
     }
@@ -40,14 +51,26 @@ impl Passage {
 
     /// Makes the rules what the moves of this moment need.
     pub(super) fn keep(&mut self, rules: &Rules) {
+        self.is_under_way = *rules != Rules::default();
         let Some(firewall) = &mut self.firewall else { return };
-        if let Err(error) = firewall.set(rules) {
-            tracing::warn!("connections are cut in this move: {}", error.with_cause());
-            // With the socket goes whatever stands. The next move may do better.
-            self.firewall = None;
+        if firewall.set(rules).is_ok() {
+            return;
         }
+        // What stands may have ended by itself already, which fails as a whole: once more from the
+        // beginning. With the socket that is replaced goes whatever stands.
+        let anew = Firewall::open().and_then(|mut firewall| {
+            firewall.set(rules)?;
+            Ok(firewall)
+        });
+        if let Err(error) = &anew {
+            tracing::warn!("connections are cut in this move: {}", error.with_cause());
+        }
+        self.firewall = anew.ok();
     }
 }
 
 /// Some milliseconds are needed: the next host announces the addresses after it has advertised.
 const LONGEST_DISTURBANCE: Duration = Duration::from_millis(200);
+
+/// A kernel that cannot do it looks for a module every time it is asked.
+const RETRY_PAUSE: Duration = Duration::from_secs(600);

@@ -9,8 +9,8 @@ use crate::types::{Instant, VirtualAddress};
 
 impl Takeover {
     /// Gets ready for the next move, when everything else is done.
-    pub(in crate::runtime::kernel) fn prepare_to_move(&mut self) {
-        self.passage.prepare();
+    pub(in crate::runtime::kernel) fn prepare_to_move(&mut self, now: Instant) {
+        self.passage.prepare(now);
     }
 
     /// Lets pass, and keeps back, what the moves of this moment want.
