@@ -293,6 +293,7 @@ function _M:carry_over(previous)
     header.events = earlier.events
     header.events_begun = earlier.events_begun
     header.events_told = earlier.events_told
+    header.events_from_ms = layout.NEVER
     copy(header.reasons, earlier.reasons, sizeof(header.reasons))
     header.engine_beat_ms = earlier.engine_beat_ms
     header.guarded_ms = earlier.guarded_ms

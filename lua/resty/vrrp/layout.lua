@@ -151,8 +151,9 @@ typedef struct {
 return {
     -- "RSTYVRRP"
     MAGIC = 0x5052525659545352ULL,
-    VERSION = 8,
+    VERSION = 9,
     WITHDRAWN = 2 ^ 52,
+    NEVER = 2 ^ 53,
     WORKERS = 1024,
     EVENTS = 1024,
     HISTORY = 32,
