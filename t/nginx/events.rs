@@ -6,7 +6,7 @@ use std::time::Duration;
 use harness::{Carrier, Host, Nginx, Role, eventually, is_alive, wait_until};
 use serde_json::Value;
 
-use crate::{ONE, PATIENCE, conf_with, lua, on_every_nginx, status_when};
+use crate::{ONE, PATIENCE, conf_with, logs, lua, on_every_nginx, status_when};
 
 /// Starts nginx with a callback that writes each event down, after what `before` does.
 fn start_listening(host: &Host, carrier: &Carrier, before: &str) -> Nginx {
@@ -84,6 +84,34 @@ fn a_callback_that_fails_or_waits_keeps_no_event_from_the_others() {
         assert_eq!(states, ["backup", "active"]);
         let log = nginx.error_log();
         assert_eq!(log.matches("it is not my day").count(), 2, "{log}");
+    });
+}
+
+#[test]
+fn a_callback_that_never_returns_is_given_up() {
+    on_every_nginx("endless callback", |host, carrier| {
+        let bad = "require('resty.vrrp.events').patience_ms = 300
+            vrrp.on_state(function(event)
+                if event.seq == 2 then ngx.exit(500) end
+                if event.seq == 3 then ngx.sleep(1) end
+            end)";
+        let nginx = start_listening(host, carrier, bad);
+        status_when(host, "active");
+        host.link_down();
+        status_when(host, "fault");
+        host.link_up();
+
+        let events = heard_when(&nginx, 3);
+
+        // The one that listens behind it does not hear of what it never returned from.
+        let numbers: Vec<_> = events.iter().map(|event| event["seq"].clone()).collect();
+        assert_eq!(numbers, [1, 4, 5]);
+        for late in [2, 3] {
+            logs(&nginx, &format!("has not returned from event {late} for 300 ms"));
+        }
+        // The one that was only slow comes back, and tells nothing out of order.
+        std::thread::sleep(Duration::from_secs(1));
+        assert_eq!(heard(&nginx).len(), 3);
     });
 }
 

@@ -16,7 +16,8 @@ local tonumber = tonumber
 local tostring = tostring
 
 
-local _M = {}
+-- patience_ms: how long a callback may take for one event.
+local _M = { patience_ms = 60000 }
 
 
 local TURN_S = 0.02
@@ -26,6 +27,9 @@ local MAX_LAST_TURNS = 250
 local callbacks = {}
 -- Whether a turn is under way: a callback may yield for longer than one.
 local busy = false
+-- Which one that is, and since when it tells an event. One that was given up
+-- finds another number when it comes back.
+local delivery, busy_since_ms = 0, 0
 -- The number of an event that was not there when it was looked for. On some
 -- processors it shows a moment later than the count.
 local missed
@@ -38,11 +42,15 @@ end
 
 
 local function tell(event)
+    local this = delivery
     for index = 1, #callbacks do
         local ok, err = pcall(callbacks[index], event)
         if not ok then
             errlog.raw_log(ngx.ERR, "vrrp: a callback of on_state failed: "
                                     .. tostring(err))
+        end
+        if delivery ~= this then
+            return
         end
     end
 end
@@ -80,16 +88,41 @@ local function tell_next(board)
 end
 
 
+-- Goes on without a callback that does not return: it may have called
+-- ngx.exit(), which ends its timer, and tells nobody.
+local function give_up_if_late(board)
+    if now_ms() - busy_since_ms < _M.patience_ms then
+        return
+    end
+    local header = board.header
+    local begun = tonumber(header.events_begun)
+    errlog.raw_log(ngx.ERR, "vrrp: a callback of on_state has not returned from"
+                            .. " event " .. begun .. " for " .. _M.patience_ms
+                            .. " ms; the next event comes without it")
+    header.events_told = max(begun, tonumber(header.events_told))
+    busy = false
+end
+
+
 -- Calls the callbacks for what has happened so far, one event after another.
 local function deliver(board)
+    if busy then
+        give_up_if_late(board)
+    end
     if busy then
         return
     end
     busy = true
+    delivery = delivery + 1
+    local this = delivery
     repeat
+        busy_since_ms = now_ms()
         local ok, more = pcall(tell_next, board)
         if not ok then
             errlog.raw_log(ngx.ERR, "vrrp: events: " .. tostring(more))
+        end
+        if delivery ~= this then
+            return
         end
     until not ok or not more
     busy = false
