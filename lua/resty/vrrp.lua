@@ -3,6 +3,7 @@
 local board_module = require "resty.vrrp.board"
 local layout = require "resty.vrrp.layout"
 local process = require "ngx.process"
+local pulse = require "resty.vrrp.pulse"
 
 local error = error
 local get_phase = ngx.get_phase
@@ -12,7 +13,6 @@ local min = math.min
 local ngx = ngx
 local os_getenv = os.getenv
 local process_type = process.type
-local timer_every = ngx.timer.every
 local type = type
 local worker_id = ngx.worker.id
 local worker_pid = ngx.worker.pid
@@ -138,21 +138,24 @@ function _M.setup(options)
 end
 
 
-local function beat(premature)
-    local id = worker_id()
+-- Looks whether the engine is alive; a process that leaves looks no more, so
+-- from then on whoever asks does.
+local function look(premature)
     if premature then
-        board:leave(id)
-        return
+        slots = {}
+    else
+        alive = board:engine() == true
     end
-    board:beat(id)
-    alive = board:engine() == true
 end
 
 
-local function look(premature)
-    if not premature then
-        alive = board:engine() == true
+local function beat(premature)
+    if premature then
+        board:leave(worker_id())
+    else
+        board:beat(worker_id())
     end
+    look(premature)
 end
 
 
@@ -179,13 +182,13 @@ function _M.init_worker()
     if not is_agent then
         beat(false)
     end
-    timer_every(max(interval_ms, MIN_BEAT_MS) / 1000, is_agent and look or beat)
+    pulse.every(max(interval_ms, MIN_BEAT_MS) / 1000, is_agent and look or beat)
 
     local by_agent = header.carrier == layout.AGENT
     if by_agent and is_agent or not by_agent and not is_agent and id == 0 then
         require("resty.vrrp.carrier").run(board, json)
-    elseif not by_agent and role == "worker" then
-        require("resty.vrrp.carrier").drop_rights()
+    elseif not is_agent then
+        require("resty.vrrp.carrier").drop_rights(by_agent)
     end
 end
 
@@ -243,7 +246,7 @@ function _M.state(name)
     if not here then
         return nil, "setup() was not called"
     end
-    local slot = slots[name]
+    local slot = here.by_name[name]
     if not slot then
         return unknown(name)
     end
@@ -256,11 +259,12 @@ end
 
 
 local function is_active_slowly(name)
-    local slot = board_or_nil() and slots[name]
+    local here = board_or_nil()
+    local slot = here and here.by_name[name]
     if not slot then
         return unknown(name)
     end
-    return alive and slot.state == ACTIVE
+    return here:engine() == true and slot.state == ACTIVE
 end
 
 

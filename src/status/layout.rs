@@ -42,7 +42,7 @@ macro_rules! on_the_board {
 /// "RSTYVRRP", in the order of a little-endian machine.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"RSTYVRRP");
 /// Grows with every change of the layout.
-pub const LAYOUT: u32 = 8;
+pub const LAYOUT: u32 = 9;
 /// Added to [`Header::engine_beat_ms`] when the guard gives away what the engine held; no time is
 /// so long, and a double still counts it exactly.
 pub const WITHDRAWN: u64 = 1 << 52;
@@ -114,6 +114,9 @@ on_the_board! {
         pub guarded_ms: AtomicU64,
         /// When the engine was started.
         pub started_ms: AtomicU64,
+        /// Carriers in a row that have started an engine, and of which none has gone well since;
+        /// Lua counts them.
+        pub starts: AtomicU64,
         /// How the engine fares: one of [`EngineState`].
         pub engine_state: AtomicU32,
         /// Whether the engine found nginx to serve, 0 or 1.

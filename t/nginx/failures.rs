@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use harness::{Lab, Nginx, carriers, eventually, holds_for};
+use harness::{Lab, Nginx, Role, carriers, eventually, holds_for};
 use serde_json::Value;
 
 use crate::pair::{ADDRESS, INTERVAL, PATIENCE, Pair, on_every_fallible_pair};
@@ -92,6 +92,37 @@ fn an_engine_that_cannot_start_is_told_of_and_started_later_while_nginx_serves()
             status_when(&host, "active");
             nobody_died(&nginx);
         }
+    }
+}
+
+#[test]
+fn an_engine_that_takes_its_process_along_is_not_started_again_without_a_pause() {
+    for carrier in carriers() {
+        let lab = Lab::fallible(&format!("crash, {}", carrier.version));
+        let host = lab.host("worker-01", "192.168.56.101/24");
+        let nginx = Nginx::prepare(&host, carrier, &conf_with(ONE));
+        nginx.failpoints().arm("vrrp", "return(abort)");
+        nginx.launch().expect("nginx itself starts");
+
+        // Three crashes at once, then one after 1 s, and one after 2 s.
+        logs(&nginx, "the engine is not started for 4 s");
+
+        let crashes = nginx.error_log().matches("exited on signal 6").count();
+        assert_eq!(crashes, 5, "{}", nginx.error_log());
+        let health = get(&host, "/ha/healthz");
+        assert_eq!(health.status, 503);
+        let told = "its start has ended the last 5 carriers within a second";
+        assert!(health.body.contains(told), "{}", health.body);
+        let status = status_when(&host, "fault");
+        assert_eq!(status["instances"][0]["reason"], "engine_not_running");
+        nginx.failpoints().disarm("vrrp");
+
+        status_when(&host, "active");
+        std::thread::sleep(SOON * 2);
+        nginx.kill9(Role::Carrier);
+        status_when(&host, "active");
+        let log = nginx.error_log();
+        assert_eq!(log.matches("the engine is not started for").count(), 3, "{log}");
     }
 }
 

@@ -7,6 +7,7 @@ local errlog = require "ngx.errlog"
 local events = require "resty.vrrp.events"
 local ffi = require "ffi"
 local layout = require "resty.vrrp.layout"
+local pulse = require "resty.vrrp.pulse"
 
 local C = ffi.C
 local ipairs = ipairs
@@ -15,8 +16,7 @@ local ngx = ngx
 local now_ms = clock.now_ms
 local pcall = pcall
 local raw_log = errlog.raw_log
-local timer_at = ngx.timer.at
-local timer_every = ngx.timer.every
+local tonumber = tonumber
 local tostring = tostring
 
 
@@ -29,6 +29,7 @@ int resty_vrrp_capget(resty_vrrp_cap_header *, resty_vrrp_cap_data *)
     __asm__("capget");
 int resty_vrrp_capset(resty_vrrp_cap_header *, const resty_vrrp_cap_data *)
     __asm__("capset");
+unsigned resty_vrrp_geteuid(void) __asm__("geteuid");
 ]]
 
 
@@ -36,13 +37,19 @@ local _M = {}
 
 
 local LINUX_CAPABILITY_VERSION_3 = 0x20080522
--- CAP_NET_ADMIN is bit 12, CAP_NET_RAW bit 13.
-local NOT_NETWORK = bit.bnot(0x3000)
+local CAP_NET_ADMIN = bit.lshift(1, 12)
+local CAP_NET_RAW = bit.lshift(1, 13)
+local NOT_NETWORK = bit.bnot(CAP_NET_ADMIN + CAP_NET_RAW)
 
 local TURN_S = 0.2
 -- Log lines written in one turn; the rest waits for the next one.
 local MAX_LINES = 100
 local LAST_BACKOFF_S = 60
+-- An engine that takes its process along crashes right after its start, and
+-- nginx starts the next carrier at once, hundreds of times a second. So many
+-- in a row do not wait; the pause of the others grows.
+local MOST_CRASHES = 3
+local SETTLED_MS = 1000
 local LEVELS = {
     [ngx.CRIT] = "crit", [ngx.ERR] = "error", [ngx.WARN] = "warn",
     [ngx.NOTICE] = "notice", [ngx.INFO] = "info", [ngx.DEBUG] = "debug",
@@ -60,6 +67,9 @@ settings of its systemd unit, and without a "user" directive:
 -- what is collected when nginx closes this VM: an agent has no other way to
 -- learn of its end.
 local engine, core, guard
+-- When to start the engine, how long to wait if that fails, and why it did.
+local attempt_at_ms, last_error
+local backoff_s = 1
 
 
 local function log(level, text)
@@ -116,11 +126,18 @@ end
 
 -- Takes the rights that only the engine needs from the main thread. The
 -- engine's own threads, which have started already, keep theirs.
-function _M.drop_rights()
+--
+-- With only_lent, it leaves alone what was not given for the engine: the rights
+-- of root, and CAP_NET_RAW as nginx keeps it for transparent proxying.
+function _M.drop_rights(only_lent)
     local header = ffi.new("resty_vrrp_cap_header")
     local data = ffi.new("resty_vrrp_cap_data[2]")
     header.version = LINUX_CAPABILITY_VERSION_3
     local failed = C.resty_vrrp_capget(header, data) ~= 0
+    if only_lent and (C.resty_vrrp_geteuid() == 0
+                      or bit.band(data[0].permitted, CAP_NET_ADMIN) == 0) then
+        return
+    end
     data[0].effective = bit.band(data[0].effective, NOT_NETWORK)
     data[0].permitted = bit.band(data[0].permitted, NOT_NETWORK)
     data[0].inheritable = bit.band(data[0].inheritable, NOT_NETWORK)
@@ -147,63 +164,10 @@ local function last_words()
 end
 
 
-local function attempt(premature, board, json, last_error, backoff_s)
-    if premature then
-        return
-    end
-    board.header.started_ms = now_ms()
-    if not board:engine() then
-        board:set_engine(layout.STARTING)
-    end
-    local err
-    engine, err = start(board, json)
-    local hopeless = err and err:find("lacks CAP_", 1, true)
-    if board.header.carrier == layout.WORKER and (engine or hopeless) then
-        _M.drop_rights()
-    end
-    if engine then
-        -- What was made last is collected first.
-        guard = newproxy(true)
-        getmetatable(guard).__gc = last_words
-        return
-    end
-
-    if hopeless then
-        err = err .. RIGHTS
-    end
-    board:set_engine(layout.FAILED, err)
-    if err ~= last_error then
-        log(ngx.ERR, "the engine cannot start, nginx serves on: " .. err)
-    end
-    if not hopeless then
-        timer_at(backoff_s, attempt, board, json, err,
-                 min(backoff_s * 2, LAST_BACKOFF_S))
-    end
-end
-
-
-local function turn(premature, board)
-    if premature then
-        -- A worker hears of a graceful exit so, and goes on serving for a
-        -- while. Its listening sockets are closed: the addresses must go.
-        if engine then
-            engine:leave()
-            events.finish(board)
-        end
-        return
-    end
-    board.header.carrier_beat_ms = now_ms()
-    events.forget(board)
-    if core then
-        drain_log(log)
-    end
-end
-
-
 -- Says of checks what setup() says of options: only now all are known.
 local function warn_of_weights(json)
     local names, weights = checks.weighted()
-    if not core or #names == 0 then
+    if #names == 0 then
         return
     end
     for _, problem in ipairs(core.warnings_about(json, names, weights)) do
@@ -212,27 +176,115 @@ local function warn_of_weights(json)
 end
 
 
--- Begins in a first turn of the loop: checks and callbacks may be asked for in
--- the same phase as this, but after it.
-local function begin(premature, board, json)
-    if not premature then
-        attempt(false, board, json, nil, 1)
-        events.run(board)
-        checks.run(function() return engine end)
+local function try_again_later(board, err)
+    local hopeless = err:find("lacks CAP_", 1, true)
+    if hopeless then
+        err = err .. RIGHTS
+    else
+        attempt_at_ms = now_ms() + backoff_s * 1000
+        backoff_s = min(backoff_s * 2, LAST_BACKOFF_S)
+    end
+    board:set_engine(layout.FAILED, err)
+    if err ~= last_error then
+        last_error = err
+        log(ngx.ERR, "the engine cannot start, nginx serves on: " .. err)
+    end
+    return hopeless
+end
+
+
+local function attempt(board, json)
+    local header = board.header
+    header.started_ms = now_ms()
+    header.starts = header.starts + 1
+    if not board:engine() then
+        board:set_engine(layout.STARTING)
+    end
+    local err, hopeless
+    engine, err = start(board, json)
+    if engine then
+        -- What was made last is collected first.
+        guard = newproxy(true)
+        getmetatable(guard).__gc = last_words
         warn_of_weights(json)
+    else
+        header.starts = 0
+        hopeless = try_again_later(board, err)
+    end
+    if header.carrier == layout.WORKER and (engine or hopeless) then
+        _M.drop_rights()
     end
 end
 
 
--- Starts the engine in this process. That it does not start is told by the
--- status and by the error log.
+-- Returns when to start the engine: now, unless that has just ended several
+-- carriers.
+local function first_attempt_ms(board)
+    local crashes = tonumber(board.header.starts)
+    if crashes < MOST_CRASHES then
+        return now_ms()
+    end
+    local pause_s = min(2 ^ (crashes - MOST_CRASHES), LAST_BACKOFF_S)
+    local err = "its start has ended the last " .. crashes
+                .. " carriers within a second"
+    board:set_engine(layout.FAILED, err)
+    log(ngx.ERR, "the engine is not started for " .. pause_s
+                 .. " s, nginx serves on: " .. err)
+    return now_ms() + pause_s * 1000
+end
+
+
+-- A worker hears of a graceful exit, and goes on serving for a while. Its
+-- listening sockets are closed: the addresses must go.
+local function leave(board)
+    attempt_at_ms = nil
+    if engine then
+        engine:leave()
+        events.finish(board)
+    end
+end
+
+
+local function turn(board, json)
+    local header = board.header
+    header.carrier_beat_ms = now_ms()
+    if attempt_at_ms and now_ms() >= attempt_at_ms then
+        attempt_at_ms = nil
+        attempt(board, json)
+    end
+    if engine and now_ms() - tonumber(header.started_ms) >= SETTLED_MS then
+        header.starts = 0
+    end
+    events.forget(board)
+    if core then
+        drain_log(log)
+    end
+end
+
+
+-- Starts the engine in this process, in a first turn of the loop: checks and
+-- callbacks may be asked for in the same phase as this, but after it. That it
+-- does not start is told by the status and by the error log.
 function _M.run(board, json)
-    board.header.carrier_pid = ngx.worker.pid()
-    board.header.carrier_beat_ms = now_ms()
-    timer_at(0, begin, board, json)
+    local header = board.header
+    header.carrier_pid = ngx.worker.pid()
+    header.carrier_beat_ms = now_ms()
+    local has_begun = false
     -- As often as a worker beats: silence means the same.
-    local beat_s = board.header.worker_timeout_ms / 4000
-    return timer_every(min(TURN_S, beat_s), turn, board)
+    local beat_s = header.worker_timeout_ms / 4000
+    return pulse.every(min(TURN_S, beat_s), function(premature)
+        if premature then
+            return leave(board)
+        end
+        if has_begun then
+            return turn(board, json)
+        end
+        has_begun = true
+        attempt_at_ms = first_attempt_ms(board)
+        turn(board, json)
+        events.run(board)
+        checks.run(function() return engine end)
+    end)
 end
 
 

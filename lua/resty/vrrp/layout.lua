@@ -30,6 +30,7 @@ typedef struct {
     uint64_t engine_beat_ms;
     uint64_t guarded_ms;
     uint64_t started_ms;
+    uint64_t starts;
     uint32_t engine_state;
     uint32_t healthy;
     uint32_t draining;

@@ -8,6 +8,13 @@ local json = require "resty.vrrp.json"
 local layout = require "resty.vrrp.layout"
 local process = require "ngx.process"
 
+-- What its children need is loaded before they are made: whatever is installed
+-- later belongs to the next configuration.
+require "resty.vrrp.carrier"
+require "resty.vrrp.control"
+require "resty.vrrp.endpoint"
+require "resty.vrrp.status"
+
 local C = ffi.C
 local ffi_string = ffi.string
 local format = string.format

@@ -29,7 +29,7 @@ impl Failpoints {
     /// Has a point fail every time from now on.
     ///
     /// How is told in the language of the crate `fail`: `panic`, `return(why)` for an error,
-    /// `sleep(500)`.
+    /// `sleep(500)`; and `return(abort)` ends the process.
     #[track_caller]
     pub fn arm(&self, point: &str, actions: &str) {
         // Renamed, so that it is never read before it is written.
