@@ -8,7 +8,9 @@ use harness::{
 };
 
 use crate::guard::guards;
-use crate::pair::{ADDRESS, Node, PATIENCE, VRID, conf, instance, on_pairs_carried_by};
+use crate::pair::{
+    ADDRESS, Node, PATIENCE, Pair, VRID, conf, instance, on_every_pair, on_pairs_carried_by,
+};
 use crate::{get, logs};
 
 #[test]
@@ -80,6 +82,37 @@ fn an_engine_that_hangs_is_resigned_for_by_its_guard_and_listens_when_it_wakes()
         signal_all(&processes, Signal::SIGKILL);
         sniffer.wait_for_advert("it resigns", killed, PATIENCE, |it| it.priority == 0);
         one.addresses.wait_for_removal(killed, ADDRESS, PATIENCE);
+    });
+}
+
+#[test]
+fn an_engine_that_hangs_keeps_no_address_longer_than_its_peers_wait() {
+    on_every_pair("hung engine, fast", |pair, carrier| {
+        let Pair { one, two, sniffer, .. } = pair;
+        wait_until("the first node has a guard", PATIENCE, || guards(&one.host).len() == 1);
+        let role = match carrier.kind {
+            CarrierKind::Agent => Role::Carrier,
+            CarrierKind::Worker => Role::Worker,
+        };
+
+        let stopped = Instant::now();
+        one.nginx.signal(role, Signal::SIGSTOP);
+
+        let taken = sniffer.wait_for_advert("the next one", stopped, PATIENCE, |it| {
+            it.source == two.source() && it.priority > 0
+        });
+        let gone = one.addresses.wait_for_removal(stopped, ADDRESS, PATIENCE);
+        let (taken, gone) = (taken.at - stopped, gone - stopped);
+        println!("hung engine: taken over after {taken:.1?}, gone after {gone:.1?}");
+        assert!(gone < FAST_DOWN + CHECK + SLACK, "gone after {gone:?}");
+        assert!(gone > FAST_DOWN, "gone after {gone:?}: peers may not have taken over");
+        let mut strange = sniffer.adverts_since(stopped);
+        strange.retain(|it| it.priority == 0);
+        assert!(strange.is_empty(), "nobody has to doubt who is Active: {strange:?}");
+
+        one.nginx.signal(role, Signal::SIGCONT);
+        one.wait_for("active");
+        two.wait_for("backup");
     });
 }
 
@@ -288,6 +321,8 @@ impl Slow {
 }
 
 const WORKER_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long a silence a router of priority 150 would bear at an interval of 100 ms, without skew.
+const FAST_DOWN: Duration = Duration::from_millis(300);
 /// Of a pair that advertises once a second.
 const SHORT_TIMEOUT: Duration = Duration::from_millis(1200);
 const SLOW_INTERVAL: Duration = Duration::from_secs(1);

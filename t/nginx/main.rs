@@ -25,6 +25,7 @@ mod readme;
 mod realtime;
 mod refusals;
 mod rights;
+mod starved;
 mod successors;
 mod track;
 mod upgrade;
