@@ -59,6 +59,9 @@ fn config(value: &Value, problems: &Problems) -> Option<Config> {
         table.refuse("instances", "required, but not given");
     }
     refuse_conflicts(instances.as_deref().unwrap_or_default(), problems);
+    if let Some(probe) = &probe {
+        refuse_probe_of_a_peer(probe, instances.as_deref().unwrap_or_default(), problems);
+    }
     table.finish();
 
     Some(Config {
@@ -344,6 +347,24 @@ fn refuse_conflicts(instances: &[InstanceConfig], problems: &Problems) {
                 problems.add(format!("{here}.addresses"), problem);
             }
         }
+    }
+}
+
+/// A virtual address answers for whoever is Active: a Backup would judge itself by its peer.
+fn refuse_probe_of_a_peer(probe: &ProbeConfig, instances: &[InstanceConfig], problems: &Problems) {
+    let mut moving = instances.iter().filter(|instance| !instance.priority.is_owner());
+    let probed = probe.server.ip();
+    let is_probed = |instance: &&InstanceConfig| {
+        let mut all = instance.addresses.iter().chain(&instance.addresses_excluded);
+        all.any(|held| held.address == probed)
+    };
+    if let Some(instance) = moving.find(is_probed) {
+        let problem = format!(
+            "{probed} is an address of {:?}, which may be on another node; probe 127.0.0.1, or an \
+             address that stays here",
+            instance.name
+        );
+        problems.add("health.probe.url", problem);
     }
 }
 

@@ -130,6 +130,21 @@ fn two_instances_cannot_be_one_virtual_router_nor_share_a_name_or_an_address() {
 }
 
 #[test]
+fn a_node_is_not_judged_by_an_address_that_may_be_on_another_one() {
+    let with = |priority, url| {
+        let health = json!({ "probe": { "url": url } });
+        let instance = instance(&json!({ "priority": priority }));
+        problems(&json!({ "instances": [instance], "health": health }))
+    };
+
+    let refused = with(100, "http://192.0.2.1:8080/health");
+    let why = "health.probe.url: 192.0.2.1 is an address of \"VI_1\", which may be on another node";
+    assert!(refused.len() == 1 && refused[0].starts_with(why), "{refused:?}");
+    assert!(with(100, "http://192.0.2.2/").is_empty());
+    assert!(with(255, "http://192.0.2.1/").is_empty(), "an owner always has it");
+}
+
+#[test]
 fn a_password_is_for_version_2_and_never_repeated() {
     let simple = json!({ "type": "simple", "secret": "secret" });
     assert_eq!(said(&json!({ "version": 2, "auth": simple })), "");
