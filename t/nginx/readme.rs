@@ -1,9 +1,10 @@
-//! What the README promises.
+//! What the README promises, and what is shipped to be copied.
 
 use std::fs;
 
-use harness::Nginx;
+use harness::{Lab, Nginx, Probe, carriers, conf};
 
+use crate::pair::{ADDRESS, PATIENCE, SERVER};
 use crate::{on_every_nginx, status_when};
 
 #[test]
@@ -19,6 +20,42 @@ fn the_synopsis_works_when_pasted() {
         assert!(host.has("192.168.56.100"));
         nginx.assert_no_complaints();
     });
+}
+
+#[test]
+fn what_the_units_run_before_a_stop_gives_the_address_of_the_shipped_pair_away() {
+    for carrier in carriers() {
+        let lab = Lab::new(&format!("units, {}", carrier.version));
+        let hosts = [1, 2].map(|number| {
+            lab.host(&format!("worker-0{number}"), &format!("192.168.56.10{number}/24"))
+        });
+        let client = lab.host("client", "192.168.56.10/24");
+        let [_one, _two] = [0, 1].map(|place| {
+            let file = format!("two-nodes/{}.conf", hosts[place].name());
+            // There is no application behind it: the proxy itself answers.
+            let direct = conf(&file).replacen("proxy_pass http://app;", "return 200;", 1);
+            Nginx::start(&hosts[place], carrier, &direct)
+        });
+        for unit in ["nginx", "openresty"] {
+            let path = format!("systemd/{unit}.service.d/resty-vrrp.conf");
+            let drains = |line: &str| Some(line.strip_prefix("ExecStop=-")?.to_owned());
+            let mut commands = conf(&path).lines().filter_map(drains).collect::<Vec<_>>();
+            commands.retain(|command| command.contains("/ha/drain"));
+            let [command] = &commands[..] else { panic!("{path}: {commands:?}") };
+            let words: Vec<_> = command.split(' ').collect();
+            status_when(&hosts[0], "active");
+            let probe = Probe::start(&client, SERVER, "/");
+            probe.wait_for("worker-01", PATIENCE);
+
+            hosts[0].exec(words[0], &words[1..]);
+
+            assert!(!hosts[0].has(ADDRESS) && hosts[1].has(ADDRESS), "{unit}");
+            probe.wait_for("worker-02", PATIENCE);
+            let report = probe.finish();
+            assert!(report.failures().is_empty(), "{unit}: {report}");
+            hosts[0].exec("curl", &["-fsS", "-X", "POST", "http://127.0.0.1/ha/undrain"]);
+        }
+    }
 }
 
 /// Returns the first block of the README in a language.
