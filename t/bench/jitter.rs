@@ -5,11 +5,11 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use harness::{Advert, Carrier, Process, Sniffer};
+use harness::{Advert, Carrier, Process, Sniffer, urgently};
 
 use crate::figures::ms;
 use crate::options::Options;
-use crate::pair::{Pair, attempt, urgently};
+use crate::pair::{Pair, attempt};
 use crate::plan::{LOW, Plan};
 use crate::report::{Column, Section};
 use crate::side::Side;

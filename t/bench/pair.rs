@@ -2,9 +2,8 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::process::Command;
+use std::thread;
 use std::time::{Duration, Instant};
-use std::{fs, thread};
 
 use harness::{Carrier, Host, Lab, Report};
 
@@ -89,22 +88,6 @@ pub(crate) fn comes<T>(deadline: Instant, find: impl Fn() -> Option<T>) -> Optio
 pub(crate) fn failed(report: &Report, since: Instant) -> f64 {
     let failures = report.failures();
     count(failures.into_iter().filter(|it| it.ended >= since).count())
-}
-
-/// Does something in a thread that goes before all others; so do the threads that it starts.
-///
-/// Otherwise a sniffer would measure how long it had to wait for a core itself.
-pub(crate) fn urgently<T: Send>(work: impl FnOnce() -> T + Send) -> T {
-    let inside = || {
-        let thread = fs::read_link("/proc/thread-self").unwrap_or_default();
-        let thread = thread.file_name().unwrap_or_default().to_owned();
-        let status = Command::new("chrt").args(["--fifo", "--pid", "20"]).arg(thread).status();
-        if !status.is_ok_and(|status| status.success()) {
-            eprintln!("bench: the sniffer has no priority: gaps may look longer than they are");
-        }
-        work()
-    };
-    thread::scope(|scope| scope.spawn(inside).join()).expect("it reports by panicking itself")
 }
 
 fn reason(panic: &(dyn Any + Send)) -> String {

@@ -3,11 +3,11 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use harness::{AddressWatch, Probe, Sniffer, wait_until};
+use harness::{AddressWatch, Probe, Sniffer, urgently, wait_until};
 
 use crate::figures::ms;
 use crate::options::Options;
-use crate::pair::{FIRST, Pair, SECOND, comes, failed, in_turn, urgently};
+use crate::pair::{FIRST, Pair, SECOND, comes, failed, in_turn};
 use crate::plan::{ADDRESS, Plan};
 use crate::report::{Column, Section};
 use crate::side::Side;

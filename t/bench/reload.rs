@@ -4,11 +4,11 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use harness::{Advert, Host, Probe, Process, Sniffer};
+use harness::{Advert, Host, Probe, Process, Sniffer, urgently};
 
 use crate::figures::{count, ms};
 use crate::options::Options;
-use crate::pair::{Pair, attempt, failed, in_turn, urgently};
+use crate::pair::{Pair, attempt, failed, in_turn};
 use crate::plan::{ADDRESS, HIGH, Plan};
 use crate::report::{Column, Line, Section};
 use crate::side::Side;

@@ -5,11 +5,11 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 use std::{fs, thread};
 
-use harness::{AddressWatch, Carrier, Host, Sniffer};
+use harness::{AddressWatch, Carrier, Host, Sniffer, urgently};
 
 use crate::figures::{Figures, ms};
 use crate::options::Options;
-use crate::pair::{Pair, attempt, urgently};
+use crate::pair::{Pair, attempt};
 use crate::plan::Plan;
 use crate::report::{Column, Line, Section};
 use crate::side::Side;

@@ -5,47 +5,51 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use harness::{
-    AddressWatch, Carrier, Host, Lab, Nginx, Role, Signal, Sniffer, StuckThread, carriers,
-    eventually, holds_for, signal, wait_until,
+    AddressWatch, Advert, Carrier, Host, Lab, Nginx, Probe, Role, Signal, Sniffer, StuckThread,
+    carriers, eventually, holds_for, signal, urgently, wait_until,
 };
 
+use crate::pair::{PATIENCE, Pair, SERVER, on_every_pair};
 use crate::{ONE, conf_with, get, status_when};
 
 #[test]
 fn when_all_of_nginx_is_killed_its_addresses_go_and_a_peer_takes_over_within_the_skew() {
-    on_a_network("all killed", |lab, host, carrier| {
-        let nginx = start_active(host, carrier);
-        let peer = lab.host("worker-02", "192.168.56.102/24");
-        let options = ONE.replace("priority = 150", "priority = 100");
-        let _peers_nginx = Nginx::start(&peer, carrier, &conf_with(&options));
-        status_when(&peer, "backup");
-        let sniffer = Sniffer::start(&lab.host("watcher", "192.168.56.99/24"));
-        let watch = AddressWatch::start(host);
+    on_every_pair("all killed", |pair, carrier| {
+        let Pair { one, two, .. } = pair;
+        let watch = urgently(|| AddressWatch::start(&one.host));
+        let mut seen = [const { Vec::new() }; 3];
+        for _ in 0..KILLS {
+            let probe = urgently(|| Probe::start(&pair.client, SERVER, "/"));
+            probe.wait_for("worker-01", PATIENCE);
+            wait_until("the guard is here", SECOND, || guards(&one.host).len() == 1);
 
-        // The carrier goes first, or it might find the time to resign by itself; and the master
-        // must not find the time to start another one.
-        let mut processes = nginx.pids(Role::Carrier);
-        processes.extend(nginx.pids(Role::All));
-        nginx.signal(Role::Master, Signal::SIGSTOP);
-        let killed = Instant::now();
-        kill(&processes);
+            let killed = kill_all_of(&one.nginx);
 
-        let gone = [VIP, VIP_2].map(|address| watch.wait_for_removal(killed, address, SECOND));
-        let gone = gone[0].max(gone[1]) - killed;
-        let resignation =
-            sniffer.wait_for_advert("it resigns", killed, SECOND, |it| it.priority == 0);
-        let takeover =
-            sniffer.wait_for_advert("a peer takes over", killed, SECOND, |it| it.priority == 100);
-        let (resigned, taken_over) = (resignation.at - killed, takeover.at - killed);
-        println!("resigned {resigned:.1?}, gone {gone:.1?}, taken over {taken_over:.1?}");
-        assert!(resigned < Duration::from_millis(200), "resigned after {resigned:?}");
-        assert!(gone < Duration::from_millis(200), "gone after {gone:?}");
-        // Half of what the peer would have waited for a silent router.
-        assert!(taken_over < Duration::from_millis(180), "taken over after {taken_over:?}");
-        wait_until("the peer has the address", SECOND, || peer.has(VIP));
-        no_guard_is_left(host);
-        let log = nginx.error_log();
-        assert!(log.contains("resigned for 1 virtual routers, removed 2 addresses"), "{log}");
+            let gone = watch.wait_for_removal(killed, VIP, SECOND) - killed;
+            let resigned = |it: &Advert| it.priority == 0 && it.source == one.source();
+            let resigned = pair.sniffer.wait_for_advert("it resigns", killed, SECOND, resigned);
+            let resigned = resigned.at - killed;
+            probe.wait_for("worker-02", PATIENCE);
+            let outage = probe.finish().outage();
+            println!(
+                "{}: gone {gone:.1?}, resigned {resigned:.1?}, {outage:.1?} dark",
+                carrier.version
+            );
+            [gone, resigned, outage].into_iter().zip(&mut seen).for_each(|(it, all)| all.push(it));
+            assert!(two.has());
+            no_guard_is_left(&one.host);
+
+            one.nginx.launch().expect("it starts again");
+            one.wait_for("active");
+            pair.wait_until_settled();
+        }
+        let log = one.nginx.error_log();
+        let cleared = log.matches("resigned for 1 virtual routers, removed 1 addresses").count();
+        assert_eq!(cleared, KILLS, "{log}");
+        let [gone, resigned, outage] = seen;
+        assert_mostly_within(OUT_OF_THE_WAY, gone);
+        assert_mostly_within(OUT_OF_THE_WAY, resigned);
+        assert_mostly_within(SKEW + Duration::from_millis(25), outage);
     });
 }
 
@@ -200,7 +204,6 @@ fn without_a_guard_everything_else_works_and_the_log_says_what_is_missing() {
     });
 }
 
-/// Runs a test on a fresh host of a fresh network, with each nginx of this machine.
 #[test]
 fn the_guard_removes_what_a_stop_could_not_release_in_time() {
     on_a_network("stop without release", |_, host, carrier| {
@@ -219,6 +222,7 @@ fn the_guard_removes_what_a_stop_could_not_release_in_time() {
     });
 }
 
+/// Runs a test on a fresh host of a fresh network, with each nginx of this machine.
 fn on_a_network(name: &str, test: impl Fn(&Lab, &Host, &Carrier)) {
     for carrier in carriers() {
         let lab = Lab::new(&format!("{name}, {}", carrier.version));
@@ -242,6 +246,28 @@ fn no_guard_is_left(host: &Host) {
     });
 }
 
+/// Kills every process of nginx at once, and returns when.
+fn kill_all_of(nginx: &Nginx) -> Instant {
+    // The carrier goes first, or it might find the time to resign by itself; and the master must
+    // not find the time to start another one.
+    let mut processes = nginx.pids(Role::Carrier);
+    processes.extend(nginx.pids(Role::All));
+    nginx.signal(Role::Master, Signal::SIGSTOP);
+    urgently(|| {
+        let killed = Instant::now();
+        kill(&processes);
+        killed
+    })
+}
+
+/// Checks that the median keeps to a bound; a single one may come late on a busy machine.
+#[track_caller]
+fn assert_mostly_within(bound: Duration, mut all: Vec<Duration>) {
+    all.sort_unstable();
+    assert!(all[all.len() / 2] <= bound, "{all:.1?}");
+    assert!(all.last() <= Some(&(bound + LATE)), "{all:.1?}");
+}
+
 fn kill(pids: &[i32]) {
     for pid in pids {
         signal(*pid, Signal::SIGKILL);
@@ -256,6 +282,13 @@ pub(crate) fn guards(host: &Host) -> Vec<i32> {
     pids
 }
 
+const KILLS: usize = 7;
+/// After that long, nothing is left of a node that was killed.
+const OUT_OF_THE_WAY: Duration = Duration::from_millis(20);
+/// How long a busy machine may keep somebody waiting, once in a while.
+const LATE: Duration = Duration::from_millis(200);
+/// Of priority 100 at an interval of 100 ms, rounded up.
+const SKEW: Duration = Duration::from_millis(61);
 const VIP: &str = "192.168.56.100";
 const VIP_2: &str = "192.168.56.110";
 const NETWORK: u64 = 1 << 12 | 1 << 13;

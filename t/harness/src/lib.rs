@@ -55,6 +55,6 @@ pub use lab::{Lab, why_not};
 pub use nginx::{Nginx, Role, StartFailure};
 pub use nix::sys::signal::Signal;
 pub use probe::{Outcome, Probe, Report, Sample};
-pub use process::{Process, StuckThread, is_alive, signal};
+pub use process::{Process, StuckThread, is_alive, signal, urgently};
 pub use sniffer::{Advert, Announcement, Checksum, Sniffer};
 pub use wait::{eventually, holds_for, wait_until};
