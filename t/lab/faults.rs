@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use harness::{Flood, Nginx, Probe, Sniffer, Traffic, carriers, eventually, wait_until};
+use harness::{Flood, Probe, Sniffer, Traffic, carriers, eventually, wait_until};
 
 use crate::owners::Owners;
 use crate::pair::{assert_settled, on_every_nginx};
@@ -213,25 +213,6 @@ fn an_interface_may_be_deleted_and_made_again() {
         });
 
         lab.a.make_link();
-        assert_settled(&a, &[&b]);
-    });
-}
-
-#[test]
-fn an_address_left_behind_by_a_predecessor_is_removed_by_a_node_that_stands_by() {
-    on_every_nginx("leftovers", |lab, carrier| {
-        let a = Router::start(&lab.a, carrier, v3(150));
-        a.wait_for("active");
-        let b = Router::start(&lab.b, carrier, v3(100));
-        assert_settled(&a, &[&b]);
-        lab.a.cut();
-        b.wait_for("active");
-        b.nginx.kill9(harness::Role::All);
-        lab.a.heal();
-
-        let b = Nginx::start(&lab.b, carrier, &v3(100).conf());
-        let b = Router { host: lab.b.clone(), nginx: b };
-
         assert_settled(&a, &[&b]);
     });
 }

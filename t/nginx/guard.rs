@@ -246,6 +246,14 @@ fn no_guard_is_left(host: &Host) {
     });
 }
 
+/// Kills nginx and its guard: nobody is left to clear up.
+pub(crate) fn kill_with_guard(nginx: &Nginx, host: &Host) {
+    // Who is stopped starts no other guard.
+    nginx.signal(Role::All, Signal::SIGSTOP);
+    kill(&guards(host));
+    kill_all_of(nginx);
+}
+
 /// Kills every process of nginx at once, and returns when.
 fn kill_all_of(nginx: &Nginx) -> Instant {
     // The carrier goes first, or it might find the time to resign by itself; and the master must

@@ -1,11 +1,12 @@
 //! Which addresses are ours to remove, and which belong to somebody else on the same link.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use harness::{AddressWatch, Carrier, CarrierKind, Host, Nginx, eventually, holds_for, wait_until};
 
-use crate::pair::{PATIENCE, instance};
-use crate::{conf_with, get, on_every_nginx, status_when};
+use crate::guard::kill_with_guard;
+use crate::pair::{INTERVAL, PATIENCE, Pair, instance, on_every_pair_with};
+use crate::{ONE, conf_with, get, on_every_nginx, status_when};
 
 #[test]
 fn two_nginx_on_one_host_leave_the_addresses_of_each_other_alone() {
@@ -14,7 +15,7 @@ fn two_nginx_on_one_host_leave_the_addresses_of_each_other_alone() {
             Nginx::start(host, carrier, &conf_of(80, "/run/first", 51, FIRST, carrier, host));
         status_when(host, "active");
         let addresses = AddressWatch::start(host);
-        let start = std::time::Instant::now();
+        let start = Instant::now();
 
         let second = conf_of(81, "/run/second", 52, SECOND, carrier, host);
         let second = Nginx::start(host, carrier, &second);
@@ -62,7 +63,7 @@ fn what_a_reload_takes_out_of_the_configuration_leaves_its_link_at_once() {
             host.has(FIRST) && host.has(SECOND) && other_is_here()
         });
         let addresses = AddressWatch::start(host);
-        let start = std::time::Instant::now();
+        let start = Instant::now();
 
         nginx.write("nginx.conf", &conf_with(&options(&[&few])));
         nginx.reload();
@@ -74,6 +75,63 @@ fn what_a_reload_takes_out_of_the_configuration_leaves_its_link_at_once() {
         assert!(kept.iter().all(|event| !event.removed), "the other one went: {kept:?}");
         let log = nginx.error_log();
         assert!(!log.contains("somebody removed"), "they took it from each other: {log}");
+    });
+}
+
+#[test]
+fn what_a_killed_nginx_left_goes_when_it_stands_by() {
+    on_every_pair_with("left to a backup", "address_lifetime_s = 0, ", |pair, _| {
+        let Pair { one, two, sniffer, .. } = pair;
+        one.host.cut();
+        two.wait_for("active");
+        wait_until("it has the address", PATIENCE, || two.has());
+        kill_with_guard(&two.nginx, &two.host);
+        one.host.heal();
+        holds_for("nobody removes it", INTERVAL * 10, || {
+            let both = (one.has(), two.has());
+            if both == (true, true) { Ok(()) } else { Err(format!("{both:?}")) }
+        });
+
+        let restarted = Instant::now();
+        two.nginx.launch().expect("it starts again");
+
+        let gone = two.addresses.wait_for_removal(restarted, FIRST, INTERVAL * 10);
+        println!("left to a backup: gone {:.1?} after the start", gone - restarted);
+        two.wait_for("backup");
+        holds_for("the first node alone has the address", INTERVAL * 10, || {
+            let both = (one.has(), two.has());
+            if both == (true, false) { Ok(()) } else { Err(format!("{both:?}")) }
+        });
+        two.assert_quiet(sniffer, restarted..Instant::now());
+        one.wait_for("active");
+    });
+}
+
+#[test]
+fn what_a_killed_nginx_left_stays_when_it_is_claimed_again() {
+    on_every_nginx("left to an owner", |host, carrier| {
+        // Who owns an address has it from the first moment; all others listen before.
+        let options = ONE.replace("priority = 150", "priority = 255");
+        let options = options.replacen('{', "{ address_lifetime_s = 0, ", 1);
+        let nginx = Nginx::start(host, carrier, &conf_with(&options));
+        status_when(host, "active");
+        let here = || host.has(FIRST) && host.has(SECOND);
+        wait_until("the addresses are here", PATIENCE, here);
+        let addresses = AddressWatch::start(host);
+        let killed = Instant::now();
+        kill_with_guard(&nginx, host);
+        holds_for("nobody removes them", INTERVAL * 10, || here().then_some(()).ok_or("gone"));
+
+        nginx.launch().expect("it starts again");
+
+        status_when(host, "active");
+        holds_for("they stay", INTERVAL * 10, || here().then_some(()).ok_or("gone"));
+        let mut gone = addresses.all_since(killed);
+        gone.retain(|event| event.removed);
+        assert!(gone.is_empty(), "{gone:?}");
+        // It knows them for its own.
+        nginx.stop();
+        assert!(!host.has(FIRST) && !host.has(SECOND));
     });
 }
 

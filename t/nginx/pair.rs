@@ -37,9 +37,14 @@ pub(crate) struct Calm {
 
 /// Runs a test on a fresh pair, with each nginx of this machine.
 pub(crate) fn on_every_pair(name: &str, test: impl Fn(&Pair, &Carrier)) {
+    on_every_pair_with(name, "", test);
+}
+
+/// Runs a test on a fresh pair with more options, in Lua, with each nginx of this machine.
+pub(crate) fn on_every_pair_with(name: &str, more: &str, test: impl Fn(&Pair, &Carrier)) {
     for carrier in carriers() {
         let lab = Lab::new(&format!("{name}, {}", carrier.version));
-        test(&Pair::start(lab, carrier, ""), carrier);
+        test(&Pair::start(lab, carrier, more), carrier);
     }
 }
 
