@@ -9,8 +9,8 @@ use harness::{
     carriers, eventually, holds_for, signal, urgently, wait_until,
 };
 
-use crate::pair::{PATIENCE, Pair, SERVER, on_every_pair};
-use crate::{ONE, conf_with, get, status_when};
+use crate::pair::{PATIENCE, Pair, SERVER, SKEW, on_every_pair};
+use crate::{ONE, assert_mostly_within, conf_with, get, status_when};
 
 #[test]
 fn when_all_of_nginx_is_killed_its_addresses_go_and_a_peer_takes_over_within_the_skew() {
@@ -268,14 +268,6 @@ fn kill_all_of(nginx: &Nginx) -> Instant {
     })
 }
 
-/// Checks that the median keeps to a bound; a single one may come late on a busy machine.
-#[track_caller]
-fn assert_mostly_within(bound: Duration, mut all: Vec<Duration>) {
-    all.sort_unstable();
-    assert!(all[all.len() / 2] <= bound, "{all:.1?}");
-    assert!(all.last() <= Some(&(bound + LATE)), "{all:.1?}");
-}
-
 fn kill(pids: &[i32]) {
     for pid in pids {
         signal(*pid, Signal::SIGKILL);
@@ -293,10 +285,6 @@ pub(crate) fn guards(host: &Host) -> Vec<i32> {
 const KILLS: usize = 7;
 /// After that long, nothing is left of a node that was killed.
 const OUT_OF_THE_WAY: Duration = Duration::from_millis(20);
-/// How long a busy machine may keep somebody waiting, once in a while.
-const LATE: Duration = Duration::from_millis(200);
-/// Of priority 100 at an interval of 100 ms, rounded up.
-const SKEW: Duration = Duration::from_millis(61);
 const VIP: &str = "192.168.56.100";
 const VIP_2: &str = "192.168.56.110";
 const NETWORK: u64 = 1 << 12 | 1 << 13;

@@ -6,8 +6,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use harness::{CarrierKind, Probe, Role, Signal, eventually, holds_for, wait_until};
+use serde_json::Value;
 
-use crate::pair::{ADDRESS, INTERVAL, PATIENCE, SERVER, conf, instance, on_every_pair, options};
+use crate::pair::{
+    ADDRESS, INTERVAL, Node, PATIENCE, SERVER, SKEW, conf, instance, on_every_pair, options,
+};
 
 #[test]
 fn nobody_notices_a_reload() {
@@ -259,6 +262,50 @@ fn a_changed_configuration_takes_effect_and_the_rest_goes_on() {
 }
 
 #[test]
+fn addresses_are_added_on_one_node_after_the_other_and_meanwhile_only_counted() {
+    on_every_pair("one after the other", |pair, _| {
+        let (one, two) = (&pair.one, &pair.two);
+        let calm = pair.calm();
+        let reload = |node: &Node, priority| {
+            let both = ["192.168.56.100/24", "192.168.56.110/24"];
+            let instance = instance("VI_1", 51, priority, &both);
+            node.nginx.write("nginx.conf", &conf(&format!("{{ instances = {{ {instance} }} }}")));
+            node.nginx.reload();
+            node.wait_for_generation(2);
+        };
+        let counted = |node: &Node, name: &str| {
+            let counters = node.wait_for_instance()["counters"].clone();
+            counters.pointer(name).and_then(Value::as_u64).expect("a number")
+        };
+        assert_eq!(counted(two, DIFFERENT), 0);
+
+        reload(one, 150);
+        wait_until("the address comes", PATIENCE, || one.host.has("192.168.56.110"));
+        wait_until("every difference is counted", PATIENCE, || counted(two, DIFFERENT) > 10);
+        eventually("it is warned about", PATIENCE, || {
+            let log = two.nginx.error_log();
+            let told = "a peer advertises other addresses than ours";
+            let warned = |line: &str| line.contains("[warn]") && line.contains(told);
+            if log.lines().any(warned) { Ok(()) } else { Err(log) }
+        });
+        pair.assert_calm(&calm);
+
+        reload(two, 100);
+        wait_until("there is nothing to count any more", PATIENCE, || {
+            let (before, heard) = (counted(two, DIFFERENT), counted(two, HEARD));
+            thread::sleep(INTERVAL * 10);
+            counted(two, DIFFERENT) == before && counted(two, HEARD) > heard + 5
+        });
+        pair.assert_calm(&calm);
+        let events = two.addresses.all_since(calm.started);
+        assert!(events.is_empty(), "the second node had an address: {events:?}");
+        for node in [one, two] {
+            node.nginx.assert_no_complaints();
+        }
+    });
+}
+
+#[test]
 fn a_predecessor_that_hangs_is_done_without_and_does_no_harm_later() {
     on_every_pair("hung predecessor", |pair, _| {
         let hung = pair.one.nginx.carrier_pid();
@@ -328,5 +375,5 @@ fn whoever_leaves_keeps_the_address_until_the_next_one_is_active() {
 }
 
 const RELOADS: u64 = 100;
-/// Of priority 100 at an interval of 100 ms, rounded up.
-const SKEW: Duration = Duration::from_millis(61);
+const DIFFERENT: &str = "/errors/address_list";
+const HEARD: &str = "/advertisements_received";

@@ -121,6 +121,14 @@ fn logs(nginx: &Nginx, words: &str) {
     });
 }
 
+/// Checks that the median keeps to a bound; a single one may come late on a busy machine.
+#[track_caller]
+fn assert_mostly_within(bound: Duration, mut all: Vec<Duration>) {
+    all.sort_unstable();
+    assert!(all[all.len() / 2] <= bound, "{all:.1?}, not within {bound:.1?}");
+    assert!(all.last() <= Some(&(bound + LATE)), "{all:.1?}, not within {bound:.1?}");
+}
+
 /// Returns what the status calls the process that carries the engine.
 fn carrier_name(carrier: &Carrier) -> &'static str {
     match carrier.kind {
@@ -130,3 +138,5 @@ fn carrier_name(carrier: &Carrier) -> &'static str {
 }
 
 const PATIENCE: Duration = Duration::from_secs(15);
+/// How long a busy machine may keep somebody waiting, once in a while.
+const LATE: Duration = Duration::from_millis(200);

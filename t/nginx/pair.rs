@@ -280,4 +280,6 @@ pub(crate) const VRID: u8 = 51;
 pub(crate) const ADDRESS: &str = "192.168.56.100";
 pub(crate) const SERVER: &str = "192.168.56.100:80";
 pub(crate) const INTERVAL: Duration = Duration::from_millis(100);
+/// Of priority 100 at that interval, rounded up.
+pub(crate) const SKEW: Duration = Duration::from_millis(61);
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
