@@ -10,6 +10,11 @@ use crate::{ONE, conf_with, get, on_every_nginx, status_when};
 
 /// Returns a configuration with a check, whose function is `body` once the file `bad` exists.
 fn conf_checking(body: &str, opts: &str) -> String {
+    checking(&conf_with(ONE), body, opts)
+}
+
+/// Adds to a configuration a check, whose function is `body` once the file `bad` exists.
+pub(crate) fn checking(conf: &str, body: &str, opts: &str) -> String {
     let check = format!(
         "init_worker_by_lua_block {{
             local vrrp = require 'resty.vrrp'
@@ -25,8 +30,7 @@ fn conf_checking(body: &str, opts: &str) -> String {
         }}
         server {{"
     );
-    conf_with(ONE)
-        .replace("init_worker_by_lua_block { require('resty.vrrp').init_worker() }", "")
+    conf.replace("init_worker_by_lua_block { require('resty.vrrp').init_worker() }", "")
         .replacen("server {", &check, 1)
 }
 
@@ -36,11 +40,11 @@ fn start(host: &Host, carrier: &Carrier, body: &str, opts: &str) -> Nginx {
     nginx
 }
 
-fn turn_bad(nginx: &Nginx) {
+pub(crate) fn turn_bad(nginx: &Nginx) {
     fs::write(nginx.prefix().join("logs/bad"), "").expect("the prefix is writable");
 }
 
-fn turn_good(nginx: &Nginx) {
+pub(crate) fn turn_good(nginx: &Nginx) {
     fs::remove_file(nginx.prefix().join("logs/bad")).expect("it was turned bad");
 }
 

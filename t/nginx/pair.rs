@@ -262,7 +262,7 @@ pub(crate) fn options(number: u8) -> String {
 }
 
 /// Returns the options of node number one, two, …, and more.
-fn options_with(number: u8, more: &str) -> String {
+pub(crate) fn options_with(number: u8, more: &str) -> String {
     let instance = instance("VI_1", VRID, 200 - 50 * number, &["192.168.56.100/24"]);
     format!("{{ {more} instances = {{ {instance} }} }}")
 }
