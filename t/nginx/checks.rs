@@ -3,10 +3,10 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use harness::{AddressWatch, Carrier, Host, Nginx, eventually};
+use harness::{AddressWatch, Carrier, Host, Nginx, eventually, holds_for, wait_until};
 use serde_json::Value;
 
-use crate::{ONE, conf_with, get, on_every_nginx, status_when};
+use crate::{ONE, PATIENCE, conf_with, get, on_every_nginx, status_when};
 
 /// Returns a configuration with a check, whose function is `body` once the file `bad` exists.
 fn conf_checking(body: &str, opts: &str) -> String {
@@ -79,6 +79,55 @@ fn a_check_that_fails_is_a_fault_with_the_reason_until_it_is_well_again() {
         assert_eq!(log.matches(said).count(), 1, "{log}");
         assert_eq!(log.matches("vrrp: check app is well again").count(), 1, "{log}");
         nginx.assert_no_complaints();
+    });
+}
+
+#[test]
+fn a_verdict_changes_by_so_many_answers_in_a_row_and_not_before() {
+    on_every_nginx("fall and rise", |host, carrier| {
+        let answers = "for _, name in ipairs { 'well', 'ill' } do
+                if os.remove(ngx.config.prefix() .. 'logs/' .. name) then
+                    return name == 'well', 'it is ill'
+                end
+            end
+            ngx.sleep(0.005)";
+        let body = format!("while true do {answers} end");
+        let opts = "{ interval_ms = 50, timeout_ms = 60000, fall = 2, rise = 2 }";
+        let nginx = Nginx::prepare(host, carrier, &conf_checking(&body, opts));
+        let answer = |answer: &str| {
+            let file = nginx.prefix().join("logs").join(answer);
+            fs::write(&file, "").expect("the prefix is writable");
+            wait_until("it is answered", PATIENCE, || !file.exists());
+        };
+        let stays = |state: &str, ok: bool| {
+            holds_for(&format!("it stays {state}"), Duration::from_millis(200), || {
+                let status = get(host, "/ha/status").json();
+                let here = status["instances"][0]["state"] == state;
+                if here && shown(&status)["ok"] == ok { Ok(()) } else { Err(status.to_string()) }
+            });
+        };
+        turn_bad(&nginx);
+        nginx.launch().expect("the configuration is right");
+        answer("well");
+        status_when(host, "active");
+
+        for _ in 0..2 {
+            for once in ["ill", "well", "ill"] {
+                answer(once);
+                stays("active", true);
+            }
+            answer("ill");
+            status_when(host, "fault");
+            stays("fault", false);
+
+            for once in ["well", "ill", "well"] {
+                answer(once);
+                stays("fault", false);
+            }
+            answer("well");
+            status_when(host, "active");
+            stays("active", true);
+        }
     });
 }
 
