@@ -35,6 +35,13 @@ pub(crate) struct Calm {
     before: [Value; 2],
 }
 
+/// The time between two advertisements.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Silence {
+    pub(crate) began: Instant,
+    pub(crate) length: Duration,
+}
+
 /// Runs a test on a fresh pair, with each nginx of this machine.
 pub(crate) fn on_every_pair(name: &str, test: impl Fn(&Pair, &Carrier)) {
     on_every_pair_with(name, "", test);
@@ -127,17 +134,22 @@ impl Pair {
         let heard = self.heard_since(since);
         let strange = heard.iter().find(|it| it.priority == 0 || it.source != self.one.source());
         assert_eq!(strange, None, "of {} advertisements", heard.len());
-        let longest = self.silences(since).into_iter().max().unwrap_or_default();
+        let silences = self.silences(since);
+        let longest = silences.iter().map(|it| it.length).max().unwrap_or_default();
         assert!(longest <= INTERVAL * 5 / 2, "a silence of {longest:?}");
         longest
     }
 
     /// Returns the times between two advertisements of the first virtual router.
-    pub(crate) fn silences(&self, since: Instant) -> Vec<Duration> {
+    pub(crate) fn silences(&self, since: Instant) -> Vec<Silence> {
         let now = Instant::now();
         let heard = self.heard_since(since).into_iter().map(|it| it.at);
         let moments: Vec<_> = [since].into_iter().chain(heard).chain([now]).collect();
-        moments.windows(2).map(|pair| pair[1].saturating_duration_since(pair[0])).collect()
+        let silence = |pair: &[Instant]| Silence {
+            began: pair[0],
+            length: pair[1].saturating_duration_since(pair[0]),
+        };
+        moments.windows(2).map(silence).collect()
     }
 
     fn heard_since(&self, since: Instant) -> Vec<Advert> {
