@@ -1,12 +1,17 @@
 //! Which addresses are ours to remove, and which belong to somebody else on the same link.
 
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use harness::{AddressWatch, Carrier, CarrierKind, Host, Nginx, eventually, holds_for, wait_until};
+use rustix::process::Uid;
+use rustix::thread::set_thread_uid;
 
 use crate::guard::kill_with_guard;
-use crate::pair::{INTERVAL, PATIENCE, Pair, instance, on_every_pair_with};
-use crate::{ONE, conf_with, get, on_every_nginx, status_when};
+use crate::pair::{INTERVAL, PATIENCE, Pair, instance, on_every_pair, on_every_pair_with};
+use crate::{ONE, conf_with, get, logs, on_every_nginx, status_when};
 
 #[test]
 fn two_nginx_on_one_host_leave_the_addresses_of_each_other_alone() {
@@ -152,6 +157,54 @@ fn a_place_to_meet_where_others_may_write_is_refused_by_name() {
     });
 }
 
+#[test]
+fn a_stranger_at_the_door_is_turned_away_by_name_and_gets_nothing() {
+    on_every_pair("stranger", |pair, carrier| {
+        let (nginx, host) = (&pair.one.nginx, &pair.one.host);
+        let calm = pair.calm();
+        let directory = match carrier.kind {
+            CarrierKind::Agent => "/run/openresty",
+            CarrierKind::Worker => "/run/resty-vrrp",
+        };
+        let door = host.exec("find", &[directory, "-type", "s"]);
+        let door = door.trim();
+        let locked = host.enter(|| knock_as(STRANGER, door)).expect_err("it is locked");
+        assert_eq!(locked.kind(), ErrorKind::PermissionDenied);
+
+        // As if nothing but who the visitor is stood in the way.
+        host.exec("chmod", &["666", door]);
+        let said = host.enter(|| knock_as(STRANGER, door)).expect("it is open to all");
+
+        assert_eq!(said, "");
+        let told = "turned away: a process of user 4711 wants to take the routers over";
+        logs(nginx, told);
+        thread::sleep(INTERVAL * 5);
+        pair.assert_calm(&calm);
+
+        // An engine of our own is let in as ever.
+        nginx.reload();
+        pair.one.wait_for_generation(2);
+        thread::sleep(INTERVAL * 5);
+        pair.assert_calm(&calm);
+        assert_eq!(nginx.error_log().matches(told).count(), 1);
+    });
+}
+
+/// Asks for the routers as another user, and returns all that is answered. The thread remains that
+/// user's.
+fn knock_as(user: u32, door: &str) -> io::Result<String> {
+    set_thread_uid(Uid::from_raw(user))?;
+    let mut stream = UnixStream::connect(door)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    // Who is not listened to cannot say all of it, and is cut short.
+    stream.write_all(b"\0\0\0\x07\"Hello\"\0\0\0\x06\"Take\"").ok();
+    let mut said = Vec::new();
+    match stream.read_to_end(&mut said) {
+        Err(error) if error.kind() != ErrorKind::ConnectionReset => Err(error),
+        _ => Ok(String::from_utf8_lossy(&said).into_owned()),
+    }
+}
+
 /// A configuration of one instance, on a port of its own, that meets nobody else in its directory.
 fn conf_of(
     port: u16,
@@ -171,6 +224,7 @@ fn conf_of(
     conf_with(&options).replacen("listen 80", &format!("listen {port}"), 1)
 }
 
+const STRANGER: u32 = 4711;
 const FIRST: &str = "192.168.56.100";
 const SECOND: &str = "192.168.56.110";
 const OTHER: &str = "198.51.100.100/24";
