@@ -160,6 +160,10 @@ impl<'a> Driver<'a> {
                     self.take_facts();
                     None
                 }
+                Event::KernelEnded if self.succession.is_retired() => {
+                    self.stand_by();
+                    None
+                }
                 Event::KernelEnded => return Err(self.kernel.failure()),
                 Event::Beat => {
                     failpoint("vrrp")?;
@@ -240,11 +244,12 @@ impl<'a> Driver<'a> {
         let Self { kernel, links, timer, beat, master, checks, succession, .. } = self;
         let facts = kernel.facts_mut();
         let busy = !succession.is_retired();
+        let minds_the_kernel = succession.minds_the_kernel();
         tokio::select! {
             biased;
             () = told_to(stopping.as_mut()) => Event::Stop,
             _ = timer.expired() => Event::Deadline,
-            changed = facts.changed(), if busy => match changed {
+            changed = facts.changed(), if minds_the_kernel => match changed {
                 Ok(()) => Event::Facts,
                 Err(_) => Event::KernelEnded,
             },
@@ -280,6 +285,9 @@ impl<'a> Driver<'a> {
 
     fn take_facts(&mut self) {
         let facts = self.kernel.facts_mut().borrow_and_update().clone();
+        if self.succession.is_retired() {
+            return;
+        }
         let now = clock::now();
         // Behind the links of the routers there are those that are only tracked.
         for (index, view) in facts.links.iter().enumerate().take(self.links.len()) {

@@ -1,11 +1,13 @@
 //! The next engine fails: the one before it stays, as long as nginx lets it.
 
+use std::thread;
 use std::time::Duration;
 
 use harness::{Probe, Role, Signal, holds_for, wait_until};
 
 use crate::pair::{
-    INTERVAL, PATIENCE, Pair, SERVER, conf, on_every_fallible_pair, on_every_pair, options,
+    INTERVAL, PATIENCE, Pair, SERVER, VRID, conf, instance, on_every_fallible_pair, on_every_pair,
+    options,
 };
 use crate::{get, logs};
 
@@ -35,7 +37,7 @@ fn nobody_notices_a_successor_that_fails_once() {
             }
 
             logs(nginx, "the next engine has the routers");
-            std::thread::sleep(INTERVAL * 5);
+            thread::sleep(INTERVAL * 5);
             pair.assert_calm(&calm);
         });
     }
@@ -51,7 +53,7 @@ fn an_upgrade_whose_engine_does_not_start_leaves_the_old_one_in_charge() {
 
             harness::signal(old, Signal::SIGUSR2);
             logs(nginx, flaw.logged);
-            std::thread::sleep(INTERVAL * 10);
+            thread::sleep(INTERVAL * 10);
             let new = nginx.master().expect("it runs");
             assert_ne!(old, new);
             harness::signal(new, Signal::SIGQUIT);
@@ -59,7 +61,7 @@ fn an_upgrade_whose_engine_does_not_start_leaves_the_old_one_in_charge() {
                 nginx.pids(Role::Master) == [old] && nginx.pids(Role::Leaving).is_empty()
             });
 
-            std::thread::sleep(INTERVAL * 5);
+            thread::sleep(INTERVAL * 5);
             pair.assert_calm(&calm);
         });
     }
@@ -117,10 +119,54 @@ fn nobody_notices_that_an_engine_fails_which_has_handed_over() {
         let new = nginx.master().expect("it runs");
         harness::signal(new, Signal::SIGQUIT);
         wait_until("the old master is alone", PATIENCE, || nginx.pids(Role::Master) == [old]);
-        std::thread::sleep(INTERVAL * 5);
+        thread::sleep(INTERVAL * 5);
         pair.assert_calm(&calm);
     });
 }
+
+/// Two engines would take an address from each other.
+#[test]
+fn an_engine_that_is_slow_to_let_go_puts_nothing_back_that_the_next_one_has_removed() {
+    on_every_fallible_pair("slow to let go", "address_lifetime_s = 0, ", |pair, _| {
+        let Pair { one, .. } = pair;
+        let with = |addresses: &[&str]| {
+            let instance = instance("VI_1", VRID, 150, addresses);
+            conf(&format!("{{ address_lifetime_s = 0, instances = {{ {instance} }} }}"))
+        };
+        one.nginx.write("nginx.conf", &with(&["192.168.56.100/24", SECOND]));
+        one.nginx.reload();
+        wait_until("it has the second address", PATIENCE, || one.host.has(bare(SECOND)));
+        let of_the_old = one.nginx.failpoints();
+
+        one.nginx.write("nginx.conf", &with(&["192.168.56.100/24"]));
+        of_the_old.arm("vrrp-net", "sleep(100)");
+        thread::scope(|scope| {
+            // Both threads vrrp-net have something to look at all the time.
+            let restless = scope.spawn(|| {
+                for verb in ["add", "delete"].into_iter().cycle().take(40) {
+                    one.host.ip(&format!("address {verb} 192.0.2.1/32 dev lo"));
+                    thread::sleep(Duration::from_millis(10));
+                }
+            });
+            one.nginx.reload();
+            restless.join().expect("ip obeys");
+        });
+
+        wait_until("the second address is gone", PATIENCE, || !one.host.has(bare(SECOND)));
+        holds_for("it does not come back", Duration::from_secs(1), || {
+            let log = one.nginx.error_log();
+            let came_back = one.host.has(bare(SECOND)) || log.contains("somebody removed");
+            if came_back { Err(log) } else { Ok(()) }
+        });
+        pair.one.wait_for("active");
+    });
+}
+
+fn bare(address: &str) -> &str {
+    address.trim_end_matches("/24")
+}
+
+const SECOND: &str = "192.168.56.110/24";
 
 /// Why an engine does not start although its options are right.
 struct Flaw {

@@ -30,6 +30,8 @@ pub(super) struct Succession {
     farewell: Option<Farewell>,
     /// Something changed since the engines before this one were last told.
     has_news: bool,
+    /// The engine that has the routers now has yet to hear that `vrrp-net` has let go of them.
+    owes_standby: bool,
     /// When the loop last turned: after a long pause somebody else may have the routers.
     turned_at: Instant,
 }
@@ -89,7 +91,15 @@ impl Succession {
             }
             Start::Orphaned => Role::orphaned(place.as_ref()).await,
         };
-        Self { place, knocked_at, role, farewell: None, has_news: false, turned_at: clock::now() }
+        Self {
+            place,
+            knocked_at,
+            role,
+            farewell: None,
+            has_news: false,
+            owes_standby: false,
+            turned_at: clock::now(),
+        }
     }
 
     /// Tells whether the routers are this engine's.
@@ -110,6 +120,11 @@ impl Succession {
     /// Tells whether this engine was told to stop.
     pub(super) fn is_leaving(&self) -> bool {
         self.farewell.is_some()
+    }
+
+    /// Tells whether it matters here what becomes of `vrrp-net`.
+    pub(super) fn minds_the_kernel(&self) -> bool {
+        !self.is_retired() || self.owes_standby
     }
 
     /// Notes that something is new to engines that had the routers before.

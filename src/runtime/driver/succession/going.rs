@@ -292,12 +292,21 @@ impl Driver<'_> {
         self.node.hand_over(left, clock::now());
         self.perform_actions();
         let Role::Holding(holding) = &mut self.succession.role else { return };
-        let mut holder = holding.heirs.remove(index).peer;
-        // What the next engine does not want is gone as soon as it removes it.
-        self.kernel.abandon();
-        holder.say(&Message::Standby);
+        let holder = holding.heirs.remove(index).peer;
         tracing::info!("the next engine has the routers");
         self.step_aside(Some(holder));
+        self.succession.owes_standby = true;
+    }
+
+    /// Says that nothing here puts addresses back any more: what the next engine does not want is
+    /// gone as soon as it removes it.
+    pub(in crate::runtime::driver) fn stand_by(&mut self) {
+        if !std::mem::take(&mut self.succession.owes_standby) {
+            return;
+        }
+        if let Role::Retired { holder: Some(holder) } = &mut self.succession.role {
+            holder.say(&Message::Standby);
+        }
     }
 }
 
