@@ -104,14 +104,14 @@ fn an_engine_that_takes_its_process_along_is_not_started_again_without_a_pause()
         nginx.failpoints().arm("vrrp", "return(abort)");
         nginx.launch().expect("nginx itself starts");
 
-        // Three crashes at once, then one after 1 s, and one after 2 s.
+        // Ten crashes at once, then one after 1 s, and one after 2 s.
         logs(&nginx, "the engine is not started for 4 s");
 
         let crashes = nginx.error_log().matches("exited on signal 6").count();
-        assert_eq!(crashes, 5, "{}", nginx.error_log());
+        assert_eq!(crashes, 12, "{}", nginx.error_log());
         let health = get(&host, "/ha/healthz");
         assert_eq!(health.status, 503);
-        let told = "its start has ended the last 5 carriers within a second";
+        let told = "its start has ended the last 12 carriers within a second";
         assert!(health.body.contains(told), "{}", health.body);
         let status = status_when(&host, "fault");
         assert_eq!(status["instances"][0]["reason"], "engine_not_running");

@@ -47,8 +47,9 @@ local MAX_LINES = 100
 local LAST_BACKOFF_S = 60
 -- An engine that takes its process along crashes right after its start, and
 -- nginx starts the next carrier at once, hundreds of times a second. So many
--- in a row do not wait; the pause of the others grows.
-local MOST_CRASHES = 3
+-- in a row do not wait, as somebody may kill them; the pause of the others
+-- grows.
+local MOST_CRASHES = 10
 local SETTLED_MS = 1000
 local LEVELS = {
     [ngx.CRIT] = "crit", [ngx.ERR] = "error", [ngx.WARN] = "warn",
