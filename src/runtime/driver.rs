@@ -1,6 +1,7 @@
 //! The loop of the thread `vrrp`: wait for one thing, tell the core, carry out what it asks for.
 
 mod link;
+mod plan;
 mod succession;
 mod turn;
 
@@ -12,6 +13,7 @@ use tokio::sync::watch;
 use tokio::time::{Interval, MissedTickBehavior};
 
 use self::link::{Link, poll_readable};
+use self::plan::plan;
 use self::succession::{Incident, Succession};
 pub(super) use self::succession::{PUNCTUAL, Start};
 use super::checks::{self, Check, PlannedCheck, Weighing};
@@ -19,7 +21,7 @@ use super::clock;
 use super::failpoint::failpoint;
 use super::guard::{Guard, Held};
 use super::health::{self, Liveness};
-use super::kernel::{KernelThread, LinkView, Plan, PlannedRouter};
+use super::kernel::{KernelThread, LinkView};
 use super::publish::Publisher;
 use super::report;
 use super::surroundings::Surroundings;
@@ -455,24 +457,6 @@ impl<'a> Driver<'a> {
             }
             Err(error) => tracing::warn!("its death would go unnoticed: {}", report::chain(&error)),
         }
-    }
-}
-
-/// Tells the other thread what there is to watch, and what may be claimed.
-fn plan(config: &Config, node: &Node) -> Plan {
-    let routers = config.instances.iter().enumerate().map(|(index, instance)| PlannedRouter {
-        link: node.link_of(RouterId(index)).0,
-        addresses: [instance.addresses.as_slice(), &instance.addresses_excluded].concat().into(),
-        patience: node
-            .snapshot(RouterId(index))
-            .active_down_interval
-            .min(config.health.worker_timeout),
-    });
-    Plan {
-        links: node.links().to_vec(),
-        routers: routers.collect(),
-        announce: config.announce,
-        lifetime: config.address_lifetime,
     }
 }
 
