@@ -48,24 +48,25 @@ pub(crate) fn healed(options: &Options) -> Section {
     section.remark(
         "The client reaches both nodes all the time, and its ARP entry points to the one of lower \
          priority: the loser, which has to step down. It heals just after an advertisement of the \
-         other one.",
+         other one. resty.vrrp's loser keeps the address in silence for an interval more, for \
+         connections that are open.",
     );
     section
 }
 
 fn columns(interval_ms: f64, watched: Duration) -> [Column<Healed>; 3] {
-    let limit = "interval + 50 ms:";
     let bound = interval_ms + 50.0;
+    let lingering = interval_ms.min(LONGEST_LINGER_MS);
     [
         Column::new("client in the dark", "ms", |it: &Healed| Some(it.dark_ms))
             .watched(watched)
-            .limit(limit, bound),
+            .limit("interval + 50 ms:", bound),
         Column::new("failed connections", "", |it| Some(it.failed)),
         Column::new("until one node alone has the address", "ms", |it: &Healed| {
             Some(it.two_owners_ms)
         })
         .watched(watched)
-        .limit(limit, bound),
+        .limit("the same, and lingering:", bound + lingering),
     ]
 }
 
@@ -100,6 +101,8 @@ fn heal(pair: &Pair, heard_first: HeardFirst, watched: Duration) -> Healed {
 }
 
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long addresses stay at most where they were, for connections that are open.
+const LONGEST_LINGER_MS: f64 = 500.0;
 /// Until both nodes have announced the address for the last time: each does it after 5 s again.
 const ANNOUNCING: Duration = Duration::from_millis(5500);
 const BEFORE: Duration = Duration::from_secs(1);
