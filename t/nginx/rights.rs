@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use harness::{CarrierKind, Nginx, Role, eventually};
+use harness::{CarrierKind, Lab, Nginx, Role, carriers, eventually};
 
 use crate::{ONE, PATIENCE, conf_with, get, on_every_nginx, start_active, status_when};
 
@@ -25,6 +25,27 @@ fn only_the_threads_of_the_engine_keep_the_rights_and_only_the_two() {
             }
         }
     });
+}
+
+#[test]
+fn workers_beside_an_agent_give_up_the_rights_that_nginx_was_started_with() {
+    for carrier in carriers().iter().filter(|carrier| carrier.kind == CarrierKind::Agent) {
+        let lab = Lab::new(&format!("ambient rights, {}", carrier.version));
+        let host = lab.host("worker-01", "192.168.56.101/24");
+        // As www-data, with ambient capabilities.
+        let mut ordinary = carrier.clone();
+        ordinary.kind = CarrierKind::Worker;
+        let nginx = Nginx::start(&host, &ordinary, &conf_with(ONE));
+
+        let status = status_when(&host, "active");
+
+        assert_eq!(status["node"]["carrier"], "privileged agent");
+        for pid in nginx.pids(Role::Worker) {
+            for (name, effective) in threads(pid) {
+                assert_eq!(effective & NETWORK, 0, "the thread {name} of worker {pid}");
+            }
+        }
+    }
 }
 
 #[test]
