@@ -207,13 +207,15 @@ local function attempt(board, json)
         -- What was made last is collected first.
         guard = newproxy(true)
         getmetatable(guard).__gc = last_words
-        warn_of_weights(json)
     else
         header.starts = 0
         hopeless = try_again_later(board, err)
     end
     if header.carrier == layout.WORKER and (engine or hopeless) then
         _M.drop_rights()
+    end
+    if engine then
+        warn_of_weights(json)
     end
 end
 
@@ -281,10 +283,10 @@ function _M.run(board, json)
             return turn(board, json)
         end
         has_begun = true
-        attempt_at_ms = first_attempt_ms(board)
-        turn(board, json)
         events.run(board)
         checks.run(function() return engine end)
+        attempt_at_ms = first_attempt_ms(board)
+        turn(board, json)
     end)
 end
 
