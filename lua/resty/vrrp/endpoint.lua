@@ -6,6 +6,7 @@ local layout = require "resty.vrrp.layout"
 local requests = require "resty.vrrp.control"
 local status = require "resty.vrrp.status"
 
+local ipairs = ipairs
 local ngx = ngx
 local type = type
 
@@ -13,13 +14,22 @@ local type = type
 local _M = {}
 
 
-local function answer(code, value)
-    local body = json.encode(value) .. "\n"
+-- Sends a JSON text that is given in pieces.
+local function send(code, pieces)
+    local length = 0
+    for _, piece in ipairs(pieces) do
+        length = length + #piece
+    end
     ngx.status = code
     ngx.header["Content-Type"] = "application/json"
-    ngx.header["Content-Length"] = #body
+    ngx.header["Content-Length"] = length
     ngx.header["Cache-Control"] = "no-store"
-    ngx.print(body)
+    ngx.print(pieces)
+end
+
+
+local function answer(code, value)
+    return send(code, { json.encode(value), "\n" })
 end
 
 
@@ -28,8 +38,20 @@ local function refuse(code, problem)
 end
 
 
+-- Encodes one instance after the other: the tables of a thousand take ten
+-- times the memory of their text, and this process may carry the engine.
 local function show_status(board)
-    return answer(ngx.HTTP_OK, status.read(board))
+    local node, next_instance = status.walk(board)
+    local pieces = { '{"version":' .. status.VERSION .. ',"node":',
+                     json.encode(node), ',"instances":[' }
+    local separator = ""
+    for instance in next_instance do
+        pieces[#pieces + 1] = separator
+        pieces[#pieces + 1] = json.encode(instance)
+        separator = ","
+    end
+    pieces[#pieces + 1] = "]}\n"
+    return send(ngx.HTTP_OK, pieces)
 end
 
 

@@ -21,7 +21,10 @@ const char *resty_vrrp_inet_ntop(int, const void *, char *, unsigned)
 ]]
 
 
-local _M = {}
+local _M = {
+    -- Of the JSON: it changes when a name or a meaning does.
+    VERSION = 1,
+}
 
 
 local AF = { [4] = 2, [6] = 10 }
@@ -222,20 +225,29 @@ local function node_of(board, running)
 end
 
 
--- Returns the whole status. What is not known is json.null (ngx.null).
-function _M.read(board)
+-- Returns the node, and a function that returns one instance after the other,
+-- then nil. What is not known is json.null (ngx.null).
+function _M.walk(board)
     -- Asked once: it may begin to run in between.
     local running, err, awaited = board:engine()
     running = running == true
-    local instances = {}
-    for index, shared in ipairs(board.instances) do
-        instances[index] = instance_of(board, shared, running, err, awaited)
+    local index = 0
+    return node_of(board, running), function()
+        index = index + 1
+        local shared = board.instances[index]
+        return shared and instance_of(board, shared, running, err, awaited)
     end
-    return {
-        version = 1,
-        node = node_of(board, running),
-        instances = instances,
-    }
+end
+
+
+-- Returns the whole status, as walk() does.
+function _M.read(board)
+    local node, next_instance = _M.walk(board)
+    local instances = {}
+    for instance in next_instance do
+        instances[#instances + 1] = instance
+    end
+    return { version = _M.VERSION, node = node, instances = instances }
 end
 
 
