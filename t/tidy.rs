@@ -111,33 +111,6 @@ fn only_the_lua_module_knows_lua() {
 }
 
 #[test]
-fn the_readme_names_every_option() {
-    let readme = fs::read_to_string("README.md").expect("tests run where the README is");
-    let code = fs::read_to_string("src/config/read.rs").expect("options are read there");
-
-    let asks = [".or(\"", ".optional(\"", ".required(\"", ".list(\"", ".table(\""];
-    let options = asks.iter().flat_map(|ask| code.split(ask).skip(1));
-    let options: Vec<_> = options.filter_map(|rest| rest.split('"').next()).collect();
-    let missing: Vec<_> = options.iter().filter(|option| !readme.contains(**option)).collect();
-
-    assert!(options.len() > 20, "the options are found");
-    assert!(missing.is_empty(), "README.md does not mention {missing:?}");
-}
-
-#[test]
-fn the_readme_names_every_state_and_reason() {
-    let readme = fs::read_to_string("README.md").expect("tests run where the README is");
-    let code = fs::read_to_string("src/proto/event.rs").expect("reasons are named there");
-
-    let names: Vec<_> =
-        code.split("=> \"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
-    let missing: Vec<_> = names.iter().filter(|name| !readme.contains(**name)).collect();
-
-    assert!(names.len() > 10, "the names are found");
-    assert!(missing.is_empty(), "README.md does not mention {missing:?}");
-}
-
-#[test]
 fn lines_fit_a_hundred_columns() {
     let mut broken = Broken::default();
     for file in all_files() {
