@@ -55,7 +55,7 @@ lint: packages ## Format, clippy, luacheck
 
 test: packages build ## Everything CI runs: unit, wire, simulator, lab, real nginx, real keepalived (root)
 	$(CARGO) test --locked --workspace --lib
-	$(CARGO) test --locked --test tidy --test wire --test sim
+	$(CARGO) test --locked --test tidy --test documents --test wire --test sim
 	$(CARGO) test --locked --test lab --test nginx -- --test-threads=1
 
 demo: packages ## Two hosts, one virtual address: kill the active one and watch

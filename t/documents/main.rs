@@ -1,0 +1,7 @@
+//! The documents say what the code says. Fast, and without root.
+
+mod commands;
+mod links;
+mod markdown;
+mod names;
+mod options;

@@ -1,0 +1,137 @@
+//! Functions, states, reasons, members, warnings and log lines: each is documented, and what is
+//! documented exists.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use resty_vrrp::proto::{Reason, State};
+
+use crate::markdown::{Document, files, spans, words};
+
+const REFERENCE: &str = "lua/README.md";
+const OPERATION: &str = "nginx-conf/README.md";
+
+#[test]
+fn every_function_of_the_api_is_documented() {
+    let code = read("lua/resty/vrrp.lua");
+    let functions: BTreeSet<_> = quoted(&code, "\nfunction _M.", "(");
+
+    let documented: BTreeSet<_> = first_spans(REFERENCE, "Functions")
+        .iter()
+        .filter_map(|span| Some(span.strip_prefix("vrrp.")?.split('(').next()?.to_owned()))
+        .collect();
+
+    assert!(functions.len() > 5, "the functions are found");
+    assert_eq!(documented, functions);
+}
+
+#[test]
+fn every_state_is_documented() {
+    let states = [State::Initialize, State::Backup, State::Active, State::Fault];
+    let states: BTreeSet<_> = states.iter().map(|state| state.name().to_owned()).collect();
+
+    assert_eq!(first_spans(REFERENCE, "States"), states);
+}
+
+#[test]
+fn every_reason_of_a_transition_is_documented() {
+    let reasons: BTreeSet<_> = Reason::ALL.iter().map(|it| it.name().to_owned()).collect();
+
+    assert_eq!(first_spans(REFERENCE, "Reasons"), reasons);
+}
+
+#[test]
+fn every_member_of_the_status_is_documented() {
+    let code = read("lua/resty/vrrp/json.lua");
+    let order = code.split("local order = [[").nth(1).and_then(|rest| rest.split("]]").next());
+    let members: BTreeSet<&str> = order.expect("it names the members").split_whitespace().collect();
+    let code = Document::read(REFERENCE).code();
+    let documented: BTreeSet<&str> = code.iter().flat_map(|span| words(span)).collect();
+    let rows = first_spans(REFERENCE, "Status");
+
+    let missing: Vec<_> = members.difference(&documented).collect();
+    assert!(missing.is_empty(), "{REFERENCE} does not mention {missing:?}");
+    let headings = ["node", "counters"];
+    let unknown = rows.iter().filter(|name| !members.contains(name.as_str()));
+    let unknown: Vec<_> = unknown.filter(|name| !headings.contains(&name.as_str())).collect();
+    assert!(unknown.is_empty(), "the status has no {unknown:?}");
+}
+
+#[test]
+fn every_request_is_documented() {
+    let code = read("lua/resty/vrrp/endpoint.lua");
+    let tables = ["local PAGES = {", "local ACTIONS = {"].map(|start| {
+        let table = code.split(start).nth(1).and_then(|rest| rest.split('}').next());
+        table.expect("the requests stand in tables")
+    });
+    let requests = tables.iter().flat_map(|table| table.lines());
+    let requests = requests.filter_map(|line| words(line).next().map(str::to_owned));
+
+    let documented: BTreeSet<_> = first_spans(REFERENCE, "HTTP")
+        .iter()
+        .filter_map(|span| span.split('/').nth(1)?.split('?').next().map(str::to_owned))
+        .collect();
+
+    assert_eq!(documented, requests.collect());
+}
+
+#[test]
+fn every_warning_is_documented() {
+    let mut warnings = BTreeSet::new();
+    for file in files("src", "rs") {
+        warnings.append(&mut quoted(&read(&file), "warning_slot(\"", "\""));
+    }
+    warnings.append(&mut quoted(&read("lua/resty/vrrp/status.lua"), "ENGINE_DOWN = \"", "\""));
+
+    assert!(warnings.len() > 2, "the warnings are found");
+    assert_eq!(first_spans(OPERATION, "Warnings"), warnings);
+}
+
+#[test]
+fn every_log_line_that_is_shown_can_be_logged() {
+    let sources = files("src", "rs").into_iter().chain(files("lua", "lua"));
+    let sources: Vec<_> = sources.map(|file| joined(&read(file))).collect();
+    let lines = first_spans(OPERATION, "Log lines");
+
+    assert!(lines.len() > 15, "the lines are found");
+    for line in lines {
+        for part in line.split('…').filter(|part| !part.trim().is_empty()) {
+            let is_logged = sources.iter().any(|source| source.contains(part));
+            assert!(is_logged, "{OPERATION} shows {line:?}: no message has {part:?}");
+        }
+    }
+}
+
+/// Returns the code spans in the first cells of the tables under a heading.
+fn first_spans(path: &str, title: &str) -> BTreeSet<String> {
+    let rows = Document::read(path).rows(title);
+    rows.iter().flat_map(|row| spans(&row[0])).collect()
+}
+
+/// Returns what stands between `start` and `end`, each time.
+fn quoted(text: &str, start: &str, end: &str) -> BTreeSet<String> {
+    let rests = text.split(start).skip(1);
+    rests.filter_map(|rest| rest.split(end).next().map(str::to_owned)).collect()
+}
+
+/// Puts texts together that the code has on several lines.
+fn joined(code: &str) -> String {
+    let mut joined = String::new();
+    for line in code.lines() {
+        let line = line.trim();
+        let goes_on = joined.ends_with('\\') || line.starts_with(".. \"") && joined.ends_with('"');
+        if !goes_on {
+            joined += "\n";
+            joined += line;
+            continue;
+        }
+        joined.pop();
+        joined += line.strip_prefix(".. \"").unwrap_or(line);
+    }
+    joined
+}
+
+fn read(path: impl AsRef<Path>) -> String {
+    fs::read_to_string(path).expect("tests run in the root of the package")
+}
