@@ -25,38 +25,38 @@ local ACTIVE = layout.ACTIVE
 local STATES = layout.STATES
 local MAX_BEAT_MS = 500
 local MIN_BEAT_MS = 25
--- nginx cuts what is longer off an error message of 2048 bytes; a traceback
--- and the place stand there, too.
+-- nginx cuts an error message at 2048 bytes, which also hold a traceback and
+-- the place of the error.
 local MAX_MESSAGE = 1500
 
 -- The board of this Lua VM, its slots by name, and the options as JSON.
 local board, json
 local slots = {}
--- Whether the engine was alive when this worker last looked.
-local alive = false
+-- Whether the engine was alive at the last heartbeat of this process.
+local engine_alive = false
 
 
-local function use(found)
-    board = found
-    slots = found.by_name
-    alive = found:engine() == true
+local function use(new_board)
+    board = new_board
+    slots = new_board.by_name
+    engine_alive = new_board:engine() == true
 end
 
 
--- A VM that did not run setup() finds the board that its process inherited:
--- with lua_code_cache off, every request has such a VM.
+-- A VM that did not run setup() uses the board that its process inherited.
+-- With lua_code_cache off, every request has such a VM.
 local function board_or_nil()
     if not board then
-        local found = board_module.find()
-        if found then
-            use(found)
+        local inherited = board_module.find()
+        if inherited then
+            use(inherited)
         end
     end
     return board
 end
 
 
--- Tells whether nginx was started only to check the options.
+-- Tells whether nginx was started to check the options, and for nothing else.
 local function only_checks()
     return (os_getenv("RESTY_VRRP_CHECK") or "") ~= ""
 end
@@ -96,13 +96,12 @@ local function unknown(name)
 end
 
 
--- Checks the options and makes everything ready for init_worker(). Options
--- are a table, or the path of a JSON file. To be called in init_by_lua*;
--- raises an error that lists everything wrong, so that nginx does not start
--- and a reload is refused.
+-- Checks the options and prepares init_worker(). Options are a table, or the
+-- path of a JSON file. To be called in init_by_lua*. Raises an error that lists
+-- all problems: nginx does not start then, or refuses the reload.
 --
--- With RESTY_VRRP_CHECK=1 in its environment nginx ends here, and its exit
--- status tells whether the options are right.
+-- With RESTY_VRRP_CHECK=1 in its environment nginx ends in this function. Its
+-- exit status says whether the options are right.
 function _M.setup(options)
     if get_phase() ~= "init" then
         error("setup() belongs into init_by_lua_block", 2)
@@ -138,13 +137,13 @@ function _M.setup(options)
 end
 
 
--- Looks whether the engine is alive; a process that leaves looks no more, so
--- from then on whoever asks does.
-local function look(premature)
+-- Notes whether the engine is alive. A process that shuts down has no further
+-- heartbeats: without slots, is_active() looks for itself each time.
+local function note_engine(premature)
     if premature then
         slots = {}
     else
-        alive = board:engine() == true
+        engine_alive = board:engine() == true
     end
 end
 
@@ -155,11 +154,11 @@ local function beat(premature)
     else
         board:beat(worker_id())
     end
-    look(premature)
+    note_engine(premature)
 end
 
 
--- Begins to beat in a worker; starts the engine in the process that carries
+-- Starts the heartbeat of a worker, and the engine in the process that carries
 -- it. To be called in init_worker_by_lua*.
 function _M.init_worker()
     if get_phase() ~= "init_worker" then
@@ -182,7 +181,8 @@ function _M.init_worker()
     if not is_agent then
         beat(false)
     end
-    pulse.every(max(interval_ms, MIN_BEAT_MS) / 1000, is_agent and look or beat)
+    pulse.every(max(interval_ms, MIN_BEAT_MS) / 1000,
+                is_agent and note_engine or beat)
 
     local by_agent = header.carrier == layout.AGENT
     if by_agent and is_agent or not by_agent and not is_agent and id == 0 then
@@ -193,8 +193,9 @@ function _M.init_worker()
 end
 
 
--- Stops the engine if this process carries it. Optional: to be called in
--- exit_worker_by_lua*, where it happens a moment earlier than by itself.
+-- Stops the engine if this process carries it. To be called in
+-- exit_worker_by_lua*. Optional: without it the engine stops a moment later,
+-- when nginx closes the Lua VM.
 function _M.exit_worker()
     if get_phase() ~= "exit_worker" then
         error("exit_worker() belongs into exit_worker_by_lua_block", 2)
@@ -221,11 +222,12 @@ function _M.on_state(fn)
 end
 
 
--- Has fn() called again and again in the process that carries the engine. It
--- returns true, or nil and why this nginx does not serve as it should; what
--- it returns counts for the whole node. opts: interval_ms, timeout_ms, fall,
--- rise, and weight, which lowers priorities instead. To be called in
--- init_by_lua* or init_worker_by_lua*.
+-- Adds a health check: fn() is called at an interval in the process that
+-- carries the engine. It returns true, or nil and the reason why this nginx
+-- does not serve as it should. Its verdict counts for the whole node. opts:
+-- interval_ms, timeout_ms, fall, rise, and weight, which lowers priorities
+-- instead of being a fault. To be called in init_by_lua* or
+-- init_worker_by_lua*.
 function _M.check(name, fn, opts)
     local phase = get_phase()
     if phase ~= "init" and phase ~= "init_worker" then
@@ -242,15 +244,15 @@ end
 -- Returns "initialize", "backup", "active" or "fault"; or nil and an error
 -- if no instance has this name or the engine does not run.
 function _M.state(name)
-    local here = board_or_nil()
-    if not here then
+    local current = board_or_nil()
+    if not current then
         return nil, "setup() was not called"
     end
-    local slot = here.by_name[name]
+    local slot = current.by_name[name]
     if not slot then
         return unknown(name)
     end
-    local running, err = here:engine()
+    local running, err = current:engine()
     if not running then
         return nil, "the engine is not running: " .. err
     end
@@ -259,32 +261,32 @@ end
 
 
 local function is_active_slowly(name)
-    local here = board_or_nil()
-    local slot = here and here.by_name[name]
+    local current = board_or_nil()
+    local slot = current and current.by_name[name]
     if not slot then
         return unknown(name)
     end
-    return here:engine() == true and slot.state == ACTIVE
+    return current:engine() == true and slot.state == ACTIVE
 end
 
 
--- Tells whether an instance is active on this node: a few nanoseconds, no
--- allocation. Returns nil and an error if no instance has this name.
+-- Tells whether an instance is active on this node. Takes a few nanoseconds and
+-- allocates nothing. Returns nil and an error if no instance has this name.
 function _M.is_active(name)
     local slot = slots[name]
     if not slot then
         return is_active_slowly(name)
     end
-    return alive and slot.state == ACTIVE
+    return engine_alive and slot.state == ACTIVE
 end
 
 
 local function ask(request)
-    local here = board_or_nil()
-    if not here then
+    local current = board_or_nil()
+    if not current then
         return nil, "setup() was not called"
     end
-    local ok, err = require("resty.vrrp.control").ask(here, request)
+    local ok, err = require("resty.vrrp.control").ask(current, request)
     if not ok then
         return nil, "the engine is not running: " .. err
     end
@@ -292,8 +294,8 @@ local function ask(request)
 end
 
 
--- Gives the addresses away, answering until another node has them if there
--- is one to take them, and stays away, over reloads too. Returns at once.
+-- Gives the addresses away and stays away from them, over reloads too. This
+-- node goes on answering until another one has them. Returns at once.
 function _M.drain()
     return ask(layout.DRAIN)
 end
@@ -307,11 +309,11 @@ end
 
 -- Returns the status as a table; what is not known is ngx.null.
 function _M.status()
-    local here = board_or_nil()
-    if not here then
+    local current = board_or_nil()
+    if not current then
         return nil, "setup() was not called"
     end
-    return require("resty.vrrp.status").read(here)
+    return require("resty.vrrp.status").read(current)
 end
 
 
@@ -320,11 +322,11 @@ function _M.serve()
     if get_phase() ~= "content" then
         error("serve() belongs into content_by_lua_block", 2)
     end
-    local here = board_or_nil()
-    if not here then
+    local current = board_or_nil()
+    if not current then
         error("serve() needs setup() in init_by_lua_block", 2)
     end
-    return require("resty.vrrp.endpoint").serve(here)
+    return require("resty.vrrp.endpoint").serve(current)
 end
 
 

@@ -42,7 +42,7 @@ local SEEK_END = 2
 local PROT_READ_WRITE = 3
 local MAP_SHARED = 1
 
--- An engine that has not beaten for so long is dead or hung: it beats ten
+-- An engine without a heartbeat for this long is dead or hung. It beats ten
 -- times as often.
 local ENGINE_TIMEOUT_MS = 1000
 -- A slot is written in a microsecond.
@@ -63,7 +63,7 @@ local function why()
 end
 
 
--- Returns the board that lies at header.
+-- Returns the board whose header is at this address.
 local function at(header)
     local start = cast("char *", header)
     local board = setmetatable({
@@ -95,7 +95,7 @@ local function is_board(header, length)
 end
 
 
--- Makes an empty memfd that becomes a board, and returns its number.
+-- Makes an empty memfd for a board. Returns its file descriptor.
 function _M.create()
     local fd = C.resty_vrrp_memfd_create(NAME, MFD_CLOEXEC + MFD_ALLOW_SEALING)
     if fd < 0 then
@@ -111,7 +111,7 @@ function _M.discard(fd)
 end
 
 
--- Maps the board in fd. It is unmapped and closed when nobody uses it.
+-- Maps the board in fd. The garbage collector unmaps and closes it.
 function _M.map(fd)
     local length = tonumber(C.resty_vrrp_lseek(fd, 0, SEEK_END))
     local memory = C.resty_vrrp_mmap(nil, length, PROT_READ_WRITE,
@@ -129,13 +129,13 @@ function _M.map(fd)
     local board = at(gc(header, function()
         C.resty_vrrp_munmap(memory, length)
         C.resty_vrrp_close(fd)
-        -- A worker that ends has its engine's map of the same board, too,
-        -- which may go at any moment.
+        -- In a worker that ends, find() could return the engine's map of the
+        -- same board, which the engine may unmap at any moment.
         if worker_pid() ~= mapped_by then
             return
         end
-        -- A master that refuses a configuration after setup() goes on with
-        -- the earlier one.
+        -- The master has refused a configuration after setup(). It goes on
+        -- with the earlier one.
         local newest = _M.find()
         if newest then
             newest.header.superseded = 0
@@ -146,8 +146,8 @@ function _M.map(fd)
 end
 
 
--- Returns the newest board that this process has inherited or kept: that of
--- a Lua VM of its own.
+-- Returns the newest board that is mapped in this process, inherited from the
+-- master or mapped by another Lua VM.
 function _M.find()
     local maps = io_open("/proc/self/maps")
     if not maps then
@@ -172,29 +172,29 @@ function _M.find()
 end
 
 
--- Returns an instance as the engine last published it. What is returned is
+-- Returns a copy of an instance as the engine last published it. The copy is
 -- valid until the next call.
 function _M.read(slot)
     for _ = 1, READ_ATTEMPTS do
         copy(first, slot, INSTANCE_SIZE)
         copy(second, slot, INSTANCE_SIZE)
-        -- Two equal copies in a row were not being written.
+        -- Two equal copies: the slot was not being written meanwhile.
         if first.seq % 2 == 0 and C.resty_vrrp_memcmp(first, second,
                                                       INSTANCE_SIZE) == 0 then
             return first
         end
     end
-    -- The engine was killed while it wrote: this is what it left.
+    -- The engine was killed while it wrote. The slot stays like this.
     return first
 end
 
 
--- The compiler could take the second copy for a repetition of the first.
+-- The JIT compiler could remove the second copy as a repetition.
 jit.off(_M.read)
 
 
--- Returns when the engine last beat (0: never), and whether its guard has
--- given away since what it held.
+-- Returns the time of the engine's last heartbeat (0: none yet), and whether
+-- its guard has withdrawn its routers since.
 function _M:last_beat()
     local beat_ms = tonumber(self.header.engine_beat_ms)
     if beat_ms >= layout.WITHDRAWN then
@@ -204,8 +204,8 @@ function _M:last_beat()
 end
 
 
--- Tells whether the engine runs; or returns nil, why it does not, and whether
--- it has yet to begin.
+-- Returns true if the engine runs; else nil, the reason, and whether the engine
+-- has yet to start.
 function _M:engine()
     local header = self.header
     local state = header.engine_state
@@ -233,26 +233,26 @@ function _M:engine()
 end
 
 
--- What an engine finds out, as against what is configured.
-local FOUND_OUT = {
+-- Fields that the engine observes, as against those that are configured.
+local OBSERVED = {
     "state", "since_ms", "transitions", "active_down_interval_us",
     "active_last_advert_ms", "active_family", "active_priority",
     "active_is_self", "reason", "checksum", "counters", "checks",
 }
-local FOUND_OUT_IN_ARRAYS = { "active_address", "fault", "check", "history" }
+local OBSERVED_ARRAYS = { "active_address", "fault", "check", "history" }
 
 
 local function carry_slot_over(slot, before)
-    for _, field in ipairs(FOUND_OUT) do
+    for _, field in ipairs(OBSERVED) do
         slot[field] = before[field]
     end
-    for _, field in ipairs(FOUND_OUT_IN_ARRAYS) do
+    for _, field in ipairs(OBSERVED_ARRAYS) do
         copy(slot[field], before[field], sizeof(slot[field]))
     end
 end
 
 
--- Returns what tells an address of a slot from its others.
+-- Returns a key that identifies an address within its slot.
 local function address_key(one)
     return ffi_string(one.address, sizeof(one.address)) .. one.prefix
 end
@@ -276,9 +276,9 @@ local function carry_addresses_over(board, slot, previous, before)
 end
 
 
--- Shows what an earlier board shows until the engine of this one has taken
--- over: meanwhile the addresses are where they were. Should the earlier
--- engine hang, this is all that is known of it.
+-- Copies the state of an earlier board. This board shows it until its engine
+-- has taken over: until then the addresses stay where they are. If the earlier
+-- engine hangs, its successor knows no more of it than this copy.
 function _M:carry_over(previous)
     for name, slot in pairs(self.by_name) do
         local before = previous.by_name[name]
@@ -302,7 +302,7 @@ function _M:carry_over(previous)
 end
 
 
--- Returns a change of state by its number, or nil if it is not there any more.
+-- Returns a change of state by its number, or nil if it has been overwritten.
 function _M:event(number)
     local slot = self.events[number % layout.EVENTS]
     if slot.number ~= number then
@@ -317,12 +317,12 @@ function _M:event(number)
         reason = ffi_string(self.header.reasons[slot.reason]),
         generation = self.header.generation,
     }
-    -- It may have made room for a newer one meanwhile.
+    -- The slot may have been overwritten meanwhile.
     return slot.number == number and event or nil
 end
 
 
--- Says how the engine fares, and why if it failed.
+-- Writes the state of the engine, and the reason if it failed.
 function _M:set_engine(state, err)
     local header = self.header
     local kept = (err or ""):sub(1, sizeof(header.error) - 1)
@@ -331,7 +331,7 @@ function _M:set_engine(state, err)
 end
 
 
--- Says that worker id (from 0) is alive.
+-- Writes a heartbeat of worker id (from 0).
 function _M:beat(id)
     local slot = self.workers[id]
     slot.left = 0
@@ -339,7 +339,7 @@ function _M:beat(id)
 end
 
 
--- Says that worker id (from 0) has left in order.
+-- Notes that worker id (from 0) has shut down as planned.
 function _M:leave(id)
     local slot = self.workers[id]
     slot.left = 1
@@ -347,7 +347,7 @@ function _M:leave(id)
 end
 
 
--- Returns how many workers there are, and how many have beaten in time.
+-- Returns the number of workers, and of those with a heartbeat in time.
 function _M:count_workers()
     local header = self.header
     local oldest_ms = now_ms() - header.worker_timeout_ms

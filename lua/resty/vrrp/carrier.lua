@@ -45,10 +45,10 @@ local TURN_S = 0.2
 -- Log lines written in one turn; the rest waits for the next one.
 local MAX_LINES = 100
 local LAST_BACKOFF_S = 60
--- An engine that takes its process along crashes right after its start, and
--- nginx starts the next carrier at once, hundreds of times a second. So many
--- in a row do not wait, as somebody may kill them; the pause of the others
--- grows.
+-- A library that crashes ends its carrier right after the start. nginx starts
+-- the next carrier at once, hundreds of times a second. The first carriers in a
+-- row do not wait before they start the engine: somebody may have killed them.
+-- The later ones wait, each twice as long as the one before.
 local MOST_CRASHES = 10
 local SETTLED_MS = 1000
 local LEVELS = {
@@ -64,11 +64,12 @@ settings of its systemd unit, and without a "user" directive:
   AmbientCapabilities=CAP_NET_ADMIN CAP_NET_RAW CAP_NET_BIND_SERVICE]]
 
 
--- The engine and the native library, in the one process that has them; and
--- what is collected when nginx closes this VM: an agent has no other way to
--- learn of its end.
-local engine, core, guard
--- When to start the engine, how long to wait if that fails, and why it did.
+-- The engine and the native library, in the one process that has them; and an
+-- object whose collection says that nginx closes this VM. An agent has no other
+-- way to learn of its end.
+local engine, core, vm_sentinel
+-- When to start the engine next, why the last attempt failed, and the pause
+-- after the next failure.
 local attempt_at_ms, last_error
 local backoff_s = 1
 
@@ -86,7 +87,8 @@ local function drain_log(write)
 end
 
 
--- Writes as nginx does, without nginx: its standard error is the error log.
+-- Writes a line as nginx does, without its functions. nginx's standard error is
+-- the error log.
 local function log_without_nginx(level, text)
     local pid = ngx.worker.pid()
     io.stderr:write(os.date("%Y/%m/%d %H:%M:%S"), " [", LEVELS[level], "] ",
@@ -94,7 +96,7 @@ local function log_without_nginx(level, text)
 end
 
 
--- Returns the path of the guard, which is installed beside the library.
+-- Returns the path of the guard beside the library, or nil if it is missing.
 local function find_guard()
     local library = package.searchpath("resty.vrrp.core", package.cpath)
     local path = library and library:gsub("core%.so$", "guard")
@@ -125,11 +127,11 @@ local function start(board, json)
 end
 
 
--- Takes the rights that only the engine needs from the main thread. The
--- engine's own threads, which have started already, keep theirs.
+-- Drops the rights that only the engine needs from the main thread. The
+-- engine's own threads have started already and keep theirs.
 --
--- With only_lent, it leaves alone what was not given for the engine: the rights
--- of root, and CAP_NET_RAW as nginx keeps it for transparent proxying.
+-- With only_lent, rights that nginx has for other reasons stay: those of root,
+-- and CAP_NET_RAW alone, which nginx keeps for transparent proxying.
 function _M.drop_rights(only_lent)
     local header = ffi.new("resty_vrrp_cap_header")
     local data = ffi.new("resty_vrrp_cap_data[2]")
@@ -158,14 +160,14 @@ local function stop(write)
 end
 
 
--- Runs when nginx closes this Lua VM. The request that the last timer ran in
--- has gone, and nginx's functions for the log would still look at it.
-local function last_words()
+-- Runs when nginx closes this Lua VM. The request of the last timer is freed by
+-- then, and nginx's log functions would still read it.
+local function stop_at_vm_end()
     stop(log_without_nginx)
 end
 
 
--- Says of checks what setup() says of options: only now all are known.
+-- Logs warnings about the weights of checks. All checks are known only now.
 local function warn_of_weights(json)
     local names, weights = checks.weighted()
     if #names == 0 then
@@ -204,9 +206,9 @@ local function attempt(board, json)
     local err, hopeless
     engine, err = start(board, json)
     if engine then
-        -- What was made last is collected first.
-        guard = newproxy(true)
-        getmetatable(guard).__gc = last_words
+        -- Lua collects the object that was made last before all others.
+        vm_sentinel = newproxy(true)
+        getmetatable(vm_sentinel).__gc = stop_at_vm_end
     else
         header.starts = 0
         hopeless = try_again_later(board, err)
@@ -220,8 +222,8 @@ local function attempt(board, json)
 end
 
 
--- Returns when to start the engine: now, unless that has just ended several
--- carriers.
+-- Returns the time to start the engine: now, or later if the last starts have
+-- each ended their carrier.
 local function first_attempt_ms(board)
     local crashes = tonumber(board.header.starts)
     if crashes < MOST_CRASHES then
@@ -237,7 +239,7 @@ local function first_attempt_ms(board)
 end
 
 
--- A worker hears of a graceful exit, and goes on serving for a while. Its
+-- Handles a graceful exit. The worker goes on serving open requests, but its
 -- listening sockets are closed: the addresses must go.
 local function leave(board)
     attempt_at_ms = nil
@@ -265,15 +267,15 @@ local function turn(board, json)
 end
 
 
--- Starts the engine in this process, in a first turn of the loop: checks and
--- callbacks may be asked for in the same phase as this, but after it. That it
--- does not start is told by the status and by the error log.
+-- Starts the engine in this process, in the first turn of the event loop:
+-- checks and callbacks may be added after this call in the same phase. The
+-- status and the error log say if the engine does not start.
 function _M.run(board, json)
     local header = board.header
     header.carrier_pid = ngx.worker.pid()
     header.carrier_beat_ms = now_ms()
     local has_begun = false
-    -- As often as a worker beats: silence means the same.
+    -- The same interval as a worker's heartbeat has.
     local beat_s = header.worker_timeout_ms / 4000
     return pulse.every(min(TURN_S, beat_s), function(premature)
         if premature then
@@ -291,8 +293,8 @@ function _M.run(board, json)
 end
 
 
--- Stops the engine if this process carries one: it resigns and gives its
--- addresses back. Takes at most 2.5 seconds; harmless when repeated.
+-- Stops the engine if this process carries one: it resigns and removes its
+-- addresses. Takes at most 2.5 seconds. A second call does nothing.
 function _M.stop()
     stop(log)
 end

@@ -1,6 +1,7 @@
--- Checks the options with the native library, in a child process that lives
--- for a moment: the master never loads the library itself, so a reload takes
--- on an upgraded one, and no thread or lock of it crosses a fork.
+-- Checks the options with the native library, in a child process that ends
+-- after some milliseconds. The master never loads the library itself: a reload
+-- uses a library that was upgraded, and none of its threads or locks crosses a
+-- fork.
 
 local clock = require "resty.vrrp.clock"
 local ffi = require "ffi"
@@ -53,8 +54,8 @@ local TIMEOUT_MS = 10000
 local BUFFER = 65536
 
 
--- Returns the name and version of the server as it tells them itself:
--- openresty/1.31.3.1. No variable or function has the whole of it.
+-- Returns the name and version of the server as `nginx -v` prints them:
+-- openresty/1.31.3.1. No variable and no function returns both.
 local function server()
     local exe = format("/proc/%d/exe -v 2>&1", C.resty_vrrp_getpid())
     local pipe = io.popen(exe)
@@ -63,15 +64,15 @@ local function server()
 end
 
 
--- Returns the lines that the child writes: ok, the option carrier, the
--- server, and warnings; or what went wrong, and the text about it.
+-- Returns the lines that the child writes: "ok", the option carrier, the
+-- server, and warnings; or the kind of the failure, and its text.
 local function verdict(json, board_fd)
     local loaded, core = pcall(require, "resty.vrrp.core")
     if not loaded then
         return "missing", tostring(core)
     end
     local path = "/proc/self/fd/" .. board_fd
-    -- Not known yet if worker_processes stands behind the block http.
+    -- nginx does not know it yet if worker_processes follows the http block.
     local workers = ngx.worker.count()
     workers = workers > 0 and workers or nil
     local ran, carrier, err = pcall(core.check, json, path, workers)
@@ -98,7 +99,7 @@ local function write_all(fd, text)
 end
 
 
--- Never returns: the rest of the master must not happen twice.
+-- Never returns: the child must not run the rest of the master's start.
 local function be_child(fd, json, board_fd)
     pcall(function()
         write_all(fd, concat({ verdict(json, board_fd) }, "\n"))
@@ -107,7 +108,8 @@ local function be_child(fd, json, board_fd)
 end
 
 
--- Reads to the end, or returns nil if there is none in time.
+-- Returns the text up to the end of the pipe, or nil if that does not come
+-- within TIMEOUT_MS.
 local function read_all(fd)
     local deadline_ms = now_ms() + TIMEOUT_MS
     local poll = ffi_new("resty_vrrp_pollfd[1]")
@@ -117,11 +119,11 @@ local function read_all(fd)
     poll[0].events = POLLIN
 
     while true do
-        local left_ms = deadline_ms - now_ms()
-        if left_ms <= 0 then
+        local remaining_ms = deadline_ms - now_ms()
+        if remaining_ms <= 0 then
             return nil
         end
-        if C.resty_vrrp_poll(poll, 1, left_ms) > 0 then
+        if C.resty_vrrp_poll(poll, 1, remaining_ms) > 0 then
             local count = tonumber(C.resty_vrrp_read(fd, buffer, BUFFER))
             if count > 0 then
                 parts[#parts + 1] = ffi_string(buffer, count)
@@ -174,8 +176,8 @@ local function ask_child(json, board_fd)
 end
 
 
--- The pipe or the fork must not be compiled into a trace that the child then
--- leaves in the middle.
+-- The fork must not be part of a compiled trace: the child would leave it in
+-- the middle.
 jit.off(ask_child)
 
 
@@ -192,16 +194,16 @@ local function explain(kind, text)
 end
 
 
--- Checks options and fills the board in board_fd. Returns the option
+-- Checks the options and fills the board in board_fd. Returns the option
 -- carrier, the server's name and version, and a list of warnings; or nil and
--- what is wrong.
+-- the problems.
 function _M.run(json, board_fd)
     local mask = ffi_new("resty_vrrp_sigset")
     local before = ffi_new("resty_vrrp_sigset")
     C.resty_vrrp_sigemptyset(mask)
     C.resty_vrrp_sigaddset(mask, SIGCHLD)
 
-    -- nginx's handler would reap the child, and log that it does not know it.
+    -- nginx's handler of SIGCHLD would reap the child and log it as unknown.
     C.resty_vrrp_sigprocmask(SIG_BLOCK, mask, before)
     local text, err = ask_child(json, board_fd)
     C.resty_vrrp_sigprocmask(SIG_SETMASK, before, nil)

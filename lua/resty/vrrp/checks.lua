@@ -1,5 +1,5 @@
 -- Health checks in Lua. They run in the process that carries the engine, each
--- one on its own, and never twice at a time.
+-- in a timer of its own. Two calls of one check never run at the same time.
 
 local errlog = require "ngx.errlog"
 
@@ -18,7 +18,7 @@ local wait = ngx.thread.wait
 local _M = {}
 
 
--- The board shows so many.
+-- The board has room for no more.
 local MAX_CHECKS = 12
 local MAX_NAME = 31
 local OPTIONS = {
@@ -34,8 +34,8 @@ local TAKEN = { interface = true, primary_address = true, workers = true,
 local checks = {}
 
 
--- Tells whether a text is UTF-8 without control characters: the status and
--- the log show it as it is.
+-- Tells whether a text is UTF-8 without control characters. The status and the
+-- log show it unchanged.
 local function is_printable(text)
     if text:find("\224[\128-\159]") or text:find("\237[\160-\191]")
        or text:find("\240[\128-\143]") or text:find("\244[\144-\191]") then
@@ -82,7 +82,7 @@ local function read(opts)
 end
 
 
--- Adds a check, or returns nil and what is wrong with it.
+-- Adds a check, or returns nil and the problem.
 function _M.add(name, fn, opts)
     if type(name) ~= "string" or name == "" or #name > MAX_NAME
        or not is_printable(name) then
@@ -114,7 +114,7 @@ function _M.add(name, fn, opts)
 end
 
 
--- Whatever a check gives as its reason: this does not raise.
+-- Returns the reason that a check gave as a text. Never raises.
 local function reason(value)
     local ran, text = pcall(tostring, value)
     return ran and type(text) == "string" and text or "a " .. type(value)
@@ -139,8 +139,8 @@ local function expire(timeout_ms)
 end
 
 
--- Returns whether the check holds, and why if not; nil and nil if it missed
--- its deadline, and what is still at work if that cannot be given up.
+-- Returns whether the check succeeded, and the reason if not. After a missed
+-- deadline it returns nil, nil, and the thread if that cannot be killed.
 local function examine(check)
     local work = spawn(call, check.fn)
     local clock = spawn(expire, check.timeout_ms)
@@ -158,8 +158,8 @@ local function log(level, text)
 end
 
 
--- Turns single answers into a verdict: the first one counts at once, after
--- that it takes some in a row.
+-- Turns answers into a verdict: the first answer counts at once, later ones
+-- only if there are enough of the same kind in a row.
 local function judge(check, ok, err)
     if check.ok == ok then
         check.streak = 0
@@ -174,7 +174,7 @@ local function judge(check, ok, err)
     local first = check.ok == nil
     check.ok, check.detail, check.streak = ok, err, 0
     if not ok then
-        -- What an application has answered must not look like another line.
+        -- An application's text must not start another line of the log.
         log(ngx.WARN, "check " .. check.name .. " fails: "
                       .. err:gsub("%c", " "))
     elseif not first then
@@ -183,19 +183,19 @@ local function judge(check, ok, err)
 end
 
 
-local function tell(check, ok, err, engine)
+local function report(check, ok, err, engine)
     judge(check, ok, err)
     if not engine then
         return
     end
-    -- An error here must not be the end of the check.
-    local told, problem = pcall(engine.set_check, engine, check.name, check.ok,
-                                check.weight, check.detail or "")
-    if not told and not check.is_untold then
-        log(ngx.ERR, "the engine cannot be told of check " .. check.name
+    -- An error must not end the timer of the check.
+    local taken, problem = pcall(engine.set_check, engine, check.name, check.ok,
+                                 check.weight, check.detail or "")
+    if not taken and not check.is_refused then
+        log(ngx.ERR, "the engine refuses the verdict of check " .. check.name
                      .. ": " .. reason(problem))
     end
-    check.is_untold = not told
+    check.is_refused = not taken
 end
 
 
@@ -209,22 +209,22 @@ local function turn(premature, check, get_engine)
         return
     end
     if check.busy then
-        -- A call that cannot be given up fails again and again.
+        -- A call that cannot be killed fails at each interval.
         check.turns = check.turns + 1
         if check.is_late then
-            tell(check, false, late(check), get_engine())
+            report(check, false, late(check), get_engine())
         elseif check.turns > check.timeout_ms / check.interval_ms + 2 then
-            -- ngx.exit() ends the whole timer, and what waits for fn with it.
+            -- ngx.exit() ends the whole timer, with the code that waits for fn.
             check.busy = false
-            tell(check, false, "it ended without an answer", get_engine())
+            report(check, false, "it ended without an answer", get_engine())
         end
         return
     end
 
     local engine = get_engine()
     if engine and check.ok == nil then
-        -- What the engine before this one found: one answer is enough to
-        -- confirm it, but not to turn it.
+        -- The verdict of the previous engine: one answer confirms it, but it
+        -- takes as many as usual to turn it.
         check.ok, check.detail = engine:verdict(check.name)
     end
     check.busy, check.turns = true, 0
@@ -234,7 +234,7 @@ local function turn(premature, check, get_engine)
     elseif ok == nil then
         ok, err = false, late(check)
     end
-    tell(check, ok, err, get_engine())
+    report(check, ok, err, get_engine())
     if work then
         check.is_late = true
         wait(work)
@@ -258,13 +258,13 @@ function _M.weighted()
 end
 
 
--- Returns what is going to be told to an engine.
+-- Returns the checks that an engine will get verdicts of.
 function _M.planned()
     return checks
 end
 
 
--- Makes every check now, and again and again.
+-- Runs every check now, and then at its interval.
 function _M.run(get_engine)
     for index = 1, #checks do
         local check = checks[index]

@@ -1,4 +1,4 @@
--- What an operator asks of the engine: a word on the board, which the engine
+-- Requests of an operator to the engine: a word on the board, which the engine
 -- reads ten times a second.
 
 local clock = require "resty.vrrp.clock"
@@ -16,7 +16,7 @@ local PAUSE_S = 0.02
 local PATIENCE_MS = 60000
 
 
--- Asks for what request says: layout.DRAIN or layout.UNDRAIN.
+-- Asks the engine for layout.DRAIN or layout.UNDRAIN.
 function _M.ask(board, request)
     local running, err = board:engine()
     if not running then
@@ -27,8 +27,8 @@ function _M.ask(board, request)
 end
 
 
--- Tells whether an instance is active, or what was active lingers for those
--- that are still connected.
+-- Tells whether an instance is active, or keeps addresses for connections that
+-- are still open.
 local function holds_any(board)
     for _, slot in ipairs(board.instances) do
         if board.read(slot).state == layout.ACTIVE then
@@ -44,7 +44,7 @@ local function holds_any(board)
 end
 
 
--- Asks, and waits until it is so: a drained node holds no address any more.
+-- Asks, and waits until it is done: a drained node holds no address.
 function _M.ask_and_wait(board, request)
     local ok, err = _M.ask(board, request)
     if not ok then

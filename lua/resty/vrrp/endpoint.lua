@@ -1,5 +1,4 @@
--- What is answered over HTTP, under any prefix: the last segment of the path
--- decides.
+-- Answers HTTP requests under any prefix: the last segment of the path decides.
 
 local json = require "resty.vrrp.json"
 local layout = require "resty.vrrp.layout"

@@ -1,6 +1,7 @@
--- Tells whoever asked for it of every change of state, in the process that
--- carries the engine. What was told stands on the board, as the changes do: so
--- the next carrier goes on where this one ended.
+-- Calls the callbacks of on_state for every change of state, in the process
+-- that carries the engine. The changes are on the board, with the number of the
+-- last one that was delivered: so the next carrier goes on where this one
+-- ended.
 
 local clock = require "resty.vrrp.clock"
 local errlog = require "ngx.errlog"
@@ -21,17 +22,17 @@ local _M = { patience_ms = 60000 }
 
 
 local TURN_S = 0.02
--- An engine that leaves is gone earlier.
+-- An engine that shuts down is gone earlier.
 local MAX_LAST_TURNS = 250
 
 local callbacks = {}
--- Whether a turn is under way: a callback may yield for longer than one.
+-- Whether a delivery is under way: a callback may yield for longer than a turn.
 local busy = false
--- Which one that is, and since when it tells an event. One that was given up
--- finds another number when it comes back.
+-- The number of that delivery, and when its current event began. A delivery
+-- that was abandoned sees another number when its callback returns.
 local delivery, busy_since_ms = 0, 0
--- The number of an event that was not there when it was looked for. On some
--- processors it shows a moment later than the count.
+-- The number of an event that was missing at the first look. On some processors
+-- an event becomes visible a moment later than the count.
 local missed
 
 
@@ -41,7 +42,7 @@ function _M.subscribe(fn)
 end
 
 
-local function tell(event)
+local function call_back(event)
     local this = delivery
     for index = 1, #callbacks do
         local ok, err = pcall(callbacks[index], event)
@@ -56,40 +57,41 @@ local function tell(event)
 end
 
 
--- Tells one event, or of how many there is no more than the number. Returns
--- false once there is nothing to tell here and now.
-local function tell_next(board)
+-- Delivers one event, or the number of those that were overwritten. Returns
+-- false if nothing is to be delivered now.
+local function deliver_next(board)
     local header = board.header
-    local last, told = tonumber(header.events), tonumber(header.events_told)
-    if told >= last or now_ms() < tonumber(header.events_from_ms) then
+    local last = tonumber(header.events)
+    local delivered = tonumber(header.events_told)
+    if delivered >= last or now_ms() < tonumber(header.events_from_ms) then
         return false
     end
-    local number = max(told + 1, last - layout.EVENTS + 1)
+    local number = max(delivered + 1, last - layout.EVENTS + 1)
     local event = board:event(number)
     while not event and number < last do
         number = number + 1
         event = board:event(number)
     end
 
-    local lost = number - told - (event and 1 or 0)
+    local lost = number - delivered - (event and 1 or 0)
     if lost > 0 then
-        if missed ~= told + 1 then
-            missed = told + 1
+        if missed ~= delivered + 1 then
+            missed = delivered + 1
             return false
         end
-        tell({ lost = lost, generation = header.generation })
+        call_back({ lost = lost, generation = header.generation })
     end
     if event then
         header.events_begun = number
-        tell(event)
+        call_back(event)
     end
     header.events_told = max(number, tonumber(header.events_told))
     return true
 end
 
 
--- Goes on without a callback that does not return: it may have called
--- ngx.exit(), which ends its timer, and tells nobody.
+-- Abandons a callback that does not return. It may have called ngx.exit(),
+-- which ends its timer without an error.
 local function give_up_if_late(board)
     if now_ms() - busy_since_ms < _M.patience_ms then
         return
@@ -104,7 +106,7 @@ local function give_up_if_late(board)
 end
 
 
--- Calls the callbacks for what has happened so far, one event after another.
+-- Delivers all events that are due, one after the other.
 local function deliver(board)
     if busy then
         give_up_if_late(board)
@@ -117,7 +119,7 @@ local function deliver(board)
     local this = delivery
     repeat
         busy_since_ms = now_ms()
-        local ok, more = pcall(tell_next, board)
+        local ok, more = pcall(deliver_next, board)
         if not ok then
             errlog.raw_log(ngx.ERR, "vrrp: events: " .. tostring(more))
         end
@@ -136,7 +138,7 @@ local function turn(premature, board)
 end
 
 
--- Delivers from now on, if anybody wants to know.
+-- Delivers from now on, if there are callbacks.
 function _M.run(board)
     if #callbacks > 0 then
         return timer_every(TURN_S, turn, board)
@@ -144,7 +146,8 @@ function _M.run(board)
 end
 
 
--- Where nobody wants to know, nobody is told later what has happened now.
+-- Without callbacks, marks all events as delivered: a later configuration with
+-- callbacks gets none of them.
 function _M.forget(board)
     if #callbacks == 0 then
         board.header.events_told = board.header.events

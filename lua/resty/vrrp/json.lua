@@ -1,5 +1,5 @@
--- JSON, written only: options on their way to the native library, and the
--- status. Not every nginx comes with a JSON library.
+-- Writes JSON: options for the native library, and the status. It reads none.
+-- Not every nginx comes with a JSON library.
 
 local ngx = ngx
 local abs = math.abs
@@ -18,8 +18,8 @@ local _M = {
 }
 
 
--- Members of the status in the order in which people read them. The order
--- of one object never contradicts that of another. Others follow by name.
+-- Members of the status in the order in which people read them. One order fits
+-- every object. Members that are not in the list follow by name.
 local RANK = {}
 do
     local order = [[
@@ -50,7 +50,7 @@ local ESCAPES = {
 }
 
 local MAX_DEPTH = 16
--- Beyond it a double skips whole numbers.
+-- A double cannot hold every whole number above this.
 local MAX_EXACT = 2 ^ 53
 
 
@@ -183,8 +183,8 @@ function write(value, out, path, depth)
 end
 
 
--- Returns a value as JSON, or nil and what cannot be written, by its path.
--- An empty table is an empty list.
+-- Returns a value as JSON; or nil and the problem, with the path of the value
+-- that cannot be written. An empty table is an empty list.
 function _M.encode(value)
     local out = {}
     local ok, err = write(value, out, "", 0)

@@ -1,5 +1,5 @@
--- What lies where on the board: src/status/layout.rs in LuaJIT's words. A
--- test compares the two.
+-- The layout of the board: src/status/layout.rs as LuaJIT declares it. A test
+-- compares the two.
 
 local ffi = require "ffi"
 
@@ -174,7 +174,7 @@ return {
     DRAIN = 1,
     UNDRAIN = 2,
 
-    -- An instance's state, and what it is called.
+    -- An instance's state, and its name.
     INITIALIZE = 0,
     BACKUP = 1,
     ACTIVE = 2,

@@ -1,9 +1,9 @@
--- Something that is done again and again for as long as this process serves.
+-- A periodic task that runs for as long as this process serves.
 --
--- ngx_lua takes a connection for each turn of a timer, and one of
--- lua_max_running_timers. An application may use up both, and serves on: but
--- whoever needs them to say so looks dead. So one turn takes them for good,
--- and waits in between.
+-- ngx_lua takes a connection and one of lua_max_running_timers for each turn of
+-- a timer. An application may use up both and still serve; a heartbeat that
+-- needs new ones would stop. So the first turn keeps both, and waits between
+-- the calls.
 
 local errlog = require "ngx.errlog"
 local semaphore = require "ngx.semaphore"
@@ -19,40 +19,40 @@ local tostring = tostring
 local _M = {}
 
 
--- Calls turn(false) in a first turn of the loop and every interval_s seconds
--- from then on, and turn(true) once when this process begins to leave.
--- Returns true, or nil and an error.
+-- Calls turn(false) in the first turn of the event loop, and then every
+-- interval_s seconds. Calls turn(true) once when this process begins to shut
+-- down. Returns true, or nil and an error.
 function _M.every(interval_s, turn)
-    local bell = semaphore.new()
-    local goes_on, has_left = false, false
+    local wake = semaphore.new()
+    local is_running, has_ended = false, false
 
-    local function leave()
-        if not has_left then
-            has_left = true
-            bell:post(1)
+    local function finish()
+        if not has_ended then
+            has_ended = true
+            wake:post(1)
             turn(true)
         end
     end
 
-    local function go_on()
-        goes_on = true
+    local function repeat_turns()
+        is_running = true
         repeat
             local ok, err = pcall(turn, false)
             if not ok then
                 errlog.raw_log(ngx.ERR, "vrrp: " .. tostring(err))
             end
-            bell:wait(interval_s)
+            wake:wait(interval_s)
         until exiting()
-        goes_on = false
-        -- There may have been no connection left to tell the timer.
-        leave()
+        is_running = false
+        -- Without a free connection, nginx cannot run the premature timer.
+        finish()
     end
 
     local function tick(premature)
         if premature then
-            leave()
-        elseif not goes_on then
-            go_on()
+            finish()
+        elseif not is_running then
+            repeat_turns()
         end
     end
 

@@ -1,5 +1,5 @@
--- What happens once, in the master, before it forks: the options are
--- checked, the board is made, the carrier is chosen.
+-- Runs once for each configuration, in the master before it forks: checks the
+-- options, makes the board, chooses the carrier.
 
 local board_module = require "resty.vrrp.board"
 local check = require "resty.vrrp.check"
@@ -8,8 +8,8 @@ local json = require "resty.vrrp.json"
 local layout = require "resty.vrrp.layout"
 local process = require "ngx.process"
 
--- What its children need is loaded before they are made: whatever is installed
--- later belongs to the next configuration.
+-- The workers' modules are loaded in the master: files that are installed later
+-- belong to the next configuration.
 require "resty.vrrp.carrier"
 require "resty.vrrp.control"
 require "resty.vrrp.endpoint"
@@ -31,9 +31,9 @@ unsigned resty_vrrp_if_nametoindex(const char *) __asm__("if_nametoindex");
 local _M = {}
 
 
--- Connections of the privileged agent, each of our timers takes one. Who has
--- asked for the agent before us may have asked for more than nginx's default
--- of 512, and the last call decides; nobody is known to ask for more than
+-- Connections of the privileged agent; each of our timers takes one. The last
+-- call of enable_privileged_agent() decides, and another module may have asked
+-- for more than nginx's default of 512. No module is known to ask for more than
 -- this.
 local AGENT_CONNECTIONS = 4096
 
@@ -97,7 +97,8 @@ end
 
 
 local function make_board(text)
-    -- Of the VM that this one replaces: it is closed after the reload.
+    -- The board of the VM that this one replaces. nginx closes that VM after
+    -- the reload.
     local previous = board_module.find()
     local fd, err = board_module.create()
     if not fd then
@@ -119,7 +120,7 @@ local function make_board(text)
     header.generation = 1
     if previous then
         header.generation = previous.header.generation + 1
-        -- An engine that stops now waits a moment for the next one.
+        -- The earlier engine waits a moment for its successor when it stops.
         previous.header.superseded = 1
         board:carry_over(previous)
     end
@@ -128,8 +129,8 @@ local function make_board(text)
 end
 
 
--- Returns the board, the options as JSON and a list of warnings; or nil and
--- everything that is wrong with the options.
+-- Returns the board, the options as JSON and a list of warnings; or nil and all
+-- problems of the options.
 function _M.run(options)
     local text, err = to_json(options)
     if not text then
@@ -150,7 +151,7 @@ function _M.run(options)
 end
 
 
--- Returns a sentence about a configuration that was accepted.
+-- Returns a summary of a configuration that was accepted.
 function _M.describe(board)
     local header = board.header
     return format("configuration is valid: %d instances, %d addresses,"

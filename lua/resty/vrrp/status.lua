@@ -1,4 +1,4 @@
--- The board as a table, with the names of the status.
+-- Reads the board into a table with the member names of the status.
 
 local clock = require "resty.vrrp.clock"
 local ffi = require "ffi"
@@ -22,7 +22,7 @@ const char *resty_vrrp_inet_ntop(int, const void *, char *, unsigned)
 
 
 local _M = {
-    -- Of the JSON: it changes when a name or a meaning does.
+    -- Version of the JSON. It changes when a name or a meaning changes.
     VERSION = 1,
 }
 
@@ -99,7 +99,7 @@ local function checks_of(slot)
 end
 
 
--- Of an engine that does not run nothing else is known than why: err.
+-- Of an engine that does not run, only the reason is known: err.
 local function warnings_of(slot, err)
     if err then
         return { { name = ENGINE_DOWN, text = err } }
@@ -156,8 +156,8 @@ local function history_of(board, slot)
 end
 
 
--- Returns the state of a router and why it was entered. What an engine that
--- does not run any more has last written is history.
+-- Returns the state of a router and the reason for it. The last state that an
+-- engine wrote does not count when that engine no longer runs.
 local function state_of(board, slot, running, awaited)
     if running then
         return layout.STATES[slot.state], reason_of(board, slot.reason)
@@ -225,10 +225,10 @@ local function node_of(board, running)
 end
 
 
--- Returns the node, and a function that returns one instance after the other,
--- then nil. What is not known is json.null (ngx.null).
+-- Returns the node, and an iterator over the instances. Unknown values are
+-- json.null (ngx.null).
 function _M.walk(board)
-    -- Asked once: it may begin to run in between.
+    -- Asked once for the whole status: the engine may start meanwhile.
     local running, err, awaited = board:engine()
     running = running == true
     local index = 0
@@ -240,7 +240,7 @@ function _M.walk(board)
 end
 
 
--- Returns the whole status, as walk() does.
+-- Returns the whole status as one table.
 function _M.read(board)
     local node, next_instance = _M.walk(board)
     local instances = {}
@@ -251,8 +251,9 @@ function _M.read(board)
 end
 
 
--- Tells whether the engine runs and no router is in fault; or, of the one
--- named, whether it is in the state wanted. Returns false and why if not.
+-- Tells whether the engine runs and no router is in fault. With a name, only
+-- that router counts; with a wanted state, it must be in that state. Returns
+-- false and the reason if not.
 function _M.is_healthy(board, name, wanted)
     local running, err = board:engine()
     if not running then
