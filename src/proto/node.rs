@@ -29,6 +29,7 @@ use crate::wire::ip::{Ipv4Header, PseudoHeader};
 pub struct Node {
     names: Vec<LinkName>,
     links: Vec<Link>,
+    by_name: BTreeMap<LinkName, LinkId>,
     routers: Vec<VirtualRouter>,
     by_vrid: BTreeMap<(LinkId, Family, Vrid), RouterId>,
     deadlines: Deadlines,
@@ -41,6 +42,7 @@ pub struct Node {
     tracked: Vec<Option<String>>,
     /// The latest moment seen. Time that seems to run backwards stands still instead.
     now: Instant,
+    settled: u64,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -54,6 +56,7 @@ enum Life {
 struct Link {
     /// `None` until the first [`Input::Link`].
     facts: Option<LinkFacts>,
+    routers: Vec<RouterId>,
     /// What arrived here for no router of this node.
     counters: ReceiveCounters,
     limiter: Limiter,
@@ -68,6 +71,7 @@ impl Node {
         let mut node = Self {
             names: Vec::new(),
             links: Vec::new(),
+            by_name: BTreeMap::new(),
             routers: Vec::with_capacity(instances.len()),
             by_vrid: BTreeMap::new(),
             deadlines: Deadlines::new(instances.len()),
@@ -78,6 +82,7 @@ impl Node {
             health: Health::Unknown,
             tracked: vec![None; instances.len()],
             now: Instant::default(),
+            settled: 0,
         };
         for config in instances {
             node.add(config);
@@ -127,6 +132,13 @@ impl Node {
         self.links[link.0].facts
     }
 
+    /// Returns how often a router was settled since the node was made: the work that inputs about
+    /// links, tracked interfaces, health and the node itself have cost.
+    #[must_use]
+    pub fn settled(&self) -> u64 {
+        self.settled
+    }
+
     /// Handles something that happened.
     pub fn handle(&mut self, input: Input<'_>, now: Instant) {
         self.now = self.now.max(now);
@@ -137,8 +149,9 @@ impl Node {
             }
             Input::Datagram { link, bytes } => self.handle_datagram(link, bytes),
             Input::Link { link, facts } => {
-                self.links[link.0].facts = Some(facts);
-                self.settle_all();
+                if self.links[link.0].facts.replace(facts) != Some(facts) {
+                    self.settle_link(link);
+                }
             }
             Input::Health(health) => {
                 self.health = health;
@@ -149,8 +162,10 @@ impl Node {
                 self.collect(router);
             }
             Input::Tracked { router, down } => {
-                self.tracked[router.0] = down.map(str::to_owned);
-                self.settle_all();
+                if self.tracked[router.0].as_deref() != down {
+                    self.tracked[router.0] = down.map(str::to_owned);
+                    self.settle(router);
+                }
             }
             Input::Drain(draining) => {
                 self.draining = draining;
@@ -257,13 +272,14 @@ impl Node {
     }
 
     fn add(&mut self, config: &InstanceConfig) {
-        let known = self.names.iter().position(|name| *name == config.interface);
-        let link = LinkId(known.unwrap_or(self.names.len()));
-        if known.is_none() {
+        let next = LinkId(self.links.len());
+        let link = *self.by_name.entry(config.interface.clone()).or_insert(next);
+        if link == next {
             self.names.push(config.interface.clone());
             self.links.push(Link::default());
         }
         let id = RouterId(self.routers.len());
+        self.links[link.0].routers.push(id);
         self.by_vrid.insert((link, Family::Ipv4, config.vrid), id);
         self.routers.push(VirtualRouter::new(id, link, config));
     }
@@ -305,20 +321,31 @@ impl Node {
         }
     }
 
-    /// Holds every router in Initialize that something holds, and lets the others go.
     fn settle_all(&mut self) {
         for id in self.routers() {
-            let hold = self.hold(id);
-            let router = &mut self.routers[id.0];
-            match hold {
-                Some(Hold::Unhealthy) if self.last_one_standing && !self.draining => {
-                    router.stand_by(self.now);
-                }
-                Some(hold) => router.hold(hold, self.now),
-                None => router.let_go(self.now),
-            }
-            self.collect(id);
+            self.settle(id);
         }
+    }
+
+    fn settle_link(&mut self, link: LinkId) {
+        for place in 0..self.links[link.0].routers.len() {
+            self.settle(self.links[link.0].routers[place]);
+        }
+    }
+
+    /// Holds a router in Initialize if anything holds it there, else lets it go.
+    fn settle(&mut self, id: RouterId) {
+        self.settled += 1;
+        let hold = self.hold(id);
+        let router = &mut self.routers[id.0];
+        match hold {
+            Some(Hold::Unhealthy) if self.last_one_standing && !self.draining => {
+                router.stand_by(self.now);
+            }
+            Some(hold) => router.hold(hold, self.now),
+            None => router.let_go(self.now),
+        }
+        self.collect(id);
     }
 
     /// Returns what holds a router in Initialize, the weightiest reason first.

@@ -1,6 +1,8 @@
 //! A node that goes on where another one ended: nobody on the link notices.
 
-use super::{Health, Hold, Instant, Life, Link, LinkId, Node, RouterId};
+use std::collections::BTreeSet;
+
+use super::{Health, Hold, Instant, Life, Node, RouterId};
 use crate::proto::bequest::{BequestError, Bequests, RouterKey, Untold};
 
 impl Node {
@@ -68,8 +70,8 @@ impl Node {
             }
         }
         for (name, counters) in &bequests.unattributed {
-            if let Some(link) = self.link_named(name) {
-                link.counters = *counters;
+            if let Some(link) = self.by_name.get(name) {
+                self.links[link.0].counters = *counters;
             }
         }
         self.settle_all();
@@ -80,7 +82,7 @@ impl Node {
     /// Returns the router of a key.
     #[must_use]
     pub fn router(&self, key: &RouterKey) -> Option<RouterId> {
-        let link = LinkId(self.names.iter().position(|name| *name == key.interface)?);
+        let link = *self.by_name.get(&key.interface)?;
         self.by_vrid.get(&(link, key.family, key.vrid)).copied()
     }
 
@@ -89,19 +91,15 @@ impl Node {
     pub fn hand_over(&mut self, heirless: &[RouterKey], now: Instant) {
         self.now = self.now.max(now);
         self.life = Life::Stopped;
+        let heirless: BTreeSet<_> = heirless.iter().filter_map(|key| self.router(key)).collect();
         for id in self.routers() {
             let router = &mut self.routers[id.0];
-            if heirless.contains(&router.key()) {
+            if heirless.contains(&id) {
                 router.hold(Hold::Stopped, self.now);
             } else {
                 router.fall_silent();
             }
             self.collect(id);
         }
-    }
-
-    fn link_named(&mut self, name: &crate::types::LinkName) -> Option<&mut Link> {
-        let place = self.names.iter().position(|known| known == name)?;
-        self.links.get_mut(place)
     }
 }
