@@ -39,6 +39,8 @@ pub(super) struct VirtualRouter {
     pub(super) counters: Counters,
     pub(super) history: History,
     phase: Phase,
+    /// Until then, a late advertisement belongs to a lateness that was announced for.
+    late_until: Instant,
     limiter: Limiter,
     actions: VecDeque<Action>,
 }
@@ -59,6 +61,7 @@ impl VirtualRouter {
             counters: Counters::default(),
             history: History::new(),
             phase: Phase::Initialize { hold: Hold::Stopped, listen_first: true },
+            late_until: Instant::default(),
             limiter: Limiter::default(),
             actions: VecDeque::new(),
         }
@@ -139,9 +142,8 @@ impl VirtualRouter {
                 let next = next_tick(adver_at, adver_interval, now);
                 self.phase = Phase::Active { adver_at: next, last_resort };
                 self.advertise(self.effective_priority());
-                // One was missed at least: who knows what switches have learned meanwhile.
                 if now >= adver_at + adver_interval.duration() {
-                    self.actions.push_back(Action::Announce(self.id));
+                    self.announce_after_lateness(now);
                 }
             }
             Phase::Leaving(leaving) => self.leave_further(leaving, now),
@@ -246,6 +248,19 @@ impl VirtualRouter {
         if heard.addresses_differ {
             self.report(Problem::AddressesDiffer, Some(heard.source), now);
         }
+    }
+
+    /// Handles that one advertisement was missed at least: switches may have learned from another
+    /// router meanwhile.
+    ///
+    /// Who is late all the time announces only at the beginning. The announcements of a thousand
+    /// routers take time as well, and must not be what makes the next advertisements late.
+    fn announce_after_lateness(&mut self, now: Instant) {
+        if now >= self.late_until {
+            self.actions.push_back(Action::Announce(self.id));
+        }
+        let few = PUNCTUAL_INTERVALS * self.config.adver_interval.duration();
+        self.late_until = now + few.max(PUNCTUAL_TIME);
     }
 
     /// Listens anew if the host was paused or starved for a whole `Active_Down_Interval`.
@@ -477,3 +492,7 @@ fn next_tick(due: Instant, adver_interval: Centiseconds, now: Instant) -> Instan
 fn millis(interval: Centiseconds) -> u32 {
     u32::from(interval.get()) * 10
 }
+
+/// A lateness has ended after so many advertisements in time, and so long.
+const PUNCTUAL_INTERVALS: u32 = 3;
+const PUNCTUAL_TIME: Duration = Duration::from_secs(1);
