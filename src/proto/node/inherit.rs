@@ -11,13 +11,28 @@ impl Node {
     pub fn bequeath(&self, now: Instant) -> Bequests {
         let counted = self.links.iter().map(|link| link.counters);
         Bequests {
+            unattributed: self.names.iter().cloned().zip(counted).collect(),
+            ..self.bequeath_only(self.routers(), now)
+        }
+    }
+
+    /// Returns the same of some routers, and nothing of links: for an engine that shows what changed
+    /// since it was last told. A successor needs it all.
+    #[must_use]
+    pub fn bequeath_only(
+        &self,
+        routers: impl IntoIterator<Item = RouterId>,
+        now: Instant,
+    ) -> Bequests {
+        let routers = routers.into_iter().map(|id| self.routers[id.0].bequeath());
+        Bequests {
             version: Bequests::VERSION,
             at: self.now.max(now),
             withdrawn_at: None,
             draining: self.draining,
             serving: self.health == Health::Serving,
-            routers: self.routers.iter().map(super::VirtualRouter::bequeath).collect(),
-            unattributed: self.names.iter().cloned().zip(counted).collect(),
+            routers: routers.collect(),
+            unattributed: Vec::new(),
             untold: Untold::default(),
             addresses: Vec::new(),
         }
