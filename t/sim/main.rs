@@ -24,6 +24,7 @@ mod random;
 mod release;
 mod reports;
 mod rng;
+mod scale;
 mod setup;
 mod timers;
 mod trace;
