@@ -16,8 +16,8 @@ impl Node {
         }
     }
 
-    /// Returns the same of some routers, and nothing of links: for an engine that shows what changed
-    /// since it was last told. A successor needs it all.
+    /// Returns the same of some routers, and nothing of links: for an engine that shows what has
+    /// changed since it was last told. A successor needs it all.
     #[must_use]
     pub fn bequeath_only(
         &self,
