@@ -5,11 +5,13 @@
 //! | object | made by | gone when |
 //! | --- | --- | --- |
 //! | raw socket, member of 224.0.0.18 | [`VrrpSocket`] | dropped |
+//! | raw socket that only sends | [`SendSocket`] | dropped |
 //! | packet socket | [`Announcer`] | dropped |
 //! | netlink socket | [`Netlink`] | dropped |
 //! | addresses with tag 112 | [`address`] | released; after a crash, at the next start |
 //! | tables of `nf_tables` | [`Firewall`] | dropped, or its process has ended |
 //! | lock on a file | [`Lock`] | dropped, or its process has ended |
+//! | memory with a mutex | [`HeldMutex`], [`HolderWatch`] | dropped in all processes |
 //! | process outside of nginx's tree | [`spawn`] | it ends itself |
 //! | `promote_secondaries` of a link | [`sysctl`] | never: others profit from it too |
 
@@ -21,6 +23,7 @@ mod error;
 mod link;
 mod lock;
 mod message;
+mod mutex;
 mod netlink;
 mod nftables;
 mod privileges;
@@ -37,10 +40,11 @@ pub use channel::Channel;
 pub use error::NetError;
 pub use link::{Carrier, Event, Link, Links, Present};
 pub use lock::Lock;
+pub use mutex::{HeldMutex, HolderWatch};
 pub use netlink::Netlink;
 pub use nftables::{Firewall, Rules};
 pub use privileges::{Lent, Rights, SignalsBlocked};
 pub use process::{Process, pidfd};
 pub use realtime::{lock_memory, run_in_real_time};
-pub use socket::VrrpSocket;
+pub use socket::{SendSocket, VrrpSocket};
 pub use timer::Timer;

@@ -72,6 +72,40 @@ impl VrrpSocket {
     }
 }
 
+/// A raw socket for VRRP over IPv4 that sends on any link and receives nothing.
+#[derive(Debug)]
+pub struct SendSocket {
+    socket: Socket,
+}
+
+impl SendSocket {
+    /// Opens the socket. Needs `CAP_NET_RAW`.
+    ///
+    /// # Errors
+    ///
+    /// When the right is missing.
+    pub fn open() -> io::Result<Self> {
+        let socket = Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::from(libc::IPPROTO_RAW)))?;
+        socket.set_nonblocking(true)?;
+        socket.set_multicast_loop_v4(false)?;
+        socket.set_priority(PRIORITY_CONTROL)?;
+        Ok(Self { socket })
+    }
+
+    /// Sends a whole datagram on the link of that index, as [`VrrpSocket::send_to`] does.
+    ///
+    /// # Errors
+    ///
+    /// When the link does not exist, or the kernel cannot take it at once.
+    pub fn send_to(&self, link: u32, datagram: &[u8], destination: Ipv4Addr) -> io::Result<()> {
+        let link = NonZeroU32::new(link).ok_or(io::ErrorKind::InvalidInput)?;
+        self.socket.bind_device_by_index_v4(Some(link))?;
+        let destination = SocketAddrV4::new(destination, 0);
+        sendto(&self.socket, datagram, SendFlags::empty(), &destination)?;
+        Ok(())
+    }
+}
+
 fn open(index: u32) -> io::Result<Socket> {
     // `Socket::new` of socket2 sets close-on-exec: nginx forks and executes.
     let protocol = Protocol::from(i32::from(IP_PROTOCOL));
