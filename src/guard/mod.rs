@@ -9,21 +9,44 @@
 //!  engine ──orders──► guard        claim: addresses and resignation of a virtual router that is
 //!                                  Active; release; door; bye
 //!  engine ──beats──► board ··pulse··► guard
-//!  master, carrier ··pidfd··► guard
+//!  engine ··mutex··► guard         unlocked by the kernel, within 0.2 ms, when its thread dies
+//!  master, carrier ··pidfd··► guard         readable when all of the process is torn down
 //! ```
 //!
-//! It acts when the carrier has ended without a bye
+//! It acts when the engine has died without a bye
 //!
-//! * and the master has ended, too: at once;
+//! * and the master was killed, too: at once;
 //! * and the master has not started another engine within the time after which peers take over by
 //!   themselves (the shortest `Active_Down_Interval` claimed).
 //!
-//! Two things tell whether there is another engine. The engines of one configuration, of which
-//! nginx starts one after the other, take a lock on a file when they start, and the kernel gives
-//! it back when they die; the guard acts only while it holds that lock itself, so it never takes
-//! away what a living engine is just adopting. And whoever has the routers, be it in another
-//! nginx, keeps a socket open at the place where engines meet; while somebody answers there, the
-//! guard does not act.
+//! # How the guard learns of a death
+//!
+//! The thread of the engine holds a robust mutex (`net::mutex`) in memory that only engine and
+//! guard map. That the mutex was left locked by the dead proves the death of the carrier. A core
+//! dump delays it; then the beat decides, as for an engine that hangs. Of the master there is no
+//! mutex: `/proc` tells whether it has a `SIGKILL` pending or exits (`Process::killed`). The pidfds
+//! of both tell the same 5 to 70 ms later, whatever happened.
+//!
+//! # Whether another engine is in charge
+//!
+//! The engines of one configuration take a lock on its board when they start, and the kernel gives
+//! it back when they die. And whoever has the routers, be it in another nginx, keeps a socket open
+//! at the place where engines meet: its door.
+//!
+//! While the carrier is torn down, the lock is still its own, and its door still takes connections.
+//! So the guard asks other questions in that time:
+//!
+//! * *May the master have replaced the carrier?* No: it learns of the death when the pidfd becomes
+//!   readable, not earlier. The guard first makes sure that the master was killed, and runs no code
+//!   any more, then that the pidfd of the carrier is not readable.
+//! * *May an engine of another configuration, or of another nginx, have the routers?* Only if it
+//!   has put its door in the place of this engine's. One that has yet to do so finds the mark of
+//!   the guard on the board of the dead, and listens before it claims. Only one that was given the
+//!   routers less than a millisecond before goes on with them, and puts the addresses back.
+//!
+//! When the carrier has been torn down, lock and door are evidence again. The guard acts only while
+//! it holds the lock itself, so that it never takes away what a living engine is just adopting, and
+//! while nobody answers at a door that is not of the engine that died.
 //!
 //! It also acts when the carrier lives, but its engine has not beaten on the board for
 //! `worker_timeout_ms`, or for as long as all peers wait (`Active_Down_Interval`), and one check:
@@ -56,9 +79,9 @@ pub use watch::run;
 
 /// Starts a guard for this carrier and returns the way to give it [`Order`]s.
 ///
-/// `lock` is the board, whose lock says that an engine is in charge, opened for the guard alone;
-/// `door` is the path of the socket of whoever has the routers. Must be called within a tokio
-/// runtime.
+/// `mutex` is the memory of the mutex that the guarded thread holds. `lock` is the board, whose
+/// lock says that an engine is in charge, opened for the guard alone; `door` is the path of the
+/// socket of whoever has the routers. Must be called within a tokio runtime.
 ///
 /// # Errors
 ///
@@ -67,12 +90,13 @@ pub fn start(
     program: &Path,
     carrier: u32,
     master: u32,
+    mutex: OwnedFd,
     lock: Lock,
     door: Option<&Path>,
 ) -> Result<Channel, NetError> {
     let failed = |error: io::Error| NetError::new("start", "the guard", error);
     let (here, there) = Channel::pair().map_err(failed)?;
-    let fds = [there, pidfd(carrier)?, pidfd(master)?, OwnedFd::from(lock)];
+    let fds = [there, pidfd(carrier)?, pidfd(master)?, OwnedFd::from(lock), mutex];
     let door = door.map(|path| CString::new(path.as_os_str().as_bytes())).transpose();
     let door = door.map_err(|error| failed(error.into()))?.unwrap_or_default();
     let _lent = Rights::NETWORK.lend().map_err(failed)?;
@@ -82,4 +106,4 @@ pub fn start(
 
 const TITLE: &CStr = c"resty-vrrp-guard";
 /// An engine and a guard of different versions must not misunderstand each other.
-const PROTOCOL: &CStr = c"2";
+const PROTOCOL: &CStr = c"3";

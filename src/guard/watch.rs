@@ -7,7 +7,7 @@ use std::fs::File;
 use std::future::pending;
 use std::io::ErrorKind::{ConnectionRefused, NotFound};
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -21,7 +21,7 @@ use super::order::{Claim, Order};
 use super::silence::Silence;
 use super::withdraw::{Cause, say, withdraw};
 use crate::net::spawn::{self, FIRST_FD};
-use crate::net::{Channel, Lock, Process, Rights, SignalsBlocked, clock};
+use crate::net::{Channel, HolderWatch, Lock, Process, Rights, SendSocket, SignalsBlocked, clock};
 use crate::status::Board;
 use crate::types::Instant;
 
@@ -45,7 +45,7 @@ fn try_run() -> Result<(), Box<dyn Error>> {
         return Err("the engine that started it is of another version".into());
     }
     let fds = spawn::given()?;
-    spawn::close_from(FIRST_FD + 4)?;
+    spawn::close_from(FIRST_FD + 5)?;
     // Whoever ends nginx by a signal to all its processes does not mean the one that clears up.
     let _signals = SignalsBlocked::new()?;
     Rights::NETWORK.keep_only()?;
@@ -53,13 +53,14 @@ fn try_run() -> Result<(), Box<dyn Error>> {
 
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let [orders, carrier, master, board] = fds;
+        let [orders, carrier, master, board, mutex] = fds;
         let file = File::from(board);
         let board = Board::of(&file)?;
         let worker_timeout = board.header().worker_timeout_ms.load(Relaxed);
         let worker_timeout = Duration::from_millis(worker_timeout.into());
         let mut watch = Watch {
             orders: Channel::of(orders)?,
+            engine: HolderWatch::start(mutex)?,
             carrier: Process::of(carrier)?,
             master: Process::of(master)?,
             board,
@@ -69,10 +70,11 @@ fn try_run() -> Result<(), Box<dyn Error>> {
             door: None,
             claims: BTreeMap::new(),
             buffer: Vec::with_capacity(LONGEST_ORDER),
+            socket: SendSocket::open()?,
         };
         if watch.carrier_is_killed().await && watch.nobody_is_in_charge().await {
             watch.mark();
-            withdraw(&watch.claims, Cause::Killed).await;
+            withdraw(&watch.claims, &watch.socket, Cause::Killed).await;
         }
         Ok(())
     })
@@ -80,6 +82,8 @@ fn try_run() -> Result<(), Box<dyn Error>> {
 
 struct Watch {
     orders: Channel,
+    /// The thread that gives the orders.
+    engine: HolderWatch,
     carrier: Process,
     master: Process,
     board: Board,
@@ -91,18 +95,19 @@ struct Watch {
     door: Option<DoorId>,
     claims: BTreeMap<u32, Claim>,
     buffer: Vec<u8>,
+    /// Open from the start: when nginx is killed there is no time to lose.
+    socket: SendSocket,
 }
 
 impl Watch {
-    /// Follows orders until there is nothing left to guard, or the carrier has ended without a bye.
+    /// Follows orders until there is nothing left to guard, or the carrier dies without a bye.
     async fn carrier_is_killed(&mut self) -> bool {
         loop {
             let next_look = self.next_look();
             let received = tokio::select! {
-                // Orders come first: the last ones may still be on their way when the carrier is
-                // dead, or hangs.
                 biased;
                 received = self.orders.recv(&mut self.buffer) => received,
+                () = self.engine.holder_died() => return self.take_last_orders(),
                 () = sleep_until(next_look) => {
                     if !self.look().await {
                         return false;
@@ -111,24 +116,43 @@ impl Watch {
                 }
             };
             if received.is_err() || self.buffer.is_empty() {
-                // The kernel closes the files of a process just before it tells of its end.
+                // The engine left without a bye: its process is about to end, or has another one.
                 return timeout(DEATH_THROES, self.carrier.exited()).await.is_ok();
             }
-            match Order::parse(&self.buffer) {
-                Some(Order::Claim { router, claim }) => {
-                    if self.claims.is_empty() {
-                        self.silence.begin(clock::now());
-                    }
-                    self.claims.insert(router, claim);
-                }
-                Some(Order::Release { router }) => drop(self.claims.remove(&router)),
-                Some(Order::Door(door)) => self.door = Some(door),
-                Some(Order::Bye) => return false,
-                None => say("an order is not understood"),
+            if !self.take_order() {
+                return false;
             }
-            let longest = self.claims.values().map(|claim| claim.active_down_interval).max();
-            self.silence.set_active_down_interval(longest);
         }
+    }
+
+    /// Takes the orders that were sent before the engine died. Their end is not waited for: the
+    /// kernel closes the files of a process late. Returns whether it is still to be guarded.
+    fn take_last_orders(&mut self) -> bool {
+        while self.orders.try_recv(&mut self.buffer).is_ok() && !self.buffer.is_empty() {
+            if !self.take_order() {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Takes the order in the buffer, and returns whether the engine is still to be guarded.
+    fn take_order(&mut self) -> bool {
+        match Order::parse(&self.buffer) {
+            Some(Order::Claim { router, claim }) => {
+                if self.claims.is_empty() {
+                    self.silence.begin(clock::now());
+                }
+                self.claims.insert(router, claim);
+            }
+            Some(Order::Release { router }) => drop(self.claims.remove(&router)),
+            Some(Order::Door(door)) => self.door = Some(door),
+            Some(Order::Bye) => return false,
+            None => say("an order is not understood"),
+        }
+        let longest = self.claims.values().map(|claim| claim.active_down_interval).max();
+        self.silence.set_active_down_interval(longest);
+        true
     }
 
     /// Returns when to look whether the engine still beats, if it has anything.
@@ -148,20 +172,27 @@ impl Watch {
         if last.is_withdrawn() || !self.board.withdraw(last) {
             return true;
         }
-        if withdraw(&self.claims, Cause::Hangs(silence)).await {
+        if withdraw(&self.claims, &self.socket, Cause::Hangs(silence)).await {
             self.claims.clear();
         }
         true
     }
 
-    /// Tells whether another engine has the routers, or might: this one has not said bye, but one
-    /// that hangs says nothing.
+    /// Tells whether another engine has the routers, or might, while this one's process exists: it
+    /// has not said bye, but one that hangs or was killed says nothing.
     fn is_replaced(&self) -> bool {
         match (&self.place, self.door) {
-            (Some(place), Some(door)) => DoorId::at(place).is_ok_and(|found| found != door),
+            (Some(_), Some(_)) => self.other_door().is_some(),
             // They cannot meet.
             (None, _) | (_, None) => self.board.is_superseded(),
         }
+    }
+
+    /// Returns the place where engines meet if the door there is not the one of this engine.
+    fn other_door(&self) -> Option<&Path> {
+        let place = self.place.as_deref()?;
+        let found = DoorId::at(place).ok()?;
+        (Some(found) != self.door).then_some(place)
     }
 
     /// Has the next engine know that what this one held is given away.
@@ -176,7 +207,18 @@ impl Watch {
         let Some(shortest) = shortest else { return false };
         let patience = shortest.max(SHORTEST_PATIENCE);
         tokio::select! {
-            _ = self.master.exited() => {}
+            biased;
+            _ = self.master.killed() => {}
+            _ = self.carrier.exited() => {}
+            () = sleep(patience) => {}
+        }
+        // In this order: the master is known to start nothing more before the carrier is looked at.
+        if !self.carrier.has_exited() && !self.is_replaced() {
+            return true;
+        }
+        timeout(DEATH_THROES, self.carrier.exited()).await.ok();
+        tokio::select! {
+            _ = self.master.killed() => {}
             // Whoever opens the door has told a guard of its own before.
             () = until(async || self.is_answered().await) => return false,
             () = sleep(patience) => return self.is_alone().await,
@@ -190,9 +232,9 @@ impl Watch {
         self.lock.try_take().unwrap_or(true) && !self.is_answered().await
     }
 
-    /// Tells whether somebody answers where engines meet.
+    /// Tells whether another engine answers where engines meet.
     async fn is_answered(&self) -> bool {
-        let Some(place) = &self.place else { return false };
+        let Some(place) = self.other_door() else { return false };
         let answer = timeout(SHORTEST_PATIENCE, UnixStream::connect(place)).await;
         // Who is too busy to answer is there, too.
         !matches!(answer, Ok(Err(error)) if matches!(error.kind(), NotFound | ConnectionRefused))

@@ -9,7 +9,7 @@ use tokio::time::sleep;
 
 use super::order::Claim;
 use crate::net::address;
-use crate::net::{Event, Links, NetError, Netlink, VrrpSocket};
+use crate::net::{Event, Links, NetError, Netlink, SendSocket};
 use crate::types::VirtualAddress;
 use crate::wire::ip::Ipv4Datagram;
 
@@ -43,9 +43,13 @@ impl fmt::Display for Cause {
 }
 
 /// Withdraws every virtual router that is claimed, and returns whether nothing of them is left.
-pub(super) async fn withdraw(claims: &BTreeMap<u32, Claim>, cause: Cause) -> bool {
+pub(super) async fn withdraw(
+    claims: &BTreeMap<u32, Claim>,
+    socket: &SendSocket,
+    cause: Cause,
+) -> bool {
     // The peers come first: the sooner they know, the sooner somebody serves.
-    let resigned = resign(claims, cause.silence());
+    let resigned = resign(claims, socket, cause.silence());
     for _ in 0..ATTEMPTS {
         match remove(claims) {
             Ok(removed) => {
@@ -69,18 +73,13 @@ pub(super) fn say(text: &str) {
 
 /// Sends the resignations, and returns how many. After a `silence` that long, peers have taken over
 /// already: a resignation would only have them doubt who is Active.
-fn resign(claims: &BTreeMap<u32, Claim>, silence: Duration) -> usize {
-    let mut sockets = BTreeMap::new();
+fn resign(claims: &BTreeMap<u32, Claim>, socket: &SendSocket, silence: Duration) -> usize {
     let mut resigned = 0;
     for claim in claims.values().filter(|claim| claim.active_down_interval > silence) {
         let Ok(datagram) = Ipv4Datagram::parse(&claim.resignation) else { continue };
-        let socket = sockets.entry(claim.link).or_insert_with(|| VrrpSocket::open(claim.link));
-        match socket {
-            Ok(socket) => {
-                let sent = socket.send_to(&claim.resignation, datagram.destination);
-                resigned += usize::from(sent.is_ok());
-            }
-            Err(error) => say(&error.with_cause()),
+        match socket.send_to(claim.link, &claim.resignation, datagram.destination) {
+            Ok(()) => resigned += 1,
+            Err(error) => say(&format!("cannot resign on link {}: {error}", claim.link)),
         }
     }
     resigned

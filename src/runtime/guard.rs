@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use super::handover::Place;
 use super::report;
 use super::surroundings::Surroundings;
 use crate::guard::{self, Claim, DoorId, Order};
-use crate::net::{Channel, Lock};
+use crate::net::{Channel, HeldMutex, Lock};
 use crate::proto::{LinkId, Node, RouterId};
 use crate::types::{Instant, Priority};
 
@@ -26,6 +27,8 @@ pub(super) struct Guard {
     lock_file: PathBuf,
     lock: Option<Lock>,
     in_charge: bool,
+    /// By this the guard learns within a millisecond that this thread dies.
+    mutex: Option<HeldMutex>,
     channel: Option<Channel>,
     start_at: Instant,
     /// The door of this engine.
@@ -138,6 +141,7 @@ impl Guard {
             // A guard that is not there any more needs no farewell.
             channel.send(&self.order).ok();
         }
+        self.mutex = None;
         self.program = None;
         self.claimed.clear();
         self.releasing.clear();
@@ -145,6 +149,7 @@ impl Guard {
 
     /// Leaves it to the guard to clear up when the carrier ends: something is left to do.
     pub(super) fn let_go(&mut self) {
+        self.mutex = None;
         self.channel = None;
         self.program = None;
     }
@@ -163,14 +168,8 @@ impl Guard {
     fn start(&mut self, now: Instant) {
         let (Some(program), None) = (&self.program, &self.channel) else { return };
         self.start_at = now + RESTART_PAUSE;
-        let carrier = std::process::id();
-        let started = Lock::open(&self.lock_file)
-            .map_err(|error| format!("cannot open the file of its lock: {error}"))
-            .and_then(|lock| {
-                guard::start(program, carrier, self.master_pid, lock, self.door.as_deref())
-                    .map_err(|error| report::chain(&error))
-            });
-        match started {
+        let program = program.clone();
+        match self.try_start(&program) {
             Ok(channel) => self.channel = Some(channel),
             Err(error) => {
                 tracing::warn!("nobody would clear up if all of nginx is killed: {error}");
@@ -178,6 +177,24 @@ impl Guard {
                 self.program = None;
             }
         }
+    }
+
+    fn try_start(&mut self, program: &Path) -> Result<Channel, String> {
+        let lock = Lock::open(&self.lock_file)
+            .map_err(|error| format!("cannot open the file of its lock: {error}"))?;
+        let mutex = self.hold_mutex().map_err(|error| format!("cannot hold a mutex: {error}"))?;
+        let carrier = std::process::id();
+        guard::start(program, carrier, self.master_pid, mutex, lock, self.door.as_deref())
+            .map_err(|error| report::chain(&error))
+    }
+
+    /// Holds the mutex, from before the first guard starts, and returns its memory.
+    fn hold_mutex(&mut self) -> io::Result<OwnedFd> {
+        let mutex = match self.mutex.take() {
+            Some(mutex) => mutex,
+            None => HeldMutex::new()?,
+        };
+        self.mutex.insert(mutex).memory()
     }
 
     fn lose(&mut self, now: Instant) {

@@ -1,17 +1,22 @@
 //! The guard as a process of its own, with two others that stand for nginx's master and carrier.
 
+mod death;
 mod hung;
 
 use std::fs;
+use std::mem;
 use std::net::Ipv4Addr;
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::mpsc::{Sender, channel};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use harness::{Host, Lab, Process, Signal, Sniffer, eventually, holds_for, wait_until};
 use resty_vrrp::guard::{self, Claim, Order};
-use resty_vrrp::net::{Channel, Lock};
+use resty_vrrp::net::{Channel, HeldMutex, Lock};
 use resty_vrrp::status::{Board, Plan};
 use resty_vrrp::types::{
     Centiseconds, ChecksumForm, GROUP_IPV4, Priority, Version, VirtualAddress, Vrid,
@@ -201,6 +206,7 @@ struct Nginx {
     host: Host,
     master: Process,
     carrier: Process,
+    engine: Engine,
     runtime: Runtime,
     orders: Option<Channel>,
     lock_file: PathBuf,
@@ -215,6 +221,7 @@ impl Nginx {
     fn on(host: Host) -> Self {
         let idle = || host.spawn(Command::new("sleep").arg("1000"));
         let (master, carrier) = (idle(), idle());
+        let engine = Engine::start();
         let name = format!("guard-{}-{}", std::process::id(), host.name());
         let lock_file = std::env::temp_dir().join(name);
         fs::write(&lock_file, "").expect("there is room for a file");
@@ -228,7 +235,7 @@ impl Nginx {
         Board::create(&lock_file, &plan).expect("there is room for a board");
         let runtime = Builder::new_current_thread().enable_io().build().expect("it can be made");
         let mut nginx =
-            Self { host, master, carrier, runtime, orders: None, lock_file, lock: None };
+            Self { host, master, carrier, engine, runtime, orders: None, lock_file, lock: None };
         nginx.respawn();
         nginx.orders = Some(nginx.start_guard());
         eventually("the guard is there", PATIENCE, || nginx.find_guard().ok_or("it is not"));
@@ -240,7 +247,8 @@ impl Nginx {
         let lock = Lock::open(&self.lock_file).expect("the file is there");
         self.host.enter(|| {
             let _context = self.runtime.enter();
-            guard::start(Path::new(PROGRAM), carrier, master, lock, Some(&self.door()))
+            let mutex = self.engine.memory.try_clone().expect("there is a descriptor");
+            guard::start(Path::new(PROGRAM), carrier, master, mutex, lock, Some(&self.door()))
                 .expect("it can be executed")
         })
     }
@@ -267,6 +275,9 @@ impl Nginx {
     }
 
     fn kill_carrier(&mut self) {
+        if self.engine.lives() {
+            self.engine.die();
+        }
         self.carrier.signal(Signal::SIGKILL);
         self.orders = None;
         self.lock = None;
@@ -319,6 +330,50 @@ impl Drop for Nginx {
     fn drop(&mut self) {
         fs::remove_file(&self.lock_file).ok();
         fs::remove_file(self.door()).ok();
+    }
+}
+
+/// A thread that stands for the engine of the carrier, although it is of this process: so it can
+/// die as long before the rest of the carrier as a test likes.
+struct Engine {
+    memory: OwnedFd,
+    end: Option<Sender<fn(HeldMutex)>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Engine {
+    fn start() -> Self {
+        let (give, given) = channel();
+        let (end, told) = channel::<fn(HeldMutex)>();
+        let thread = thread::spawn(move || {
+            let mutex = HeldMutex::new().expect("there is memory");
+            give.send(mutex.memory().expect("there is a descriptor")).expect("it is waited for");
+            // A test that ends lets go.
+            if let Ok(end) = told.recv() {
+                end(mutex);
+            }
+        });
+        let memory = given.recv().expect("the thread has begun");
+        Self { memory, end: Some(end), thread: Some(thread) }
+    }
+
+    fn lives(&self) -> bool {
+        self.thread.is_some()
+    }
+
+    /// Ends the thread, which still holds its mutex, as a kill does.
+    fn die(&mut self) {
+        self.end(mem::forget);
+    }
+
+    /// Ends the thread in peace.
+    fn leave(&mut self) {
+        self.end(drop);
+    }
+
+    fn end(&mut self, how: fn(HeldMutex)) {
+        self.end.take().expect("it ends once").send(how).expect("it listens");
+        self.thread.take().expect("it ends once").join().expect("it does not panic");
     }
 }
 
