@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::event::{Reason, State};
+use super::event::PastTransition;
 use super::phase::Phase;
 use super::receive::ReceiveCounters;
 use super::snapshot::Counters;
@@ -135,19 +135,6 @@ pub struct RouterKey {
     pub family: Family,
     /// Virtual router identifier.
     pub vrid: Vrid,
-}
-
-/// A [`Transition`](super::Transition) of a router that has another place by now.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
-pub struct PastTransition {
-    /// When.
-    pub at: Instant,
-    /// From which state.
-    pub from: State,
-    /// To which state.
-    pub to: State,
-    /// Why.
-    pub reason: Reason,
 }
 
 /// Why a node does not accept a bequest. It has not started then.

@@ -153,6 +153,26 @@ pub struct Transition {
     pub reason: Reason,
 }
 
+/// A [`Transition`] without the place of its router, which another node may have elsewhere.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct PastTransition {
+    /// When.
+    pub at: Instant,
+    /// From which state.
+    pub from: State,
+    /// To which state.
+    pub to: State,
+    /// Why.
+    pub reason: Reason,
+}
+
+impl From<&Transition> for PastTransition {
+    fn from(transition: &Transition) -> Self {
+        let &Transition { router: _, at, from, to, reason } = transition;
+        Self { at, from, to, reason }
+    }
+}
+
 /// The state of a virtual router as the world sees it (RFC 9568 §6.4), and `Fault`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -2,8 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::bequest::PastTransition;
-use super::event::{RouterId, Transition};
+use super::event::{PastTransition, RouterId, Transition};
 
 /// The last [`HISTORY_LENGTH`] transitions, and how many there ever were.
 #[derive(Debug)]
@@ -49,13 +48,7 @@ impl History {
 
     /// Returns the transitions kept, oldest first, without the place of the router.
     pub(super) fn bequeath(&self) -> Vec<PastTransition> {
-        let past = |it: &Transition| PastTransition {
-            at: it.at,
-            from: it.from,
-            to: it.to,
-            reason: it.reason,
-        };
-        self.last.iter().map(past).collect()
+        self.last.iter().map(PastTransition::from).collect()
     }
 
     /// Returns the number of transitions there ever were.

@@ -69,7 +69,7 @@ mod snapshot;
 #[cfg(test)]
 mod tests;
 
-pub use bequest::{Bequest, BequestError, Bequests, Lowering, PastTransition, RouterKey, Untold};
+pub use bequest::{Bequest, BequestError, Bequests, Lowering, RouterKey, Untold};
 pub use event::*;
 pub use history::HISTORY_LENGTH;
 pub use hold::Hold;
