@@ -1,10 +1,9 @@
 //! What the board says about a configuration before an engine runs.
 
 use std::fs;
-use std::net::IpAddr;
-use std::sync::atomic::{AtomicU8, AtomicU64};
 
 use crate::config::{Config, InstanceConfig};
+use crate::runtime::BoardWord as _;
 use crate::status::Plan;
 use crate::status::layout::{AddressSlot, InstanceSlot, text};
 use crate::types::{Family, VirtualAddress};
@@ -20,9 +19,9 @@ pub(super) fn of(config: &Config) -> Plan {
     };
     for instance in &config.instances {
         let first_address = count(plan.addresses.len());
-        let carried = instance.addresses.iter().map(|address| address_slot(address, false));
-        let excluded =
-            instance.addresses_excluded.iter().map(|address| address_slot(address, true));
+        let carried = instance.addresses.iter().map(VirtualAddress::to_board);
+        let excluded = instance.addresses_excluded.iter().map(VirtualAddress::to_board);
+        let excluded = excluded.map(|slot| AddressSlot { excluded: 1, ..slot });
         plan.addresses.extend(carried.chain(excluded));
         let addresses = count(plan.addresses.len()) - first_address;
         plan.instances.push(InstanceSlot { first_address, addresses, ..instance_slot(instance) });
@@ -40,7 +39,7 @@ fn host_name() -> String {
 }
 
 fn instance_slot(instance: &InstanceConfig) -> InstanceSlot {
-    let family = instance.addresses.first().map_or(0, |address| family(address.address));
+    let family = instance.addresses.first().map_or(0, |first| Family::of(first.address).to_board());
     InstanceSlot {
         name: text(&instance.name),
         interface: text(instance.interface.as_str()),
@@ -50,34 +49,8 @@ fn instance_slot(instance: &InstanceConfig) -> InstanceSlot {
         priority: instance.priority.get(),
         effective_priority: instance.priority.get(),
         preempt: u8::from(instance.preempt),
-        adver_interval_ms: u32::from(instance.adver_interval.get()) * 10,
+        adver_interval_ms: instance.adver_interval.to_board(),
         ..InstanceSlot::EMPTY
-    }
-}
-
-fn address_slot(address: &VirtualAddress, excluded: bool) -> AddressSlot {
-    let mut octets = [0; 16];
-    match address.address {
-        IpAddr::V4(address) => octets[..4].copy_from_slice(&address.octets()),
-        IpAddr::V6(address) => octets = address.octets(),
-    }
-    AddressSlot {
-        address: octets,
-        family: family(address.address),
-        prefix: address.prefix,
-        excluded: u8::from(excluded),
-        assigned: AtomicU8::new(0),
-        contested: AtomicU8::new(0),
-        ours: AtomicU8::new(0),
-        reserved: [0; 2],
-        lost: AtomicU64::new(0),
-    }
-}
-
-fn family(address: IpAddr) -> u8 {
-    match Family::of(address) {
-        Family::Ipv4 => 4,
-        Family::Ipv6 => 6,
     }
 }
 

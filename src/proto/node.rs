@@ -259,7 +259,7 @@ impl Node {
             priority: router.config.priority,
             effective_priority: router.effective_priority(),
             preempt: router.config.preempt,
-            adver_interval: router.config.adver_interval.duration(),
+            adver_interval: router.config.adver_interval,
             active_down_interval: router.active_down_interval(),
             active: router.active_router(link.primary()),
             checksum: router.form,

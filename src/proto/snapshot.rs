@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 use super::event::{Problem, Reason, State, Transition};
 use super::history::History;
 use super::receive::{Discard, ReceiveCounters};
-use crate::types::{ChecksumForm, Instant, LinkName, Priority, Version, VirtualAddress, Vrid};
+use crate::types::{
+    Centiseconds, ChecksumForm, Instant, LinkName, Priority, Version, VirtualAddress, Vrid,
+};
 
 /// The state of one virtual router.
 #[derive(Clone, Debug)]
@@ -41,7 +43,7 @@ pub struct Snapshot<'a> {
     /// Whether a router of higher priority takes over from a living one.
     pub preempt: bool,
     /// Time between two of our own advertisements while Active.
-    pub adver_interval: Duration,
+    pub adver_interval: Centiseconds,
     /// `Active_Down_Interval` as it is now: by the interval of the Active router while Backup, else
     /// by ours.
     pub active_down_interval: Duration,

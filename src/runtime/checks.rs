@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::probe;
+use super::words::BoardWord as _;
 use crate::config::ProbeConfig;
 use crate::status::Board;
 use crate::status::layout::{InstanceSlot, untext};
@@ -67,12 +68,11 @@ pub(super) fn inherited(board: &Board, planned: &[PlannedCheck]) -> Vec<Check> {
 }
 
 fn found_before(planned: &PlannedCheck, slot: &InstanceSlot) -> Option<Check> {
-    let mut shown = slot.check.iter().take(slot.checks.into());
-    let shown = shown.find(|shown| untext(&shown.name) == planned.name)?;
-    let (name, weight) = (planned.name.clone(), planned.weight);
+    let mut shown = slot.check.iter().take(slot.checks.into()).filter_map(Check::from_board);
+    let found = shown.find(|check| check.name == planned.name)?;
     let fault = untext(&slot.fault);
-    let detail = fault.strip_prefix(&failure(&name)).unwrap_or("it did before").to_owned();
-    Some(Check { name, ok: shown.ok != 0, weight, detail })
+    let detail = fault.strip_prefix(&failure(&found.name)).unwrap_or("it did before").to_owned();
+    Some(Check { weight: planned.weight, detail, ..found })
 }
 
 /// Returns how the checks stand while nginx's loop in the carrier does not turn: those in Lua have

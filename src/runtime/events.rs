@@ -4,18 +4,17 @@
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
 use super::driver::PUNCTUAL;
-use super::publish::{narrow, reason, state};
-use super::will;
+use super::words::{BoardWord, countable};
 use crate::proto::{PastTransition, Transition, Untold};
 use crate::status::Board;
-use crate::status::layout::{self, EVENTS, EventSlot, carrier, text};
+use crate::status::layout::{EVENTS, carrier};
 use crate::types::Instant;
 
 /// Numbers a change of state, and has it told. In a full ring it takes the place of the oldest one.
 pub(super) fn push(board: &mut Board, instance: &str, transition: &Transition) {
-    let number = board.header().events.load(Acquire) + 1;
-    let &Transition { at, from, to, reason, .. } = transition;
-    put(board, number, instance, PastTransition { at, from, to, reason });
+    let number = countable(board.header().events.load(Acquire)) + 1;
+    let event = (number, instance.to_owned(), PastTransition::from(transition));
+    board.put_event(&event.to_board());
 }
 
 /// Has nothing told in this process until [`begin`].
@@ -33,20 +32,20 @@ pub(super) fn bequeath(board: &mut Board, ends: bool, now: Instant) -> Untold {
     header.events_from_ms.store((now + PUNCTUAL).as_millis(), Release);
     // A privileged agent ends without another turn of its loop, and soon after a reload.
     let ends = ends || board.is_superseded();
-    let (told, begun) = (header.events_told.load(Acquire), header.events_begun.load(Acquire));
+    let [last, told, begun] = [&header.events, &header.events_told, &header.events_begun]
+        .map(|number| countable(number.load(Acquire)));
     let open = ends && begun > told && header.carrier.load(Relaxed) == carrier::AGENT;
     let told = if open { told } else { told.max(begun) };
-    let last = header.events.load(Acquire);
     let first = (told + 1).max((last + 1).saturating_sub(EVENTS as u64));
-    let waiting = (first..=last).filter_map(|number| waiting(&board.event(number)?));
+    let waiting = (first..=last).filter_map(|number| BoardWord::from_board(&board.event(number)?));
     Untold { last, told, open, waiting: waiting.collect() }
 }
 
 /// Has Lua tell events in this process, those first that another one had yet to tell.
 pub(super) fn begin(board: &mut Board, untold: Option<&Untold>, now: Instant) {
     let Some(Untold { last, told, open, waiting }) = untold else { return resume(board, 0) };
-    for (number, instance, past) in waiting.iter().rev().take(EVENTS).rev() {
-        put(board, *number, instance, *past);
+    for event in waiting.iter().rev().take(EVENTS).rev() {
+        board.put_event(&event.to_board());
     }
     board.header().events.fetch_max(*last, AcqRel);
     resume(board, (*told).min(*last));
@@ -59,28 +58,6 @@ pub(super) fn begin(board: &mut Board, untold: Option<&Untold>, now: Instant) {
 pub(super) fn resume(board: &mut Board, told: u64) {
     board.header().events_told.fetch_max(told, AcqRel);
     board.header().events_from_ms.store(0, Release);
-}
-
-fn put(board: &mut Board, number: u64, instance: &str, past: PastTransition) {
-    board.put_event(&EventSlot {
-        number,
-        at_ms: past.at.as_millis(),
-        instance: text(instance),
-        from: narrow(state(past.from)),
-        to: narrow(state(past.to)),
-        reason: reason(past.reason),
-        reserved: [0; 5],
-    });
-}
-
-fn waiting(event: &EventSlot) -> Option<(u64, String, PastTransition)> {
-    let past = PastTransition {
-        at: will::moment(event.at_ms)?,
-        from: will::state(event.from),
-        to: will::state(event.to),
-        reason: will::reason(event.reason)?,
-    };
-    Some((event.number, layout::untext(&event.instance), past))
 }
 
 /// How long an agent may need to end. nginx kills it then.

@@ -27,6 +27,7 @@ mod surroundings;
 mod thread;
 mod tracking;
 mod will;
+mod words;
 
 use crate::net::clock;
 
@@ -34,3 +35,4 @@ pub use checks::{Check, PlannedCheck};
 pub use report::{chain, panic_text};
 pub use surroundings::Surroundings;
 pub use thread::{Engine, StartError, start};
+pub use words::BoardWord;

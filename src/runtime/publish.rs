@@ -4,6 +4,7 @@ mod mirror;
 #[cfg(test)]
 mod tests;
 
+use std::ops::Range;
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
 use std::time::Duration;
 
@@ -11,16 +12,15 @@ use super::checks::Check;
 use super::events;
 use super::kernel::{Facts, accusation};
 use super::report;
+use super::words::{BoardWord as _, countable, instance_to_board};
 use crate::config::Config;
 use crate::proto::{
-    ActiveRouter, Bequests, Counters, Discard, Health, LinkCarrier, LinkFacts, Node, Problem,
-    Reason, ReceiveCounters, RouterId, Snapshot, State, Transition, Untold,
+    ActiveRouter, Bequests, Counters, Health, LinkCarrier, LinkFacts, Node, Problem, Reason,
+    ReceiveCounters, RouterId, Snapshot, Transition, Untold,
 };
-use crate::status::layout::{
-    self, CheckSlot, CounterSlot, HISTORY, InstanceSlot, TransitionSlot, WarningSlot,
-};
+use crate::status::layout::{self, CheckSlot, InstanceSlot, WarningSlot};
 use crate::status::{Board, EngineState, Workers};
-use crate::types::{ChecksumForm, Family, HeldAddress, Instant};
+use crate::types::{HeldAddress, Instant};
 
 /// Writes the board.
 ///
@@ -30,8 +30,8 @@ pub(super) struct Publisher<'a> {
     facts: Facts,
     /// What was last published of each router, to leave alone what has not changed.
     published: Vec<Option<Published>>,
-    /// Where each router's addresses begin on the board.
-    first_address: Vec<usize>,
+    /// Which addresses of the board are each router's.
+    places: Vec<Range<usize>>,
     /// What earlier engines have announced of each router.
     announced_before: Vec<u64>,
     /// How often earlier engines have lost each address.
@@ -59,18 +59,20 @@ impl<'a> Publisher<'a> {
         board.set_healthy(false);
         board.name_reasons(&Reason::ALL.map(Reason::name));
         let mut next = 0;
-        let first_address = config.instances.iter().map(|instance| {
+        let places = config.instances.iter().map(|instance| {
             let first = next;
             next += instance.addresses.len() + instance.addresses_excluded.len();
-            first
+            first..next
         });
         let slots = (0..board.instances()).map(|index| board.instance(index));
-        let announced = slots.map(|slot| slot.map_or(0, |slot| slot.counters.announcements_sent));
-        let lost = board.addresses().iter().map(|slot| slot.lost.load(Relaxed)).collect();
+        let announced =
+            slots.map(|slot| slot.map_or(0, |it| countable(it.counters.announcements_sent)));
+        let lost =
+            board.addresses().iter().map(|slot| countable(slot.lost.load(Relaxed))).collect();
         Self {
             announced_before: announced.collect(),
             lost_before: lost,
-            first_address: first_address.collect(),
+            places: places.collect(),
             published: vec![None; config.instances.len()],
             facts: Facts::default(),
             health: Health::Unknown,
@@ -173,8 +175,8 @@ impl<'a> Publisher<'a> {
     /// An engine that waits has adopted nothing yet. What a killed one before it owned stays in its
     /// will: should this one die, too, the next one is to find it there.
     pub(super) fn take_facts(&mut self, facts: Facts, waits: bool) {
-        for (router, first) in facts.routers.iter().zip(&self.first_address) {
-            for (index, held) in (*first..).zip(&router.addresses) {
+        for (router, places) in facts.routers.iter().zip(&self.places) {
+            for (index, held) in places.clone().zip(&router.addresses) {
                 let before = self.lost_before.get(index).copied().unwrap_or_default();
                 let was_ours = || self.board.addresses()[index].ours.load(Relaxed) != 0;
                 let ours = held.ours || waits && held.assigned && was_ours();
@@ -282,36 +284,14 @@ impl<'a> Publisher<'a> {
         let (check, checks) = self.checks(node.facts(node.link_of(router)), router);
         let (warning, warnings) = self.warnings(&snapshot, router);
         let mut slot = InstanceSlot {
-            state: state(snapshot.state),
-            adver_interval_ms: millis(snapshot.adver_interval),
-            since_ms: snapshot.since.map_or(0, Instant::as_millis),
-            transitions: snapshot.transitions,
-            active_down_interval_us: micros(snapshot.active_down_interval),
-            reason: snapshot.reason.map_or(0, reason),
-            vrid: snapshot.vrid.get(),
-            family: family(Family::Ipv4),
-            version: snapshot.version.number(),
-            priority: snapshot.priority.get(),
-            effective_priority: snapshot.effective_priority.get(),
-            preempt: u8::from(snapshot.preempt),
             checks,
             check,
             warnings,
             warning,
-            checksum: match snapshot.checksum {
-                ChecksumForm::Message => layout::checksum::MESSAGE,
-                ChecksumForm::PseudoHeader => layout::checksum::PSEUDO_HEADER,
-            },
-            first_address: u32::try_from(self.first_address[router.0]).unwrap_or(u32::MAX),
-            addresses: count(snapshot.addresses.len() + snapshot.addresses_excluded.len()),
-            name: layout::text(snapshot.name),
-            interface: layout::text(snapshot.link.as_str()),
-            fault: layout::text(snapshot.fault.as_deref().unwrap_or_default()),
-            counters: counters(&snapshot, self.announcements(router)),
-            history: history(&snapshot),
-            ..InstanceSlot::EMPTY
+            first_address: u32::try_from(self.places[router.0].start).unwrap_or(u32::MAX),
+            ..instance_to_board(&snapshot)
         };
-        show_active(&mut slot, snapshot.active);
+        slot.counters.announcements_sent = self.announcements(router);
         slot
     }
 
@@ -328,19 +308,17 @@ impl<'a> Publisher<'a> {
             ("primary_address", primary),
             ("workers", self.enough_workers),
         ];
-        let own = own.into_iter().map(|(name, ok)| (name, ok, None));
+        let own = own.map(|(name, ok)| CheckSlot {
+            name: layout::text(name),
+            ok: u8::from(ok),
+            ..CheckSlot::EMPTY
+        });
         let tracked = self.tracked.get(router.0).into_iter().flatten();
-        let more = tracked.chain(&self.more_checks).map(|it| (it.name.as_str(), it.ok, it.weight));
+        let more = tracked.chain(&self.more_checks).map(Check::to_board);
         let mut checks = [CheckSlot::EMPTY; layout::CHECKS];
         let mut count = 0;
-        for (check, (name, ok, weight)) in checks.iter_mut().zip(own.chain(more)) {
-            *check = CheckSlot {
-                name: layout::text(name),
-                ok: u8::from(ok),
-                weight: weight.unwrap_or_default(),
-                weighted: u8::from(weight.is_some()),
-                ..CheckSlot::EMPTY
-            };
+        for (slot, check) in checks.iter_mut().zip(own.into_iter().chain(more)) {
+            *slot = check;
             count += 1;
         }
         (checks, count)
@@ -373,100 +351,4 @@ impl<'a> Publisher<'a> {
 
 fn warning_slot(name: &str, text: &str) -> WarningSlot {
     WarningSlot { name: layout::text(name), text: layout::text(text) }
-}
-
-/// Shows who is Active, if that is known.
-fn show_active(slot: &mut InstanceSlot, active: Option<ActiveRouter>) {
-    let Some(active) = active else {
-        (slot.active_family, slot.active_is_self) = (0, 0);
-        return;
-    };
-    slot.active_family = family(Family::Ipv4);
-    slot.active_address[..4].copy_from_slice(&active.address.octets());
-    slot.active_priority = active.priority.get();
-    slot.active_is_self = u8::from(active.is_self);
-    slot.active_last_advert_ms = active.last_heard.map_or(0, Instant::as_millis);
-}
-
-fn counters(snapshot: &Snapshot<'_>, announcements_sent: u64) -> CounterSlot {
-    let received = &snapshot.counters.received;
-    let discarded = |reasons: &[Discard]| reasons.iter().map(|&why| snapshot.discarded(why)).sum();
-    CounterSlot {
-        advertisements_sent: snapshot.counters.advertisements_sent,
-        advertisements_received: received.accepted,
-        priority_zero_sent: snapshot.counters.priority_zero_sent,
-        priority_zero_received: received.priority_zero,
-        announcements_sent,
-        checksum: discarded(&[Discard::Checksum]),
-        ttl: discarded(&[Discard::Ttl]),
-        version: discarded(&[Discard::Version]),
-        vrid: discarded(&[Discard::Vrid]),
-        length: discarded(&[Discard::Runt, Discard::Length, Discard::NoAddresses]),
-        kind: discarded(&[Discard::Type]),
-        auth: discarded(&[Discard::AuthType, Discard::AuthMismatch, Discard::AuthFailure]),
-        interval: discarded(&[Discard::Interval, Discard::ZeroInterval])
-            + received.interval_differs,
-        address_list: discarded(&[Discard::AddressList]) + received.addresses_differ,
-    }
-}
-
-/// Lays out the history as the ring it is on the board: transition `n` stands in place `n %
-/// HISTORY`.
-fn history(snapshot: &Snapshot<'_>) -> [TransitionSlot; HISTORY] {
-    let mut ring = [TransitionSlot::EMPTY; HISTORY];
-    let transitions = snapshot.history();
-    let newest = usize::try_from(snapshot.transitions).unwrap_or(usize::MAX);
-    let oldest = newest.saturating_sub(transitions.len());
-    for (index, transition) in transitions.enumerate() {
-        ring[(oldest + index) % HISTORY] = transition_slot(transition);
-    }
-    ring
-}
-
-fn transition_slot(transition: &Transition) -> TransitionSlot {
-    TransitionSlot {
-        at_ms: transition.at.as_millis(),
-        from: narrow(state(transition.from)),
-        to: narrow(state(transition.to)),
-        reason: reason(transition.reason),
-        ..TransitionSlot::EMPTY
-    }
-}
-
-pub(super) fn state(state: State) -> u32 {
-    match state {
-        State::Initialize => layout::state::INITIALIZE,
-        State::Backup => layout::state::BACKUP,
-        State::Active => layout::state::ACTIVE,
-        State::Fault => layout::state::FAULT,
-    }
-}
-
-/// A reason's place among the names on the board, which begin at 1.
-pub(super) fn reason(reason: Reason) -> u8 {
-    let index = Reason::ALL.iter().position(|known| *known == reason);
-    index.map_or(0, |index| narrow(index) + 1)
-}
-
-fn family(family: Family) -> u8 {
-    match family {
-        Family::Ipv4 => 4,
-        Family::Ipv6 => 6,
-    }
-}
-
-fn millis(duration: Duration) -> u32 {
-    u32::try_from(duration.as_millis()).unwrap_or(u32::MAX)
-}
-
-fn micros(duration: Duration) -> u64 {
-    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
-}
-
-fn count(number: usize) -> u32 {
-    u32::try_from(number).unwrap_or(u32::MAX)
-}
-
-pub(super) fn narrow(number: impl TryInto<u8>) -> u8 {
-    number.try_into().unwrap_or(u8::MAX)
 }

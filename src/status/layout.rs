@@ -190,13 +190,13 @@ pub mod request {
 /// Values of [`InstanceSlot::state`].
 pub mod state {
     /// Not started, or waiting to learn whether nginx serves.
-    pub const INITIALIZE: u32 = 0;
+    pub const INITIALIZE: u8 = 0;
     /// Listening to the Active router.
-    pub const BACKUP: u32 = 1;
+    pub const BACKUP: u8 = 1;
     /// Holds the addresses.
-    pub const ACTIVE: u32 = 2;
+    pub const ACTIVE: u8 = 2;
     /// Held in Initialize because something is wrong.
-    pub const FAULT: u32 = 3;
+    pub const FAULT: u8 = 3;
 }
 
 /// Values of [`InstanceSlot::checksum`].
@@ -419,7 +419,7 @@ impl InstanceSlot {
     /// A slot that says nothing.
     pub const EMPTY: Self = Self {
         seq: 0,
-        state: state::INITIALIZE,
+        state: state::INITIALIZE as u32,
         adver_interval_ms: 0,
         since_ms: 0,
         transitions: 0,

@@ -1,6 +1,6 @@
 use std::os::fd::AsRawFd;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU8, AtomicU64};
+use std::sync::atomic::AtomicU8;
 
 use rustix::fs::{MemfdFlags, memfd_create};
 
@@ -16,17 +16,10 @@ const OPTIONS: &str = r#"{"instances":[{"name":"VI_1","interface":"eth0","vrid":
 fn board_of_the_killed() -> Board {
     let memory = memfd_create("board", MemfdFlags::ALLOW_SEALING).expect("there is memory");
     let path = PathBuf::from(format!("/proc/self/fd/{}", memory.as_raw_fd()));
-    let address = AddressSlot {
-        address: [192, 168, 56, 100, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
-        family: 4,
-        prefix: 24,
-        excluded: 0,
-        assigned: AtomicU8::new(1),
-        contested: AtomicU8::new(0),
-        ours: AtomicU8::new(1),
-        reserved: [0; 2],
-        lost: AtomicU64::new(0),
-    };
+    let address =
+        Config::from_json(OPTIONS).expect("the options are right").instances[0].addresses[0];
+    let owned = || AtomicU8::new(1);
+    let address = AddressSlot { assigned: owned(), ours: owned(), ..address.to_board() };
     let plan = Plan {
         router_id: "a".to_owned(),
         worker_timeout: Duration::from_secs(2),

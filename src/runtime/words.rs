@@ -1,0 +1,445 @@
+//! The words of the engine and those of the board: every conversion, both directions side by side.
+//!
+//! What is read may have been written by any worker: `from_board` takes whatever octets there are,
+//! answers `None` to what is no word, and uses no number of the board as an index or a size.
+//!
+//! A round trip keeps everything but this:
+//!
+//! | value | what the board has no room for |
+//! |---|---|
+//! | a moment | less than a millisecond; the very first millisecond reads as "never" |
+//! | the priority in use | the one of a router whose nginx does not serve: reads as configured |
+//! | a name | what is longer than its field |
+//! | [`Check`] | why it fails; that stands in [`InstanceSlot::fault`] |
+//! | [`Counters`] | what was discarded: its sums include what the link counted |
+//! | [`Phase::Leaving`] | reads as Active: another engine of this host answers for the addresses |
+//! | [`Phase::Active`] | when the next advertisement is due: reads as at once |
+//! | [`Phase::Backup`] | all but the Active router, and how long it may be silent |
+//! | [`Phase::Initialize`] | whether it listens first: reads as yes |
+
+#[cfg(test)]
+mod tests;
+
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU8, AtomicU64};
+use std::time::Duration;
+
+use super::checks::Check;
+use crate::proto::{
+    ActiveRouter, Backup, Bequest, Counters, Discard, Hold, PastTransition, Phase, Reason,
+    RouterKey, Snapshot, State,
+};
+use crate::status::layout::{
+    AddressSlot, CheckSlot, CounterSlot, EventSlot, HISTORY, InstanceSlot, TransitionSlot,
+    checksum, state, text, untext,
+};
+use crate::types::{
+    Centiseconds, ChecksumForm, Family, Instant, LinkName, Priority, VirtualAddress, Vrid,
+};
+
+/// A value that the engine and the board both have a word for.
+pub trait BoardWord: Sized {
+    /// The word of the board.
+    type Form;
+
+    /// Returns the word of the board.
+    fn to_board(&self) -> Self::Form;
+
+    /// Returns the value; `None` if the board has no such word.
+    fn from_board(form: &Self::Form) -> Option<Self>;
+}
+
+impl BoardWord for State {
+    type Form = u8;
+
+    fn to_board(&self) -> u8 {
+        match self {
+            Self::Initialize => state::INITIALIZE,
+            Self::Backup => state::BACKUP,
+            Self::Active => state::ACTIVE,
+            Self::Fault => state::FAULT,
+        }
+    }
+
+    fn from_board(form: &u8) -> Option<Self> {
+        find([Self::Initialize, Self::Backup, Self::Active, Self::Fault], form)
+    }
+}
+
+/// The place among the names on the board, which begin at 1; 0 is no reason.
+impl BoardWord for Reason {
+    type Form = u8;
+
+    fn to_board(&self) -> u8 {
+        *self as u8 + 1
+    }
+
+    fn from_board(form: &u8) -> Option<Self> {
+        find(Self::ALL, form)
+    }
+}
+
+impl BoardWord for Family {
+    type Form = u8;
+
+    fn to_board(&self) -> u8 {
+        match self {
+            Self::Ipv4 => 4,
+            Self::Ipv6 => 6,
+        }
+    }
+
+    fn from_board(form: &u8) -> Option<Self> {
+        find([Self::Ipv4, Self::Ipv6], form)
+    }
+}
+
+impl BoardWord for ChecksumForm {
+    type Form = u8;
+
+    fn to_board(&self) -> u8 {
+        match self {
+            Self::Message => checksum::MESSAGE,
+            Self::PseudoHeader => checksum::PSEUDO_HEADER,
+        }
+    }
+
+    fn from_board(form: &u8) -> Option<Self> {
+        find([Self::Message, Self::PseudoHeader], form)
+    }
+}
+
+/// Milliseconds of `CLOCK_MONOTONIC`; 0 is never.
+impl BoardWord for Instant {
+    type Form = u64;
+
+    fn to_board(&self) -> u64 {
+        self.as_millis()
+    }
+
+    fn from_board(form: &u64) -> Option<Self> {
+        (*form > 0).then(|| Self::from_nanos(form.saturating_mul(1_000_000)))
+    }
+}
+
+/// Milliseconds.
+impl BoardWord for Centiseconds {
+    type Form = u32;
+
+    fn to_board(&self) -> u32 {
+        u32::from(self.get()) * 10
+    }
+
+    fn from_board(form: &u32) -> Option<Self> {
+        Self::new(u16::try_from(form / 10).ok()?)
+    }
+}
+
+/// The family, and the octets in network order.
+impl BoardWord for IpAddr {
+    type Form = (u8, [u8; 16]);
+
+    fn to_board(&self) -> Self::Form {
+        let mut octets = [0; 16];
+        match self {
+            Self::V4(address) => octets[..4].copy_from_slice(&address.octets()),
+            Self::V6(address) => octets = address.octets(),
+        }
+        (Family::of(*self).to_board(), octets)
+    }
+
+    fn from_board((family, octets): &Self::Form) -> Option<Self> {
+        match Family::from_board(family)? {
+            Family::Ipv4 => octets.first_chunk::<4>().copied().map(Self::from),
+            Family::Ipv6 => Some(Self::from(*octets)),
+        }
+    }
+}
+
+/// An address of which nothing is known but that it is configured.
+impl BoardWord for VirtualAddress {
+    type Form = AddressSlot;
+
+    fn to_board(&self) -> AddressSlot {
+        let (family, address) = self.address.to_board();
+        AddressSlot {
+            address,
+            family,
+            prefix: self.prefix,
+            excluded: 0,
+            assigned: AtomicU8::new(0),
+            contested: AtomicU8::new(0),
+            ours: AtomicU8::new(0),
+            reserved: [0; 2],
+            lost: AtomicU64::new(0),
+        }
+    }
+
+    fn from_board(slot: &AddressSlot) -> Option<Self> {
+        let address = IpAddr::from_board(&(slot.family, slot.address))?;
+        Some(Self { address, prefix: slot.prefix })
+    }
+}
+
+impl BoardWord for PastTransition {
+    type Form = TransitionSlot;
+
+    fn to_board(&self) -> TransitionSlot {
+        TransitionSlot {
+            at_ms: self.at.to_board(),
+            from: self.from.to_board(),
+            to: self.to.to_board(),
+            reason: self.reason.to_board(),
+            ..TransitionSlot::EMPTY
+        }
+    }
+
+    fn from_board(slot: &TransitionSlot) -> Option<Self> {
+        Some(Self {
+            at: Instant::from_board(&slot.at_ms)?,
+            from: State::from_board(&slot.from)?,
+            to: State::from_board(&slot.to)?,
+            reason: Reason::from_board(&slot.reason)?,
+        })
+    }
+}
+
+/// A transition with its number and the name of its router.
+impl BoardWord for (u64, String, PastTransition) {
+    type Form = EventSlot;
+
+    fn to_board(&self) -> EventSlot {
+        let (number, instance, past) = self;
+        let TransitionSlot { at_ms, from, to, reason, reserved } = past.to_board();
+        EventSlot { number: *number, instance: text(instance), at_ms, from, to, reason, reserved }
+    }
+
+    fn from_board(slot: &EventSlot) -> Option<Self> {
+        let &EventSlot { number, instance, at_ms, from, to, reason, reserved } = slot;
+        let past = TransitionSlot { at_ms, from, to, reason, reserved };
+        Some((number, untext(&instance), PastTransition::from_board(&past)?))
+    }
+}
+
+impl BoardWord for Check {
+    type Form = CheckSlot;
+
+    fn to_board(&self) -> CheckSlot {
+        CheckSlot {
+            name: text(&self.name),
+            ok: u8::from(self.ok),
+            weight: self.weight.unwrap_or_default(),
+            weighted: u8::from(self.weight.is_some()),
+            ..CheckSlot::EMPTY
+        }
+    }
+
+    fn from_board(slot: &CheckSlot) -> Option<Self> {
+        let weight = (slot.weighted != 0).then_some(slot.weight);
+        Some(Self { name: untext(&slot.name), ok: slot.ok != 0, weight, detail: String::new() })
+    }
+}
+
+/// Returns what the board shows of a virtual router, as far as the core knows it.
+pub(super) fn instance_to_board(snapshot: &Snapshot<'_>) -> InstanceSlot {
+    let addresses = snapshot.addresses.len() + snapshot.addresses_excluded.len();
+    let down_us = snapshot.active_down_interval.as_micros();
+    let mut slot = InstanceSlot {
+        state: snapshot.state.to_board().into(),
+        adver_interval_ms: snapshot.adver_interval.to_board(),
+        since_ms: or_zero(snapshot.since),
+        transitions: snapshot.transitions,
+        active_down_interval_us: u64::try_from(down_us).unwrap_or(u64::MAX),
+        reason: or_zero(snapshot.reason),
+        vrid: snapshot.vrid.get(),
+        family: or_zero(snapshot.addresses.first().map(|first| Family::of(first.address))),
+        version: snapshot.version.number(),
+        priority: snapshot.priority.get(),
+        effective_priority: snapshot.effective_priority.get(),
+        preempt: u8::from(snapshot.preempt),
+        checksum: snapshot.checksum.to_board(),
+        addresses: u32::try_from(addresses).unwrap_or(u32::MAX),
+        name: text(snapshot.name),
+        interface: text(snapshot.link.as_str()),
+        fault: text(snapshot.fault.as_deref().unwrap_or_default()),
+        counters: counters_to_board(snapshot),
+        history: history_to_board(snapshot),
+        ..InstanceSlot::EMPTY
+    };
+    active_to_board(snapshot.active, &mut slot);
+    slot
+}
+
+/// Shows what another engine says of a virtual router.
+pub(super) fn bequest_to_board(bequest: &Bequest, slot: &mut InstanceSlot) {
+    let Some(last) = bequest.history.last() else { return };
+    slot.state = last.to.to_board().into();
+    slot.since_ms = last.at.to_board();
+    slot.reason = last.reason.to_board();
+    slot.transitions = bequest.transitions;
+    slot.effective_priority = bequest.effective_priority.get();
+    match bequest.phase {
+        Phase::Backup(backup) => active_to_board(backup.active, slot),
+        // It was this host before, so the address shown is still the right one.
+        Phase::Active { .. } | Phase::Leaving(_) if slot.active_is_self != 0 => {}
+        Phase::Initialize { .. } | Phase::Active { .. } | Phase::Leaving(_) => {
+            active_to_board(None, slot);
+        }
+    }
+}
+
+/// Returns what an engine left of a virtual router that last turned at `at`; `None` if the slot was
+/// not written to its end.
+pub(super) fn bequest_from_board(slot: &InstanceSlot, at: Instant) -> Option<Bequest> {
+    let adver_interval = Centiseconds::from_board(&slot.adver_interval_ms)?;
+    let state = state_from_board(slot);
+    // A router whose nginx does not serve shows the lowest priority in place of its own.
+    let hidden = is_last_resort(slot) || state == State::Fault && slot.effective_priority == 1;
+    let effective_priority = if hidden { slot.priority } else { slot.effective_priority };
+    Some(Bequest {
+        key: key_from_board(slot)?,
+        phase: phase_from_board(slot, adver_interval, at),
+        priority: Priority::new(slot.priority),
+        effective_priority: Priority::new(effective_priority),
+        // It takes its time to show again.
+        lowering: None,
+        adver_interval,
+        checksum: ChecksumForm::from_board(&slot.checksum).unwrap_or(ChecksumForm::PseudoHeader),
+        counters: counters_from_board(&slot.counters),
+        history: history_from_board(slot),
+        transitions: countable(slot.transitions),
+    })
+}
+
+/// Returns which virtual router a slot is about.
+pub(super) fn key_from_board(slot: &InstanceSlot) -> Option<RouterKey> {
+    Some(RouterKey {
+        interface: LinkName::new(&untext(&slot.interface))?,
+        family: Family::from_board(&slot.family)?,
+        vrid: Vrid::new(slot.vrid)?,
+    })
+}
+
+fn state_from_board(slot: &InstanceSlot) -> State {
+    let state = u8::try_from(slot.state).ok().and_then(|state| State::from_board(&state));
+    state.unwrap_or(State::Initialize)
+}
+
+/// An Active router's next advertisement is due at once: nobody knows when the last one was sent.
+fn phase_from_board(slot: &InstanceSlot, adver_interval: Centiseconds, at: Instant) -> Phase {
+    match state_from_board(slot) {
+        State::Active => Phase::Active { adver_at: at, last_resort: is_last_resort(slot) },
+        State::Backup => {
+            let heard = Instant::from_board(&slot.active_last_advert_ms);
+            let heard = heard.or(Instant::from_board(&slot.since_ms)).unwrap_or(at);
+            Phase::Backup(Backup {
+                down_at: heard + Duration::from_micros(slot.active_down_interval_us),
+                claim_after: heard,
+                adver_interval,
+                preempt_after: None,
+                active: active_from_board(slot),
+                resigned: None,
+                takeover: Reason::NoResponse,
+                last_resort: false,
+            })
+        }
+        State::Initialize | State::Fault => {
+            let hold = Reason::from_board(&slot.reason).map_or(Hold::Stopped, Hold::told_by);
+            Phase::Initialize { hold, listen_first: true }
+        }
+    }
+}
+
+/// Tells whether the router was Active although nginx did not serve.
+fn is_last_resort(slot: &InstanceSlot) -> bool {
+    let reason = Reason::from_board(&slot.reason);
+    slot.effective_priority == 1 && reason == Some(Reason::LastOneStanding)
+}
+
+fn active_to_board(active: Option<ActiveRouter>, slot: &mut InstanceSlot) {
+    let address = active.map(|active| IpAddr::V4(active.address).to_board());
+    (slot.active_family, slot.active_address) = address.unwrap_or_default();
+    slot.active_priority = active.map_or(0, |active| active.priority.get());
+    slot.active_is_self = active.map_or(0, |active| u8::from(active.is_self));
+    slot.active_last_advert_ms = or_zero(active.and_then(|active| active.last_heard));
+}
+
+fn active_from_board(slot: &InstanceSlot) -> Option<ActiveRouter> {
+    let address = IpAddr::from_board(&(slot.active_family, slot.active_address))?;
+    // Routers speak IPv4 only.
+    let IpAddr::V4(address) = address else { return None };
+    Some(ActiveRouter {
+        address,
+        priority: Priority::new(slot.active_priority),
+        is_self: slot.active_is_self != 0,
+        last_heard: Instant::from_board(&slot.active_last_advert_ms),
+    })
+}
+
+/// Counts what the core counts: announcements are `vrrp-net`'s.
+fn counters_to_board(snapshot: &Snapshot<'_>) -> CounterSlot {
+    let received = &snapshot.counters.received;
+    let discarded = |reasons: &[Discard]| reasons.iter().map(|&why| snapshot.discarded(why)).sum();
+    CounterSlot {
+        advertisements_sent: snapshot.counters.advertisements_sent,
+        advertisements_received: received.accepted,
+        priority_zero_sent: snapshot.counters.priority_zero_sent,
+        priority_zero_received: received.priority_zero,
+        announcements_sent: 0,
+        checksum: discarded(&[Discard::Checksum]),
+        ttl: discarded(&[Discard::Ttl]),
+        version: discarded(&[Discard::Version]),
+        vrid: discarded(&[Discard::Vrid]),
+        length: discarded(&[Discard::Runt, Discard::Length, Discard::NoAddresses]),
+        kind: discarded(&[Discard::Type]),
+        auth: discarded(&[Discard::AuthType, Discard::AuthMismatch, Discard::AuthFailure]),
+        interval: discarded(&[Discard::Interval, Discard::ZeroInterval])
+            + received.interval_differs,
+        address_list: discarded(&[Discard::AddressList]) + received.addresses_differ,
+    }
+}
+
+fn counters_from_board(slot: &CounterSlot) -> Counters {
+    let mut counters = Counters {
+        advertisements_sent: countable(slot.advertisements_sent),
+        priority_zero_sent: countable(slot.priority_zero_sent),
+        ..Counters::default()
+    };
+    counters.received.accepted = countable(slot.advertisements_received);
+    counters.received.priority_zero = countable(slot.priority_zero_received);
+    counters
+}
+
+/// Lays out a ring: transition `n` stands in place `n % HISTORY`.
+fn history_to_board(snapshot: &Snapshot<'_>) -> [TransitionSlot; HISTORY] {
+    let mut ring = [TransitionSlot::EMPTY; HISTORY];
+    let kept = snapshot.history();
+    for (number, transition) in numbers(snapshot.transitions, kept.len()).zip(kept) {
+        ring[number % HISTORY] = PastTransition::from(transition).to_board();
+    }
+    ring
+}
+
+fn history_from_board(slot: &InstanceSlot) -> Vec<PastTransition> {
+    let kept = numbers(slot.transitions, HISTORY);
+    kept.filter_map(|number| PastTransition::from_board(&slot.history[number % HISTORY])).collect()
+}
+
+/// Returns the numbers of the last transitions, of which there were `total` ever.
+fn numbers(total: u64, kept: usize) -> std::ops::Range<usize> {
+    let total = usize::try_from(total).unwrap_or(usize::MAX);
+    total.saturating_sub(kept)..total
+}
+
+/// Returns a number from the board that can be counted on: nothing ever gets so far.
+pub(super) fn countable(number: u64) -> u64 {
+    number.min(1 << 53)
+}
+
+fn find<T: BoardWord<Form: PartialEq>, const N: usize>(all: [T; N], form: &T::Form) -> Option<T> {
+    all.into_iter().find(|value| value.to_board() == *form)
+}
+
+fn or_zero<T: BoardWord<Form: Default>>(value: Option<T>) -> T::Form {
+    value.map(|value| value.to_board()).unwrap_or_default()
+}

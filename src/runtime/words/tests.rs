@@ -1,0 +1,304 @@
+use std::fmt::Debug;
+use std::fs::File;
+use std::net::Ipv4Addr;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use rustix::fs::{MemfdFlags, memfd_create};
+
+use super::*;
+use crate::config::Config;
+use crate::proto::{Health, Input, LinkCarrier, LinkFacts, LinkId, Node, RouterId, Transition};
+use crate::runtime::checks::{self, PlannedCheck};
+use crate::runtime::events;
+use crate::runtime::kernel::Facts;
+use crate::runtime::publish::Publisher;
+use crate::runtime::will::{self, Will};
+use crate::status::layout::{EVENTS, Header};
+use crate::status::{Board, Plan};
+
+const OPTIONS: &str = r#"{"instances":[{"name":"VI_1","interface":"eth0","vrid":51,
+    "addresses":["192.168.56.100/24"]}]}"#;
+const ROUTER: RouterId = RouterId(0);
+const NOW: Instant = Instant::from_nanos(3_600_123_456_789);
+const PEER: Ipv4Addr = Ipv4Addr::new(192, 168, 56, 2);
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_goes_to_the_board_comes_back(
+        past in past(),
+        number: u64,
+        name in "[a-z0-9é]{1,15}",
+        verdict: (bool, Option<i16>),
+        centiseconds in 1..=u16::MAX,
+        address: ([u8; 16], u8),
+    ) {
+        let (octets, prefix) = address;
+        let [a, b, c, d, ..] = octets;
+        comes_back(&past)?;
+        comes_back(&(number, name.clone(), past))?;
+        comes_back(&Check { name, ok: verdict.0, weight: verdict.1, detail: String::new() })?;
+        comes_back(&Centiseconds::new(centiseconds).expect("it is not 0"))?;
+        comes_back(&ChecksumForm::Message)?;
+        comes_back(&ChecksumForm::PseudoHeader)?;
+        for address in [IpAddr::from(octets), IpAddr::from([a, b, c, d])] {
+            comes_back(&address)?;
+            comes_back(&VirtualAddress { address, prefix })?;
+        }
+    }
+
+    #[test]
+    fn an_octet_is_one_word_or_none(octet: u8, octets: [u8; 16]) {
+        prop_assert!(State::from_board(&octet).is_none_or(|it| it.to_board() == octet));
+        prop_assert!(Reason::from_board(&octet).is_none_or(|it| it.to_board() == octet));
+        prop_assert!(ChecksumForm::from_board(&octet).is_none_or(|it| it.to_board() == octet));
+        let family = Family::from_board(&octet);
+        prop_assert!(family.is_none_or(|it| it.to_board() == octet));
+        prop_assert_eq!(IpAddr::from_board(&(octet, octets)).map(Family::of), family);
+    }
+
+    #[test]
+    fn what_a_killed_engine_showed_is_what_it_would_have_handed_over(
+        turns in vec((0_u64..2_000_000_000, turn()), 0..80),
+    ) {
+        let (mut node, mut now) = (ready(), NOW);
+        for (nanos, turn) in turns {
+            now = now + Duration::from_nanos(nanos);
+            turn.happen(&mut node, now);
+        }
+
+        let slot = instance_to_board(&node.snapshot(ROUTER));
+
+        let handed_over = node.bequeath(now).routers.remove(0);
+        let shown = as_shown(handed_over, slot.active_down_interval_us, now);
+        prop_assert_eq!(bequest_from_board(&slot, now), Some(shown));
+    }
+
+    #[test]
+    fn what_a_worker_scribbles_on_the_board_is_read_without_harm(
+        turns in vec(turn(), 1..8),
+        spots in vec((0..3, any::<u32>(), word()), 0..64),
+    ) {
+        let mut node = ready();
+        for turn in turns {
+            turn.happen(&mut node, NOW);
+        }
+        let (file, mut board) = board();
+        board.publish(0, &instance_to_board(&node.snapshot(ROUTER)));
+        prop_assert!(!board.beat(NOW));
+        let end = file.metadata().expect("it is open").len();
+        for (region, spot, octets) in spots {
+            let (begin, end) = match region {
+                0 => (UNCHECKED, size_of::<Header>() as u64),
+                1 => (end - SLOTS, end),
+                _ => (UNCHECKED, end),
+            };
+            let at = begin + u64::from(spot) * 8 % (end - begin);
+            file.write_all_at(&octets, at).expect("it is not sealed against that");
+        }
+
+        read_everything(&mut board, &node);
+    }
+}
+
+/// Does all that an engine does with what stands on its board.
+fn read_everything(board: &mut Board, node: &Node) {
+    let config = Config::from_json(OPTIONS).expect("the options are right");
+    let transition = Transition {
+        router: ROUTER,
+        at: NOW,
+        from: State::Initialize,
+        to: State::Backup,
+        reason: Reason::Startup,
+    };
+
+    let will = will::read(board).map(Will::of_the_living);
+    let checked = checks::inherited(board, &[planned()]);
+    assert!(checked.len() <= 1);
+    events::push(board, "VI_1", &transition);
+    assert!(events::bequeath(board, true, NOW).waiting.len() <= EVENTS);
+    assert!(board.workers(NOW, Duration::from_secs(1)).alive <= 1024);
+    let mut publisher = Publisher::new(board, &config);
+    publisher.take_facts(Facts::default(), true);
+    publisher.beat(node);
+    publisher.mirror(&node.bequeath(NOW));
+
+    let Some(will) = will else { return };
+    assert!(will.routers.len() <= 1 && will.addresses.len() <= 1);
+    let mut heir = ready();
+    if heir.inherit(&will, NOW).is_ok() {
+        heir.handle(Input::Withdrawn, NOW);
+        heir.handle_timeout(NOW + Duration::from_secs(100_000));
+    }
+}
+
+fn comes_back<T: BoardWord + Debug + PartialEq>(value: &T) -> Result<(), TestCaseError> {
+    let back = T::from_board(&value.to_board());
+    prop_assert_eq!(back.as_ref(), Some(value));
+    Ok(())
+}
+
+/// Returns what the board keeps of the state of a router: see the head of the module.
+fn as_shown(known: Bequest, active_down_interval_us: u64, at: Instant) -> Bequest {
+    let at_priority_1 = matches!(
+        known.phase,
+        Phase::Active { last_resort: true, .. } | Phase::Backup(Backup { last_resort: true, .. })
+    );
+    let used = if at_priority_1 { known.priority } else { known.effective_priority };
+    let history: Vec<_> =
+        known.history.iter().map(|it| PastTransition { at: rounded(it.at), ..*it }).collect();
+    let last = history.last().copied();
+    let received = &known.counters.received;
+    let mut counters = Counters {
+        advertisements_sent: known.counters.advertisements_sent,
+        priority_zero_sent: known.counters.priority_zero_sent,
+        ..Counters::default()
+    };
+    (counters.received.accepted, counters.received.priority_zero) =
+        (received.accepted, received.priority_zero);
+    let phase = match known.phase {
+        Phase::Active { last_resort, .. } => Phase::Active { adver_at: at, last_resort },
+        Phase::Leaving(_) => Phase::Active { adver_at: at, last_resort: false },
+        Phase::Backup(Backup { active, last_resort: false, .. }) => {
+            let heard = active.and_then(|active| active.last_heard).map(rounded);
+            let claim_after = heard.or(last.map(|last| last.at)).unwrap_or(at);
+            Phase::Backup(Backup {
+                down_at: claim_after + Duration::from_micros(active_down_interval_us),
+                claim_after,
+                adver_interval: known.adver_interval,
+                preempt_after: None,
+                active: active.map(|active| ActiveRouter { last_heard: heard, ..active }),
+                resigned: None,
+                takeover: Reason::NoResponse,
+                last_resort: false,
+            })
+        }
+        Phase::Backup(_) | Phase::Initialize { .. } => {
+            let hold = last.map_or(Hold::Stopped, |last| Hold::told_by(last.reason));
+            Phase::Initialize { hold, listen_first: true }
+        }
+    };
+    Bequest { phase, counters, history, effective_priority: used, lowering: None, ..known }
+}
+
+fn rounded(at: Instant) -> Instant {
+    Instant::from_nanos(at.as_millis() * 1_000_000)
+}
+
+/// Something that happens to a router.
+#[derive(Clone, Debug)]
+enum Turn {
+    Hear(u8),
+    Serve(bool),
+    Drain(bool),
+    Weigh(u8),
+    Plug(bool),
+    Withdraw,
+    Wake,
+}
+
+fn turn() -> impl Strategy<Value = Turn> {
+    prop_oneof![
+        any::<u8>().prop_map(Turn::Hear),
+        any::<bool>().prop_map(Turn::Serve),
+        any::<bool>().prop_map(Turn::Drain),
+        // The board shows priority 1 for nginx that does not serve.
+        (2..=254_u8).prop_map(Turn::Weigh),
+        any::<bool>().prop_map(Turn::Plug),
+        Just(Turn::Withdraw),
+        Just(Turn::Wake),
+    ]
+}
+
+impl Turn {
+    fn happen(&self, node: &mut Node, now: Instant) {
+        let priority = |priority| Priority::new(priority);
+        match *self {
+            Self::Hear(sent) => {
+                let mut bytes = Vec::new();
+                assert!(with_address(PEER).encode(ROUTER, priority(sent), &mut bytes));
+                node.handle(Input::Datagram { link: LinkId(0), bytes: &bytes }, now);
+            }
+            Self::Serve(true) => node.handle(Input::Health(Health::Serving), now),
+            Self::Serve(false) => node.handle(Input::Health(Health::Failing("x".into())), now),
+            Self::Drain(draining) => node.handle(Input::Drain(draining), now),
+            Self::Weigh(weighed) => {
+                node.handle(Input::Priority { router: ROUTER, priority: priority(weighed) }, now);
+            }
+            Self::Plug(true) => {
+                node.handle(link(Ipv4Addr::new(192, 168, 56, 1), LinkCarrier::Up), now);
+            }
+            Self::Plug(false) => node.handle(link(PEER, LinkCarrier::Down), now),
+            Self::Withdraw => node.handle(Input::Withdrawn, now),
+            Self::Wake => {}
+        }
+        node.handle_timeout(now);
+    }
+}
+
+fn link(primary: Ipv4Addr, carrier: LinkCarrier) -> Input<'static> {
+    Input::Link { link: LinkId(0), facts: LinkFacts { carrier, primary: Some(primary) } }
+}
+
+/// Returns a node whose router runs.
+fn ready() -> Node {
+    let mut node = with_address(Ipv4Addr::new(192, 168, 56, 1)).with_last_one_standing(true);
+    node.handle(Input::Health(Health::Serving), NOW);
+    node.handle(Input::Startup, NOW);
+    node
+}
+
+fn with_address(primary: Ipv4Addr) -> Node {
+    let config = Config::from_json(OPTIONS).expect("the options are right");
+    let mut node = Node::new(&config.instances);
+    node.handle(link(primary, LinkCarrier::Up), NOW);
+    node
+}
+
+/// Returns what a worker may write: anything, or as much as there can be.
+fn word() -> impl Strategy<Value = [u8; 8]> {
+    prop_oneof![any::<[u8; 8]>(), Just([0xff; 8])]
+}
+
+fn planned() -> PlannedCheck {
+    PlannedCheck { name: "app".to_owned(), weight: None, timeout: Duration::ZERO, in_lua: true }
+}
+
+fn past() -> impl Strategy<Value = PastTransition> {
+    let states = [State::Initialize, State::Backup, State::Active, State::Fault];
+    let state = || proptest::sample::select(states.to_vec());
+    (1..1_u64 << 40, state(), state(), proptest::sample::select(&Reason::ALL[..])).prop_map(
+        |(millis, from, to, reason)| PastTransition {
+            at: Instant::from_nanos(millis * 1_000_000),
+            from,
+            to,
+            reason,
+        },
+    )
+}
+
+/// Makes the board of [`OPTIONS`].
+fn board() -> (File, Board) {
+    let memory = memfd_create("board", MemfdFlags::ALLOW_SEALING).expect("there is memory");
+    let path = PathBuf::from(format!("/proc/self/fd/{}", memory.as_raw_fd()));
+    let address = VirtualAddress { address: IpAddr::from([192, 168, 56, 100]), prefix: 24 };
+    let plan = Plan {
+        router_id: "a".to_owned(),
+        worker_timeout: Duration::from_secs(2),
+        control: false,
+        instances: vec![InstanceSlot { addresses: 1, ..InstanceSlot::EMPTY }],
+        addresses: vec![address.to_board()],
+    };
+    let board = Board::create(&path, &plan).expect("it is small");
+    (File::from(memory), board)
+}
+
+/// Octets of the slots at the end of that board.
+const SLOTS: u64 = (size_of::<InstanceSlot>() + size_of::<AddressSlot>()) as u64;
+/// Where the header has told where things lie, and nobody checks the rest.
+const UNCHECKED: u64 = std::mem::offset_of!(Header, workers_total) as u64;
