@@ -50,6 +50,31 @@ fn two_nginx_on_one_host_leave_the_addresses_of_each_other_alone() {
 }
 
 #[test]
+fn the_next_container_takes_over_where_they_share_their_place_to_meet() {
+    on_every_nginx("containers", |host, carrier| {
+        let conf = conf_of(80, "/run/shared", 51, FIRST, carrier, host);
+        let conf = conf.replacen("listen 80;", "listen 80 reuseport;", 1);
+        let old = Nginx::start(host, carrier, &conf);
+        let before = status_when(host, "active")["instances"][0].clone();
+        let addresses = AddressWatch::start(host);
+        let start = Instant::now();
+
+        let new = Nginx::start(host, carrier, &conf);
+        logs(&new, "goes on where the engine before this one was");
+        old.quit();
+
+        let status = status_when(host, "active");
+        assert_eq!(status["node"]["master_pid"], new.master().expect("it runs"));
+        for name in ["reason", "transitions"] {
+            assert_eq!(status["instances"][0][name], before[name], "{name}");
+        }
+        let mut gone = addresses.since(start, FIRST);
+        gone.retain(|event| event.removed);
+        assert!(gone.is_empty() && host.has(FIRST), "the address went: {gone:?}");
+    });
+}
+
+#[test]
 fn what_a_reload_takes_out_of_the_configuration_leaves_its_link_at_once() {
     on_every_nginx("taken out", |host, carrier| {
         host.ip("link add eth1 type veth peer name eth2");
