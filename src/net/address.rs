@@ -19,8 +19,7 @@ use crate::net::netlink::Request;
 use crate::net::{NetError, Netlink, Present};
 use crate::types::VirtualAddress;
 
-/// The tag of our addresses: VRRP's number, as nobody else has a use for it here.
-pub const PROTOCOL: u8 = 112;
+pub use crate::net::link::PROTOCOL;
 
 /// The difference between what should be on a link and what is.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]

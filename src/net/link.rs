@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 
-use crate::net::address::PROTOCOL;
 use crate::types::{LinkName, VirtualAddress};
 
 /// Every link of this host, and the addresses on them.
@@ -184,6 +183,9 @@ pub enum Event {
         address: VirtualAddress,
     },
 }
+
+/// The tag of our addresses: VRRP's number, as nobody else has a use for it here.
+pub const PROTOCOL: u8 = 112;
 
 #[cfg(test)]
 mod tests {
