@@ -4,11 +4,6 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::probe;
-use super::words::BoardWord as _;
-use crate::config::ProbeConfig;
-use crate::status::Board;
-use crate::status::layout::{InstanceSlot, untext};
 use crate::types::{Instant, Priority};
 
 /// Something that is going to be looked at, again and again.
@@ -22,13 +17,6 @@ pub struct PlannedCheck {
     pub timeout: Duration,
     /// Whether nginx's own loop in the carrier makes it: while that stands still, nobody does.
     pub in_lua: bool,
-}
-
-impl PlannedCheck {
-    /// Returns the probe as one of the checks.
-    pub(super) fn probe(probe: &ProbeConfig) -> Self {
-        Self { name: probe::NAME.to_owned(), weight: None, timeout: probe.timeout, in_lua: false }
-    }
 }
 
 /// Something that was looked at.
@@ -57,22 +45,6 @@ pub(super) fn tell(verdicts: &Verdicts, check: Check) {
         }
         true
     });
-}
-
-/// Returns what the engine before this one found of what is looked at here, too. That stands until
-/// it is looked at again: a new process is no reason to think better or worse of this nginx.
-pub(super) fn inherited(board: &Board, planned: &[PlannedCheck]) -> Vec<Check> {
-    let slots = || (0..board.instances()).filter_map(|index| board.instance(index));
-    let found = |check| slots().find_map(|slot| found_before(check, &slot));
-    planned.iter().filter_map(found).collect()
-}
-
-fn found_before(planned: &PlannedCheck, slot: &InstanceSlot) -> Option<Check> {
-    let mut shown = slot.check.iter().take(slot.checks.into()).filter_map(Check::from_board);
-    let found = shown.find(|check| check.name == planned.name)?;
-    let fault = untext(&slot.fault);
-    let detail = fault.strip_prefix(&failure(&found.name)).unwrap_or("it did before").to_owned();
-    Some(Check { weight: planned.weight, detail, ..found })
 }
 
 /// Returns how the checks stand while nginx's loop in the carrier does not turn: those in Lua have
@@ -114,7 +86,7 @@ pub(super) fn findings(planned: &[PlannedCheck], checks: &[Check]) -> Findings {
     }
 }
 
-fn failure(name: &str) -> String {
+pub(super) fn failure(name: &str) -> String {
     format!("check {name} fails: ")
 }
 

@@ -9,13 +9,19 @@ use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
-use super::checks::{self, Check, Verdicts};
+use super::checks::{self, Check, PlannedCheck, Verdicts};
 use super::failpoint::failpoint;
 use super::report::panic_text;
 use crate::config::ProbeConfig;
 
 /// The probe, which has no end but a failure.
 pub(super) type Probing = JoinHandle<Result<Infallible, String>>;
+
+/// Returns the probe as one of the checks.
+pub(super) fn planned(config: &ProbeConfig) -> PlannedCheck {
+    let timeout = config.timeout;
+    PlannedCheck { name: NAME.to_owned(), weight: None, timeout, in_lua: false }
+}
 
 /// Probes for ever, if that is wanted; only a failure of its own ends it.
 pub(super) async fn run(
@@ -106,7 +112,7 @@ impl Verdict {
 }
 
 /// Its name among the checks.
-pub(super) const NAME: &str = "probe";
+const NAME: &str = "probe";
 /// Octets of an answer that are read; the first line is all that counts.
 const MAX_ANSWER: u64 = 65_536;
 

@@ -12,7 +12,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
 use super::backoff::Backoff;
-use super::checks::{self, Check, PlannedCheck, Verdicts};
+use super::checks::{self, Check, Verdicts};
 use super::clock;
 use super::driver::{self, Driver, Start};
 use super::failpoint::failpoint;
@@ -20,6 +20,7 @@ use super::log;
 use super::probe::{self, Probing};
 use super::report::panic_text;
 use super::surroundings::Surroundings;
+use super::will;
 use crate::config::Config;
 use crate::net::{Rights, SignalsBlocked, lock_memory, run_in_real_time};
 use crate::status::{Board, EngineState};
@@ -83,8 +84,8 @@ pub fn start(
     }
     let (stop, stopping) = watch::channel(false);
     let (ending, ended) = sync_channel(1);
-    surroundings.checks.extend(config.probe.as_ref().map(PlannedCheck::probe));
-    let verdicts = Verdicts::new(checks::inherited(&board, &surroundings.checks));
+    surroundings.checks.extend(config.probe.as_ref().map(probe::planned));
+    let verdicts = Verdicts::new(will::checks(&board, &surroundings.checks));
     let life = Life { config, board, surroundings, stopping, verdicts: verdicts.clone() };
 
     // A handler of nginx that ran in this thread would set nginx's flags without waking its event

@@ -3,8 +3,10 @@
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
+use super::checks::{Check, PlannedCheck, failure};
 use super::words::{BoardWord as _, bequest_from_board, key_from_board};
 use crate::proto::{Bequests, Hold, Phase, Untold};
+use crate::status::layout::{InstanceSlot, untext};
 use crate::status::{Beat, Board};
 use crate::types::{HeldAddress, VirtualAddress};
 
@@ -49,6 +51,14 @@ pub(super) fn read(board: &Board) -> Option<Will> {
     Some(Will { state, guarded: board.guarded() })
 }
 
+/// Returns what the engine before this one found of what is looked at here, too. That stands until
+/// it is looked at again: a new process is no reason to think better or worse of this nginx.
+pub(super) fn checks(board: &Board, planned: &[PlannedCheck]) -> Vec<Check> {
+    let slots = || (0..board.instances()).filter_map(|index| board.instance(index));
+    let found = |check| slots().find_map(|slot| found_before(check, &slot));
+    planned.iter().filter_map(found).collect()
+}
+
 fn state_of(board: &Board, beat: Beat) -> Bequests {
     let at = beat.at();
     let slots = (0..board.instances()).map(|index| board.instance(index));
@@ -80,4 +90,12 @@ fn addresses(board: &Board) -> Vec<HeldAddress> {
         held.extend(ours.filter_map(VirtualAddress::from_board).map(on_link));
     }
     held
+}
+
+fn found_before(planned: &PlannedCheck, slot: &InstanceSlot) -> Option<Check> {
+    let mut shown = slot.check.iter().take(slot.checks.into()).filter_map(Check::from_board);
+    let found = shown.find(|check| check.name == planned.name)?;
+    let fault = untext(&slot.fault);
+    let detail = fault.strip_prefix(&failure(&found.name)).unwrap_or("it did before").to_owned();
+    Some(Check { weight: planned.weight, detail, ..found })
 }

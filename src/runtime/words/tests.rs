@@ -12,7 +12,7 @@ use rustix::fs::{MemfdFlags, memfd_create};
 use super::*;
 use crate::config::Config;
 use crate::proto::{Health, Input, LinkCarrier, LinkFacts, LinkId, Node, RouterId, Transition};
-use crate::runtime::checks::{self, PlannedCheck};
+use crate::runtime::checks::PlannedCheck;
 use crate::runtime::events;
 use crate::runtime::kernel::Facts;
 use crate::runtime::publish::Publisher;
@@ -118,7 +118,7 @@ fn read_everything(board: &mut Board, node: &Node) {
     };
 
     let will = will::read(board).map(Will::of_the_living);
-    let checked = checks::inherited(board, &[planned()]);
+    let checked = will::checks(board, &[planned()]);
     assert!(checked.len() <= 1);
     events::push(board, "VI_1", &transition);
     assert!(events::bequeath(board, true, NOW).waiting.len() <= EVENTS);
