@@ -18,7 +18,7 @@ use super::snapshot::Snapshot;
 use crate::config::InstanceConfig;
 use crate::types::{Family, GROUP_IPV4, Instant, LinkName, Priority, Vrid};
 use crate::wire::advertisement::Outgoing;
-use crate::wire::ip::{Ipv4Header, PseudoHeader};
+use crate::wire::ip::{Endpoints, Ipv4Header};
 
 /// The election of one host: a function of what it is told.
 ///
@@ -234,8 +234,9 @@ impl Node {
             addresses: &router.config.addresses,
             checksum: router.form,
         };
-        Ipv4Header { source, destination, payload_len: advertisement.wire_len() }.emit(datagram);
-        advertisement.emit(PseudoHeader { source, destination }, datagram);
+        let payload_len = advertisement.wire_len(Family::Ipv4);
+        Ipv4Header { source, destination, payload_len }.emit(datagram);
+        advertisement.emit(Endpoints::V4 { source, destination }, datagram);
         true
     }
 

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
 
@@ -119,7 +119,7 @@ impl<'a> Heard<'a> {
                 checksum: ChecksumPolicy::Auto,
             },
         };
-        Advertisement::parse(self.datagram.payload, self.datagram.pseudo_header(), accept)
+        Advertisement::parse(self.datagram.payload, self.datagram.endpoints(), accept)
     }
 
     /// Rung 15. Our own frame, reflected, must never be answered: the answer would be reflected
@@ -376,7 +376,7 @@ fn authenticate(sent: Auth, expected: Option<SimplePassword>) -> Result<(), Disc
 /// Compares two sets: the order does not matter. Ours has no address twice.
 fn addresses_differ(advertisement: &Advertisement<'_>, config: &InstanceConfig) -> bool {
     let ours = || config.addresses.iter().map(|ours| ours.address);
-    let theirs = || advertisement.addresses().map(IpAddr::V4);
+    let theirs = || advertisement.addresses();
     if ours().eq(theirs()) {
         return false;
     }

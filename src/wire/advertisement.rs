@@ -1,4 +1,4 @@
-//! The VRRP message, versions 2 and 3, over IPv4.
+//! The VRRP message: version 3 over IPv4 and IPv6, version 2 over IPv4.
 //!
 //! Version 3 (RFC 9568 §5.2):
 //!
@@ -10,7 +10,7 @@
 //! +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
 //! |Reserve| Max Advertise Interval|          Checksum             |
 //! +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
-//! |                       IP Address (1) …                        |
+//! |             IP Address (1), of 4 or 16 octets …               |
 //! +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
 //! ```
 //!
@@ -30,13 +30,13 @@
 //! +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
 //! ```
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::checksum;
-use super::ip::PseudoHeader;
+use super::ip::Endpoints;
 use crate::types::{
-    Centiseconds, ChecksumForm, ChecksumPolicy, Priority, SimplePassword, TrailingOctets, Version,
-    VirtualAddress, Vrid,
+    Centiseconds, ChecksumForm, ChecksumPolicy, Family, Priority, SimplePassword, TrailingOctets,
+    Version, VirtualAddress, Vrid,
 };
 
 /// A received advertisement: well formed and intact, but not yet what a virtual router expects.
@@ -52,38 +52,40 @@ pub struct Advertisement<'a> {
     pub adver_interval: Option<Centiseconds>,
     /// Authentication: `Some` in version 2, `None` in version 3.
     pub auth: Option<Auth>,
-    /// The form of a version 3 checksum.
+    /// The form of a version 3 checksum over IPv4.
     ///
-    /// `None` where it cannot be told: in version 2, and for the few addresses whose pseudo-header
-    /// adds nothing to the sum.
+    /// `None` where there is one form only (version 2, IPv6), and for the few addresses whose
+    /// pseudo-header adds nothing to the sum.
     pub checksum: Option<ChecksumForm>,
+    family: Family,
     addresses: &'a [u8],
 }
 
 impl<'a> Advertisement<'a> {
     /// Reads a message, checking in the order of RFC 9568 §7.1 and RFC 3768 §7.1.
     ///
+    /// The addresses in it are of the family of the datagram's own.
+    ///
     /// # Errors
     ///
     /// The first check that failed.
     pub fn parse(
         message: &'a [u8],
-        pseudo_header: PseudoHeader,
+        endpoints: Endpoints,
         accept: Accept,
     ) -> Result<Self, ParseError> {
         let (header, rest) = message.split_first_chunk::<HEADER_LEN>().ok_or(ParseError::Runt)?;
         let [version_type, vrid, priority, count, fifth, sixth, _, _] = *header;
 
-        let version = accept.version(version_type >> 4)?;
+        let family = endpoints.family();
+        let version = accept.version(version_type >> 4, family)?;
         if version_type & 0x0f != ADVERTISEMENT {
             return Err(ParseError::Type);
         }
-        let body = Body::split(rest, version, count, accept.trailing_octets)?;
+        let addresses_len = usize::from(count) * address_len(family);
+        let body = Body::split(rest, version, addresses_len, accept.trailing_octets)?;
         let covered = [header, body.covered];
-        let checksum = match version {
-            Version::V2 => verify_v2(covered)?,
-            Version::V3 => verify_v3(covered, pseudo_header, accept.checksum)?,
-        };
+        let checksum = verify(version, covered, endpoints, accept.checksum)?;
 
         Ok(Self {
             version,
@@ -97,15 +99,16 @@ impl<'a> Advertisement<'a> {
             },
             auth: body.auth_data.map(|data| Auth { kind: fifth, data }),
             checksum,
+            family,
             addresses: body.addresses,
         })
     }
 
     /// Returns the addresses in the order sent.
     #[must_use]
-    pub fn addresses(&self) -> impl ExactSizeIterator<Item = Ipv4Addr> + Clone + use<'a> {
-        let addresses = self.addresses.chunks_exact(IPV4_LEN);
-        addresses.map(|octets| Ipv4Addr::new(octets[0], octets[1], octets[2], octets[3]))
+    pub fn addresses(&self) -> impl ExactSizeIterator<Item = IpAddr> + Clone + use<'a> {
+        let family = self.family;
+        self.addresses.chunks_exact(address_len(family)).map(move |octets| address(octets, family))
     }
 }
 
@@ -123,16 +126,16 @@ pub struct Accept {
     pub version: Option<Version>,
     /// What octets behind the message mean.
     pub trailing_octets: TrailingOctets,
-    /// Which checksum forms of version 3 are good.
+    /// Which checksum forms of version 3 over IPv4 are good.
     pub checksum: ChecksumPolicy,
 }
 
 impl Accept {
-    fn version(self, number: u8) -> Result<Version, ParseError> {
-        let version = match number {
-            2 => Version::V2,
-            3 => Version::V3,
-            _ => return Err(ParseError::Version),
+    fn version(self, number: u8, family: Family) -> Result<Version, ParseError> {
+        let version = match (number, family) {
+            (2, Family::Ipv4) => Version::V2,
+            (3, _) => Version::V3,
+            (_, _) => return Err(ParseError::Version),
         };
         if self.version.is_some_and(|expected| expected != version) {
             return Err(ParseError::Version);
@@ -171,36 +174,33 @@ pub struct Outgoing<'a> {
     pub adver_interval: Centiseconds,
     /// Password; version 3 has no place for one.
     pub auth: Option<SimplePassword>,
-    /// The addresses, 1–255 of one family; what is beyond is left out.
+    /// The addresses: those of the family it is sent in go along, 255 at most.
     pub addresses: &'a [VirtualAddress],
-    /// Checksum form of version 3.
+    /// Checksum form of version 3 over IPv4; over IPv6 there is the pseudo-header only.
     pub checksum: ChecksumForm,
 }
 
 impl Outgoing<'_> {
     /// Returns how many octets [`emit`](Self::emit) appends.
     #[must_use]
-    pub fn wire_len(&self) -> usize {
-        let addresses = self.addresses().map(|virtual_address| match virtual_address.address {
-            IpAddr::V4(_) => IPV4_LEN,
-            IpAddr::V6(_) => IPV6_LEN,
-        });
-        let auth_data = match self.version {
+    pub fn wire_len(&self, family: Family) -> usize {
+        let auth_data_len = match self.version {
             Version::V2 => AUTH_LEN,
             Version::V3 => 0,
         };
-        HEADER_LEN + addresses.sum::<usize>() + auth_data
+        HEADER_LEN + self.addresses(family).count() * address_len(family) + auth_data_len
     }
 
     /// Appends the message (RFC 9568 §5.2, RFC 3768 §5.3).
-    pub fn emit(&self, pseudo_header: PseudoHeader, out: &mut Vec<u8>) {
+    pub fn emit(&self, endpoints: Endpoints, out: &mut Vec<u8>) {
         let start = out.len();
-        let count = u8::try_from(self.addresses().len()).unwrap_or(u8::MAX);
+        let family = endpoints.family();
+        let count = u8::try_from(self.addresses(family).count()).unwrap_or(u8::MAX);
         let [fifth, sixth] = self.auth_and_interval();
         let version_type = self.version.number() << 4 | ADVERTISEMENT;
         out.extend([version_type, self.vrid.get(), self.priority.get(), count, fifth, sixth, 0, 0]);
-        for virtual_address in self.addresses() {
-            match virtual_address.address {
+        for address in self.addresses(family) {
+            match address {
                 IpAddr::V4(address) => out.extend(address.octets()),
                 IpAddr::V6(address) => out.extend(address.octets()),
             }
@@ -209,21 +209,20 @@ impl Outgoing<'_> {
             out.extend(self.auth.map_or([0; AUTH_LEN], |password| password.0));
         }
         let message = &mut out[start..];
-        let sum = match (self.version, self.checksum) {
-            (Version::V2, _) | (Version::V3, ChecksumForm::Message) => {
+        let sum = match (self.version, family, self.checksum) {
+            (Version::V2, ..) | (Version::V3, Family::Ipv4, ChecksumForm::Message) => {
                 checksum::checksum(&[message])
             }
-            (Version::V3, ChecksumForm::PseudoHeader) => {
-                let pseudo_header = pseudo_header.octets(length_field(message.len()));
-                checksum::checksum(&[&pseudo_header, message])
+            (Version::V3, ..) => {
+                checksum::checksum(&[&endpoints.pseudo_header_sum(message.len()), message])
             }
         };
         message[CHECKSUM].copy_from_slice(&sum.to_be_bytes());
     }
 
-    fn addresses(&self) -> std::slice::Iter<'_, VirtualAddress> {
-        let count = self.addresses.len().min(MAX_ADDRESSES);
-        self.addresses[..count].iter()
+    fn addresses(&self, family: Family) -> impl Iterator<Item = IpAddr> {
+        let addresses = self.addresses.iter().map(|virtual_address| virtual_address.address);
+        addresses.filter(move |&address| Family::of(address) == family).take(MAX_ADDRESSES)
     }
 
     fn auth_and_interval(&self) -> [u8; 2] {
@@ -270,10 +269,9 @@ impl<'a> Body<'a> {
     fn split(
         rest: &'a [u8],
         version: Version,
-        count: u8,
+        addresses_len: usize,
         trailing_octets: TrailingOctets,
     ) -> Result<Self, ParseError> {
-        let addresses_len = usize::from(count) * IPV4_LEN;
         let len = match version {
             Version::V2 => addresses_len + AUTH_LEN,
             Version::V3 => addresses_len,
@@ -287,41 +285,53 @@ impl<'a> Body<'a> {
     }
 }
 
-fn verify_v2([header, body]: [&[u8]; 2]) -> Result<Option<ChecksumForm>, ParseError> {
-    if checksum::is_intact(&[header, body]) { Ok(None) } else { Err(ParseError::Checksum) }
-}
-
-fn verify_v3(
+/// Returns the form of an intact checksum, where there is more than one.
+fn verify(
+    version: Version,
     [header, body]: [&[u8]; 2],
-    pseudo_header: PseudoHeader,
+    endpoints: Endpoints,
     policy: ChecksumPolicy,
 ) -> Result<Option<ChecksumForm>, ParseError> {
-    let pseudo_header = pseudo_header.octets(length_field(header.len() + body.len()));
+    let pseudo_header = endpoints.pseudo_header_sum(header.len() + body.len());
     let message = checksum::is_intact(&[header, body]);
     let with_pseudo_header = checksum::is_intact(&[&pseudo_header, header, body]);
-    let form = match (message, with_pseudo_header) {
-        (true, false) => Some(ChecksumForm::Message),
-        (false, true) => Some(ChecksumForm::PseudoHeader),
-        (true, true) => None,
+    let intact = match (version, endpoints.family()) {
+        (Version::V2, _) => (message, message),
+        (Version::V3, Family::Ipv4) => (message, with_pseudo_header),
+        (Version::V3, Family::Ipv6) => (with_pseudo_header, with_pseudo_header),
+    };
+    let form = match intact {
+        (true, false) => ChecksumForm::Message,
+        (false, true) => ChecksumForm::PseudoHeader,
+        (true, true) => return Ok(None),
         (false, false) => return Err(ParseError::Checksum),
     };
     match policy {
-        ChecksumPolicy::Only(wanted) if form.is_some_and(|form| form != wanted) => {
-            Err(ParseError::Checksum)
-        }
-        ChecksumPolicy::Auto | ChecksumPolicy::Only(_) => Ok(form),
+        ChecksumPolicy::Only(wanted) if form != wanted => Err(ParseError::Checksum),
+        ChecksumPolicy::Auto | ChecksumPolicy::Only(_) => Ok(Some(form)),
     }
 }
 
-fn length_field(len: usize) -> u16 {
-    u16::try_from(len).unwrap_or(u16::MAX)
+/// Reads as many octets as an address of the family has.
+fn address(octets: &[u8], family: Family) -> IpAddr {
+    let mut address = [0; address_len(Family::Ipv6)];
+    address[..octets.len()].copy_from_slice(octets);
+    match (family, address) {
+        (Family::Ipv4, [a, b, c, d, ..]) => Ipv4Addr::new(a, b, c, d).into(),
+        (Family::Ipv6, address) => Ipv6Addr::from(address).into(),
+    }
+}
+
+const fn address_len(family: Family) -> usize {
+    match family {
+        Family::Ipv4 => 4,
+        Family::Ipv6 => 16,
+    }
 }
 
 const ADVERTISEMENT: u8 = 1;
 const HEADER_LEN: usize = 8;
 const CHECKSUM: std::ops::Range<usize> = 6..8;
-const IPV4_LEN: usize = 4;
-const IPV6_LEN: usize = 16;
 const AUTH_LEN: usize = 8;
 /// The count field has one octet.
 const MAX_ADDRESSES: usize = 255;

@@ -1,4 +1,4 @@
-//! The IPv4 header around a VRRP message.
+//! What is around a VRRP message: its addresses, and the IPv4 header.
 //!
 //! ```text
 //!  0                   1                   2                   3
@@ -18,10 +18,10 @@
 //! +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
 //! ```
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::checksum;
-use crate::types::{IP_PROTOCOL, TTL};
+use crate::types::{Family, IP_PROTOCOL, TTL};
 
 /// A received IPv4 datagram (RFC 791 §3.1).
 ///
@@ -70,10 +70,10 @@ impl<'a> Ipv4Datagram<'a> {
         })
     }
 
-    /// Returns the pseudo-header of the datagram.
+    /// Returns both addresses.
     #[must_use]
-    pub const fn pseudo_header(&self) -> PseudoHeader {
-        PseudoHeader { source: self.source, destination: self.destination }
+    pub const fn endpoints(&self) -> Endpoints {
+        Endpoints::V4 { source: self.source, destination: self.destination }
     }
 }
 
@@ -108,33 +108,103 @@ impl Ipv4Header {
     }
 }
 
-/// The addresses that some checksums cover besides the message (RFC 5798 §5.2.8).
-///
-/// ```text
-/// +--------+--------+--------+--------+
-/// |          source address           |
-/// +--------+--------+--------+--------+
-/// |        destination address        |
-/// +--------+--------+--------+--------+
-/// |  zero  |   112  | message length  |
-/// +--------+--------+--------+--------+
-/// ```
+/// Where a datagram comes from and where it goes: two addresses of one family.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct PseudoHeader {
-    /// Source address of the datagram.
-    pub source: Ipv4Addr,
-    /// Destination address of the datagram.
-    pub destination: Ipv4Addr,
+pub enum Endpoints {
+    /// IPv4.
+    V4 {
+        /// Source address.
+        source: Ipv4Addr,
+        /// Destination address.
+        destination: Ipv4Addr,
+    },
+    /// IPv6.
+    V6 {
+        /// Source address.
+        source: Ipv6Addr,
+        /// Destination address.
+        destination: Ipv6Addr,
+    },
 }
 
-impl PseudoHeader {
-    /// Returns the octets for a message of `length` octets.
+impl Endpoints {
+    /// Returns the endpoints, or `None` if the addresses are of two families.
     #[must_use]
-    pub fn octets(self, length: u16) -> [u8; 12] {
-        let [s0, s1, s2, s3] = self.source.octets();
-        let [d0, d1, d2, d3] = self.destination.octets();
-        let [length_hi, length_lo] = length.to_be_bytes();
-        [s0, s1, s2, s3, d0, d1, d2, d3, 0, IP_PROTOCOL, length_hi, length_lo]
+    pub const fn new(source: IpAddr, destination: IpAddr) -> Option<Self> {
+        match (source, destination) {
+            (IpAddr::V4(source), IpAddr::V4(destination)) => Some(Self::V4 { source, destination }),
+            (IpAddr::V6(source), IpAddr::V6(destination)) => Some(Self::V6 { source, destination }),
+            (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => None,
+        }
+    }
+
+    /// Returns the source address.
+    #[must_use]
+    pub const fn source(self) -> IpAddr {
+        match self {
+            Self::V4 { source, .. } => IpAddr::V4(source),
+            Self::V6 { source, .. } => IpAddr::V6(source),
+        }
+    }
+
+    /// Returns the destination address.
+    #[must_use]
+    pub const fn destination(self) -> IpAddr {
+        match self {
+            Self::V4 { destination, .. } => IpAddr::V4(destination),
+            Self::V6 { destination, .. } => IpAddr::V6(destination),
+        }
+    }
+
+    /// Returns the family of both addresses.
+    #[must_use]
+    pub const fn family(self) -> Family {
+        Family::of(self.source())
+    }
+
+    /// Returns the sum of the pseudo-header for a message of `length` octets, as two octets that
+    /// may stand in its place.
+    ///
+    /// The pseudo-header of IPv4 (RFC 5798 §5.2.8):
+    ///
+    /// ```text
+    /// +--------+--------+--------+--------+
+    /// |          source address           |
+    /// +--------+--------+--------+--------+
+    /// |        destination address        |
+    /// +--------+--------+--------+--------+
+    /// |  zero  |   112  | message length  |
+    /// +--------+--------+--------+--------+
+    /// ```
+    ///
+    /// The pseudo-header of IPv6, whose addresses have 16 octets (RFC 8200 §8.1):
+    ///
+    /// ```text
+    /// +--------+--------+--------+--------+
+    /// |          source address           |
+    /// +--------+--------+--------+--------+
+    /// |        destination address        |
+    /// +--------+--------+--------+--------+
+    /// |          message length           |
+    /// +--------+--------+--------+--------+
+    /// |           zero           |   112  |
+    /// +--------+--------+--------+--------+
+    /// ```
+    #[must_use]
+    pub fn pseudo_header_sum(self, length: usize) -> [u8; 2] {
+        let length = u32::try_from(length).unwrap_or(u32::MAX).to_be_bytes();
+        let sum = match self {
+            Self::V4 { source, destination } => {
+                let [_, _, length @ ..] = length;
+                let addresses = [source.octets(), destination.octets()];
+                checksum::sum(&[addresses.as_flattened(), &[0, IP_PROTOCOL], &length])
+            }
+            Self::V6 { source, destination } => {
+                let addresses = [source.octets(), destination.octets()];
+                checksum::sum(&[addresses.as_flattened(), &length, &[0, 0, 0, IP_PROTOCOL]])
+            }
+        };
+        sum.to_be_bytes()
     }
 }
 

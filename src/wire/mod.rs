@@ -7,7 +7,7 @@
 //! | file | what |
 //! |---|---|
 //! | [`advertisement`] | the VRRP message: RFC 9568 §5.2 (version 3), RFC 3768 §5.3 (version 2) |
-//! | [`ip`] | the IPv4 header around it: RFC 791 §3.1, RFC 9568 §5.1.1 |
+//! | [`ip`] | what is around it: RFC 791 §3.1, RFC 8200 §8.1, RFC 9568 §5.1.1 |
 //! | [`arp`] | the announcement of an address: RFC 826, RFC 9568 §8.1.2 |
 //! | [`checksum`] | the Internet checksum: RFC 1071 |
 

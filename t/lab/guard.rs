@@ -19,10 +19,10 @@ use resty_vrrp::guard::{self, Claim, Order};
 use resty_vrrp::net::{Channel, HeldMutex, Lock};
 use resty_vrrp::status::{Board, Plan};
 use resty_vrrp::types::{
-    Centiseconds, ChecksumForm, GROUP_IPV4, Priority, Version, VirtualAddress, Vrid,
+    Centiseconds, ChecksumForm, Family, GROUP_IPV4, Priority, Version, VirtualAddress, Vrid,
 };
 use resty_vrrp::wire::advertisement::Outgoing;
-use resty_vrrp::wire::ip::{Ipv4Header, PseudoHeader};
+use resty_vrrp::wire::ip::{Endpoints, Ipv4Header};
 use rustix::io::{FdFlags, fcntl_setfd};
 use tokio::runtime::{Builder, Runtime};
 
@@ -401,8 +401,9 @@ fn resignation(vrid: u8, addresses: &[VirtualAddress]) -> Vec<u8> {
     let source = Ipv4Addr::new(192, 168, 56, 101);
     let destination = GROUP_IPV4;
     let mut datagram = Vec::new();
-    Ipv4Header { source, destination, payload_len: outgoing.wire_len() }.emit(&mut datagram);
-    outgoing.emit(PseudoHeader { source, destination }, &mut datagram);
+    let payload_len = outgoing.wire_len(Family::Ipv4);
+    Ipv4Header { source, destination, payload_len }.emit(&mut datagram);
+    outgoing.emit(Endpoints::V4 { source, destination }, &mut datagram);
     datagram
 }
 

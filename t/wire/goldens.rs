@@ -1,17 +1,17 @@
 //! Golden packets, read and written.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use resty_vrrp::types::{
-    Centiseconds, ChecksumForm, ChecksumPolicy, Priority, SimplePassword, TrailingOctets, Version,
-    VirtualAddress, Vrid,
+    Centiseconds, ChecksumForm, ChecksumPolicy, Family, GROUP_IPV4, Priority, SimplePassword,
+    TrailingOctets, Version, VirtualAddress, Vrid,
 };
 use resty_vrrp::wire::advertisement::{Accept, Advertisement, Auth, Outgoing, ParseError};
 use resty_vrrp::wire::arp;
 use resty_vrrp::wire::checksum;
-use resty_vrrp::wire::ip::{Ipv4Datagram, Ipv4Header, PseudoHeader};
+use resty_vrrp::wire::ip::{Endpoints, Ipv4Datagram, Ipv4Header};
 
-use crate::vectors::{ANYTHING, Vector, all, frame, vector};
+use crate::vectors::{ANYTHING, Vector, all_over, frame, vector};
 
 /// What a golden packet says.
 struct Golden {
@@ -21,7 +21,7 @@ struct Golden {
     priority: u8,
     centiseconds: u16,
     password: Option<&'static [u8; 8]>,
-    addresses: &'static [Ipv4Addr],
+    addresses: &'static [IpAddr],
     checksum: Option<ChecksumForm>,
 }
 
@@ -31,7 +31,7 @@ fn every_field_of_a_golden_packet_is_read() {
     for golden in GOLDENS {
         let vector = vector(golden.name);
 
-        let read = Advertisement::parse(&vector.message, vector.pseudo_header(), ANYTHING);
+        let read = Advertisement::parse(&vector.message, vector.endpoints, ANYTHING);
 
         let read = read.unwrap_or_else(|error| panic!("{}: {error}", golden.name));
         assert_eq!(read.version, golden.version, "{}", golden.name);
@@ -51,7 +51,7 @@ fn every_golden_packet_is_written_octet_for_octet() {
     for golden in GOLDENS.iter().filter(|golden| golden.name != "P8") {
         let vector = vector(golden.name);
 
-        let written = golden.written(vector.pseudo_header());
+        let written = golden.written(vector.endpoints);
 
         assert_eq!(written, vector.message, "{}", golden.name);
     }
@@ -60,7 +60,7 @@ fn every_golden_packet_is_written_octet_for_octet() {
     let mut expected = vector("P8").message;
     expected[4] &= 0x0f;
     expected[6] = 0xfa;
-    assert_eq!(golden.written(vector("P8").pseudo_header()), expected);
+    assert_eq!(golden.written(vector("P8").endpoints), expected);
 }
 
 /// RFC 9568 §5.1.1: TTL 255, protocol 112.
@@ -68,14 +68,11 @@ fn every_golden_packet_is_written_octet_for_octet() {
 fn the_ip_header_is_that_of_the_golden_packets() {
     for name in ["P1", "P2", "P5", "P8"] {
         let vector = vector(name);
-        let header = Ipv4Header {
-            source: vector.source,
-            destination: vector.destination,
-            payload_len: vector.message.len(),
-        };
+        let Endpoints::V4 { source, destination } = vector.endpoints else { unreachable!() };
+        let payload_len = vector.message.len();
 
         let mut written = Vec::new();
-        header.emit(&mut written);
+        Ipv4Header { source, destination, payload_len }.emit(&mut written);
 
         assert!(checksum::is_intact(&[&written]), "{name}");
         let mut expected = vector.datagram()[..20].to_vec();
@@ -88,12 +85,11 @@ fn the_ip_header_is_that_of_the_golden_packets() {
 /// RFC 791 §3.1: Internet Header Length and Total Length say where the payload is.
 #[test]
 fn the_payload_is_found_behind_options_and_before_padding() {
-    for vector in all().iter().filter(|vector| vector.name != "AH1") {
+    for vector in all_over(Family::Ipv4).iter().filter(|vector| vector.name != "AH1") {
         let datagram = Ipv4Datagram::parse(vector.datagram()).expect("it is whole");
 
         assert_eq!(datagram.payload, vector.message, "{}", vector.name);
-        assert_eq!(datagram.source, vector.source, "{}", vector.name);
-        assert_eq!(datagram.destination, vector.destination, "{}", vector.name);
+        assert_eq!(datagram.endpoints(), vector.endpoints, "{}", vector.name);
         assert_eq!(datagram.protocol, 112, "{}", vector.name);
         let ttl = if vector.name == "N8" { 254 } else { 255 };
         assert_eq!(datagram.ttl, ttl, "{}", vector.name);
@@ -143,12 +139,65 @@ fn no_addresses_and_no_interval_are_told_and_unknown_authentication_too() {
 #[test]
 fn a_pseudo_header_covers_the_real_destination() {
     let (real, group) = (vector("P11"), vector("P12"));
-    let to_the_group =
-        PseudoHeader { source: group.source, destination: Ipv4Addr::new(224, 0, 0, 18) };
+    let to_the_group = Endpoints::new(group.endpoints.source(), GROUP_IPV4.into());
+    let to_the_group = to_the_group.expect("both are of one family");
 
     assert!(read_anything(&real).is_ok());
     assert!(Advertisement::parse(&real.message, to_the_group, ANYTHING).is_err());
     assert!(Advertisement::parse(&group.message, to_the_group, ANYTHING).is_ok());
+}
+
+/// RFC 9568 §5.2.8: over IPv6 the checksum covers the pseudo-header of RFC 8200 §8.1, whatever is
+/// chosen for IPv4.
+#[test]
+fn over_ipv6_there_is_one_form_of_checksum() {
+    for name in ["P9", "P10"] {
+        for form in [ChecksumForm::Message, ChecksumForm::PseudoHeader] {
+            let mut vector = vector(name);
+            let accept = Accept { checksum: ChecksumPolicy::Only(form), ..ANYTHING };
+            let read = Advertisement::parse(&vector.message, vector.endpoints, accept);
+            assert_eq!(read.expect("the sum is right").checksum, None, "{name}");
+
+            vector.message[6..8].fill(0);
+            let of_the_message = checksum::checksum(&[&vector.message]).to_be_bytes();
+            vector.message[6..8].copy_from_slice(&of_the_message);
+
+            let read = Advertisement::parse(&vector.message, vector.endpoints, accept);
+            assert_eq!(read.err(), Some(ParseError::Checksum), "{name}");
+        }
+    }
+}
+
+/// RFC 3768 §1.3: version 2 is for IPv4 only.
+#[test]
+fn version_2_is_unknown_over_ipv6() {
+    let (v2, v6) = (vector("P1"), vector("P9"));
+
+    let read = Advertisement::parse(&v2.message, v6.endpoints, ANYTHING);
+
+    assert_eq!(read.err(), Some(ParseError::Version));
+}
+
+/// RFC 9568 §5.2.9: a message carries addresses of one family, that of its datagram.
+#[test]
+fn addresses_of_the_other_family_are_not_written() {
+    let mixed = [VIP_GLOBAL, VIP, VIP_LINK_LOCAL, VIP_9].map(virtual_address);
+
+    for (name, expected) in [("P5", [VIP, VIP_9]), ("P9", [VIP_GLOBAL, VIP_LINK_LOCAL])] {
+        let endpoints = vector(name).endpoints;
+        let mut message = Vec::new();
+        V3.outgoing(&mixed).emit(endpoints, &mut message);
+
+        let read = Advertisement::parse(&message, endpoints, ANYTHING).expect("it is well formed");
+        assert!(read.addresses().eq(expected), "{name}");
+    }
+}
+
+/// A datagram goes from one address to another of the same family.
+#[test]
+fn endpoints_are_of_one_family() {
+    assert_eq!(Endpoints::new(VIP, VIP_GLOBAL), None);
+    assert_eq!(Endpoints::new(VIP_GLOBAL, VIP), None);
 }
 
 /// RFC 9568 §5.2.8, and RFC 5798 as deployed: which sums are good is the operator's choice.
@@ -160,7 +209,7 @@ fn a_strict_checksum_policy_refuses_the_other_form() {
         for (_, wanted) in forms {
             let accept = Accept { checksum: ChecksumPolicy::Only(wanted), ..ANYTHING };
 
-            let read = Advertisement::parse(&vector.message, vector.pseudo_header(), accept);
+            let read = Advertisement::parse(&vector.message, vector.endpoints, accept);
 
             assert_eq!(read.is_ok(), form == wanted, "{name}, accepting {wanted:?}");
         }
@@ -171,7 +220,8 @@ fn a_strict_checksum_policy_refuses_the_other_form() {
 #[test]
 fn a_form_that_cannot_be_told_is_not_guessed() {
     let mut vector = vector("P5");
-    vector.source = Ipv4Addr::new(10, 0, 21, 109);
+    let source = IpAddr::V4(Ipv4Addr::new(10, 0, 21, 109));
+    vector.endpoints = Endpoints::new(source, GROUP_IPV4.into()).expect("both are of one family");
 
     for policy in [
         ChecksumPolicy::Auto,
@@ -179,7 +229,7 @@ fn a_form_that_cannot_be_told_is_not_guessed() {
         ChecksumPolicy::Only(ChecksumForm::PseudoHeader),
     ] {
         let accept = Accept { checksum: policy, ..ANYTHING };
-        let read = Advertisement::parse(&vector.message, vector.pseudo_header(), accept);
+        let read = Advertisement::parse(&vector.message, vector.endpoints, accept);
         assert_eq!(read.expect("the sum is right").checksum, None);
     }
 }
@@ -205,7 +255,7 @@ fn trailing_octets_are_refused_unless_they_are_to_be_ignored() {
         assert_eq!(read_anything(&vector).err(), Some(ParseError::Length), "{name}");
 
         let accept = Accept { trailing_octets: TrailingOctets::Ignore, ..ANYTHING };
-        let read = Advertisement::parse(&vector.message, vector.pseudo_header(), accept);
+        let read = Advertisement::parse(&vector.message, vector.endpoints, accept);
 
         assert!(read.is_ok(), "{name}");
     }
@@ -216,7 +266,7 @@ fn trailing_octets_are_refused_unless_they_are_to_be_ignored() {
 fn an_announcement_is_the_golden_frame() {
     let mac = [0x00, 0x00, 0x5e, 0x00, 0x01, 0x0a];
 
-    assert_eq!(arp::gratuitous(mac, VIP).to_vec(), frame("G1"));
+    assert_eq!(arp::gratuitous(mac, Ipv4Addr::new(192, 0, 2, 1)).to_vec(), frame("G1"));
 }
 
 /// RFC 9568 §5.2.7 and RFC 3768 §5.3.7: twelve bits of hundredths, eight bits of seconds.
@@ -225,7 +275,7 @@ fn an_interval_that_does_not_fit_is_written_as_the_longest_or_shortest_that_does
     for (base, centiseconds, expected) in
         [(V3, u16::MAX, [0x0f, 0xff]), (V2, u16::MAX, [0, 255]), (V2, 50, [0, 1])]
     {
-        let message = Golden { centiseconds, ..base }.written(vector("P1").pseudo_header());
+        let message = Golden { centiseconds, ..base }.written(vector("P1").endpoints);
 
         assert_eq!(message[4..6], expected, "{centiseconds}");
     }
@@ -253,19 +303,19 @@ fn no_more_than_255_addresses_are_written() {
     let vector = vector("P5");
 
     let mut message = Vec::new();
-    outgoing.emit(vector.pseudo_header(), &mut message);
+    outgoing.emit(vector.endpoints, &mut message);
 
-    assert_eq!(message.len(), outgoing.wire_len());
-    let read = Advertisement::parse(&message, vector.pseudo_header(), ANYTHING);
+    assert_eq!(message.len(), outgoing.wire_len(Family::Ipv4));
+    let read = Advertisement::parse(&message, vector.endpoints, ANYTHING);
     assert_eq!(read.expect("it is well formed").addresses().len(), 255);
 }
 
 fn read_anything(vector: &Vector) -> Result<Advertisement<'_>, ParseError> {
-    Advertisement::parse(&vector.message, vector.pseudo_header(), ANYTHING)
+    Advertisement::parse(&vector.message, vector.endpoints, ANYTHING)
 }
 
-fn virtual_address(address: Ipv4Addr) -> VirtualAddress {
-    VirtualAddress { address: address.into(), prefix: 24 }
+fn virtual_address(address: IpAddr) -> VirtualAddress {
+    VirtualAddress { address, prefix: 24 }
 }
 
 impl Golden {
@@ -289,18 +339,20 @@ impl Golden {
         }
     }
 
-    fn written(&self, pseudo_header: PseudoHeader) -> Vec<u8> {
+    fn written(&self, endpoints: Endpoints) -> Vec<u8> {
         let addresses: Vec<_> = self.addresses.iter().copied().map(virtual_address).collect();
         let mut written = Vec::new();
-        self.outgoing(&addresses).emit(pseudo_header, &mut written);
+        self.outgoing(&addresses).emit(endpoints, &mut written);
         written
     }
 }
 
-const VIP: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
-const VIP_9: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 9);
-const VIP_144: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 144);
-const VIP_OTHER_NET: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 1);
+const VIP: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
+const VIP_9: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 9));
+const VIP_144: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 144));
+const VIP_OTHER_NET: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 51, 100, 1));
+const VIP_LINK_LOCAL: IpAddr = IpAddr::V6(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1));
+const VIP_GLOBAL: IpAddr = IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1));
 
 const V2: Golden = Golden {
     name: "P1",
@@ -322,6 +374,17 @@ const V3: Golden = Golden {
     password: None,
     addresses: &[VIP, VIP_9],
     checksum: Some(ChecksumForm::Message),
+};
+
+const OVER_IPV6: Golden = Golden {
+    name: "P9",
+    version: Version::V3,
+    vrid: 1,
+    priority: 100,
+    centiseconds: 100,
+    password: None,
+    addresses: &[VIP_LINK_LOCAL, VIP_GLOBAL],
+    checksum: None,
 };
 
 const GOLDENS: &[Golden] = &[
@@ -352,4 +415,9 @@ const GOLDENS: &[Golden] = &[
     },
     Golden { name: "F3", priority: 100, addresses: &[VIP], ..V3 },
     Golden { name: "Z1", priority: 12, addresses: &[VIP_144], ..V3 },
+    OVER_IPV6,
+    Golden { name: "P10", priority: 255, addresses: &[VIP_LINK_LOCAL], ..OVER_IPV6 },
+    Golden { name: "P13", priority: 0, ..OVER_IPV6 },
+    Golden { name: "N6", addresses: &[VIP_GLOBAL, VIP_LINK_LOCAL], ..OVER_IPV6 },
+    Golden { name: "N11", ..OVER_IPV6 },
 ];

@@ -1,15 +1,15 @@
 //! What is written is read back as it was meant.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use resty_vrrp::types::{
-    Centiseconds, ChecksumForm, Priority, SimplePassword, Version, VirtualAddress, Vrid,
+    Centiseconds, ChecksumForm, Family, Priority, SimplePassword, Version, VirtualAddress, Vrid,
 };
 use resty_vrrp::wire::advertisement::{Advertisement, Auth, Outgoing};
-use resty_vrrp::wire::ip::{Ipv4Datagram, Ipv4Header, PseudoHeader};
+use resty_vrrp::wire::ip::{Endpoints, Ipv4Datagram, Ipv4Header};
 
 use crate::vectors::ANYTHING;
 
@@ -25,11 +25,12 @@ proptest! {
         priority: u8,
         units in 1u16..4096,
         password in option::of(any::<[u8; 8]>()),
-        addresses in vec(any::<Ipv4Addr>(), 0..=255),
+        addresses in vec(any::<IpAddr>(), 0..=255),
         checksum in checksum_form(),
-        source: Ipv4Addr,
-        destination: Ipv4Addr,
+        endpoints in endpoints(),
     ) {
+        let family = endpoints.family();
+        let version = if family == Family::Ipv6 { Version::V3 } else { version };
         let centiseconds = match version {
             Version::V2 => units.min(255) * 100,
             Version::V3 => units,
@@ -44,26 +45,50 @@ proptest! {
             addresses: &carried,
             checksum,
         };
-        let pseudo_header = PseudoHeader { source, destination };
 
-        let mut datagram = Vec::new();
-        Ipv4Header { source, destination, payload_len: outgoing.wire_len() }.emit(&mut datagram);
-        outgoing.emit(pseudo_header, &mut datagram);
-        datagram.extend([0x55; 18]);
+        let mut message = Vec::new();
+        outgoing.emit(endpoints, &mut message);
 
-        let heard = Ipv4Datagram::parse(&datagram).expect("it is whole");
-        prop_assert_eq!(heard.pseudo_header(), pseudo_header);
-        let read = Advertisement::parse(heard.payload, pseudo_header, ANYTHING);
+        prop_assert_eq!(message.len(), outgoing.wire_len(family));
+        let read = Advertisement::parse(&message, endpoints, ANYTHING);
         let read = read.expect("it is well formed");
         prop_assert_eq!((read.version, read.vrid), (version, vrid));
         prop_assert_eq!(read.priority.get(), priority);
         prop_assert_eq!(read.adver_interval, Some(outgoing.adver_interval));
         prop_assert_eq!(read.auth, auth(version, password));
-        prop_assert!(read.addresses().eq(addresses));
+        let of_the_family = addresses.into_iter().filter(|&address| Family::of(address) == family);
+        prop_assert!(read.addresses().eq(of_the_family));
         if let Some(form) = read.checksum {
             prop_assert_eq!((version, form), (Version::V3, checksum));
         }
     }
+
+    /// RFC 791 §3.1.
+    #[test]
+    fn the_payload_of_every_datagram_is_read_as_it_was_written(
+        source: Ipv4Addr,
+        destination: Ipv4Addr,
+        payload in vec(any::<u8>(), 0..=2048),
+    ) {
+        let mut datagram = Vec::new();
+        Ipv4Header { source, destination, payload_len: payload.len() }.emit(&mut datagram);
+        datagram.extend(&payload);
+        datagram.extend([0x55; 18]);
+
+        let heard = Ipv4Datagram::parse(&datagram).expect("it is whole");
+
+        prop_assert_eq!(heard.endpoints(), Endpoints::V4 { source, destination });
+        prop_assert_eq!(heard.payload, payload);
+    }
+}
+
+fn endpoints() -> impl Strategy<Value = Endpoints> {
+    let v4 = any::<[Ipv4Addr; 2]>();
+    let v6 = any::<[Ipv6Addr; 2]>();
+    prop_oneof![
+        v4.prop_map(|[source, destination]| Endpoints::V4 { source, destination }),
+        v6.prop_map(|[source, destination]| Endpoints::V6 { source, destination }),
+    ]
 }
 
 fn version() -> impl Strategy<Value = Version> {
@@ -74,8 +99,8 @@ fn checksum_form() -> impl Strategy<Value = ChecksumForm> {
     prop_oneof![Just(ChecksumForm::Message), Just(ChecksumForm::PseudoHeader)]
 }
 
-fn virtual_address(address: Ipv4Addr) -> VirtualAddress {
-    VirtualAddress { address: address.into(), prefix: 32 }
+fn virtual_address(address: IpAddr) -> VirtualAddress {
+    VirtualAddress { address, prefix: 32 }
 }
 
 fn auth(version: Version, password: Option<[u8; 8]>) -> Option<Auth> {

@@ -1,10 +1,10 @@
 //! Golden packets, checked against scapy, tshark, tcpdump and keepalived.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
-use resty_vrrp::types::{ChecksumPolicy, TrailingOctets};
+use resty_vrrp::types::{ChecksumPolicy, Family, TrailingOctets};
 use resty_vrrp::wire::advertisement::Accept;
-use resty_vrrp::wire::ip::PseudoHeader;
+use resty_vrrp::wire::ip::Endpoints;
 use serde_json::Value;
 
 /// Accepts all that is well formed.
@@ -18,19 +18,14 @@ pub(crate) const ANYTHING: Accept = Accept {
 pub(crate) struct Vector {
     pub(crate) name: String,
     pub(crate) message: Vec<u8>,
-    pub(crate) source: Ipv4Addr,
-    pub(crate) destination: Ipv4Addr,
+    pub(crate) endpoints: Endpoints,
     frame: Vec<u8>,
 }
 
 impl Vector {
-    /// Returns what a raw socket would give: all that follows the Ethernet header.
+    /// Returns what a raw socket for IPv4 would give: all that follows the Ethernet header.
     pub(crate) fn datagram(&self) -> &[u8] {
         &self.frame[ETHERNET_LEN..]
-    }
-
-    pub(crate) fn pseudo_header(&self) -> PseudoHeader {
-        PseudoHeader { source: self.source, destination: self.destination }
     }
 }
 
@@ -44,11 +39,16 @@ pub(crate) fn all() -> Vec<Vector> {
         .map(|(name, packet)| Vector {
             name: name.clone(),
             message: octets(&packet["message"]),
-            source: address(&packet["source"]),
-            destination: address(&packet["destination"]),
+            endpoints: Endpoints::new(address(&packet["source"]), address(&packet["destination"]))
+                .expect("both are of one family"),
             frame: octets(&packet["frame"]),
         })
         .collect()
+}
+
+/// Returns every VRRP packet of a family.
+pub(crate) fn all_over(family: Family) -> Vec<Vector> {
+    all().into_iter().filter(|vector| vector.endpoints.family() == family).collect()
 }
 
 /// Returns one VRRP packet.
@@ -69,8 +69,8 @@ fn octets(hex: &Value) -> Vec<u8> {
     pairs.map(|pair| u8::from_str_radix(pair, 16).expect("digits are hexadecimal")).collect()
 }
 
-fn address(address: &Value) -> Ipv4Addr {
-    address.as_str().and_then(|text| text.parse().ok()).expect("an IPv4 address")
+fn address(address: &Value) -> IpAddr {
+    address.as_str().and_then(|text| text.parse().ok()).expect("an address")
 }
 
 const VECTORS: &str = include_str!("vectors.json");

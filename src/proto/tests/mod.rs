@@ -17,11 +17,11 @@ use std::time::Duration;
 use super::*;
 use crate::config::InstanceConfig;
 use crate::types::{
-    AddressList, Centiseconds, ChecksumForm, ChecksumPolicy, GROUP_IPV4, Instant, LinkName,
+    AddressList, Centiseconds, ChecksumForm, ChecksumPolicy, Family, GROUP_IPV4, Instant, LinkName,
     Priority, TrailingOctets, Version, VirtualAddress, Vrid,
 };
 use crate::wire::advertisement::Outgoing;
-use crate::wire::ip::{Ipv4Header, PseudoHeader};
+use crate::wire::ip::{Endpoints, Ipv4Header};
 
 const ROUTER: RouterId = RouterId(0);
 const LINK: LinkId = LinkId(0);
@@ -195,9 +195,9 @@ impl Advert {
         };
         let (source, destination) = (self.source, GROUP_IPV4);
         let mut datagram = Vec::new();
-        let payload_len = message.wire_len();
+        let payload_len = message.wire_len(Family::Ipv4);
         Ipv4Header { source, destination, payload_len }.emit(&mut datagram);
-        message.emit(PseudoHeader { source, destination }, &mut datagram);
+        message.emit(Endpoints::V4 { source, destination }, &mut datagram);
         datagram
     }
 }
