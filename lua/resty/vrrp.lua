@@ -90,7 +90,7 @@ end
 
 local function unknown(name)
     if type(name) ~= "string" then
-        error("the name of an instance must be a text, got " .. type(name), 3)
+        error("the name of an instance must be a string, got " .. type(name), 3)
     end
     return nil, "no instance is named " .. name
 end
@@ -104,7 +104,7 @@ end
 -- exit status says whether the options are right.
 function _M.setup(options)
     if get_phase() ~= "init" then
-        error("setup() belongs into init_by_lua_block", 2)
+        error("setup() must be called in init_by_lua_block", 2)
     end
     local role = process_type()
     if role == "single" then
@@ -119,7 +119,7 @@ function _M.setup(options)
               .. type(options), 2)
     end
     if board then
-        error("setup() is to be called once", 2)
+        error("setup() must be called only once", 2)
     end
 
     local setup = require "resty.vrrp.setup"
@@ -162,7 +162,7 @@ end
 -- it. To be called in init_worker_by_lua*.
 function _M.init_worker()
     if get_phase() ~= "init_worker" then
-        error("init_worker() belongs into init_worker_by_lua_block", 2)
+        error("init_worker() must be called in init_worker_by_lua_block", 2)
     end
     local role = process_type()
     local is_agent = role == "privileged agent"
@@ -198,7 +198,7 @@ end
 -- when nginx closes the Lua VM.
 function _M.exit_worker()
     if get_phase() ~= "exit_worker" then
-        error("exit_worker() belongs into exit_worker_by_lua_block", 2)
+        error("exit_worker() must be called in exit_worker_by_lua_block", 2)
     end
     if board then
         require("resty.vrrp.carrier").stop()
@@ -212,7 +212,7 @@ end
 function _M.on_state(fn)
     local phase = get_phase()
     if phase ~= "init" and phase ~= "init_worker" then
-        error("on_state() belongs into init_by_lua_block or"
+        error("on_state() must be called in init_by_lua_block or"
               .. " init_worker_by_lua_block", 2)
     end
     if type(fn) ~= "function" then
@@ -231,7 +231,7 @@ end
 function _M.check(name, fn, opts)
     local phase = get_phase()
     if phase ~= "init" and phase ~= "init_worker" then
-        error("check() belongs into init_by_lua_block or"
+        error("check() must be called in init_by_lua_block or"
               .. " init_worker_by_lua_block", 2)
     end
     local ok, err = require("resty.vrrp.checks").add(name, fn, opts)
@@ -320,7 +320,7 @@ end
 -- Answers the current request: …/status, …/healthz, …/drain, …/undrain.
 function _M.serve()
     if get_phase() ~= "content" then
-        error("serve() belongs into content_by_lua_block", 2)
+        error("serve() must be called in content_by_lua_block", 2)
     end
     local current = board_or_nil()
     if not current then

@@ -275,7 +275,7 @@ fn what_a_check_cannot_be_is_said_to_its_author() {
         for said in [
             "opts.wieght is not known",
             "opts.weight must be a whole number from -253 to -1",
-            "the name of a check must be a text of 1 to 31 bytes of UTF-8 without control",
+            "the name of a check must be a string of 1 to 31 bytes of UTF-8 without control",
             "opts.fall must be a whole number from 1 to 100",
             "a check needs a function, got nil",
         ] {

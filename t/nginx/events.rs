@@ -180,6 +180,6 @@ fn a_callback_is_asked_for_before_nginx_serves() {
         let _nginx = Nginx::start(host, carrier, &conf_with(ONE));
 
         let refused = "local ok, err = pcall(vrrp.on_state, print) return tostring(ok) .. err";
-        assert!(lua(host, refused).contains("belongs into init_by_lua_block"));
+        assert!(lua(host, refused).contains("must be called in init_by_lua_block"));
     });
 }

@@ -186,11 +186,11 @@ fn functions_called_in_the_wrong_place_say_where_they_belong() {
         let nginx = Nginx::start(host, carrier, &conf_with(ONE));
 
         for (call, words) in [
-            ("setup, {}", "setup() belongs into init_by_lua_block"),
-            ("init_worker", "init_worker() belongs into init_worker_by_lua_block"),
-            ("exit_worker", "exit_worker() belongs into exit_worker_by_lua_block"),
-            ("is_active, {}", "the name of an instance must be a text, got table"),
-            ("state, nil", "the name of an instance must be a text, got nil"),
+            ("setup, {}", "setup() must be called in init_by_lua_block"),
+            ("init_worker", "init_worker() must be called in init_worker_by_lua_block"),
+            ("exit_worker", "exit_worker() must be called in exit_worker_by_lua_block"),
+            ("is_active, {}", "the name of an instance must be a string, got table"),
+            ("state, nil", "the name of an instance must be a string, got nil"),
         ] {
             let said = lua(host, &format!("return select(2, pcall(vrrp.{call}))"));
             assert!(said.contains(words), "{call}: {said}");

@@ -86,7 +86,7 @@ end
 function _M.add(name, fn, opts)
     if type(name) ~= "string" or name == "" or #name > MAX_NAME
        or not is_printable(name) then
-        return nil, "the name of a check must be a text of 1 to " .. MAX_NAME
+        return nil, "the name of a check must be a string of 1 to " .. MAX_NAME
                     .. " bytes of UTF-8 without control characters"
     end
     if type(fn) ~= "function" then

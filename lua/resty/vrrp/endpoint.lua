@@ -129,7 +129,7 @@ function _M.serve(board)
     local page, action = PAGES[name], ACTIONS[name]
     if not page and not action then
         return refuse(ngx.HTTP_NOT_FOUND,
-                      "known here: status, healthz, drain, undrain")
+                      "known requests: status, healthz, drain, undrain")
     end
     local method = ngx.req.get_method()
     if action and method ~= "POST" then
