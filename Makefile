@@ -15,7 +15,7 @@ NGINX            ?= $(firstword $(wildcard $(OPENRESTY_PREFIX)/nginx/sbin/nginx)
 
 CARGO            ?= cargo
 INSTALL          ?= install
-CORE             := target/release/libresty_vrrp.so
+CORE             := target/release/libresty_vrrp_core.so
 GUARD            := target/release/resty-vrrp-guard
 
 .PHONY: help build install check lint test demo bench packages clean
@@ -24,9 +24,7 @@ help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 12
 
 build: ## Build the native library and the guard (release)
-	$(CARGO) build --release --locked --bins
-	# The library alone, without the form that others link: only so is it optimised as a whole.
-	$(CARGO) rustc --release --locked --lib --crate-type cdylib
+	$(CARGO) build --release --locked -p resty-vrrp -p resty-vrrp-core
 
 install: build ## Install into LUA_LIB_DIR (Lua) and LUA_CLIB_DIR (core.so, guard; the same unless given)
 	$(INSTALL) -d $(DESTDIR)$(LUA_LIB_DIR)/resty/vrrp $(DESTDIR)$(LUA_CLIB_DIR)/resty/vrrp
@@ -54,16 +52,16 @@ lint: packages ## Format, clippy, luacheck
 	luacheck --quiet lua
 
 test: packages build ## Everything CI runs: unit, wire, simulator, lab, real nginx, real keepalived (root)
-	$(CARGO) test --locked --workspace --lib
+	$(CARGO) test --locked --lib
 	$(CARGO) test --locked --test tidy --test documents --test wire --test sim
 	$(CARGO) test --locked --test lab --test nginx -- --test-threads=1
 
-demo: packages ## Two hosts, one virtual address: kill the active one and watch
-	$(CARGO) build --release --locked --bins --example demo
-	@$(CARGO) run --release --locked --quiet --example demo
+demo: packages build ## Two hosts, one virtual address: kill the active one and watch
+	@RESTY_VRRP_CORE=$(CURDIR)/$(CORE) $(CARGO) run --locked --quiet --example demo
 
 bench: packages build ## Side by side with keepalived + nginx + check script (QUICK=1, ONLY=heal,hung); results in target/bench
-	RESTY_VRRP_CORE=$(CURDIR)/$(CORE) $(CARGO) bench --locked --bench pair
+	# What measures is built as for tests; what is measured as for users.
+	RESTY_VRRP_CORE=$(CURDIR)/$(CORE) $(CARGO) bench --locked --profile dev --bench pair
 
 clean: ## Remove what was built
 	$(CARGO) clean

@@ -2,7 +2,6 @@
 
 pub mod config;
 pub mod guard;
-mod lua;
 pub mod net;
 pub mod proto;
 pub mod runtime;

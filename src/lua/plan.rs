@@ -2,11 +2,11 @@
 
 use std::fs;
 
-use crate::config::{Config, InstanceConfig};
-use crate::runtime::BoardWord as _;
-use crate::status::Plan;
-use crate::status::layout::{AddressSlot, InstanceSlot, text};
-use crate::types::{Family, VirtualAddress};
+use resty_vrrp::config::{Config, InstanceConfig};
+use resty_vrrp::runtime::BoardWord as _;
+use resty_vrrp::status::Plan;
+use resty_vrrp::status::layout::{AddressSlot, InstanceSlot, text};
+use resty_vrrp::types::{Family, VirtualAddress};
 
 /// Plans the board of a configuration.
 pub(super) fn of(config: &Config) -> Plan {

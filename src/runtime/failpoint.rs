@@ -3,19 +3,25 @@
 /// Fails here if a test wants it.
 ///
 /// The variable `RESTY_VRRP_FAILPOINTS` names a directory. A file in it with the name of a point
-/// says what happens there, in the language of [`fail`]: `panic`, `return(why)`, `sleep(500)`; and
-/// `return(abort)` ends the process on the spot. It is read every time, so a test can break what
+/// says what happens there: `panic`; `return(why)`, an error; `sleep(500)`, milliseconds; or
+/// `abort`, the end of the process on the spot. It is read every time, so a test can break what
 /// runs, and mend it.
 #[cfg(feature = "failpoints")]
+#[expect(clippy::disallowed_methods, reason = "an engine that a test makes fail may sleep")]
 pub(super) fn failpoint(point: &str) -> Result<(), String> {
     let Some(directory) = std::env::var_os("RESTY_VRRP_FAILPOINTS") else { return Ok(()) };
-    let actions = std::fs::read_to_string(std::path::Path::new(&directory).join(point));
-    fail::cfg(point, actions.as_deref().unwrap_or("off"))?;
-    fail::fail_point!(point, |why| match why.as_deref() {
-        Some("abort") => std::process::abort(),
-        why => Err(why.unwrap_or_default().to_owned()),
-    });
-    Ok(())
+    let file = std::path::Path::new(&directory).join(point);
+    let Ok(action) = std::fs::read_to_string(file) else { return Ok(()) };
+    let (verb, argument) = action.trim_end_matches(')').split_once('(').unwrap_or((&action, ""));
+    match (verb, argument.parse()) {
+        ("return", _) => Err(argument.to_owned()),
+        ("sleep", Ok(millis)) => {
+            std::thread::sleep(std::time::Duration::from_millis(millis));
+            Ok(())
+        }
+        ("abort", _) => std::process::abort(),
+        _ => panic!("failpoint {point} {action}"),
+    }
 }
 
 /// Does nothing.

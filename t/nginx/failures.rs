@@ -101,7 +101,7 @@ fn an_engine_that_takes_its_process_along_is_not_started_again_without_a_pause()
         let lab = Lab::fallible(&format!("crash, {}", carrier.version));
         let host = lab.host("worker-01", "192.168.56.101/24");
         let nginx = Nginx::prepare(&host, carrier, &conf_with(ONE));
-        nginx.failpoints().arm("vrrp", "return(abort)");
+        nginx.failpoints().arm("vrrp", "abort");
         nginx.launch().expect("nginx itself starts");
 
         // Ten crashes at once, then one after 1 s, and one after 2 s.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use crate::process::output;
+use crate::process::{output, run};
 
 /// An nginx that can carry the module.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -136,43 +136,49 @@ pub(crate) fn install(lab: &Path) -> PathBuf {
     if let Some(installed) = std::env::var_os("LUA_LIB_DIR") {
         return installed.into();
     }
-    install_with(library(), lab);
+    install_with(&library(), lab);
     place
 }
 
 /// Puts the module, with this native library, where [`install`] finds it.
-pub(crate) fn install_with(library: Option<PathBuf>, lab: &Path) {
+pub(crate) fn install_with(core: &Path, lab: &Path) {
     let place = lab.join(LUALIB);
     copy_tree(&project().join("lua"), &place);
-    fs::create_dir_all(place.join("resty/vrrp")).expect("the lab's directory is writable");
-    for (built, installed) in [(library, "core.so"), (guard(), "guard")] {
-        if let Some(file) = built.filter(|file| file.exists()) {
-            let target = place.join("resty/vrrp").join(installed);
-            fs::copy(file, target).expect("what was built can be copied");
-        }
+    let guard = library().with_file_name("resty-vrrp-guard");
+    for (built, installed) in [(core, "core.so"), (&guard, "guard")] {
+        let target = place.join("resty/vrrp").join(installed);
+        fs::copy(built, target).unwrap_or_else(|error| panic!("{}: {error}", built.display()));
     }
 }
 
-/// Returns the native library under test: what Cargo has built with whatever runs now, or what
-/// the environment variable `RESTY_VRRP_CORE` names.
+/// Returns the native library under test: what the environment variable `RESTY_VRRP_CORE` names,
+/// or what Cargo makes of the sources now, beside the program that runs.
 #[must_use]
-pub fn library() -> Option<PathBuf> {
+pub fn library() -> PathBuf {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
     let named = std::env::var_os("RESTY_VRRP_CORE").map(PathBuf::from);
-    named.or_else(|| built("libresty_vrrp.so"))
+    // With a test, so that dependencies have the features with which tests are built.
+    let what = ["--lib", "--bins", "--test", "tidy"];
+    let build = || build(&what).join("libresty_vrrp_core.so");
+    named.unwrap_or_else(|| BUILT.get_or_init(build).clone())
 }
 
-/// Returns the guard that was built with the library.
-fn guard() -> Option<PathBuf> {
-    let named = std::env::var_os("RESTY_VRRP_CORE").map(PathBuf::from);
-    named.map(|library| library.with_file_name(GUARD)).or_else(|| built(GUARD))
+/// Has Cargo build something beside the program that runs, and returns where; that takes a moment
+/// if nothing has changed.
+pub(crate) fn build(what: &[&str]) -> PathBuf {
+    let cargo = std::env::var_os("CARGO").unwrap_or("cargo".into());
+    let mut command = Command::new(cargo);
+    command.args(["build", "--quiet", "--locked"]).args(what);
+    let target = target_directory();
+    run(command.arg("--target-dir").arg(&target).current_dir(project()));
+    target.join("debug")
 }
 
-/// Returns what Cargo has built under a name with whatever runs now.
-fn built(name: &str) -> Option<PathBuf> {
-    let here = std::env::current_exe().ok()?;
-    // What a test or an example depends on is in `deps`; the copy above is made by `build` alone.
-    let mut places = here.ancestors().skip(1).flat_map(|place| [place.join("deps"), place.into()]);
-    places.find_map(|place| Some(place.join(name)).filter(|path| path.exists()))
+/// Returns where Cargo has built whatever runs now.
+fn target_directory() -> PathBuf {
+    let program = std::env::current_exe().expect("a program has a name");
+    // A test is `target/debug/deps/name-hash`, an example `target/debug/examples/name`.
+    program.ancestors().nth(3).expect("Cargo has built it").to_owned()
 }
 
 fn copy_tree(from: &Path, to: &Path) {
@@ -188,6 +194,5 @@ fn copy_tree(from: &Path, to: &Path) {
 }
 
 const LUALIB: &str = "lualib";
-const GUARD: &str = "resty-vrrp-guard";
 const NONE: &str = "no nginx with Lua here: install OpenResty, or name one by NGINX";
 const USUAL: &[&str] = &["/usr/sbin/nginx", "/usr/local/openresty/bin/openresty"];

@@ -1,8 +1,8 @@
 //! An engine that fails when it is told to.
 //!
 //! The native library has failpoints if it is built with the feature of that name, which takes a
-//! build of its own: Cargo makes it under `target/failpoints` when the first [`Lab::fallible`]
-//! wants it. Everything else runs as users get it.
+//! build of its own: Cargo makes it when the first [`Lab::fallible`] wants it. Everything else runs
+//! as users get it.
 //!
 //! Where it can fail, `src` says `failpoint("vrrp")` and the like. Such a point reads what it is to
 //! do from a file of its name, every time it is passed. The file lies in a directory that belongs
@@ -13,11 +13,9 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::OnceLock;
 
-use crate::carrier::project;
-use crate::process::run;
+use crate::carrier::build;
 
 /// Where an engine can be made to fail: a directory with a file for each point that is armed.
 #[derive(Clone, Debug)]
@@ -28,8 +26,8 @@ pub struct Failpoints {
 impl Failpoints {
     /// Has a point fail every time from now on.
     ///
-    /// How is told in the language of the crate `fail`: `panic`, `return(why)` for an error,
-    /// `sleep(500)`; and `return(abort)` ends the process.
+    /// The action is `panic`; `return(why)`, an error; `sleep(500)`, milliseconds; or `abort`, the
+    /// end of the process.
     #[track_caller]
     pub fn arm(&self, point: &str, actions: &str) {
         // Renamed, so that it is never read before it is written.
@@ -68,12 +66,9 @@ pub(crate) fn fallible_library() -> PathBuf {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     let build = || {
         eprintln!("building the library with failpoints");
-        let target = project().join("target/failpoints");
-        let cargo = std::env::var_os("CARGO").unwrap_or("cargo".into());
-        let mut command = Command::new(cargo);
-        command.args(["build", "--quiet", "--locked", "--lib", "--features", "failpoints"]);
-        run(command.arg("--target-dir").arg(&target).current_dir(project()));
-        target.join("debug/libresty_vrrp.so")
+        let what =
+            ["--package", "resty-vrrp-core", "--features", "failpoints", "--example", "fallible"];
+        build(&what).join("examples/libfallible.so")
     };
     BUILT.get_or_init(build).clone()
 }

@@ -52,7 +52,7 @@ impl Lab {
     pub fn fallible(name: &str) -> Self {
         let library = fallible_library();
         let lab = Self::new(name);
-        install_with(Some(library), &lab.directory());
+        install_with(&library, &lab.directory());
         lab
     }
 

@@ -12,9 +12,11 @@ use std::time::Duration;
 
 use mlua::{Lua, LuaString, Table, UserData, UserDataMethods};
 
-use crate::config::{Carrier, Config};
-use crate::runtime::{self, Check, Engine, PlannedCheck, Surroundings, chain, log, panic_text};
-use crate::status::Board;
+use resty_vrrp::config::{Carrier, Config};
+use resty_vrrp::runtime::{
+    self, Check, Engine, PlannedCheck, Surroundings, chain, log, panic_text,
+};
+use resty_vrrp::status::Board;
 
 /// Makes the table that `require "resty.vrrp.core"` returns.
 #[mlua::lua_module(name = "resty_vrrp_core")]

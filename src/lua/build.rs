@@ -3,6 +3,6 @@
 fn main() {
     // LuaJIT unmaps every library it loaded when nginx closes a Lua VM; a thread of ours that is
     // still leaving then would run into unmapped code and take the process down.
-    println!("cargo:rustc-cdylib-link-arg=-Wl,-z,nodelete");
-    println!("cargo:rerun-if-changed=src/build.rs");
+    println!("cargo:rustc-link-arg=-Wl,-z,nodelete");
+    println!("cargo:rerun-if-changed=build.rs");
 }
