@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::event::PastTransition;
+use super::lenient::known_or_default;
 use super::phase::Phase;
 use super::receive::ReceiveCounters;
 use super::snapshot::Counters;
@@ -95,6 +96,7 @@ pub struct Bequest {
     /// Which router it is, whatever its name or place in the configuration.
     pub key: RouterKey,
     /// Its state with the deadlines.
+    #[serde(deserialize_with = "known_or_default")]
     pub phase: Phase,
     /// Its configured priority.
     pub priority: Priority,

@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
 
+use super::lenient::known_or_default;
 use super::receive::Discard;
 use crate::types::{Instant, Priority};
 
@@ -159,8 +160,10 @@ pub struct PastTransition {
     /// When.
     pub at: Instant,
     /// From which state.
+    #[serde(deserialize_with = "known_or_default")]
     pub from: State,
     /// To which state.
+    #[serde(deserialize_with = "known_or_default")]
     pub to: State,
     /// Why.
     pub reason: Reason,
@@ -174,10 +177,11 @@ impl From<&Transition> for PastTransition {
 }
 
 /// The state of a virtual router as the world sees it (RFC 9568 §6.4), and `Fault`.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
     /// Not started, or waiting to learn whether nginx serves.
+    #[default]
     Initialize,
     /// Listening to the Active router.
     Backup,

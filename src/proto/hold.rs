@@ -5,10 +5,11 @@ use serde::{Deserialize, Serialize};
 use super::event::{Reason, State};
 
 /// What holds a router in Initialize.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Hold {
     /// The node has not started, or was shut down.
+    #[default]
     Stopped,
     /// Nobody has said yet how the link is, or whether nginx serves.
     Unknown,

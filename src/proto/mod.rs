@@ -60,6 +60,7 @@ mod event;
 mod history;
 mod hold;
 mod interval;
+mod lenient;
 mod node;
 mod phase;
 mod receive;

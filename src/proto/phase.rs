@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::event::Reason;
 use super::hold::Hold;
+use super::lenient::known_or_default;
 use super::snapshot::ActiveRouter;
 use crate::types::{Centiseconds, Instant, Priority};
 
@@ -16,6 +17,7 @@ pub enum Phase {
     /// It takes no part.
     Initialize {
         /// What holds it here.
+        #[serde(deserialize_with = "known_or_default")]
         hold: Hold,
         /// Whether `startup_hold` is due: the node is new, or the link was away.
         listen_first: bool,
@@ -32,6 +34,13 @@ pub enum Phase {
     },
     /// It has resigned, but answers for the addresses until another router does.
     Leaving(Leaving),
+}
+
+/// A router whose state is not understood is one that has yet to start.
+impl Default for Phase {
+    fn default() -> Self {
+        Self::Initialize { hold: Hold::default(), listen_first: true }
+    }
 }
 
 impl Phase {
@@ -70,6 +79,7 @@ pub struct Backup {
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
 pub struct Leaving {
     /// Why it leaves.
+    #[serde(deserialize_with = "known_or_default")]
     pub hold: Hold,
     /// When to resign again.
     pub resign_at: Instant,

@@ -250,6 +250,48 @@ fn a_bequest_of_a_later_version_of_the_program_is_read_as_far_as_possible() {
     assert_eq!(read.routers[0].history.last().unwrap().reason, Reason::Startup);
 }
 
+#[test]
+fn a_hold_or_a_state_of_a_later_version_spoils_nothing_else() {
+    let written =
+        |subject: &Subject| serde_json::to_string(&subject.node.bequeath(subject.now)).unwrap();
+    let active = written(&Subject::active(&config()));
+    let mut failed = Subject::started(&config());
+    failed.handle(failing());
+    let failed = written(&failed);
+    let listens_first = Phase::Initialize { hold: Hold::Stopped, listen_first: true };
+    let waits = Phase::Initialize { hold: Hold::Stopped, listen_first: false };
+
+    for (text, known, later, phase) in [
+        (&failed, "\"unhealthy\"", "\"sunspots\"", waits),
+        (&failed, "\"unhealthy\"", "{\"sunspots\":[7]}", waits),
+        (&active, "{\"active\":", "{\"sunbathing\":", listens_first),
+    ] {
+        let changed = text.replacen(known, later, 1);
+        let read: Bequests = serde_json::from_str(&changed).unwrap();
+
+        assert_ne!(&changed, text);
+        assert_eq!(read.routers[0].phase, phase);
+        assert!(!read.routers[0].history.is_empty());
+    }
+    let changed = active.replace("\"to\":\"active\"", "\"to\":\"sunbathing\"");
+    let read: Bequests = serde_json::from_str(&changed).unwrap();
+    assert_ne!(changed, active);
+    assert_eq!(read.routers[0].history.last().unwrap().to, State::Initialize);
+    assert!(read.routers[0].phase.is_running());
+}
+
+#[test]
+fn some_routers_can_be_bequeathed_without_the_others() {
+    let second = InstanceConfig { vrid: Vrid::new(8).unwrap(), ..config() };
+    let node = Node::new(&[config(), second]);
+
+    let whole = node.bequeath(Instant::default());
+    let part = node.bequeath_some([RouterId(1)], Instant::default());
+
+    assert_eq!(part.routers, whole.routers[1..]);
+    assert_eq!(Bequests { routers: whole.routers.clone(), ..part }, whole);
+}
+
 /// A successor that takes over after `pause`, and what it does first.
 fn succeed(before: &Subject, config: &InstanceConfig, pause: Duration) -> (Subject, Vec<Action>) {
     let mut after = Subject::unstarted(config, before.now + pause);
