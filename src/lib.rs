@@ -6,5 +6,6 @@ pub mod net;
 pub mod proto;
 pub mod runtime;
 pub mod status;
+pub mod succession;
 pub mod types;
 pub mod wire;

@@ -11,19 +11,22 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("wire", &["types"]),
     ("config", &["types"]),
     ("proto", &["types", "wire", "config"]),
+    ("succession", &["types", "proto"]),
     ("status", &["types"]),
     ("net", &["types", "wire"]),
     ("guard", &["types", "wire", "status", "net"]),
-    ("runtime", &["types", "wire", "config", "proto", "status", "net", "guard"]),
+    ("runtime", &["types", "wire", "config", "proto", "succession", "status", "net", "guard"]),
     ("lua", &["types", "config", "status", "runtime"]),
 ];
 
 /// Each folder of tests, then the modules it may name through `resty_vrrp::`.
-const MAY_TEST: &[(&str, &[&str])] =
-    &[("t/sim", &["types", "config", "proto"]), ("t/wire", &["types", "wire", "config", "proto"])];
+const MAY_TEST: &[(&str, &[&str])] = &[
+    ("t/sim", &["types", "config", "proto", "succession"]),
+    ("t/wire", &["types", "wire", "config", "proto"]),
+];
 
 /// Modules that are functions of their arguments.
-const PURE: &[&str] = &["types", "wire", "config", "proto"];
+const PURE: &[&str] = &["types", "wire", "config", "proto", "succession"];
 
 /// What would make such a module depend on something else.
 const IMPURE: &[&str] = &[

@@ -14,23 +14,24 @@ use tokio::time::{Interval, MissedTickBehavior};
 
 use self::link::{Link, poll_readable};
 use self::plan::plan;
-use self::succession::{Incident, Succession};
-pub(super) use self::succession::{PUNCTUAL, Start};
+pub(super) use self::succession::Start;
 use super::checks::{self, Check, PlannedCheck, Weighing};
 use super::clock;
 use super::failpoint::failpoint;
 use super::guard::{Guard, Held};
+use super::handover::Meeting;
 use super::health::{self, Liveness};
 use super::kernel::{KernelThread, LinkView};
 use super::publish::Publisher;
 use super::report;
 use super::surroundings::Surroundings;
 use super::tracking::Tracking;
-use super::will::{self, Will};
+use super::will;
 use crate::config::Config;
 use crate::net::{Carrier, Process, Timer, VrrpSocket};
 use crate::proto::{Action, Input, LinkCarrier, LinkFacts, LinkId, Node, RouterId};
 use crate::status::Board;
+use crate::succession::{Incident, Succession, Will};
 use crate::types::{GROUP_IPV4, Instant, Priority};
 
 /// Everything the loop owns.
@@ -52,6 +53,7 @@ pub(super) struct Driver<'a> {
     /// What became of the tracked interfaces of each router.
     tracked: Vec<Vec<Check>>,
     succession: Succession,
+    meeting: Meeting,
     publisher: Publisher<'a>,
     /// One datagram on its way out; kept so that sending allocates nothing.
     outgoing: Vec<u8>,
@@ -81,7 +83,7 @@ pub(super) enum End {
 
 impl<'a> Driver<'a> {
     /// Starts the thread `vrrp-net` and everything the loop needs. Must be called within a runtime.
-    pub(super) async fn new(
+    pub(super) fn new(
         config: &Config,
         board: &'a mut Board,
         surroundings: &Surroundings,
@@ -99,7 +101,9 @@ impl<'a> Driver<'a> {
         let guard = Guard::new(surroundings, run_dir, clock::now());
         let went_on = will.as_ref().is_some_and(Will::has_running_routers);
         let liveness = Liveness::new(config.health, &surroundings.checks, went_on, clock::now());
-        let succession = Succession::begin(run_dir, start, will).await;
+        let meeting = Meeting::new(run_dir, start.holder);
+        let succession =
+            Succession::new(start.beginning, will, meeting.is_possible(), clock::now());
         let mut driver = Self {
             links: node.links().iter().map(|_| Link::default()).collect(),
             publisher: Publisher::new(board, config),
@@ -110,6 +114,7 @@ impl<'a> Driver<'a> {
             tracked: Vec::new(),
             weighing: Weighing::new(config.instances.iter().map(|it| it.priority).collect()),
             succession,
+            meeting,
             node,
             kernel,
             guard,
@@ -121,9 +126,7 @@ impl<'a> Driver<'a> {
             incoming: Box::new([0; MAX_DATAGRAM]),
         };
         driver.watch_master(surroundings.master_pid);
-        if driver.succession.is_retired() {
-            driver.publisher.stand_by();
-        }
+        driver.perform_commands();
         failpoint("start").map_err(io::Error::other)?;
         Ok(driver)
     }
@@ -139,16 +142,17 @@ impl<'a> Driver<'a> {
                 return Ok(end);
             }
             let event = self.next_event(&mut stopping).await;
-            self.catch_up();
+            if let Some(end) = self.catch_up() {
+                return Ok(end);
+            }
             let ended = match event {
                 Event::Stop => {
                     stopping = None;
-                    self.begin_farewell();
-                    None
+                    self.tell(Incident::StopAsked)
                 }
                 Event::Incident(incident) => {
                     failpoint("incident")?;
-                    self.take_incident(incident)
+                    self.tell(incident)
                 }
                 Event::Deadline => {
                     self.armed = None;
@@ -162,10 +166,7 @@ impl<'a> Driver<'a> {
                     self.take_facts();
                     None
                 }
-                Event::KernelEnded if self.succession.is_retired() => {
-                    self.stand_by();
-                    None
-                }
+                Event::KernelEnded if self.succession.is_retired() => self.tell(Incident::LetGo),
                 Event::KernelEnded => return Err(self.kernel.failure()),
                 Event::Beat => {
                     failpoint("vrrp")?;
@@ -193,8 +194,8 @@ impl<'a> Driver<'a> {
     /// engine has them now. Returns how to begin again after a failure.
     pub(super) fn leave(mut self) -> Start {
         if self.succession.is_retired() {
-            self.say_what_was_told();
-            return Start::Orphaned;
+            self.tell(Incident::LoopEnded);
+            return self.succession.after_a_failure().into();
         }
         self.node.handle(Input::Shutdown, clock::now());
         self.perform_actions();
@@ -205,13 +206,12 @@ impl<'a> Driver<'a> {
             self.guard.let_go();
         }
         self.publisher.take_facts(self.kernel.facts(), self.succession.is_waiting());
-        Start::Anew
+        self.succession.after_a_failure().into()
     }
 
     /// Lets due timers act, carries out what was asked for, and sets the timer for what is next.
     fn settle(&mut self) -> io::Result<Option<End>> {
         let now = clock::now();
-        self.retire_if_replaced(now);
         // What was just dealt with may have taken its time.
         self.beat(now);
         if !self.succession.is_retired() {
@@ -227,7 +227,7 @@ impl<'a> Driver<'a> {
 
     fn arm(&mut self) -> io::Result<()> {
         let election = self.node.poll_timeout().filter(|_| !self.succession.is_retired());
-        let due = election.into_iter().chain(self.succession.due()).min();
+        let due = election.into_iter().chain(self.succession.poll_timeout()).min();
         // A deadline that moved away needs no new timer: the old one wakes us once for nothing,
         // which is cheaper than a system call for every advertisement heard.
         let late = match (self.armed, due) {
@@ -243,7 +243,7 @@ impl<'a> Driver<'a> {
     }
 
     async fn next_event(&mut self, stopping: &mut Option<watch::Receiver<bool>>) -> Event {
-        let Self { kernel, links, timer, beat, master, checks, succession, .. } = self;
+        let Self { kernel, links, timer, beat, master, checks, succession, meeting, .. } = self;
         let facts = kernel.facts_mut();
         let busy = !succession.is_retired();
         let minds_the_kernel = succession.minds_the_kernel();
@@ -256,7 +256,7 @@ impl<'a> Driver<'a> {
                 Err(_) => Event::KernelEnded,
             },
             () = exited(master.as_ref()) => Event::MasterDied,
-            incident = succession.incident() => Event::Incident(incident),
+            incident = poll_fn(|cx| meeting.poll_incident(cx)) => Event::Incident(incident),
             Ok(()) = checks.changed(), if busy => Event::Checked,
             _ = beat.tick() => Event::Beat,
             link = poll_fn(|cx| poll_readable(links, cx)) => Event::Readable(link),
@@ -296,6 +296,9 @@ impl<'a> Driver<'a> {
             let facts = self.listen_on(LinkId(index), view);
             self.node.handle(Input::Link { link: LinkId(index), facts }, now);
         }
+        if (0..self.links.len()).all(|link| self.node.facts(LinkId(link)).is_some()) {
+            self.succession.handle(Incident::LinksKnown, now);
+        }
         self.tracked = self.tracking.look(&facts.links);
         for (router, tracked) in self.node.routers().zip(&self.tracked) {
             let down = checks::broken(tracked).map(|check| check.detail.as_str());
@@ -327,12 +330,12 @@ impl<'a> Driver<'a> {
 
     fn take_beat(&mut self) {
         let now = clock::now();
-        self.beat_succession(now);
+        let unsent = self.meeting.beat();
+        self.succession.handle(Incident::Beat { unsent }, now);
         if self.succession.is_retired() {
             return;
         }
         self.judge_health(now);
-        self.take_request(now);
         if self.links.iter().any(|link| link.index.is_some() && link.socket.is_none()) {
             self.take_facts();
         }
@@ -342,20 +345,10 @@ impl<'a> Driver<'a> {
         }
     }
 
-    /// A request waits on the board until the routers are this engine's.
-    fn take_request(&mut self, now: Instant) {
-        if !self.succession.is_holding() {
-            return;
-        }
-        if let Some(draining) = self.publisher.take_request() {
-            self.drain(draining, now);
-        }
-    }
-
     fn drain(&mut self, draining: bool, now: Instant) {
         tracing::info!("{}", if draining { "drains" } else { "takes part again" });
         self.node.handle(Input::Drain(draining), now);
-        self.succession.note_news();
+        self.succession.handle(Incident::Drained, now);
     }
 
     fn judge_health(&mut self, now: Instant) {
@@ -369,7 +362,8 @@ impl<'a> Driver<'a> {
         let findings = checks::findings(&self.planned, &checks);
         if let Some(health) = self.liveness.changed(workers, findings, now) {
             self.publisher.take_health(&health);
-            self.node.handle(Input::Health(health), now);
+            self.node.handle(Input::Health(health.clone()), now);
+            self.succession.handle(Incident::Judged(health), now);
         }
         if self.succession.is_holding() {
             let priorities = self.weighing.changed(&checks, &self.tracked, now).unwrap_or_default();
@@ -411,7 +405,8 @@ impl<'a> Driver<'a> {
                 Action::Transition(transition) => {
                     report::transition(&self.node, &transition);
                     self.publisher.publish_transition(&self.node, &transition);
-                    self.succession.note_news();
+                    let changed = Incident::Changed(transition.router);
+                    self.succession.handle(changed, transition.at);
                 }
                 Action::Report(told) => report::report(&self.node, &told),
             }

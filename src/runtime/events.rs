@@ -3,11 +3,11 @@
 
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
-use super::driver::PUNCTUAL;
 use super::words::{BoardWord, countable};
 use crate::proto::{PastTransition, Transition, Untold};
 use crate::status::Board;
 use crate::status::layout::{EVENTS, carrier};
+use crate::succession::PUNCTUAL;
 use crate::types::Instant;
 
 /// Numbers a change of state, and has it told. In a full ring it takes the place of the oldest one.

@@ -93,11 +93,6 @@ impl<'a> Publisher<'a> {
         self.board.is_carrier_silent(now, timeout)
     }
 
-    /// Returns what was last judged of nginx.
-    pub(super) fn health(&self) -> &Health {
-        &self.health
-    }
-
     /// Tells whether the master has taken on another configuration than this engine's.
     pub(super) fn is_superseded(&self) -> bool {
         self.board.is_superseded()

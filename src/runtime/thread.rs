@@ -24,6 +24,7 @@ use super::will;
 use crate::config::Config;
 use crate::net::{Rights, SignalsBlocked, lock_memory, run_in_real_time};
 use crate::status::{Board, EngineState};
+use crate::succession::Beginning;
 
 /// Why the threads could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -174,7 +175,7 @@ enum End {
 impl End {
     /// A failure of which nothing is left.
     fn failed(error: String) -> Self {
-        Self::Failed { error, next: Start::Anew }
+        Self::Failed { error, next: Beginning::Anew.into() }
     }
 }
 
@@ -186,7 +187,7 @@ impl Life {
         if let Err(error) = Rights::NETWORK.keep_only() {
             tracing::error!("cannot give up the rights that are not needed: {error}");
         }
-        let mut start = Start::First;
+        let mut start = Start::from(Beginning::First);
         let mut backoff = Backoff::default();
         loop {
             let began = clock::now();
@@ -225,8 +226,9 @@ impl Life {
     fn run_once(&mut self, runtime: &Runtime, probing: &mut Probing, start: Start) -> End {
         let stopping = self.stopping.clone();
         let checks = self.verdicts.subscribe();
+        let _context = runtime.enter();
         let driver = Driver::new(&self.config, &mut self.board, &self.surroundings, checks, start);
-        let mut driver = match runtime.block_on(driver) {
+        let mut driver = match driver {
             Ok(driver) => driver,
             Err(error) => return End::failed(format!("cannot start: {error}")),
         };
@@ -240,7 +242,6 @@ impl Life {
         let run = catch_unwind(AssertUnwindSafe(|| runtime.block_on(run)));
         // Also after a panic: peers take over at once, and the addresses go before anybody else has
         // them.
-        let _guard = runtime.enter();
         let left = catch_unwind(AssertUnwindSafe(|| driver.leave()));
         match (run, left) {
             (Ok(Ok(driver::End::Stopped)), Ok(_)) => End::Stopped,

@@ -1,54 +1,20 @@
 //! What an engine that was killed left on the board: it shows all that peers would miss.
 
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::Duration;
 
 use super::checks::{Check, PlannedCheck, failure};
 use super::words::{BoardWord as _, bequest_from_board, key_from_board};
-use crate::proto::{Bequests, Hold, Phase, Untold};
+use crate::proto::{Bequests, Untold};
 use crate::status::layout::{InstanceSlot, untext};
 use crate::status::{Beat, Board};
+use crate::succession::Will;
 use crate::types::{HeldAddress, VirtualAddress};
-
-/// What is left of an engine.
-pub(super) struct Will {
-    state: Bequests,
-    /// How long after its last beat its guard gives the addresses away if it lives.
-    guarded: Option<Duration>,
-}
-
-impl Will {
-    /// Tells whether any router took part in the election.
-    pub(super) fn has_running_routers(&self) -> bool {
-        self.state.has_running_routers()
-    }
-
-    /// Returns what is left after a failure: all is remembered, and nothing held.
-    pub(super) fn of_the_failed(mut self) -> Self {
-        for router in &mut self.state.routers {
-            router.phase = Phase::Initialize { hold: Hold::Stopped, listen_first: true };
-        }
-        self
-    }
-
-    /// Returns the state of one that is dead: if it was given away before, the board says so.
-    pub(super) fn of_the_dead(self) -> Bequests {
-        self.state
-    }
-
-    /// Returns the state of one that lives: if it hangs, nobody says here when it is given away.
-    pub(super) fn of_the_living(self) -> Bequests {
-        let Self { state, guarded } = self;
-        let withdrawn_at = guarded.map(|guarded| state.at + guarded);
-        Bequests { withdrawn_at: state.withdrawn_at.or(withdrawn_at), ..state }
-    }
-}
 
 /// Reads the will of the engine that last wrote on the board; `None` if none ever did.
 pub(super) fn read(board: &Board) -> Option<Will> {
     let beat = board.last_beat()?;
     let state = state_of(board, beat);
-    Some(Will { state, guarded: board.guarded() })
+    Some(Will { state: Box::new(state), guarded: board.guarded() })
 }
 
 /// Returns what the engine before this one found of what is looked at here, too. That stands until

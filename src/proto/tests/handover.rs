@@ -280,18 +280,6 @@ fn a_hold_or_a_state_of_a_later_version_spoils_nothing_else() {
     assert!(read.routers[0].phase.is_running());
 }
 
-#[test]
-fn some_routers_can_be_bequeathed_without_the_others() {
-    let second = InstanceConfig { vrid: Vrid::new(8).unwrap(), ..config() };
-    let node = Node::new(&[config(), second]);
-
-    let whole = node.bequeath(Instant::default());
-    let part = node.bequeath_some([RouterId(1)], Instant::default());
-
-    assert_eq!(part.routers, whole.routers[1..]);
-    assert_eq!(Bequests { routers: whole.routers.clone(), ..part }, whole);
-}
-
 /// A successor that takes over after `pause`, and what it does first.
 fn succeed(before: &Subject, config: &InstanceConfig, pause: Duration) -> (Subject, Vec<Action>) {
     let mut after = Subject::unstarted(config, before.now + pause);

@@ -1,21 +1,24 @@
 //! How a turn of the loop begins: this engine may have slept, and is no more what it was then.
 
-use super::Driver;
+use super::{Driver, End};
 use crate::proto::Input;
 use crate::runtime::clock;
+use crate::succession::Incident;
 use crate::types::Instant;
 
 impl Driver<'_> {
     /// Lets what happened meanwhile act before anything else is heard or judged: deadlines that
-    /// passed, and first of all the word of the guard. What peers said in that time counts before
-    /// the deadlines.
-    pub(super) fn catch_up(&mut self) {
+    /// passed, and first of all the word of the guard, and another engine that has done without
+    /// this one. What peers said in that time counts before the deadlines.
+    pub(super) fn catch_up(&mut self) -> Option<End> {
         self.beat(clock::now());
+        let end = self.tell(Incident::Turned);
         let due = self.node.poll_timeout().filter(|_| !self.succession.is_retired());
         if due.is_some_and(|due| due <= clock::now()) {
             self.receive_all();
             self.node.handle_timeout(clock::now());
         }
+        end
     }
 
     /// Says that this engine lives, and hears whether its guard has given up on it.

@@ -3,36 +3,9 @@
 use std::io;
 use std::task::{Context, Poll, ready};
 
-use serde::{Deserialize, Serialize};
 use tokio::net::UnixStream;
 
-use crate::proto::{Bequests, RouterKey};
-
-/// What engines say to each other. The version stands in [`Bequests`].
-#[derive(Debug, Deserialize, Serialize)]
-pub(in crate::runtime) enum Message {
-    /// I am the next one; I shall ask when I am ready.
-    Hello,
-    /// I was the one before; keep me in mind.
-    Standby,
-    /// I am ready.
-    Take,
-    /// Here are my routers.
-    State(Bequests),
-    /// I stop, and you were there before me: take them back.
-    Return(Bequests),
-    /// I have them, but for these, which are none of mine.
-    Took {
-        /// Routers that only the sender of the state had.
-        left: Vec<RouterKey>,
-    },
-    /// I stop before I had anything, and no later configuration is about to come.
-    Over,
-    /// An operator asked at my side: to drain, or to take part again.
-    Drain(bool),
-    /// I end, and have told events up to this number.
-    Told(u64),
-}
+use crate::succession::HandoverMessage;
 
 /// A connection to another engine. Bytes wait here in both directions; nothing waits for them.
 #[derive(Debug)]
@@ -56,8 +29,8 @@ impl Peer {
 
     /// Says something. What the socket does not take at once leaves with the next
     /// [`poll_receive`](Self::poll_receive).
-    pub(in crate::runtime) fn say(&mut self, message: &Message) {
-        match serde_json::to_vec(message) {
+    pub(in crate::runtime) fn say(&mut self, message: &HandoverMessage) {
+        match message.emit() {
             Ok(text) => {
                 let length = u32::try_from(text.len()).unwrap_or(u32::MAX);
                 self.outgoing.extend(length.to_be_bytes());
@@ -82,7 +55,7 @@ impl Peer {
     pub(in crate::runtime) fn poll_receive(
         &mut self,
         cx: &mut Context<'_>,
-    ) -> Poll<io::Result<Message>> {
+    ) -> Poll<io::Result<HandoverMessage>> {
         if let Poll::Ready(Err(error)) = self.poll_flush(cx) {
             return Poll::Ready(Err(error));
         }
@@ -121,14 +94,14 @@ impl Peer {
         Ok(())
     }
 
-    fn parse(&mut self) -> io::Result<Option<Message>> {
+    fn parse(&mut self) -> io::Result<Option<HandoverMessage>> {
         let Some((length, rest)) = self.incoming.split_first_chunk::<4>() else { return Ok(None) };
         let length = u32::from_be_bytes(*length) as usize;
         if length > MAX_MESSAGE {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "a message of absurd length"));
         }
         let Some(text) = rest.get(..length) else { return Ok(None) };
-        let message = serde_json::from_slice(text)?;
+        let message = HandoverMessage::parse(text)?;
         self.incoming.drain(..4 + length);
         Ok(Some(message))
     }
@@ -144,7 +117,7 @@ mod tests {
 
     use super::*;
 
-    async fn receive(peer: &mut Peer) -> io::Result<Message> {
+    async fn receive(peer: &mut Peer) -> io::Result<HandoverMessage> {
         poll_fn(|cx| peer.poll_receive(cx)).await
     }
 
@@ -157,11 +130,11 @@ mod tests {
     async fn what_is_said_arrives_whole_and_in_order() {
         let (mut one, mut other) = pair();
 
-        one.say(&Message::Hello);
-        one.say(&Message::Took { left: Vec::new() });
+        one.say(&HandoverMessage::Hello);
+        one.say(&HandoverMessage::Took { heirless: Vec::new() });
 
-        assert!(matches!(receive(&mut other).await.unwrap(), Message::Hello));
-        assert!(matches!(receive(&mut other).await.unwrap(), Message::Took { .. }));
+        assert!(matches!(receive(&mut other).await.unwrap(), HandoverMessage::Hello));
+        assert!(matches!(receive(&mut other).await.unwrap(), HandoverMessage::Took { .. }));
     }
 
     #[tokio::test]
@@ -169,7 +142,7 @@ mod tests {
         let (mut one, _other) = pair();
 
         for _ in 0..100_000 {
-            one.say(&Message::Hello);
+            one.say(&HandoverMessage::Hello);
         }
 
         let flushed = poll_fn(|cx| one.poll_flush(cx));
@@ -178,7 +151,7 @@ mod tests {
 
     #[tokio::test]
     async fn nonsense_and_absurd_lengths_end_the_conversation() {
-        for bytes in [&b"\0\0\0\x02{}"[..], b"\xff\xff\xff\xff", b"\0\0\0\x03\"a\""] {
+        for bytes in [&b"\0\0\0\x02{}"[..], b"\xff\xff\xff\xff", b"\0\0\0\x03[1]"] {
             let (stream, other) = UnixStream::pair().unwrap();
             let mut peer = Peer::trusted(other).unwrap();
             stream.try_write(bytes).unwrap();

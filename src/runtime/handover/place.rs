@@ -2,12 +2,14 @@
 
 use std::fs::{self, DirBuilder, Permissions};
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::task::{Context, Poll};
 
 use rustix::fs::{Access, AtFlags, CWD, accessat};
 use rustix::process::geteuid;
+use socket2::{Domain, SockAddr, Socket, Type};
 use tokio::net::{UnixListener, UnixStream};
 
 use super::Peer;
@@ -51,10 +53,14 @@ impl Place {
         &self.path
     }
 
-    /// Connects to whoever has the routers; `None` if nobody has.
-    pub(in crate::runtime) async fn knock(&self) -> Option<Peer> {
-        let stream = UnixStream::connect(&self.path).await.ok()?;
-        match Peer::trusted(stream) {
+    /// Connects to whoever has the routers; `None` if nobody has. Waits for nothing.
+    pub(in crate::runtime) fn knock(&self) -> Option<Peer> {
+        let connect = || -> io::Result<UnixStream> {
+            let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking(), None)?;
+            socket.connect(&SockAddr::unix(&self.path)?)?;
+            UnixStream::from_std(OwnedFd::from(socket).into())
+        };
+        match Peer::trusted(connect().ok()?) {
             Ok(peer) => Some(peer),
             Err(error) => {
                 tracing::warn!("nobody to take the routers over from: {error}");

@@ -16,9 +16,10 @@ use crate::runtime::checks::PlannedCheck;
 use crate::runtime::events;
 use crate::runtime::kernel::Facts;
 use crate::runtime::publish::Publisher;
-use crate::runtime::will::{self, Will};
+use crate::runtime::will;
 use crate::status::layout::{EVENTS, Header};
 use crate::status::{Board, Plan};
+use crate::succession::Will;
 
 const OPTIONS: &str = r#"{"instances":[{"name":"VI_1","interface":"eth0","vrid":51,
     "addresses":["192.168.56.100/24"]}]}"#;

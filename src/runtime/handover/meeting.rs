@@ -1,0 +1,150 @@
+//! The door of this engine, and its connections to others.
+
+use std::io;
+use std::path::Path;
+use std::task::{Context, Poll};
+
+use super::place::Door;
+use super::{Peer, Place};
+use crate::guard::DoorId;
+use crate::succession::{HandoverMessage, Incident, PeerId};
+
+/// All that an engine has to do with others of its host. It decides nothing.
+pub(in crate::runtime) struct Meeting {
+    /// Where engines meet; `None` if that cannot be.
+    place: Option<Place>,
+    door: Option<Door>,
+    /// The door that was knocked at.
+    knocked_at: Option<DoorId>,
+    peers: Vec<(PeerId, Peer)>,
+    /// How many connections there have been.
+    connections: u64,
+    /// Nobody is let in before the next beat.
+    rests: bool,
+    /// Why somebody was not let in: said once.
+    refusal: Option<String>,
+}
+
+impl Meeting {
+    /// Finds the place. `holder` is a connection of a run of the loop before this one.
+    pub(in crate::runtime) fn new(run_dir: Option<&Path>, holder: Option<(PeerId, Peer)>) -> Self {
+        let place = Place::find(run_dir).inspect_err(cannot_meet).ok();
+        Self {
+            knocked_at: place.as_ref().and_then(Place::door_id),
+            place,
+            door: None,
+            connections: holder.as_ref().map_or(0, |(id, _)| id.0),
+            peers: holder.into_iter().collect(),
+            rests: false,
+            refusal: None,
+        }
+    }
+
+    /// Tells whether engines can meet.
+    pub(in crate::runtime) fn is_possible(&self) -> bool {
+        self.place.is_some()
+    }
+
+    /// Connects to the engine that has a door open.
+    pub(in crate::runtime) fn knock(&mut self) -> Incident {
+        self.knocked_at = self.place.as_ref().and_then(Place::door_id);
+        match self.place.as_ref().and_then(Place::knock) {
+            Some(peer) => Incident::Answered(self.add(peer)),
+            None => Incident::NobodyAnswered,
+        }
+    }
+
+    /// Opens the door of this engine, and returns which one that is.
+    pub(in crate::runtime) fn open_door(&mut self) -> Option<DoorId> {
+        let door = self.place.as_ref()?.open().inspect_err(cannot_meet);
+        self.door = door.ok();
+        self.door.as_ref().map(Door::id)
+    }
+
+    /// Tells whether the door that is there is neither this engine's nor the one it knocked at.
+    pub(in crate::runtime) fn has_anothers_door(&self) -> bool {
+        if let Some(door) = &self.door {
+            return door.was_replaced();
+        }
+        let found = self.place.as_ref().and_then(Place::door_id);
+        found.is_some() && found != self.knocked_at
+    }
+
+    /// Says something, if the connection is there still.
+    pub(in crate::runtime) fn say(&mut self, to: PeerId, message: &HandoverMessage) {
+        if let Some((_, peer)) = self.peers.iter_mut().find(|(id, _)| *id == to) {
+            peer.say(message);
+        }
+    }
+
+    /// Takes a connection out.
+    pub(in crate::runtime) fn take(&mut self, id: PeerId) -> Option<(PeerId, Peer)> {
+        let index = self.peers.iter().position(|(known, _)| *known == id)?;
+        Some(self.peers.swap_remove(index))
+    }
+
+    /// Closes the door and every connection but one.
+    pub(in crate::runtime) fn keep_only(&mut self, holder: Option<PeerId>) {
+        self.door = None;
+        self.peers.retain(|(id, _)| Some(*id) == holder);
+    }
+
+    /// Returns the connections that have not taken yet what was said last, and looks at the door
+    /// again.
+    pub(in crate::runtime) fn beat(&mut self) -> Vec<PeerId> {
+        self.rests = false;
+        let unsent = self.peers.iter().filter(|(_, peer)| !peer.has_said_all());
+        unsent.map(|(id, _)| *id).collect()
+    }
+
+    /// Waits for another engine to come, to say something, or to go.
+    pub(in crate::runtime) fn poll_incident(&mut self, cx: &mut Context<'_>) -> Poll<Incident> {
+        for index in 0..self.peers.len() {
+            let (id, peer) = &mut self.peers[index];
+            match (*id, peer.poll_receive(cx)) {
+                (id, Poll::Ready(Ok(message))) => return Poll::Ready(Incident::Heard(id, message)),
+                (id, Poll::Ready(Err(_))) => {
+                    self.peers.remove(index);
+                    return Poll::Ready(Incident::Lost(id));
+                }
+                (_, Poll::Pending) => {}
+            }
+        }
+        match &self.door {
+            Some(door) if !self.rests => match door.poll_visitor(cx) {
+                Poll::Ready(Ok(peer)) => {
+                    self.refusal = None;
+                    Poll::Ready(Incident::Visited(self.add(peer)))
+                }
+                Poll::Ready(Err(error)) => {
+                    self.refuse(&error);
+                    Poll::Pending
+                }
+                Poll::Pending => Poll::Pending,
+            },
+            Some(_) | None => Poll::Pending,
+        }
+    }
+
+    fn add(&mut self, peer: Peer) -> PeerId {
+        self.connections += 1;
+        let id = PeerId(self.connections);
+        self.peers.push((id, peer));
+        id
+    }
+
+    /// Looks away for a while. Without file descriptors, say, every look at the door would fail at
+    /// once.
+    fn refuse(&mut self, error: &io::Error) {
+        self.rests = true;
+        let refusal = error.to_string();
+        if self.refusal.as_ref() != Some(&refusal) {
+            tracing::warn!("turned away: {refusal}");
+            self.refusal = Some(refusal);
+        }
+    }
+}
+
+fn cannot_meet(error: &io::Error) {
+    tracing::warn!("a reload will cost a failover, engines cannot meet: {error}");
+}
