@@ -1,5 +1,7 @@
 //! Checks the shape of the tree: who may import whom, and how long things may get.
 
+mod circles;
+
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
@@ -70,6 +72,16 @@ fn modules_import_only_what_the_map_allows() {
         }
     }
     broken.none();
+}
+
+/// Modules of one folder, each with all below it, use each other in one direction only. A module
+/// and the folder of its name are one thing in several files: those may use each other.
+#[test]
+fn modules_form_no_circles() {
+    let sources = circles::sources(&rust_files("src"));
+    assert!(sources.len() > 50, "the modules are found");
+
+    assert_eq!(circles::in_any_folder(&sources), Vec::<String>::new());
 }
 
 #[test]
