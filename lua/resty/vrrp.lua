@@ -2,6 +2,8 @@
 
 local board_module = require "resty.vrrp.board"
 local layout = require "resty.vrrp.layout"
+-- A module that has loaded it before may have enabled the agent, too.
+local agent_is_shared = package.loaded["ngx.process"] ~= nil
 local process = require "ngx.process"
 local pulse = require "resty.vrrp.pulse"
 
@@ -123,7 +125,7 @@ function _M.setup(options)
     end
 
     local setup = require "resty.vrrp.setup"
-    local made, text, warnings = setup.run(options)
+    local made, text, warnings = setup.run(options, agent_is_shared)
     if not made then
         error(fail(text), 2)
     end

@@ -31,11 +31,12 @@ unsigned resty_vrrp_if_nametoindex(const char *) __asm__("if_nametoindex");
 local _M = {}
 
 
--- Connections of the privileged agent; each of our timers takes one. The last
--- call of enable_privileged_agent() decides, and another module may have asked
--- for more than nginx's default of 512. No module is known to ask for more than
--- this.
-local AGENT_CONNECTIONS = 4096
+-- Connections of the privileged agent; each of our timers and sockets takes
+-- one, and each costs half a kilobyte whether it is used or not. The last call
+-- of enable_privileged_agent() decides: no other module is known to ask for
+-- more than MOST_CONNECTIONS.
+local CONNECTIONS = 1024
+local MOST_CONNECTIONS = 4096
 
 
 local function read_file(path)
@@ -68,11 +69,12 @@ local function to_json(options)
 end
 
 
-local function choose_carrier(wanted)
+local function choose_carrier(wanted, agent_is_shared)
     if wanted == "worker" then
         return layout.WORKER
     end
-    local ok, err = process.enable_privileged_agent(AGENT_CONNECTIONS)
+    local connections = agent_is_shared and MOST_CONNECTIONS or CONNECTIONS
+    local ok, err = process.enable_privileged_agent(connections)
     if ok then
         return layout.AGENT
     end
@@ -130,8 +132,9 @@ end
 
 
 -- Returns the board, the options as JSON and a list of warnings; or nil and all
--- problems of the options.
-function _M.run(options)
+-- problems of the options. agent_is_shared says that another module may use the
+-- privileged agent, too.
+function _M.run(options, agent_is_shared)
     local text, err = to_json(options)
     if not text then
         return nil, err
@@ -141,7 +144,7 @@ function _M.run(options)
         return nil, wanted
     end
     local carrier
-    carrier, err = choose_carrier(wanted)
+    carrier, err = choose_carrier(wanted, agent_is_shared)
     if not carrier then
         return nil, err
     end
