@@ -1,7 +1,7 @@
 //! The words of VRRP as types: an impossible value cannot be built, a number knows its unit.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::num::{NonZeroU8, NonZeroU16};
 use std::ops::{Add, Sub};
 use std::time::Duration;
@@ -211,6 +211,15 @@ impl Family {
             IpAddr::V6(_) => Self::Ipv6,
         }
     }
+
+    /// Returns the group that advertisements are sent to (RFC 9568 §5.1.1.2 and §5.1.2.2).
+    #[must_use]
+    pub const fn group(self) -> IpAddr {
+        match self {
+            Self::Ipv4 => IpAddr::V4(GROUP_IPV4),
+            Self::Ipv6 => IpAddr::V6(GROUP_IPV6),
+        }
+    }
 }
 
 impl fmt::Display for Family {
@@ -348,7 +357,10 @@ impl fmt::Debug for SimplePassword {
 
 /// The group that IPv4 advertisements are sent to (RFC 9568 §5.1.1.2).
 pub const GROUP_IPV4: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 18);
+/// The group that IPv6 advertisements are sent to (RFC 9568 §5.1.2.2).
+pub const GROUP_IPV6: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0x12);
 /// IP protocol number of VRRP (RFC 9568 §5.1.1.4).
 pub const IP_PROTOCOL: u8 = 112;
-/// The only Time to Live an advertisement may have: it crossed no router (RFC 9568 §5.1.1.3).
-pub const TTL: u8 = 255;
+/// The only Time to Live or Hop Limit an advertisement may have: it crossed no router (RFC 9568
+/// §5.1.1.3 and §5.1.2.3).
+pub const HOP_LIMIT: u8 = 255;

@@ -18,8 +18,8 @@ use std::time::Duration;
 pub use error::{ConfigError, ConfigErrors};
 
 use crate::types::{
-    AddressList, Centiseconds, ChecksumPolicy, LinkName, Priority, SimplePassword, TrailingOctets,
-    Version, VirtualAddress, Vrid,
+    AddressList, Centiseconds, ChecksumPolicy, Family, LinkName, Priority, SimplePassword,
+    TrailingOctets, Version, VirtualAddress, Vrid,
 };
 
 /// Everything `setup { … }` said, checked.
@@ -107,6 +107,14 @@ pub struct InstanceConfig {
     pub address_list: AddressList,
     /// Other interfaces that it depends on.
     pub track: Vec<TrackConfig>,
+}
+
+impl InstanceConfig {
+    /// Returns the family of the election, which is that of the addresses in the advertisements.
+    #[must_use]
+    pub fn family(&self) -> Family {
+        self.addresses.first().map_or(Family::Ipv4, |first| Family::of(first.address))
+    }
 }
 
 /// An interface that a virtual router depends on besides its own.

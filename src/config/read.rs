@@ -14,8 +14,8 @@ use super::{
     MAX_INSTANCES, MAX_TRACKED, MAX_WORKERS, ProbeConfig, TrackConfig,
 };
 use crate::types::{
-    AddressList, Centiseconds, ChecksumForm, ChecksumPolicy, Family, LinkName, Priority,
-    SimplePassword, TrailingOctets, Version, VirtualAddress, Vrid,
+    AddressList, Centiseconds, ChecksumForm, ChecksumPolicy, LinkName, Priority, SimplePassword,
+    TrailingOctets, Version, VirtualAddress, Vrid,
 };
 
 impl Config {
@@ -328,8 +328,7 @@ fn refuse_conflicts(instances: &[InstanceConfig], problems: &Problems) {
                 format!("{:?} is the name of instances[{}], too", instance.name, other + 1);
             problems.add(format!("{here}.name"), problem);
         }
-        let family = instance.addresses.first().map(|address| Family::of(address.address));
-        let key = (&instance.interface, family, instance.vrid);
+        let key = (&instance.interface, instance.family(), instance.vrid);
         if let Some(other) = routers.insert(key, index) {
             let problem = format!(
                 "instances[{}] is already virtual router {} on {}",

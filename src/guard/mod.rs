@@ -74,7 +74,7 @@ use std::path::Path;
 use crate::net::{Channel, Lock, NetError, Rights, pidfd, spawn};
 
 pub use door::DoorId;
-pub use order::{Claim, Order};
+pub use order::{Claim, Order, Resignation};
 pub use watch::run;
 
 /// Starts a guard for this carrier and returns the way to give it [`Order`]s.
@@ -106,4 +106,4 @@ pub fn start(
 
 const TITLE: &CStr = c"resty-vrrp-guard";
 /// An engine and a guard of different versions must not misunderstand each other.
-const PROTOCOL: &CStr = c"3";
+const PROTOCOL: &CStr = c"4";

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::door::DoorId;
 use crate::types::VirtualAddress;
+use crate::wire::ip::{Datagram, Endpoints, Envelope};
 
 /// What an engine tells its guard.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -31,14 +32,31 @@ pub enum Order {
 /// What a virtual router leaves behind if nginx dies.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Claim {
-    /// The index of its link.
+    /// The index of the link that has its addresses, and on which it advertises.
     pub link: u32,
     /// How long peers wait for its next advertisement.
     pub active_down_interval: Duration,
-    /// Its resignation: a whole datagram, IP header first. Empty if there is nothing to send.
-    pub resignation: Vec<u8>,
+    /// Its resignation, one for each destination.
+    pub resignations: Vec<Resignation>,
     /// The addresses that it holds.
     pub addresses: Vec<VirtualAddress>,
+}
+
+/// An advertisement of priority 0, ready to be sent.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Resignation {
+    /// What is to be around it.
+    pub envelope: Envelope,
+    /// The message.
+    pub message: Vec<u8>,
+}
+
+impl Resignation {
+    /// Returns the datagram to send.
+    #[must_use]
+    pub fn datagram(&self) -> Datagram<'_> {
+        Datagram { envelope: self.envelope, payload: &self.message }
+    }
 }
 
 impl Order {
@@ -48,13 +66,15 @@ impl Order {
             Self::Claim { router, claim } => {
                 let millis = claim.active_down_interval.as_millis();
                 let millis = u32::try_from(millis).unwrap_or(u32::MAX);
-                let length = u16::try_from(claim.resignation.len()).unwrap_or(0);
+                let count = u8::try_from(claim.resignations.len()).unwrap_or(u8::MAX);
                 message.push(CLAIM);
                 message.extend(router.to_be_bytes());
                 message.extend(claim.link.to_be_bytes());
                 message.extend(millis.to_be_bytes());
-                message.extend(length.to_be_bytes());
-                message.extend(&claim.resignation[..usize::from(length)]);
+                message.push(count);
+                for resignation in claim.resignations.iter().take(count.into()) {
+                    emit_resignation(resignation, message);
+                }
                 claim.addresses.iter().for_each(|address| emit_address(address, message));
             }
             Self::Release { router } => {
@@ -86,8 +106,22 @@ impl Order {
     }
 }
 
-fn emit_address(held: &VirtualAddress, message: &mut Vec<u8>) {
-    match held.address {
+fn emit_resignation(Resignation { envelope, message }: &Resignation, order: &mut Vec<u8>) {
+    let length = u16::try_from(message.len()).unwrap_or(0);
+    emit_ip(envelope.endpoints.source(), order);
+    emit_ip(envelope.endpoints.destination(), order);
+    order.push(envelope.hop_limit);
+    order.extend(length.to_be_bytes());
+    order.extend(&message[..usize::from(length)]);
+}
+
+fn emit_address(held: &VirtualAddress, order: &mut Vec<u8>) {
+    emit_ip(held.address, order);
+    order.push(held.prefix);
+}
+
+fn emit_ip(address: IpAddr, message: &mut Vec<u8>) {
+    match address {
         IpAddr::V4(address) => {
             message.push(IPV4);
             message.extend(address.octets());
@@ -97,7 +131,6 @@ fn emit_address(held: &VirtualAddress, message: &mut Vec<u8>) {
             message.extend(address.octets());
         }
     }
-    message.push(held.prefix);
 }
 
 /// The part of a message that has not been read yet.
@@ -107,13 +140,21 @@ impl<'a> Rest<'a> {
     fn claim(&mut self) -> Option<Claim> {
         let link = self.number()?;
         let active_down_interval = Duration::from_millis(self.number()?.into());
-        let length = u16::from_be_bytes(self.array()?);
-        let resignation = self.octets(length.into())?.to_vec();
+        let count = u8::from_be_bytes(self.array()?);
+        let resignations = (0..count).map(|_| self.resignation()).collect::<Option<_>>()?;
         let mut addresses = Vec::new();
         while !self.0.is_empty() {
             addresses.push(self.address()?);
         }
-        Some(Claim { link, active_down_interval, resignation, addresses })
+        Some(Claim { link, active_down_interval, resignations, addresses })
+    }
+
+    fn resignation(&mut self) -> Option<Resignation> {
+        let endpoints = Endpoints::new(self.ip()?, self.ip()?)?;
+        let hop_limit = u8::from_be_bytes(self.array()?);
+        let length = u16::from_be_bytes(self.array()?);
+        let message = self.octets(length.into())?.to_vec();
+        Some(Resignation { envelope: Envelope { endpoints, hop_limit }, message })
     }
 
     fn door(&mut self) -> Option<DoorId> {
@@ -122,12 +163,15 @@ impl<'a> Rest<'a> {
     }
 
     fn address(&mut self) -> Option<VirtualAddress> {
-        let address = match u8::from_be_bytes(self.array()?) {
-            IPV4 => IpAddr::V4(Ipv4Addr::from(self.array::<4>()?)),
-            IPV6 => IpAddr::V6(Ipv6Addr::from(self.array::<16>()?)),
-            _ => return None,
-        };
-        Some(VirtualAddress { address, prefix: u8::from_be_bytes(self.array()?) })
+        Some(VirtualAddress { address: self.ip()?, prefix: u8::from_be_bytes(self.array()?) })
+    }
+
+    fn ip(&mut self) -> Option<IpAddr> {
+        match u8::from_be_bytes(self.array()?) {
+            IPV4 => Some(IpAddr::V4(Ipv4Addr::from(self.array::<4>()?))),
+            IPV6 => Some(IpAddr::V6(Ipv6Addr::from(self.array::<16>()?))),
+            _ => None,
+        }
     }
 
     fn number(&mut self) -> Option<u32> {
@@ -177,10 +221,17 @@ mod tests {
     fn claim() -> Order {
         let addresses = ["192.0.2.1", "2001:db8::1"]
             .map(|address| VirtualAddress { address: address.parse().unwrap(), prefix: 24 });
+        let endpoints = [("192.0.2.2", "224.0.0.18"), ("fe80::2", "ff02::12")]
+            .map(|(from, to)| Endpoints::new(from.parse().unwrap(), to.parse().unwrap()).unwrap());
         let claim = Claim {
             link: 3,
             active_down_interval: Duration::from_millis(341),
-            resignation: vec![0x45, 0xc0, 0],
+            resignations: endpoints
+                .map(|endpoints| Resignation {
+                    envelope: Envelope { endpoints, hop_limit: 255 },
+                    message: vec![0x31, 51, 0],
+                })
+                .to_vec(),
             addresses: addresses.to_vec(),
         };
         Order::Claim { router: 7, claim }

@@ -11,7 +11,6 @@ use super::order::Claim;
 use crate::net::address;
 use crate::net::{Event, Links, NetError, Netlink, SendSocket};
 use crate::types::VirtualAddress;
-use crate::wire::ip::Ipv4Datagram;
 
 /// Why the guard withdraws what an engine holds.
 #[derive(Clone, Copy, Debug)]
@@ -76,11 +75,14 @@ pub(super) fn say(text: &str) {
 fn resign(claims: &BTreeMap<u32, Claim>, socket: &SendSocket, silence: Duration) -> usize {
     let mut resigned = 0;
     for claim in claims.values().filter(|claim| claim.active_down_interval > silence) {
-        let Ok(datagram) = Ipv4Datagram::parse(&claim.resignation) else { continue };
-        match socket.send_to(claim.link, &claim.resignation, datagram.destination) {
-            Ok(()) => resigned += 1,
-            Err(error) => say(&format!("cannot resign on link {}: {error}", claim.link)),
+        let mut is_sent = false;
+        for resignation in &claim.resignations {
+            match socket.send(claim.link, resignation.datagram()) {
+                Ok(()) => is_sent = true,
+                Err(error) => say(&format!("cannot resign on link {}: {error}", claim.link)),
+            }
         }
+        resigned += usize::from(is_sent);
     }
     resigned
 }

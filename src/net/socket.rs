@@ -1,18 +1,19 @@
 //! The socket that advertisements are heard and sent on.
 
-use std::io;
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::io::{self, IoSlice};
+use std::net::SocketAddrV4;
 use std::num::NonZeroU32;
 use std::os::fd::AsFd;
 use std::task::{Context, Poll};
 
 use rustix::net::sockopt::{set_socket_recv_buffer_size, set_socket_recv_buffer_size_force};
-use rustix::net::{RecvFlags, SendFlags, recv, sendto};
+use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, recv, sendmsg_addr};
 use socket2::{Domain, InterfaceIndexOrAddress, Protocol, Socket, Type};
 
 use crate::net::NetError;
 use crate::net::watched::Watched;
 use crate::types::{GROUP_IPV4, IP_PROTOCOL};
+use crate::wire::ip::{Datagram, Endpoints, Malformed};
 
 /// A raw socket for VRRP over IPv4 on one link.
 ///
@@ -51,24 +52,26 @@ impl VrrpSocket {
         self.socket.poll_readable(cx)
     }
 
-    /// Receives one datagram, IP header first, cut off at the end of `buffer`.
+    /// Receives one datagram into `buffer`, cut off at its end, and takes it apart.
     ///
     /// # Errors
     ///
     /// [`io::ErrorKind::WouldBlock`] when there is none.
-    pub fn try_recv(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.socket.read(|fd| recv(fd, buffer, RecvFlags::empty())).map(|(received, _)| received)
+    pub fn try_recv<'a>(
+        &self,
+        buffer: &'a mut [u8],
+    ) -> io::Result<Result<Datagram<'a>, Malformed>> {
+        let (received, _) = self.socket.read(|fd| recv(fd, &mut *buffer, RecvFlags::empty()))?;
+        Ok(Datagram::parse_ipv4(&buffer[..received]))
     }
 
-    /// Sends a whole datagram, IP header included; the kernel fills in length and header checksum.
+    /// Sends a datagram.
     ///
     /// # Errors
     ///
     /// When the kernel cannot take it at once: nothing is queued here.
-    pub fn send_to(&self, datagram: &[u8], destination: Ipv4Addr) -> io::Result<()> {
-        let destination = SocketAddrV4::new(destination, 0);
-        sendto(&self.socket, datagram, SendFlags::empty(), &destination)?;
-        Ok(())
+    pub fn send(&self, datagram: Datagram<'_>) -> io::Result<()> {
+        send(&self.socket, datagram)
     }
 }
 
@@ -92,18 +95,30 @@ impl SendSocket {
         Ok(Self { socket })
     }
 
-    /// Sends a whole datagram on the link of that index, as [`VrrpSocket::send_to`] does.
+    /// Sends a datagram on the link of that index.
     ///
     /// # Errors
     ///
     /// When the link does not exist, or the kernel cannot take it at once.
-    pub fn send_to(&self, link: u32, datagram: &[u8], destination: Ipv4Addr) -> io::Result<()> {
+    pub fn send(&self, link: u32, datagram: Datagram<'_>) -> io::Result<()> {
         let link = NonZeroU32::new(link).ok_or(io::ErrorKind::InvalidInput)?;
         self.socket.bind_device_by_index_v4(Some(link))?;
-        let destination = SocketAddrV4::new(destination, 0);
-        sendto(&self.socket, datagram, SendFlags::empty(), &destination)?;
-        Ok(())
+        send(&self.socket, datagram)
     }
+}
+
+/// Sends a datagram with its IPv4 header, in which the kernel fills in length and checksum.
+fn send(socket: impl AsFd, datagram: Datagram<'_>) -> io::Result<()> {
+    let (Endpoints::V4 { destination, .. }, Some(header)) =
+        (datagram.envelope.endpoints, datagram.ipv4_header())
+    else {
+        return Err(io::ErrorKind::Unsupported.into());
+    };
+    let parts = [IoSlice::new(&header), IoSlice::new(datagram.payload)];
+    let destination = SocketAddrV4::new(destination, 0);
+    let mut nothing = SendAncillaryBuffer::default();
+    sendmsg_addr(socket, &destination, &parts, &mut nothing, SendFlags::empty())?;
+    Ok(())
 }
 
 fn open(index: u32) -> io::Result<Socket> {

@@ -1,13 +1,14 @@
 //! The whole vocabulary of the core: what it is told, what it asks for.
 
 use std::fmt;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use serde::{Deserialize, Serialize};
 
 use super::lenient::known_or_default;
 use super::receive::Discard;
 use crate::types::{Instant, Priority};
+use crate::wire::ip::{Datagram, Malformed};
 
 /// A virtual router of this node: its place in the configuration.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -23,12 +24,12 @@ pub enum Input<'a> {
     /// The node starts: no virtual router leaves Initialize before this, or before
     /// [`Node::inherit`](super::Node::inherit).
     Startup,
-    /// A datagram, IP header first, was read from the VRRP socket of a link.
+    /// A datagram was received on a link.
     Datagram {
         /// The link it arrived on.
         link: LinkId,
-        /// The octets the socket gave, trailing padding included.
-        bytes: &'a [u8],
+        /// The datagram, or that it could not be taken apart: that is counted, too.
+        received: Result<Datagram<'a>, Malformed>,
     },
     /// The facts about a link changed.
     Link {
@@ -128,8 +129,8 @@ pub enum Action {
     Relay {
         /// The virtual router.
         router: RouterId,
-        /// The primary address of that host.
-        to: Ipv4Addr,
+        /// The address that host sends from.
+        to: IpAddr,
         /// When it has had the time to end them.
         until: Instant,
     },
@@ -317,7 +318,7 @@ pub struct Report {
     /// The virtual router, if one is concerned.
     pub router: Option<RouterId>,
     /// Who sent what was wrong, if that could be read.
-    pub source: Option<Ipv4Addr>,
+    pub source: Option<IpAddr>,
     /// What was wrong.
     pub problem: Problem,
     /// How many reports of the same kind were kept back since the last one.

@@ -78,3 +78,5 @@ pub use node::Node;
 pub use phase::{Backup, Leaving, Phase};
 pub use receive::{Accepted, Discard, Expectations, Heard, ReceiveCounters};
 pub use snapshot::{ActiveRouter, Counters, Snapshot};
+
+pub use crate::wire::ip::{Datagram, Envelope, Malformed};

@@ -4,7 +4,7 @@ mod inherit;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use super::deadlines::Deadlines;
 use super::event::{
@@ -16,9 +16,9 @@ use super::report::{self, Limiter};
 use super::router::VirtualRouter;
 use super::snapshot::Snapshot;
 use crate::config::InstanceConfig;
-use crate::types::{Family, GROUP_IPV4, Instant, LinkName, Priority, Vrid};
+use crate::types::{Family, HOP_LIMIT, Instant, LinkName, Priority, Vrid};
 use crate::wire::advertisement::Outgoing;
-use crate::wire::ip::{Endpoints, Ipv4Header};
+use crate::wire::ip::{Datagram, Endpoints, Envelope, Malformed};
 
 /// The election of one host: a function of what it is told.
 ///
@@ -147,7 +147,7 @@ impl Node {
                 self.life = Life::Running;
                 self.settle_all();
             }
-            Input::Datagram { link, bytes } => self.handle_datagram(link, bytes),
+            Input::Datagram { link, received } => self.handle_datagram(link, received),
             Input::Link { link, facts } => {
                 if self.links[link.0].facts.replace(facts) != Some(facts) {
                     self.settle_link(link);
@@ -217,14 +217,27 @@ impl Node {
         self.deadlines.earliest().map(|(at, _)| at)
     }
 
-    /// Encodes an advertisement of a router with its IP header, replacing what is in `datagram`.
+    /// Returns where the advertisements of a router go.
+    pub fn destinations(&self, router: RouterId) -> impl Iterator<Item = IpAddr> {
+        std::iter::once(self.routers[router.0].config.family().group())
+    }
+
+    /// Encodes an advertisement of a router to one of its
+    /// [destinations](Self::destinations), replacing what is in `message`, and returns what is to
+    /// be around it.
     ///
-    /// Returns `false` if there is no primary address to send it from.
-    pub fn encode(&self, router: RouterId, priority: Priority, datagram: &mut Vec<u8>) -> bool {
-        datagram.clear();
+    /// Returns `None` if there is no address to send it from.
+    pub fn encode(
+        &self,
+        router: RouterId,
+        priority: Priority,
+        destination: IpAddr,
+        message: &mut Vec<u8>,
+    ) -> Option<Envelope> {
+        message.clear();
         let router = &self.routers[router.0];
-        let Some(source) = self.links[router.link.0].primary() else { return false };
-        let destination = GROUP_IPV4;
+        let source = self.links[router.link.0].source(Family::of(destination))?;
+        let endpoints = Endpoints::new(source, destination)?;
         let advertisement = Outgoing {
             version: router.config.version,
             vrid: router.config.vrid,
@@ -234,10 +247,8 @@ impl Node {
             addresses: &router.config.addresses,
             checksum: router.form,
         };
-        let payload_len = advertisement.wire_len(Family::Ipv4);
-        Ipv4Header { source, destination, payload_len }.emit(datagram);
-        advertisement.emit(Endpoints::V4 { source, destination }, datagram);
-        true
+        advertisement.emit(endpoints, message);
+        Some(Envelope { endpoints, hop_limit: HOP_LIMIT })
     }
 
     /// Returns what a router looks like now.
@@ -262,7 +273,7 @@ impl Node {
             preempt: router.config.preempt,
             adver_interval: router.config.adver_interval,
             active_down_interval: router.active_down_interval(),
-            active: router.active_router(link.primary()),
+            active: router.active_router(link.source(router.config.family())),
             checksum: router.form,
             addresses: &router.config.addresses,
             addresses_excluded: &router.config.addresses_excluded,
@@ -281,16 +292,17 @@ impl Node {
         }
         let id = RouterId(self.routers.len());
         self.links[link.0].routers.push(id);
-        self.by_vrid.insert((link, Family::Ipv4, config.vrid), id);
+        self.by_vrid.insert((link, config.family(), config.vrid), id);
         self.routers.push(VirtualRouter::new(id, link, config));
     }
 
-    fn handle_datagram(&mut self, link: LinkId, bytes: &[u8]) {
-        let heard = match Heard::open(bytes) {
+    fn handle_datagram(&mut self, link: LinkId, received: Result<Datagram<'_>, Malformed>) {
+        let heard = match Heard::open(received) {
             Ok(heard) => heard,
             Err(discard) => return self.discard(link, discard, None),
         };
-        let id = heard.vrid().and_then(|vrid| self.by_vrid.get(&(link, Family::Ipv4, vrid)));
+        let family = heard.family();
+        let id = heard.vrid().and_then(|vrid| self.by_vrid.get(&(link, family, vrid)));
         let Some(&id) = id else {
             if let Err(discard) = heard.check(None) {
                 self.discard(link, discard, Some(heard.source()));
@@ -298,18 +310,18 @@ impl Node {
             return;
         };
         let router = &mut self.routers[id.0];
-        let primary = self.links[link.0].primary();
+        let source = self.links[link.0].source(family);
         let running = router.is_running();
-        let expected = Expectations { config: &router.config, primary, running };
+        let expected = Expectations { config: &router.config, source, running };
         match heard.check(Some(&expected)) {
-            Ok(accepted) => router.handle_advertisement(&accepted, primary, self.now),
+            Ok(accepted) => router.handle_advertisement(&accepted, source, self.now),
             Err(discard) => router.handle_discard(discard, heard.source(), self.now),
         }
         self.collect(id);
     }
 
     /// Handles a datagram that is for no router of this node.
-    fn discard(&mut self, link: LinkId, discard: Discard, source: Option<Ipv4Addr>) {
+    fn discard(&mut self, link: LinkId, discard: Discard, source: Option<IpAddr>) {
         let Link { counters, limiter, .. } = &mut self.links[link.0];
         counters.count_discarded(discard);
         if !report::worth_reading(discard) {
@@ -361,7 +373,7 @@ impl Node {
             LinkCarrier::Down => return Some(Hold::LinkDown),
             LinkCarrier::Up => {}
         }
-        if facts.primary.is_none() {
+        if self.links[link.0].source(self.routers[id.0].config.family()).is_none() {
             return Some(Hold::NoPrimaryAddress);
         }
         if self.life == Life::Leaving {
@@ -383,7 +395,10 @@ impl Node {
             Hold::Stopped | Hold::Unknown | Hold::Drained | Hold::Left => None,
             Hold::LinkMissing => Some(format!("interface {name} does not exist").into()),
             Hold::LinkDown => Some(format!("interface {name} is down").into()),
-            Hold::NoPrimaryAddress => Some(format!("interface {name} has no IPv4 address").into()),
+            Hold::NoPrimaryAddress => Some(match router.config.family() {
+                Family::Ipv4 => format!("interface {name} has no IPv4 address").into(),
+                Family::Ipv6 => format!("interface {name} has no link-local IPv6 address").into(),
+            }),
             Hold::Tracked => self.tracked[router.id.0].as_deref().map(Cow::from),
             Hold::Unhealthy => match &self.health {
                 Health::Failing(why) => Some(why.into()),
@@ -402,7 +417,9 @@ impl Node {
 }
 
 impl Link {
-    fn primary(&self) -> Option<Ipv4Addr> {
-        self.facts.and_then(|facts| facts.primary)
+    /// Returns the address to send from in a family.
+    fn source(&self, family: Family) -> Option<IpAddr> {
+        let primary = self.facts?.primary?;
+        (family == Family::Ipv4).then_some(primary.into())
     }
 }

@@ -1,6 +1,6 @@
 //! The state of a virtual router, and with it the only deadlines that make sense in it.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
@@ -66,7 +66,7 @@ pub struct Backup {
     pub active: Option<ActiveRouter>,
     /// The one that was Active until it resigned.
     #[serde(default)]
-    pub resigned: Option<Ipv4Addr>,
+    pub resigned: Option<IpAddr>,
     /// Why we would take over, as things stand.
     pub takeover: Reason,
     /// nginx does not serve, but if nobody else does either, the router is to be Active all the
@@ -106,14 +106,14 @@ impl Backup {
     }
 
     /// Tells whether a router that advertises is the one known as Active, or a better one.
-    pub(super) fn is_outranked_by(&self, priority: Priority, source: Ipv4Addr) -> bool {
+    pub(super) fn is_outranked_by(&self, priority: Priority, source: IpAddr) -> bool {
         self.active.is_none_or(|active| {
             active.address == source || (priority, source) > (active.priority, active.address)
         })
     }
 
     /// Returns who leaves the addresses to us on purpose, as things stand.
-    pub(super) fn predecessor(&self) -> Option<Ipv4Addr> {
+    pub(super) fn predecessor(&self) -> Option<IpAddr> {
         if self.takeover == Reason::Resigned {
             self.resigned
         } else {

@@ -6,36 +6,33 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use serde::{Deserialize, Serialize};
 
 use crate::config::InstanceConfig;
 use crate::types::{
-    AddressList, Centiseconds, ChecksumForm, ChecksumPolicy, GROUP_IPV4, IP_PROTOCOL, Priority,
-    SimplePassword, TTL, TrailingOctets, Version, Vrid,
+    AddressList, Centiseconds, ChecksumForm, ChecksumPolicy, Family, HOP_LIMIT, Priority,
+    SimplePassword, TrailingOctets, Version, Vrid,
 };
 use crate::wire::advertisement::{self, Accept, Advertisement, Auth, ParseError};
-use crate::wire::ip::Ipv4Datagram;
+use crate::wire::ip::{Datagram, Malformed};
 
 /// A datagram of which enough is there to find the virtual router it is for.
 #[derive(Clone, Copy, Debug)]
 pub struct Heard<'a> {
-    datagram: Ipv4Datagram<'a>,
+    datagram: Datagram<'a>,
     vrid: Option<Vrid>,
 }
 
 impl<'a> Heard<'a> {
-    /// Climbs the first rung: a whole datagram of protocol 112 that holds a header of VRRP.
+    /// Climbs the first rung: a whole datagram that holds a header of VRRP.
     ///
     /// # Errors
     ///
     /// [`Discard::Runt`].
-    pub fn open(bytes: &'a [u8]) -> Result<Self, Discard> {
-        let datagram = Ipv4Datagram::parse(bytes).map_err(|_| Discard::Runt)?;
-        if datagram.protocol != IP_PROTOCOL {
-            return Err(Discard::Runt);
-        }
+    pub fn open(received: Result<Datagram<'a>, Malformed>) -> Result<Self, Discard> {
+        let datagram = received.map_err(|Malformed| Discard::Runt)?;
         let vrid = advertisement::vrid(datagram.payload).ok_or(Discard::Runt)?;
         Ok(Self { datagram, vrid: Vrid::new(vrid) })
     }
@@ -48,25 +45,34 @@ impl<'a> Heard<'a> {
 
     /// Returns the source address that the datagram claims to have.
     #[must_use]
-    pub const fn source(&self) -> Ipv4Addr {
-        self.datagram.source
+    pub const fn source(&self) -> IpAddr {
+        self.datagram.envelope.endpoints.source()
     }
 
-    /// Climbs the other rungs, with what the virtual router of [`vrid`](Self::vrid) on the
-    /// receiving link expects, or with `None` if there is no such router.
+    /// Returns the family of the datagram, which is that of the virtual router it is for.
+    #[must_use]
+    pub const fn family(&self) -> Family {
+        self.datagram.envelope.endpoints.family()
+    }
+
+    /// Climbs the other rungs, with what the virtual router of [`vrid`](Self::vrid) and
+    /// [`family`](Self::family) on the receiving link expects, or with `None` if there is no such
+    /// router.
     ///
     /// # Errors
     ///
     /// The first rung that does not hold, whether or not a router is there: a damaged datagram for
     /// an unknown router is damaged.
     pub fn check(&self, expected: Option<&Expectations<'_>>) -> Result<Accepted<'a>, Discard> {
-        let expected = expected.filter(|expected| Some(expected.config.vrid) == self.vrid);
-        if self.datagram.ttl != TTL {
+        let expected = expected.filter(|expected| {
+            (Some(expected.config.vrid), expected.config.family()) == (self.vrid, self.family())
+        });
+        if self.datagram.envelope.hop_limit != HOP_LIMIT {
             return Err(Discard::Ttl);
         }
         let advertisement = self.parse(expected)?;
 
-        let Some(Expectations { config, primary, running }) = expected else {
+        let Some(Expectations { config, source, running }) = expected else {
             return Err(Discard::Vrid);
         };
         // RFC 9568 erratum 8298: an owner that hears another Active router says so and goes on.
@@ -89,13 +95,13 @@ impl<'a> Heard<'a> {
         if addresses_differ && drops_other_addresses(config, advertisement.priority) {
             return Err(Discard::AddressList);
         }
-        self.check_addresses(*primary)?;
+        self.check_endpoints(*source)?;
         if !running {
             return Err(Discard::NotRunning);
         }
 
         Ok(Accepted {
-            source: self.datagram.source,
+            source: self.source(),
             priority: advertisement.priority,
             adver_interval,
             checksum: advertisement.checksum,
@@ -119,18 +125,19 @@ impl<'a> Heard<'a> {
                 checksum: ChecksumPolicy::Auto,
             },
         };
-        Advertisement::parse(self.datagram.payload, self.datagram.endpoints(), accept)
+        Advertisement::parse(self.datagram.payload, self.datagram.envelope.endpoints, accept)
     }
 
     /// Rung 15. Our own frame, reflected, must never be answered: the answer would be reflected
     /// too.
-    fn check_addresses(&self, primary: Option<Ipv4Addr>) -> Result<(), Discard> {
-        let Ipv4Datagram { source, destination, .. } = self.datagram;
-        if Some(source) == primary {
+    fn check_endpoints(&self, own_source: Option<IpAddr>) -> Result<(), Discard> {
+        let source = self.source();
+        if Some(source) == own_source {
             return Err(Discard::OwnSource);
         }
-        let no_host = source.is_unspecified() || source.is_multicast() || source.is_broadcast();
-        if no_host || destination != GROUP_IPV4 {
+        let is_broadcast = source == Ipv4Addr::BROADCAST;
+        let no_host = source.is_unspecified() || source.is_multicast() || is_broadcast;
+        if no_host || self.datagram.envelope.endpoints.destination() != self.family().group() {
             return Err(Discard::Martian);
         }
         Ok(())
@@ -142,8 +149,8 @@ impl<'a> Heard<'a> {
 pub struct Expectations<'a> {
     /// Its configuration.
     pub config: &'a InstanceConfig,
-    /// The primary address of its link, from which it sends itself.
-    pub primary: Option<Ipv4Addr>,
+    /// The address that it sends from itself.
+    pub source: Option<IpAddr>,
     /// Whether it has left Initialize.
     pub running: bool,
 }
@@ -152,7 +159,7 @@ pub struct Expectations<'a> {
 #[derive(Clone, Copy, Debug)]
 pub struct Accepted<'a> {
     /// Who sent it.
-    pub source: Ipv4Addr,
+    pub source: IpAddr,
     /// Priority of the sender.
     pub priority: Priority,
     /// Interval of the sender.
@@ -172,9 +179,9 @@ pub struct Accepted<'a> {
 /// Why a datagram was discarded: one variant per rung, in the order of the rungs.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Discard {
-    /// 1: not a whole IPv4 datagram of protocol 112 with 8 octets or more in it.
+    /// 1: not a whole datagram of protocol 112 with 8 octets or more in it.
     Runt,
-    /// 2: Time to Live is not 255 (RFC 9568 §5.1.1.3): it has crossed a router.
+    /// 2: Time to Live or Hop Limit is not 255 (RFC 9568 §5.1.1.3): it has crossed a router.
     Ttl,
     /// 3: the version is unknown, or not that of the virtual router.
     Version,

@@ -6,7 +6,7 @@ mod leave;
 mod weight;
 
 use std::collections::VecDeque;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use super::bequest::Lowering;
@@ -105,11 +105,12 @@ impl VirtualRouter {
         self.enter(Phase::Backup(backup), Reason::Startup, now);
     }
 
-    /// Handles an advertisement (RFC 9568 §6.4.2 and §6.4.3). `primary` is our own sending address.
+    /// Handles an advertisement (RFC 9568 §6.4.2 and §6.4.3). `own_source` is the address that we
+    /// send from.
     pub(super) fn handle_advertisement(
         &mut self,
         heard: &Accepted<'_>,
-        primary: Option<Ipv4Addr>,
+        own_source: Option<IpAddr>,
         now: Instant,
     ) {
         self.note(heard, now);
@@ -117,13 +118,13 @@ impl VirtualRouter {
         match self.phase {
             Phase::Initialize { .. } => {}
             Phase::Backup(backup) => self.heard_as_backup(backup, heard, now),
-            Phase::Active { .. } => self.heard_as_active(heard, primary, now),
+            Phase::Active { .. } => self.heard_as_active(heard, own_source, now),
             Phase::Leaving(leaving) => self.heard_while_leaving(leaving, heard, now),
         }
     }
 
     /// Handles a datagram for this router that is no valid advertisement.
-    pub(super) fn handle_discard(&mut self, discard: Discard, source: Ipv4Addr, now: Instant) {
+    pub(super) fn handle_discard(&mut self, discard: Discard, source: IpAddr, now: Instant) {
         self.counters.received.count_discarded(discard);
         if report::worth_reading(discard) {
             self.report(Problem::Discarded(discard), Some(source), now);
@@ -217,12 +218,13 @@ impl VirtualRouter {
         self.patience(self.active_adver_interval())
     }
 
-    /// Returns who is Active, as far as this router knows. `primary` is our own sending address.
-    pub(super) fn active_router(&self, primary: Option<Ipv4Addr>) -> Option<ActiveRouter> {
+    /// Returns who is Active, as far as this router knows. `own_source` is the address that we send
+    /// from.
+    pub(super) fn active_router(&self, own_source: Option<IpAddr>) -> Option<ActiveRouter> {
         match self.phase {
             Phase::Initialize { .. } => None,
             Phase::Backup(backup) => backup.active,
-            Phase::Active { .. } | Phase::Leaving(_) => primary.map(|address| ActiveRouter {
+            Phase::Active { .. } | Phase::Leaving(_) => own_source.map(|address| ActiveRouter {
                 address,
                 priority: self.effective_priority(),
                 is_self: true,
@@ -342,10 +344,10 @@ impl VirtualRouter {
     }
 
     /// Handles an advertisement while we are Active ourselves (RFC 9568 §6.4.3).
-    fn heard_as_active(&mut self, heard: &Accepted<'_>, primary: Option<Ipv4Addr>, now: Instant) {
+    fn heard_as_active(&mut self, heard: &Accepted<'_>, own_source: Option<IpAddr>, now: Instant) {
         if heard.priority.is_resigning() {
             self.advertise_anew(self.is_last_resort(), now);
-        } else if (heard.priority, Some(heard.source)) > (self.effective_priority(), primary) {
+        } else if (heard.priority, Some(heard.source)) > (self.effective_priority(), own_source) {
             self.step_down(heard, now);
         } else {
             self.defend(heard, now);
@@ -390,7 +392,7 @@ impl VirtualRouter {
     }
 
     /// Takes the addresses, which `predecessor` leaves to us on purpose if there is one.
-    fn become_active(&mut self, reason: Reason, predecessor: Option<Ipv4Addr>, now: Instant) {
+    fn become_active(&mut self, reason: Reason, predecessor: Option<IpAddr>, now: Instant) {
         let last_resort = self.is_last_resort();
         let reason = if last_resort { Reason::LastOneStanding } else { reason };
         self.advertise(self.effective_priority());
@@ -448,7 +450,7 @@ impl VirtualRouter {
         self.actions.push_back(Action::Advertise { router: self.id, priority });
     }
 
-    fn report(&mut self, problem: Problem, source: Option<Ipv4Addr>, now: Instant) {
+    fn report(&mut self, problem: Problem, source: Option<IpAddr>, now: Instant) {
         let Some(suppressed) = self.limiter.admit(&problem, now) else { return };
         let (link, router) = (self.link, Some(self.id));
         let report = Report { link, router, source, problem, suppressed };

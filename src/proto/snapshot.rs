@@ -1,7 +1,7 @@
 //! What a virtual router looks like from outside, at one moment.
 
 use std::borrow::Cow;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -81,8 +81,8 @@ impl<'a> Snapshot<'a> {
 /// The Active router of a virtual router.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
 pub struct ActiveRouter {
-    /// Its primary address.
-    pub address: Ipv4Addr,
+    /// The address it sends from.
+    pub address: IpAddr,
     /// The priority it advertises.
     pub priority: Priority,
     /// Whether it is this node.

@@ -7,6 +7,7 @@ mod turn;
 
 use std::future::poll_fn;
 use std::io;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -32,7 +33,8 @@ use crate::net::{Carrier, Process, Timer, VrrpSocket};
 use crate::proto::{Action, Input, LinkCarrier, LinkFacts, LinkId, Node, RouterId};
 use crate::status::Board;
 use crate::succession::{Incident, Succession, Will};
-use crate::types::{GROUP_IPV4, Instant, Priority};
+use crate::types::{Instant, Priority};
+use crate::wire::ip::Datagram;
 
 /// Everything the loop owns.
 pub(super) struct Driver<'a> {
@@ -55,7 +57,7 @@ pub(super) struct Driver<'a> {
     succession: Succession,
     meeting: Meeting,
     publisher: Publisher<'a>,
-    /// One datagram on its way out; kept so that sending allocates nothing.
+    /// One message on its way out; kept so that sending allocates nothing.
     outgoing: Vec<u8>,
     incoming: Box<[u8; MAX_DATAGRAM]>,
 }
@@ -274,9 +276,8 @@ impl<'a> Driver<'a> {
         for _ in 0..BATCH {
             let Some(socket) = &self.links[link.0].socket else { return };
             match socket.try_recv(&mut self.incoming[..]) {
-                Ok(length) => {
-                    let bytes = &self.incoming[..length];
-                    self.node.handle(Input::Datagram { link, bytes }, clock::now());
+                Ok(received) => {
+                    self.node.handle(Input::Datagram { link, received }, clock::now());
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 // ENETDOWN and the like: the facts about the link will say so, too.
@@ -401,7 +402,11 @@ impl<'a> Driver<'a> {
                     self.guard.release(router);
                     self.kernel.yield_until(router.0, until);
                 }
-                Action::Relay { router, to, until } => self.kernel.relay(router.0, to, until),
+                Action::Relay { router, to: IpAddr::V4(to), until } => {
+                    self.kernel.relay(router.0, to, until);
+                }
+                // Connections over IPv6 are not relayed.
+                Action::Relay { to: IpAddr::V6(_), .. } => {}
                 Action::Transition(transition) => {
                     report::transition(&self.node, &transition);
                     self.publisher.publish_transition(&self.node, &transition);
@@ -429,17 +434,15 @@ impl<'a> Driver<'a> {
         }
     }
 
-    /// Sends one advertisement, or drops it: the next one is never far.
+    /// Sends one advertisement to each destination, or drops it: the next one is never far.
     fn advertise(&mut self, router: RouterId, priority: Priority) {
         let link = &mut self.links[self.node.link_of(router).0];
-        let Some(socket) = &link.socket else { return };
-        self.outgoing.clear();
-        if !self.node.encode(router, priority, &mut self.outgoing) {
-            return;
-        }
-        match socket.send_to(&self.outgoing, GROUP_IPV4) {
-            Ok(()) => link.failure = None,
-            Err(error) => link.fail(&format!("cannot send advertisements: {error}")),
+        let message = &mut self.outgoing;
+        for destination in self.node.destinations(router) {
+            let envelope = self.node.encode(router, priority, destination, message);
+            if let Some(envelope) = envelope {
+                link.send(Datagram { envelope, payload: message });
+            }
         }
     }
 

@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::handover::Place;
 use super::report;
 use super::surroundings::Surroundings;
-use crate::guard::{self, Claim, DoorId, Order};
+use crate::guard::{self, Claim, DoorId, Order, Resignation};
 use crate::net::{Channel, HeldMutex, Lock};
 use crate::proto::{LinkId, Node, RouterId};
 use crate::types::{Instant, Priority};
@@ -267,9 +267,11 @@ impl Held<'_> {
     fn claim(&self, router: RouterId, is_known: bool) -> Option<Claim> {
         let link = (self.index_of)(self.node.link_of(router))?;
         let snapshot = self.node.snapshot(router);
-        let mut resignation = Vec::new();
-        // Without a primary address to send it from it stays empty.
-        self.node.encode(router, Priority::RESIGN, &mut resignation);
+        let resignations = self.node.destinations(router).filter_map(|destination| {
+            let mut message = Vec::new();
+            let envelope = self.node.encode(router, Priority::RESIGN, destination, &mut message)?;
+            Some(Resignation { envelope, message })
+        });
         let all = snapshot.addresses.iter().chain(snapshot.addresses_excluded).enumerate();
         let addresses = all
             .filter(|(place, _)| !(is_known && (self.is_foreign)(router, *place)))
@@ -277,7 +279,7 @@ impl Held<'_> {
         Some(Claim {
             link,
             active_down_interval: snapshot.active_down_interval,
-            resignation,
+            resignations: resignations.collect(),
             addresses: addresses.collect(),
         })
     }

@@ -357,7 +357,7 @@ fn is_last_resort(slot: &InstanceSlot) -> bool {
 }
 
 fn active_to_board(active: Option<ActiveRouter>, slot: &mut InstanceSlot) {
-    let address = active.map(|active| IpAddr::V4(active.address).to_board());
+    let address = active.map(|active| active.address.to_board());
     (slot.active_family, slot.active_address) = address.unwrap_or_default();
     slot.active_priority = active.map_or(0, |active| active.priority.get());
     slot.active_is_self = active.map_or(0, |active| u8::from(active.is_self));
@@ -365,11 +365,8 @@ fn active_to_board(active: Option<ActiveRouter>, slot: &mut InstanceSlot) {
 }
 
 fn active_from_board(slot: &InstanceSlot) -> Option<ActiveRouter> {
-    let address = IpAddr::from_board(&(slot.active_family, slot.active_address))?;
-    // Routers speak IPv4 only.
-    let IpAddr::V4(address) = address else { return None };
     Some(ActiveRouter {
-        address,
+        address: IpAddr::from_board(&(slot.active_family, slot.active_address))?,
         priority: Priority::new(slot.active_priority),
         is_self: slot.active_is_self != 0,
         last_heard: Instant::from_board(&slot.active_last_advert_ms),

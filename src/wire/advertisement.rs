@@ -181,16 +181,6 @@ pub struct Outgoing<'a> {
 }
 
 impl Outgoing<'_> {
-    /// Returns how many octets [`emit`](Self::emit) appends.
-    #[must_use]
-    pub fn wire_len(&self, family: Family) -> usize {
-        let auth_data_len = match self.version {
-            Version::V2 => AUTH_LEN,
-            Version::V3 => 0,
-        };
-        HEADER_LEN + self.addresses(family).count() * address_len(family) + auth_data_len
-    }
-
     /// Appends the message (RFC 9568 §5.2, RFC 3768 §5.3).
     pub fn emit(&self, endpoints: Endpoints, out: &mut Vec<u8>) {
         let start = out.len();

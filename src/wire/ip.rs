@@ -21,91 +21,77 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::checksum;
-use crate::types::{Family, IP_PROTOCOL, TTL};
+use crate::types::{Family, IP_PROTOCOL};
 
-/// A received IPv4 datagram (RFC 791 §3.1).
-///
-/// Its checksum is not looked at: the kernel has done so before a raw socket sees the datagram.
+/// A datagram of either family, taken apart: the message, and what is around it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Ipv4Datagram<'a> {
-    /// Source address.
-    pub source: Ipv4Addr,
-    /// Destination address.
-    pub destination: Ipv4Addr,
-    /// Time to Live.
-    pub ttl: u8,
-    /// Number of the protocol of the payload.
-    pub protocol: u8,
-    /// What follows the header and its options, up to Total Length: the padding of a short Ethernet
-    /// frame is not part of it.
+pub struct Datagram<'a> {
+    /// What is around the message.
+    pub envelope: Envelope,
+    /// The message.
     pub payload: &'a [u8],
 }
 
-impl<'a> Ipv4Datagram<'a> {
-    /// Reads a datagram that begins with its IP header.
+impl<'a> Datagram<'a> {
+    /// Reads a datagram that begins with its IPv4 header (RFC 791 §3.1).
+    ///
+    /// The payload follows the header and its options, up to Total Length: the padding of a short
+    /// Ethernet frame is not part of it. The checksum of the header is not looked at: the kernel
+    /// has done so before a raw socket sees the datagram.
     ///
     /// # Errors
     ///
-    /// [`Malformed`] if it is not IPv4, or if its lengths contradict each other or the octets that
-    /// are there.
-    pub fn parse(bytes: &'a [u8]) -> Result<Self, Malformed> {
-        let header = bytes.first_chunk::<HEADER_LEN>().ok_or(Malformed)?;
+    /// [`Malformed`] if it is not IPv4, not of protocol 112, or if its lengths contradict each
+    /// other or the octets that are there.
+    pub fn parse_ipv4(bytes: &'a [u8]) -> Result<Self, Malformed> {
+        let header = bytes.first_chunk::<IPV4_HEADER_LEN>().ok_or(Malformed)?;
         let [version_ihl, _, total_hi, total_lo, _, _, _, _, ttl, protocol, _, _, addresses @ ..] =
             *header;
         let [s0, s1, s2, s3, d0, d1, d2, d3] = addresses;
 
         let header_len = usize::from(version_ihl & 0x0f) * 4;
-        if version_ihl >> 4 != 4 || header_len < HEADER_LEN {
+        if version_ihl >> 4 != 4 || header_len < IPV4_HEADER_LEN || protocol != IP_PROTOCOL {
             return Err(Malformed);
         }
         let total_len = usize::from(u16::from_be_bytes([total_hi, total_lo]));
         let payload = bytes.get(header_len..total_len).ok_or(Malformed)?;
 
-        Ok(Self {
+        let endpoints = Endpoints::V4 {
             source: Ipv4Addr::new(s0, s1, s2, s3),
             destination: Ipv4Addr::new(d0, d1, d2, d3),
-            ttl,
-            protocol,
-            payload,
-        })
+        };
+        Ok(Self { envelope: Envelope { endpoints, hop_limit: ttl }, payload })
     }
 
-    /// Returns both addresses.
-    #[must_use]
-    pub const fn endpoints(&self) -> Endpoints {
-        Endpoints::V4 { source: self.source, destination: self.destination }
-    }
-}
-
-/// What carries an advertisement over IPv4 (RFC 9568 §5.1.1).
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Ipv4Header {
-    /// Source address: the primary address of the link.
-    pub source: Ipv4Addr,
-    /// Destination address: the group.
-    pub destination: Ipv4Addr,
-    /// Octets that follow the header; what a datagram cannot hold is cut from the number.
-    pub payload_len: usize,
-}
-
-impl Ipv4Header {
-    /// Appends the header: 20 octets, TTL 255, protocol 112, DSCP CS6, Don't Fragment clear.
+    /// Returns the IPv4 header to send before the payload (RFC 9568 §5.1.1): 20 octets, protocol
+    /// 112, DSCP CS6, Don't Fragment clear. `None` over IPv6, where the kernel writes the header.
     ///
     /// Identification is 0, for which a Linux raw socket puts a value of its own.
-    pub fn emit(&self, out: &mut Vec<u8>) {
-        let total_len = u16::try_from(HEADER_LEN + self.payload_len).unwrap_or(u16::MAX);
-        let mut header = [0; HEADER_LEN];
+    #[must_use]
+    pub fn ipv4_header(&self) -> Option<[u8; IPV4_HEADER_LEN]> {
+        let Endpoints::V4 { source, destination } = self.envelope.endpoints else { return None };
+        let total_len = u16::try_from(IPV4_HEADER_LEN + self.payload.len()).unwrap_or(u16::MAX);
+        let mut header = [0; IPV4_HEADER_LEN];
         header[0] = VERSION_AND_IHL;
         header[1] = TOS_CS6;
         header[2..4].copy_from_slice(&total_len.to_be_bytes());
-        header[8] = TTL;
+        header[8] = self.envelope.hop_limit;
         header[9] = IP_PROTOCOL;
-        header[12..16].copy_from_slice(&self.source.octets());
-        header[16..20].copy_from_slice(&self.destination.octets());
+        header[12..16].copy_from_slice(&source.octets());
+        header[16..20].copy_from_slice(&destination.octets());
         let sum = checksum::checksum(&[&header]);
         header[10..12].copy_from_slice(&sum.to_be_bytes());
-        out.extend_from_slice(&header);
+        Some(header)
     }
+}
+
+/// What is around a message.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Envelope {
+    /// Where it comes from and where it goes.
+    pub endpoints: Endpoints,
+    /// Hop Limit of IPv6, Time to Live of IPv4.
+    pub hop_limit: u8,
 }
 
 /// Where a datagram comes from and where it goes: two addresses of one family.
@@ -208,12 +194,12 @@ impl Endpoints {
     }
 }
 
-/// The octets are not a whole IPv4 datagram.
+/// The octets are not a whole IPv4 datagram that carries VRRP.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("not a whole IPv4 datagram")]
+#[error("not a whole IPv4 datagram that carries VRRP")]
 pub struct Malformed;
 
-const HEADER_LEN: usize = 20;
+const IPV4_HEADER_LEN: usize = 20;
 const VERSION_AND_IHL: u8 = 0x45;
 /// Class Selector 6, network control: a switch that must drop something drops something else.
 const TOS_CS6: u8 = 0xc0;

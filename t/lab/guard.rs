@@ -15,14 +15,14 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use harness::{Host, Lab, Process, Signal, Sniffer, eventually, holds_for, wait_until};
-use resty_vrrp::guard::{self, Claim, Order};
+use resty_vrrp::guard::{self, Claim, Order, Resignation};
 use resty_vrrp::net::{Channel, HeldMutex, Lock};
 use resty_vrrp::status::{Board, Plan};
 use resty_vrrp::types::{
-    Centiseconds, ChecksumForm, Family, GROUP_IPV4, Priority, Version, VirtualAddress, Vrid,
+    Centiseconds, ChecksumForm, GROUP_IPV4, HOP_LIMIT, Priority, Version, VirtualAddress, Vrid,
 };
 use resty_vrrp::wire::advertisement::Outgoing;
-use resty_vrrp::wire::ip::{Endpoints, Ipv4Header};
+use resty_vrrp::wire::ip::{Endpoints, Envelope};
 use rustix::io::{FdFlags, fcntl_setfd};
 use tokio::runtime::{Builder, Runtime};
 
@@ -382,13 +382,13 @@ fn claim_of(host: &Host, router: u8, addresses: &[&str]) -> Order {
     let claim = Claim {
         link: index(host),
         active_down_interval: ACTIVE_DOWN_INTERVAL,
-        resignation: resignation(51 + router, &addresses),
+        resignations: vec![resignation(51 + router, &addresses)],
         addresses,
     };
     Order::Claim { router: router.into(), claim }
 }
 
-fn resignation(vrid: u8, addresses: &[VirtualAddress]) -> Vec<u8> {
+fn resignation(vrid: u8, addresses: &[VirtualAddress]) -> Resignation {
     let outgoing = Outgoing {
         version: Version::V3,
         vrid: Vrid::new(vrid).expect("it is not 0"),
@@ -399,12 +399,10 @@ fn resignation(vrid: u8, addresses: &[VirtualAddress]) -> Vec<u8> {
         checksum: ChecksumForm::PseudoHeader,
     };
     let source = Ipv4Addr::new(192, 168, 56, 101);
-    let destination = GROUP_IPV4;
-    let mut datagram = Vec::new();
-    let payload_len = outgoing.wire_len(Family::Ipv4);
-    Ipv4Header { source, destination, payload_len }.emit(&mut datagram);
-    outgoing.emit(Endpoints::V4 { source, destination }, &mut datagram);
-    datagram
+    let endpoints = Endpoints::V4 { source, destination: GROUP_IPV4 };
+    let mut message = Vec::new();
+    outgoing.emit(endpoints, &mut message);
+    Resignation { envelope: Envelope { endpoints, hop_limit: HOP_LIMIT }, message }
 }
 
 fn parse(text: &str) -> VirtualAddress {

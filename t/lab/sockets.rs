@@ -2,14 +2,13 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::net::IpAddr;
 use std::process::Command;
 use std::time::Duration;
 
 use harness::{Host, Lab, Signal};
 use resty_vrrp::net::{Process, VrrpSocket};
-use resty_vrrp::types::GROUP_IPV4;
-use resty_vrrp::wire::ip::Ipv4Header;
+use resty_vrrp::types::{GROUP_IPV4, HOP_LIMIT};
+use resty_vrrp::wire::ip::{Datagram, Endpoints, Envelope};
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout;
 
@@ -20,14 +19,13 @@ fn what_one_host_sends_the_others_hear_and_it_does_not() {
         (lab.host("worker-01", "192.168.56.101/24"), lab.host("worker-02", "192.168.56.102/24"));
     let runtime = runtime();
     let (from, to) = (open(&runtime, &a), open(&runtime, &b));
-    let sent = datagram(&a);
+    let endpoints = Endpoints::new(a.address(), GROUP_IPV4.into()).expect("both are of IPv4");
+    let envelope = Envelope { endpoints, hop_limit: HOP_LIMIT };
 
-    from.send_to(&sent, GROUP_IPV4).unwrap();
+    from.send(Datagram { envelope, payload: MESSAGE }).unwrap();
 
-    let heard = runtime.block_on(receive(&to)).unwrap();
-    // The kernel fills in length, identification and header checksum, and nothing else.
-    assert_eq!(heard.len(), sent.len());
-    assert_eq!((heard[8], &heard[12..]), (255, &sent[12..]));
+    let received = runtime.block_on(receive(&to)).unwrap();
+    assert_eq!(received, (envelope, MESSAGE.to_vec()));
     let echo = runtime.block_on(async { timeout(TENTH, receive(&from)).await });
     assert!(echo.is_err(), "{echo:?}");
 }
@@ -38,8 +36,9 @@ fn reading_an_empty_socket_would_block_and_waiting_for_it_waits() {
     let a = lab.host("worker-01", "192.168.56.101/24");
     let runtime = runtime();
     let socket = open(&runtime, &a);
+    let mut buffer = [0; 100];
 
-    let read = socket.try_recv(&mut [0; 100]);
+    let read = socket.try_recv(&mut buffer);
 
     assert_eq!(read.unwrap_err().kind(), io::ErrorKind::WouldBlock);
     runtime.block_on(async { timeout(TENTH, receive(&socket)).await.unwrap_err() });
@@ -61,25 +60,19 @@ fn the_end_of_another_process_is_noticed_though_somebody_else_reaps_it() {
 }
 
 /// Waits for a datagram, as the driver does.
-async fn receive(socket: &VrrpSocket) -> io::Result<Vec<u8>> {
+async fn receive(socket: &VrrpSocket) -> io::Result<(Envelope, Vec<u8>)> {
     let mut buffer = [0; 1_500];
     loop {
         poll_fn(|cx| socket.poll_recv_ready(cx)).await?;
         match socket.try_recv(&mut buffer) {
-            Ok(length) => return Ok(buffer[..length].to_vec()),
+            Ok(received) => {
+                let Datagram { envelope, payload } = received.expect("it is whole");
+                return Ok((envelope, payload.to_vec()));
+            }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Err(error) => return Err(error),
         }
     }
-}
-
-/// Returns a datagram of eight octets, sent by a host.
-fn datagram(host: &Host) -> Vec<u8> {
-    let IpAddr::V4(source) = host.address() else { unreachable!("it was made with IPv4") };
-    let mut datagram = Vec::new();
-    Ipv4Header { source, destination: GROUP_IPV4, payload_len: 8 }.emit(&mut datagram);
-    datagram.extend_from_slice(b"anything");
-    datagram
 }
 
 fn open(runtime: &Runtime, host: &Host) -> VrrpSocket {
@@ -95,5 +88,6 @@ fn runtime() -> Runtime {
     Builder::new_current_thread().enable_all().build().expect("a runtime can be made")
 }
 
+const MESSAGE: &[u8] = b"anything";
 const TENTH: Duration = Duration::from_millis(100);
 const SECOND: Duration = Duration::from_secs(1);

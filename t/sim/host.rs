@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use resty_vrrp::config::InstanceConfig;
 use resty_vrrp::proto::{
-    Action, Bequests, Health, Input, LinkCarrier, LinkFacts, LinkId, Node, RouterId, State,
+    Action, Bequests, Datagram, Health, Input, LinkCarrier, LinkFacts, LinkId, Node, RouterId,
+    State,
 };
 use resty_vrrp::types::{Instant, Priority, Version, Vrid};
 
@@ -123,7 +124,10 @@ impl Host {
         let now = self.local(lan_now);
         match cause {
             Cause::Timeout => self.node.handle_timeout(now),
-            Cause::Datagram(bytes) => self.node.handle(Input::Datagram { link: LINK, bytes }, now),
+            Cause::Datagram(bytes) => {
+                let received = Datagram::parse_ipv4(bytes);
+                self.node.handle(Input::Datagram { link: LINK, received }, now);
+            }
             Cause::Startup => self.node.handle(Input::Startup, now),
             Cause::Link => self.node.handle(Input::Link { link: LINK, facts: self.facts() }, now),
             Cause::Health => self.node.handle(Input::Health(self.health.clone()), now),

@@ -15,7 +15,7 @@ use resty_vrrp::types::Priority;
 use crate::host::{Cause, Condition, Host};
 use crate::network::{Fate, Network};
 use crate::oracle::Oracle;
-use crate::packet::Packet;
+use crate::packet::{Packet, encoded};
 use crate::rng::Rng;
 use crate::setup::{US, Vary as _, b3};
 use crate::trace::{Deed, Record};
@@ -358,16 +358,17 @@ impl Lan {
 
     fn send(&mut self, from: usize, router: RouterId, priority: Priority) {
         let host = &self.hosts[from];
-        let mut octets = Vec::new();
-        let sendable = host.node.encode(router, priority, &mut octets);
-        if !sendable || host.carrier != LinkCarrier::Up {
+        let datagrams = encoded(&host.node, router, priority);
+        if datagrams.is_empty() || host.carrier != LinkCarrier::Up {
             self.record(from, Deed::Unsent(router, priority.get()));
             return;
         }
-        self.record(from, Deed::Sent(router, Packet::read(&octets)));
-        for to in 0..self.hosts.len() {
-            if to != from || self.network.reflects {
-                self.transmit(from, to, &octets);
+        for octets in &datagrams {
+            self.record(from, Deed::Sent(router, Packet::read(octets)));
+            for to in 0..self.hosts.len() {
+                if to != from || self.network.reflects {
+                    self.transmit(from, to, octets);
+                }
             }
         }
     }

@@ -2,7 +2,8 @@
 
 use std::net::Ipv4Addr;
 
-use resty_vrrp::types::ChecksumForm;
+use resty_vrrp::proto::{Datagram, Node, RouterId};
+use resty_vrrp::types::{ChecksumForm, Priority};
 
 const GROUP: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 18);
 const PROTOCOL: u8 = 112;
@@ -119,6 +120,17 @@ pub(crate) fn sum(parts: &[&[u8]]) -> u16 {
         sum = (sum & 0xffff) + (sum >> 16);
     }
     u16::try_from(sum).expect("folded")
+}
+
+/// Returns an advertisement of a router to each of its destinations, as it goes on the wire.
+pub(crate) fn encoded(node: &Node, router: RouterId, priority: Priority) -> Vec<Vec<u8>> {
+    let datagrams = node.destinations(router).filter_map(|destination| {
+        let mut payload = Vec::new();
+        let envelope = node.encode(router, priority, destination, &mut payload)?;
+        let header = Datagram { envelope, payload: &payload }.ipv4_header()?;
+        Some([&header[..], &payload].concat())
+    });
+    datagrams.collect()
 }
 
 #[test]

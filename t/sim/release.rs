@@ -54,7 +54,7 @@ fn a_backup_follows_the_router_that_takes_over_before_it() {
     }
 
     assert_eq!(lan.state("us"), State::Backup);
-    assert_eq!(lan.snapshot("us").active.map(|active| active.address), Some(C));
+    assert_eq!(lan.snapshot("us").active.map(|active| active.address), Some(C.into()));
     assert_eq!(lan.acts_since("us", secs(0)), []);
 }
 

@@ -34,8 +34,8 @@ fn a_report_names_the_sender_and_what_is_wrong() {
     lan.hear(&other_addresses);
 
     let (_, report) = lan.reports("us")[0];
-    assert_eq!((report.source, &report.problem), (Some(C), &Problem::AddressesDiffer));
-    assert_eq!(lan.snapshot("us").active.map(|active| active.address), Some(C), "accepted");
+    assert_eq!((report.source, &report.problem), (Some(C.into()), &Problem::AddressesDiffer));
+    assert_eq!(lan.snapshot("us").active.map(|active| active.address), Some(C.into()), "accepted");
 }
 
 /// 42.

@@ -1,6 +1,6 @@
 //! Timers: `Active_Down_Timer` and `Adver_Timer` to the nanosecond (RFC 9568 §6.1–§6.4).
 
-use resty_vrrp::proto::{Input, Node, Reason, State};
+use resty_vrrp::proto::{Datagram, Input, Node, Reason, State};
 use resty_vrrp::types::Instant;
 
 use crate::host::{Host, LINK};
@@ -178,7 +178,8 @@ fn a_timer_that_fires_after_an_advertisement_was_read_is_stale() {
     let down_at = host.node.poll_timeout().unwrap();
     let octets = adv(200).octets();
 
-    host.node.handle(Input::Datagram { link: LINK, bytes: &octets }, down_at + ms(1));
+    let received = Datagram::parse_ipv4(&octets);
+    host.node.handle(Input::Datagram { link: LINK, received }, down_at + ms(1));
     host.drain();
     host.node.handle_timeout(down_at + ms(1));
 

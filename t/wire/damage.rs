@@ -6,9 +6,9 @@ use resty_vrrp::types::{
 };
 use resty_vrrp::wire::advertisement::{Advertisement, Auth, Outgoing, ParseError};
 use resty_vrrp::wire::checksum;
-use resty_vrrp::wire::ip::{Endpoints, Ipv4Datagram};
+use resty_vrrp::wire::ip::{Datagram, Endpoints, Envelope};
 
-use crate::ladder::{config, router};
+use crate::ladder::{config, config_over_ipv6, router};
 use crate::vectors::{ANYTHING, Vector, all, all_over};
 
 /// RFC 9568 §7.1: "MUST verify that the received packet contains the complete VRRP packet".
@@ -39,7 +39,7 @@ fn a_datagram_cut_anywhere_is_a_runt() {
     for vector in &all_over(Family::Ipv4) {
         let padding = vector.datagram().len() - datagram_len(vector);
         for length in 0..vector.datagram().len() - padding {
-            let heard = Heard::open(&vector.datagram()[..length]);
+            let heard = Heard::open(Datagram::parse_ipv4(&vector.datagram()[..length]));
 
             assert_eq!(heard.err(), Some(Discard::Runt), "{}, {length} octets", vector.name);
         }
@@ -64,7 +64,9 @@ fn a_million_random_datagrams_do_no_harm() {
             bytes[23] &= 0x0f;
         }
 
-        climb(&bytes[..length], &router(&config));
+        if let Ok(datagram) = Datagram::parse_ipv4(&bytes[..length]) {
+            climb(datagram, &router(&config));
+        }
     }
 }
 
@@ -86,12 +88,11 @@ fn a_million_damaged_packets_do_no_harm() {
             mend_payload(&mut bytes);
         }
 
+        let Ok(datagram) = Datagram::parse_ipv4(&bytes) else { continue };
         for config in &configs {
-            climb(&bytes, &router(config));
+            climb(datagram, &router(config));
         }
-        if let Ok(datagram) = Ipv4Datagram::parse(&bytes) {
-            accepted += u32::from(is_faithful(datagram.payload, datagram.endpoints()));
-        }
+        accepted += u32::from(is_faithful(datagram));
     }
     assert!(accepted > MILLION / 10, "only {accepted} packets were well formed");
 }
@@ -100,6 +101,7 @@ fn a_million_damaged_packets_do_no_harm() {
 #[test]
 fn a_million_damaged_messages_over_ipv6_do_no_harm() {
     let mut random = Random::seeded();
+    let config = config_over_ipv6();
     let vectors = all_over(Family::Ipv6);
     let mut accepted = 0;
     for round in 0..MILLION {
@@ -112,24 +114,29 @@ fn a_million_damaged_messages_over_ipv6_do_no_harm() {
             mend_checksum(&mut message, vector.endpoints);
         }
 
-        accepted += u32::from(is_faithful(&message, vector.endpoints));
+        let envelope = Envelope { endpoints: vector.endpoints, hop_limit: 255 };
+        let datagram = Datagram { envelope, payload: &message };
+        climb(datagram, &router(&config));
+        accepted += u32::from(is_faithful(datagram));
     }
     assert!(accepted > MILLION / 10, "only {accepted} messages were well formed");
 }
 
 /// Climbs the ladder with and without a virtual router.
-fn climb(bytes: &[u8], router: &Expectations<'_>) {
-    if let Ok(heard) = Heard::open(bytes) {
-        assert!(heard.check(None).is_err(), "accepted for nobody: {bytes:02x?}");
+fn climb(datagram: Datagram<'_>, router: &Expectations<'_>) {
+    if let Ok(heard) = Heard::open(Ok(datagram)) {
+        assert!(heard.check(None).is_err(), "accepted for nobody: {datagram:02x?}");
         if let Ok(accepted) = heard.check(Some(router)) {
             assert_eq!(heard.vrid(), Some(router.config.vrid));
-            assert!(accepted.advertisement.addresses().len() > 0, "{bytes:02x?}");
+            assert!(accepted.advertisement.addresses().len() > 0, "{datagram:02x?}");
         }
     }
 }
 
-/// Tells whether a message is well formed, and checks that writing what was read gives it back.
-fn is_faithful(message: &[u8], endpoints: Endpoints) -> bool {
+/// Tells whether the message of a datagram is well formed, and checks that writing what was read
+/// gives it back.
+fn is_faithful(Datagram { envelope, payload: message }: Datagram<'_>) -> bool {
+    let endpoints = envelope.endpoints;
     let Ok(read) = Advertisement::parse(message, endpoints, ANYTHING) else { return false };
     let (Some(vrid), Some(adver_interval)) = (Vrid::new(read.vrid), read.adver_interval) else {
         return true;
@@ -162,8 +169,8 @@ fn plain(message: &[u8]) -> Vec<u8> {
 }
 
 fn mend_payload(datagram: &mut [u8]) {
-    let Ok(parsed) = Ipv4Datagram::parse(datagram) else { return };
-    let (endpoints, length) = (parsed.endpoints(), parsed.payload.len());
+    let Ok(parsed) = Datagram::parse_ipv4(datagram) else { return };
+    let (endpoints, length) = (parsed.envelope.endpoints, parsed.payload.len());
     let start = usize::from(datagram[0] & 0x0f) * 4;
     mend_checksum(&mut datagram[start..start + length], endpoints);
 }

@@ -9,7 +9,7 @@ use resty_vrrp::types::{
 use resty_vrrp::wire::advertisement::{Accept, Advertisement, Auth, Outgoing, ParseError};
 use resty_vrrp::wire::arp;
 use resty_vrrp::wire::checksum;
-use resty_vrrp::wire::ip::{Endpoints, Ipv4Datagram, Ipv4Header};
+use resty_vrrp::wire::ip::{Datagram, Endpoints, Envelope};
 
 use crate::vectors::{ANYTHING, Vector, all_over, frame, vector};
 
@@ -68,17 +68,17 @@ fn every_golden_packet_is_written_octet_for_octet() {
 fn the_ip_header_is_that_of_the_golden_packets() {
     for name in ["P1", "P2", "P5", "P8"] {
         let vector = vector(name);
-        let Endpoints::V4 { source, destination } = vector.endpoints else { unreachable!() };
-        let payload_len = vector.message.len();
+        let envelope = Envelope { endpoints: vector.endpoints, hop_limit: 255 };
 
-        let mut written = Vec::new();
-        Ipv4Header { source, destination, payload_len }.emit(&mut written);
+        let written = Datagram { envelope, payload: &vector.message }.ipv4_header();
+
+        let written = written.expect("it goes over IPv4");
 
         assert!(checksum::is_intact(&[&written]), "{name}");
         let mut expected = vector.datagram()[..20].to_vec();
         expected[4..6].copy_from_slice(&[0, 0]);
         expected[10..12].copy_from_slice(&written[10..12]);
-        assert_eq!(written, expected, "{name}");
+        assert_eq!(written[..], expected, "{name}");
     }
 }
 
@@ -86,14 +86,28 @@ fn the_ip_header_is_that_of_the_golden_packets() {
 #[test]
 fn the_payload_is_found_behind_options_and_before_padding() {
     for vector in all_over(Family::Ipv4).iter().filter(|vector| vector.name != "AH1") {
-        let datagram = Ipv4Datagram::parse(vector.datagram()).expect("it is whole");
+        let datagram = Datagram::parse_ipv4(vector.datagram()).expect("it is whole");
 
         assert_eq!(datagram.payload, vector.message, "{}", vector.name);
-        assert_eq!(datagram.endpoints(), vector.endpoints, "{}", vector.name);
-        assert_eq!(datagram.protocol, 112, "{}", vector.name);
-        let ttl = if vector.name == "N8" { 254 } else { 255 };
-        assert_eq!(datagram.ttl, ttl, "{}", vector.name);
+        let hop_limit = if vector.name == "N8" { 254 } else { 255 };
+        let envelope = Envelope { endpoints: vector.endpoints, hop_limit };
+        assert_eq!(datagram.envelope, envelope, "{}", vector.name);
     }
+}
+
+/// RFC 9568 §5.1.1.4: the protocol number of VRRP is 112.
+#[test]
+fn a_datagram_of_another_protocol_is_malformed() {
+    assert!(Datagram::parse_ipv4(vector("AH1").datagram()).is_err());
+}
+
+/// RFC 8200 §3: over IPv6 there is no header of IPv4.
+#[test]
+fn a_datagram_over_ipv6_has_no_ipv4_header() {
+    let vector = vector("P9");
+    let envelope = Envelope { endpoints: vector.endpoints, hop_limit: 255 };
+
+    assert_eq!(Datagram { envelope, payload: &vector.message }.ipv4_header(), None);
 }
 
 /// RFC 791 §3.1: the version is 4, and the shortest header has five words of 32 bits.
@@ -104,7 +118,7 @@ fn a_header_of_another_version_or_too_short_to_be_one_is_malformed() {
         let mut datagram = golden.datagram().to_vec();
         datagram[0] = version_ihl;
 
-        assert!(Ipv4Datagram::parse(&datagram).is_err(), "{version_ihl:#04x}");
+        assert!(Datagram::parse_ipv4(&datagram).is_err(), "{version_ihl:#04x}");
     }
 }
 
@@ -305,7 +319,7 @@ fn no_more_than_255_addresses_are_written() {
     let mut message = Vec::new();
     outgoing.emit(vector.endpoints, &mut message);
 
-    assert_eq!(message.len(), outgoing.wire_len(Family::Ipv4));
+    assert_eq!(message.len(), 8 + 255 * 4);
     let read = Advertisement::parse(&message, vector.endpoints, ANYTHING);
     assert_eq!(read.expect("it is well formed").addresses().len(), 255);
 }

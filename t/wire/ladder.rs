@@ -10,6 +10,7 @@ use resty_vrrp::types::{
     TrailingOctets, Version, VirtualAddress, Vrid,
 };
 use resty_vrrp::wire::checksum;
+use resty_vrrp::wire::ip::{Datagram, Endpoints, Envelope};
 
 use crate::vectors::{all_over, vector};
 
@@ -85,7 +86,7 @@ fn version_3_accepts_what_only_differs_and_tells() {
     let accepted = check("P5", &router(&config)).expect("nothing is wrong");
 
     assert!(accepted.duplicate_owner && accepted.interval_differs && accepted.addresses_differ);
-    assert_eq!((accepted.source, accepted.priority.get()), (PEER, 200));
+    assert_eq!((accepted.source, accepted.priority.get()), (IpAddr::V4(PEER), 200));
     assert_eq!(accepted.adver_interval.get(), 100);
 }
 
@@ -126,6 +127,64 @@ fn address_lists_are_compared_as_sets() {
     assert_eq!(accepted, Ok(true));
 }
 
+/// RFC 9568 §7.1: the ladder is the same for both families.
+#[test]
+fn a_router_of_ipv6_hears_what_is_sent_to_its_group() {
+    let config = config_over_ipv6();
+    for (name, from, to, hop_limit, expected) in [
+        ("P9", "fe80::2", "ff02::12", 255, Ok(false)),
+        ("P10", "fe80::1", "ff02::12", 255, Ok(true)),
+        ("P13", "fe80::2", "ff02::12", 255, Ok(false)),
+        ("N11", "fe80::2", "ff02::12", 64, Err(Discard::Ttl)),
+        ("P9", "fe80::4", "ff02::12", 255, Err(Discard::Checksum)),
+        ("P9", "fe80::2", "fe80::3", 255, Err(Discard::Checksum)),
+    ] {
+        let endpoints = Endpoints::new(ip(from), ip(to)).expect("both are of one family");
+        let envelope = Envelope { endpoints, hop_limit };
+        let message = vector(name).message;
+
+        let heard = Heard::open(Ok(Datagram { envelope, payload: &message })).expect("it is whole");
+
+        let verdict = heard.check(Some(&router(&config))).map(|it| it.addresses_differ);
+        assert_eq!(verdict, expected, "{name} from {from} to {to}");
+    }
+}
+
+/// RFC 9568 §7.1 over IPv6: the sender is another host, and speaks to the group.
+#[test]
+fn over_ipv6_a_source_or_destination_that_cannot_be_is_refused() {
+    let config = config_over_ipv6();
+    for (from, to, expected) in [
+        ("fe80::3", "ff02::12", Discard::OwnSource),
+        ("::", "ff02::12", Discard::Martian),
+        ("ff02::12", "ff02::12", Discard::Martian),
+        ("fe80::2", "ff02::1", Discard::Martian),
+        ("fe80::2", "fe80::3", Discard::Martian),
+    ] {
+        let endpoints = Endpoints::new(ip(from), ip(to)).expect("both are of one family");
+        let mut message = vector("P9").message;
+        message[6..8].fill(0);
+        let pseudo_header = endpoints.pseudo_header_sum(message.len());
+        let sum = checksum::checksum(&[&pseudo_header, &message]).to_be_bytes();
+        message[6..8].copy_from_slice(&sum);
+        let datagram =
+            Datagram { envelope: Envelope { endpoints, hop_limit: 255 }, payload: &message };
+
+        let heard = Heard::open(Ok(datagram)).expect("it is whole");
+
+        let verdict = heard.check(Some(&router(&config))).map(|it| it.source);
+        assert_eq!(verdict, Err(expected), "from {from} to {to}");
+    }
+}
+
+/// RFC 9568 §5.2.3: the same VRID in the other family is another virtual router.
+#[test]
+fn what_a_router_of_the_other_family_expects_counts_as_nothing() {
+    let config = InstanceConfig { vrid: config(Version::V3).vrid, ..config_over_ipv6() };
+
+    assert_eq!(check("P5", &router(&config)).err(), Some(Discard::Vrid));
+}
+
 /// RFC 1122 §3.2.1.3: none of these can be the address of a sender.
 #[test]
 fn sources_that_no_host_can_have_are_martians() {
@@ -152,7 +211,7 @@ fn without_a_router_the_rungs_of_the_octets_come_first() {
     ] {
         let vector = vector(name);
 
-        let heard = Heard::open(vector.datagram()).expect("it is whole");
+        let heard = Heard::open(Datagram::parse_ipv4(vector.datagram())).expect("it is whole");
 
         assert_eq!(heard.check(None).err(), Some(expected), "{name}");
     }
@@ -197,7 +256,7 @@ fn the_longest_list_is_heard() {
 #[test]
 fn only_the_frames_of_another_protocol_cannot_be_opened() {
     for vector in all_over(Family::Ipv4) {
-        let opened = Heard::open(vector.datagram()).is_ok();
+        let opened = Heard::open(Datagram::parse_ipv4(vector.datagram())).is_ok();
 
         assert_eq!(opened, vector.name != "AH1", "{}", vector.name);
     }
@@ -230,14 +289,34 @@ pub(crate) fn config(version: Version) -> InstanceConfig {
     }
 }
 
+/// Returns the configuration of the router that the golden packets of IPv6 are meant for.
+pub(crate) fn config_over_ipv6() -> InstanceConfig {
+    let addresses = ["fe80::1", "2001:db8::1"];
+    InstanceConfig {
+        vrid: Vrid::new(1).expect("it is not 0"),
+        addresses: addresses
+            .map(|address| VirtualAddress { address: ip(address), prefix: 64 })
+            .to_vec(),
+        ..config(Version::V3)
+    }
+}
+
 /// Returns what a running router expects.
 pub(crate) fn router(config: &InstanceConfig) -> Expectations<'_> {
-    Expectations { config, primary: Some(PRIMARY), running: true }
+    let source = match config.family() {
+        Family::Ipv4 => IpAddr::V4(PRIMARY),
+        Family::Ipv6 => ip("fe80::3"),
+    };
+    Expectations { config, source: Some(source), running: true }
+}
+
+fn ip(address: &str) -> IpAddr {
+    address.parse().expect("it is an address")
 }
 
 fn check(name: &str, router: &Expectations<'_>) -> Result<Summary, Discard> {
     let vector = vector(name);
-    let heard = Heard::open(vector.datagram())?;
+    let heard = Heard::open(Datagram::parse_ipv4(vector.datagram()))?;
     heard.check(Some(router)).map(Summary::from)
 }
 
@@ -248,7 +327,7 @@ fn virtual_address(address: Ipv4Addr) -> VirtualAddress {
 /// What was accepted, without the octets.
 #[derive(Debug, PartialEq)]
 struct Summary {
-    source: Ipv4Addr,
+    source: IpAddr,
     priority: Priority,
     adver_interval: Centiseconds,
     duplicate_owner: bool,
@@ -311,7 +390,7 @@ impl Crafted {
     fn verdict(&self, config: &InstanceConfig) -> Result<Summary, Discard> {
         let datagram = self.datagram();
         let router = Expectations { running: self.running, ..router(config) };
-        Heard::open(&datagram)?.check(Some(&router)).map(Summary::from)
+        Heard::open(Datagram::parse_ipv4(&datagram))?.check(Some(&router)).map(Summary::from)
     }
 
     fn datagram(&self) -> Vec<u8> {

@@ -4,7 +4,7 @@ use super::last_resort::LOWEST;
 use super::{Action, Backup, Duration, History, Instant, Phase, Priority, Reason, VirtualRouter};
 use crate::proto::bequest::{Bequest, RouterKey};
 use crate::proto::hold::Hold;
-use crate::types::{ChecksumForm, ChecksumPolicy, Family, Version};
+use crate::types::{ChecksumForm, ChecksumPolicy, Version};
 
 impl VirtualRouter {
     /// Returns all that a successor must know.
@@ -117,7 +117,7 @@ impl VirtualRouter {
     pub(in crate::proto) fn key(&self) -> RouterKey {
         RouterKey {
             interface: self.config.interface.clone(),
-            family: Family::Ipv4,
+            family: self.config.family(),
             vrid: self.config.vrid,
         }
     }

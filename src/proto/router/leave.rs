@@ -3,7 +3,7 @@
 //! connections that it has.
 
 use super::{
-    Accepted, Action, Centiseconds, Duration, Hold, Instant, Ipv4Addr, Leaving, Phase, Priority,
+    Accepted, Action, Centiseconds, Duration, Hold, Instant, IpAddr, Leaving, Phase, Priority,
     VirtualRouter, next_tick,
 };
 
@@ -64,7 +64,7 @@ impl VirtualRouter {
 
     /// Takes over from a router that lives and has [yielded](Self::yield_to): both count from our
     /// first advertisement.
-    pub(super) fn relay_to(&mut self, predecessor: Option<Ipv4Addr>, now: Instant) {
+    pub(super) fn relay_to(&mut self, predecessor: Option<IpAddr>, now: Instant) {
         if let Some(to) = predecessor {
             let until = now + linger(self.config.adver_interval);
             self.actions.push_back(Action::Relay { router: self.id, to, until });

@@ -209,7 +209,7 @@ fn an_active_router_reports_another_one() {
     let expected = Report {
         link: LINK,
         router: Some(ROUTER),
-        source: Some(LOWER),
+        source: Some(LOWER.into()),
         problem: Problem::AnotherActive { priority: Priority::new(50) },
         suppressed: 0,
     };
@@ -261,7 +261,7 @@ fn one_virtual_router_does_not_move_another() {
     assert_eq!(states(&node), [State::Active, State::Active]);
 
     let bytes = Advert::new(200).datagram();
-    node.handle(Input::Datagram { link: LINK, bytes: &bytes }, start + DOWN);
+    node.handle(arrival(LINK, &bytes), start + DOWN);
 
     assert_eq!(states(&node), [State::Backup, State::Active]);
 }
@@ -282,13 +282,13 @@ fn a_router_knows_who_is_active() {
     seen.push(subject.snapshot().active);
 
     let peer = |priority| ActiveRouter {
-        address: LOWER,
+        address: LOWER.into(),
         priority: Priority::new(priority),
         is_self: false,
         last_heard: heard_at,
     };
     let own = ActiveRouter {
-        address: OURS,
+        address: OURS.into(),
         priority: Priority::new(100),
         is_self: true,
         last_heard: None,

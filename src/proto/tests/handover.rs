@@ -63,7 +63,7 @@ fn a_backup_successor_does_not_count_the_silence_that_nobody_heard() {
     let (mut after, actions) = succeed(&before, &config(), SECOND);
 
     assert_eq!(actions, []);
-    assert_eq!(after.snapshot().active.map(|active| active.address), Some(LOWER));
+    assert_eq!(after.snapshot().active.map(|active| active.address), Some(LOWER.into()));
     assert_eq!(after.takes_over_after() + 3 * SECOND, DOWN);
 }
 
@@ -235,6 +235,23 @@ fn a_bequest_survives_being_written_down() {
 
         assert_eq!(serde_json::from_str::<Bequests>(&text).unwrap(), bequests, "{text}");
     }
+}
+
+/// An engine of an earlier version wrote this when both were for IPv4 only.
+#[test]
+fn the_addresses_of_peers_are_written_as_ever() {
+    let mut before = Subject::started(&config());
+    before.hears(&Advert::new(200));
+    let active = serde_json::json!({
+        "address": "192.0.2.2", "priority": 200, "is_self": false, "last_heard": before.now,
+    });
+
+    let backup = serde_json::to_value(before.node.bequeath(before.now)).unwrap();
+    before.hears(&Advert::new(0));
+    let resigned = serde_json::to_value(before.node.bequeath(before.now)).unwrap();
+
+    assert_eq!(backup["routers"][0]["phase"]["backup"]["active"], active);
+    assert_eq!(resigned["routers"][0]["phase"]["backup"]["resigned"], "192.0.2.2");
 }
 
 #[test]

@@ -127,10 +127,8 @@ fn a_primary_address_that_changes_is_in_the_next_advertisement() {
 
     assert_eq!(subject.handle(link_up(moved)), []);
 
-    let mut datagram = Vec::new();
-    assert!(subject.node.encode(ROUTER, Priority::new(100), &mut datagram));
-    assert_eq!(datagram, Advert::new(100).from(moved).datagram());
-    assert_eq!(subject.snapshot().active.map(|active| active.address), Some(moved));
+    assert_eq!(subject.encoded(100), Advert::new(100).from(moved).datagram());
+    assert_eq!(subject.snapshot().active.map(|active| active.address), Some(moved.into()));
 }
 
 #[test]

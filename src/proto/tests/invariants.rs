@@ -121,9 +121,9 @@ impl Run {
                 let vrid = 10 + u8::try_from(*router).unwrap();
                 let advert = Advert { vrid, ..Advert::new(*priority).from(source) };
                 let advert = if *router == 1 { advert.v2() } else { advert.every(*centiseconds) };
-                self.handle(Input::Datagram { link: LINK, bytes: &advert.datagram() });
+                self.handle(arrival(LINK, &advert.datagram()));
             }
-            Op::Octets(bytes) => self.handle(Input::Datagram { link: LINK, bytes }),
+            Op::Octets(bytes) => self.handle(arrival(LINK, bytes)),
             Op::Link(carrier, address) => self.handle(link(*carrier, address.then_some(OURS))),
             Op::Health(true) => self.handle(Input::Health(Health::Serving)),
             Op::Health(false) => self.handle(failing()),

@@ -41,7 +41,7 @@ fn it_does_not_while_another_router_is_active() {
         assert_eq!(subject.run(3 * SECOND), []);
     }
     assert_eq!(subject.state(), State::Fault);
-    assert_eq!(subject.snapshot().active.map(|active| active.address), Some(LOWER));
+    assert_eq!(subject.snapshot().active.map(|active| active.address), Some(LOWER.into()));
 
     subject.hears(&Advert::new(0));
     assert_eq!(timed_effects(subject.run(SECOND))[0], (SKEW_LOWEST, advertise(1)));

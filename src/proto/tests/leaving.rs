@@ -221,5 +221,5 @@ fn takes_over(subject: &mut Subject) -> Vec<Action> {
 }
 
 fn relay(subject: &Subject, linger: u64) -> Action {
-    Action::Relay { router: ROUTER, to: HIGHER, until: subject.now + millis(linger) }
+    Action::Relay { router: ROUTER, to: HIGHER.into(), until: subject.now + millis(linger) }
 }

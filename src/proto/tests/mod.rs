@@ -17,11 +17,11 @@ use std::time::Duration;
 use super::*;
 use crate::config::InstanceConfig;
 use crate::types::{
-    AddressList, Centiseconds, ChecksumForm, ChecksumPolicy, Family, GROUP_IPV4, Instant, LinkName,
-    Priority, TrailingOctets, Version, VirtualAddress, Vrid,
+    AddressList, Centiseconds, ChecksumForm, ChecksumPolicy, GROUP_IPV4, HOP_LIMIT, Instant,
+    LinkName, Priority, TrailingOctets, Version, VirtualAddress, Vrid,
 };
 use crate::wire::advertisement::Outgoing;
-use crate::wire::ip::{Endpoints, Ipv4Header};
+use crate::wire::ip::{Datagram, Endpoints, Envelope};
 
 const ROUTER: RouterId = RouterId(0);
 const LINK: LinkId = LinkId(0);
@@ -86,7 +86,7 @@ impl Subject {
     }
 
     fn hears(&mut self, advert: &Advert) -> Vec<Action> {
-        self.handle(Input::Datagram { link: LINK, bytes: &advert.datagram() })
+        self.handle(arrival(LINK, &advert.datagram()))
     }
 
     /// Lets time pass and wakes the node whenever it wants to be woken.
@@ -118,6 +118,14 @@ impl Subject {
         assert_eq!(self.state(), State::Backup);
         let claims = self.run(1000 * SECOND).into_iter().find(|(_, action)| *action == CLAIM);
         claims.expect("a Backup that hears nothing takes over").0
+    }
+
+    /// Returns the advertisement of the router with a priority.
+    fn encoded(&self, priority: u8) -> Vec<u8> {
+        let mut payload = Vec::new();
+        let (group, priority) = (GROUP_IPV4.into(), Priority::new(priority));
+        let envelope = self.node.encode(ROUTER, priority, group, &mut payload).unwrap();
+        octets(Datagram { envelope, payload: &payload })
     }
 
     fn drain(&mut self) -> Vec<Action> {
@@ -193,12 +201,13 @@ impl Advert {
             addresses: &self.addresses,
             checksum: self.form,
         };
-        let (source, destination) = (self.source, GROUP_IPV4);
-        let mut datagram = Vec::new();
-        let payload_len = message.wire_len(Family::Ipv4);
-        Ipv4Header { source, destination, payload_len }.emit(&mut datagram);
-        message.emit(Endpoints::V4 { source, destination }, &mut datagram);
-        datagram
+        let endpoints = Endpoints::V4 { source: self.source, destination: GROUP_IPV4 };
+        let mut payload = Vec::new();
+        message.emit(endpoints, &mut payload);
+        octets(Datagram {
+            envelope: Envelope { endpoints, hop_limit: HOP_LIMIT },
+            payload: &payload,
+        })
     }
 }
 
@@ -236,6 +245,16 @@ fn owner() -> InstanceConfig {
 fn addresses() -> Vec<VirtualAddress> {
     let address = |last| Ipv4Addr::new(192, 0, 2, last).into();
     [1, 9].map(|last| VirtualAddress { address: address(last), prefix: 24 }).to_vec()
+}
+
+/// Returns a datagram as it goes over IPv4.
+fn octets(datagram: Datagram<'_>) -> Vec<u8> {
+    [&datagram.ipv4_header().unwrap()[..], datagram.payload].concat()
+}
+
+/// Returns the arrival of an IPv4 datagram, header first.
+fn arrival(link: LinkId, bytes: &[u8]) -> Input<'_> {
+    Input::Datagram { link, received: Datagram::parse_ipv4(bytes) }
 }
 
 fn link_up(primary: Ipv4Addr) -> Input<'static> {

@@ -17,7 +17,7 @@ fn bad_datagrams_do_not_keep_a_backup_back() {
     let mut took_over = false;
     for _ in 0..5 {
         for bytes in [&strange, &damaged(Advert::new(200).datagram()), &Vec::new()] {
-            subject.handle(Input::Datagram { link: LINK, bytes });
+            subject.handle(arrival(LINK, bytes));
         }
         took_over |= subject.run(SECOND).iter().any(|(_, action)| *action == CLAIM);
     }
@@ -87,7 +87,7 @@ fn a_flood_is_counted_exactly_and_reported_rarely() {
 
     let mut told = Vec::new();
     for _ in 0..10_001 {
-        let done = subject.handle(Input::Datagram { link: LINK, bytes: &bad });
+        let done = subject.handle(arrival(LINK, &bad));
         told.extend(reports(&done).iter().map(|report| report.suppressed));
         subject.now = subject.now + millis(1);
     }
@@ -103,7 +103,7 @@ fn a_virtual_router_that_is_not_ours_is_counted_for_the_link_and_not_reported() 
     let start = Instant::from_nanos(1);
     let bytes = Advert { vrid: 77, ..Advert::new(200) }.datagram();
 
-    node.handle(Input::Datagram { link: LINK, bytes: &bytes }, start);
+    node.handle(arrival(LINK, &bytes), start);
 
     assert_eq!(node.poll_action(), None);
     let counted = node.routers().map(|id| node.snapshot(id).discarded(Discard::Vrid));
@@ -123,7 +123,7 @@ fn a_virtual_router_hears_only_its_own_link() {
     }
 
     let bytes = Advert::new(200).datagram();
-    node.handle(Input::Datagram { link: LinkId(1), bytes: &bytes }, start);
+    node.handle(arrival(LinkId(1), &bytes), start);
 
     let accepted = node.routers().map(|id| node.snapshot(id).counters.received.accepted);
     assert_eq!(accepted.collect::<Vec<_>>(), [0, 1]);
@@ -134,7 +134,7 @@ fn a_damaged_datagram_for_nobody_is_damaged() {
     let mut subject = Subject::started(&config());
     let bytes = damaged(Advert { vrid: 77, ..Advert::new(200) }.datagram());
 
-    let done = subject.handle(Input::Datagram { link: LINK, bytes: &bytes });
+    let done = subject.handle(arrival(LINK, &bytes));
 
     assert_eq!(subject.discarded(Discard::Checksum), 1);
     assert_eq!(reports(&done).len(), 1);
@@ -144,18 +144,13 @@ fn a_damaged_datagram_for_nobody_is_damaged() {
 #[test]
 fn advertisements_begin_with_a_pseudo_header_and_then_take_the_form_of_the_peers() {
     let mut subject = Subject::active(&config());
-    let sent = |subject: &Subject| {
-        let mut datagram = Vec::new();
-        assert!(subject.node.encode(ROUTER, Priority::new(100), &mut datagram));
-        datagram
-    };
     let own = |form| Advert { form, ..Advert::new(100).from(OURS) }.datagram();
-    assert_eq!(sent(&subject), own(ChecksumForm::PseudoHeader));
+    assert_eq!(subject.encoded(100), own(ChecksumForm::PseudoHeader));
 
     subject.hears(&Advert { form: ChecksumForm::Message, ..Advert::new(50) });
-    let after_message = sent(&subject);
+    let after_message = subject.encoded(100);
     subject.hears(&Advert { form: ChecksumForm::PseudoHeader, ..Advert::new(50) });
-    let after_pseudo_header = sent(&subject);
+    let after_pseudo_header = subject.encoded(100);
 
     assert_eq!(after_message, own(ChecksumForm::Message));
     assert_eq!(after_pseudo_header, own(ChecksumForm::PseudoHeader));
@@ -166,31 +161,31 @@ fn a_chosen_checksum_form_is_kept() {
     let checksum = ChecksumPolicy::Only(ChecksumForm::Message);
     let subject = Subject::active(&InstanceConfig { checksum, ..config() });
 
-    let mut datagram = Vec::new();
-    subject.node.encode(ROUTER, Priority::RESIGN, &mut datagram);
-
     let own = Advert { form: ChecksumForm::Message, ..Advert::new(0).from(OURS) };
-    assert_eq!(datagram, own.datagram());
+    assert_eq!(subject.encoded(0), own.datagram());
 }
 
 #[test]
 fn encoding_uses_the_room_that_is_there() {
     let subject = Subject::active(&config());
-    let mut datagram = Vec::with_capacity(1500);
-    let room = datagram.as_ptr();
+    let mut message = Vec::with_capacity(1500);
+    let room = message.as_ptr();
 
     for _ in 0..3 {
-        assert!(subject.node.encode(ROUTER, Priority::new(100), &mut datagram));
+        let group = GROUP_IPV4.into();
+        assert!(subject.node.encode(ROUTER, Priority::new(100), group, &mut message).is_some());
     }
 
-    assert_eq!((datagram.as_ptr(), datagram.len()), (room, 20 + 8 + 2 * 4));
+    assert_eq!((message.as_ptr(), message.len()), (room, 8 + 2 * 4));
 }
 
 #[test]
 fn without_a_primary_address_there_is_nothing_to_encode() {
     let subject = Subject { node: Node::new(&[config()]), now: Instant::from_nanos(1) };
-    let mut datagram = vec![1, 2, 3];
+    let mut message = vec![1, 2, 3];
 
-    assert!(!subject.node.encode(ROUTER, Priority::new(100), &mut datagram));
-    assert!(datagram.is_empty());
+    let group = GROUP_IPV4.into();
+    let envelope = subject.node.encode(ROUTER, Priority::new(100), group, &mut message);
+
+    assert_eq!((envelope, message), (None, Vec::new()));
 }

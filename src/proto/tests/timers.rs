@@ -199,7 +199,7 @@ fn time_that_runs_backwards_changes_nothing() {
     let before = Instant::from_nanos(subject.now.as_nanos() - 5_000_000_000);
     subject.node.handle_timeout(before);
     let advert = Advert::new(200).datagram();
-    subject.node.handle(Input::Datagram { link: LINK, bytes: &advert }, before);
+    subject.node.handle(arrival(LINK, &advert), before);
 
     assert_eq!(subject.drain(), []);
     assert_eq!(subject.node.poll_timeout(), timeout);

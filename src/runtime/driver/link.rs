@@ -3,6 +3,7 @@
 use std::task::{Context, Poll};
 
 use crate::net::VrrpSocket;
+use crate::wire::ip::Datagram;
 
 /// One interface, with the socket that hears it.
 #[derive(Default)]
@@ -15,6 +16,15 @@ pub(super) struct Link {
 }
 
 impl Link {
+    /// Sends a datagram, unless there is no socket.
+    pub(super) fn send(&mut self, datagram: Datagram<'_>) {
+        let Some(socket) = &self.socket else { return };
+        match socket.send(datagram) {
+            Ok(()) => self.failure = None,
+            Err(error) => self.fail(&format!("cannot send advertisements: {error}")),
+        }
+    }
+
     /// Says what failed, unless it was the last thing said.
     pub(super) fn fail(&mut self, failure: &str) {
         if self.failure.as_deref() != Some(failure) {

@@ -20,6 +20,8 @@ use crate::runtime::will;
 use crate::status::layout::{EVENTS, Header};
 use crate::status::{Board, Plan};
 use crate::succession::Will;
+use crate::types::GROUP_IPV4;
+use crate::wire::ip::Datagram;
 
 const OPTIONS: &str = r#"{"instances":[{"name":"VI_1","interface":"eth0","vrid":51,
     "addresses":["192.168.56.100/24"]}]}"#;
@@ -221,9 +223,12 @@ impl Turn {
         let priority = |priority| Priority::new(priority);
         match *self {
             Self::Hear(sent) => {
-                let mut bytes = Vec::new();
-                assert!(with_address(PEER).encode(ROUTER, priority(sent), &mut bytes));
-                node.handle(Input::Datagram { link: LinkId(0), bytes: &bytes }, now);
+                let (peer, mut payload) = (with_address(PEER), Vec::new());
+                let group = GROUP_IPV4.into();
+                let envelope = peer.encode(ROUTER, priority(sent), group, &mut payload);
+                let envelope = envelope.expect("it has an address to send from");
+                let received = Ok(Datagram { envelope, payload: &payload });
+                node.handle(Input::Datagram { link: LinkId(0), received }, now);
             }
             Self::Serve(true) => node.handle(Input::Health(Health::Serving), now),
             Self::Serve(false) => node.handle(Input::Health(Health::Failing("x".into())), now),

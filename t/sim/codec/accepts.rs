@@ -16,7 +16,7 @@ fn a_version_2_backup_heeds_the_golden_advertisement() {
     station.hear(&datagram("P1"));
 
     let active = station.snapshot().active.expect("it was heard");
-    assert_eq!((active.address, active.priority.get(), active.is_self), (A, 100, false));
+    assert_eq!((active.address, active.priority.get(), active.is_self), (A.into(), 100, false));
     assert_eq!(station.heard(), counters(1, |_| {}));
     assert_eq!(station.discarded(), []);
 }

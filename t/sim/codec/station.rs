@@ -1,15 +1,16 @@
 //! One node, told what it hears octet by octet.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use resty_vrrp::config::InstanceConfig;
 use resty_vrrp::proto::{
-    Action, Discard, Health, Input, LinkCarrier, LinkFacts, LinkId, Node, Problem, ReceiveCounters,
-    RouterId, Snapshot, State,
+    Action, Datagram, Discard, Health, Input, LinkCarrier, LinkFacts, LinkId, Node, Problem,
+    ReceiveCounters, RouterId, Snapshot, State,
 };
 use resty_vrrp::types::Instant;
 
+use crate::packet::encoded;
 use crate::setup::US;
 
 /// A node that has started, on links that are up, in an nginx that serves.
@@ -55,7 +56,7 @@ impl Station {
     }
 
     pub(super) fn hear_on(&mut self, link: LinkId, bytes: &[u8]) {
-        self.tell(Input::Datagram { link, bytes });
+        self.tell(Input::Datagram { link, received: Datagram::parse_ipv4(bytes) });
     }
 
     pub(super) fn shut_down(&mut self) {
@@ -137,9 +138,9 @@ impl Station {
         while let Some(action) = self.node.poll_action() {
             match action {
                 Action::Advertise { router, priority } => {
-                    let mut datagram = Vec::new();
-                    assert!(self.node.encode(router, priority, &mut datagram));
-                    self.sent.push((self.now, datagram));
+                    for octets in encoded(&self.node, router, priority) {
+                        self.sent.push((self.now, octets));
+                    }
                 }
                 Action::Report(report) => self.told.push(report.problem),
                 Action::Claim(_)
@@ -159,7 +160,7 @@ pub(super) struct Standing {
     state: State,
     transitions: u64,
     deadline: Option<Instant>,
-    active: Option<Ipv4Addr>,
+    active: Option<IpAddr>,
     active_down_interval: Duration,
     sent: usize,
 }
