@@ -114,6 +114,12 @@ impl Node {
         self.routers[router.0].link
     }
 
+    /// Returns the virtual routers of a link.
+    #[must_use]
+    pub fn routers_on(&self, link: LinkId) -> &[RouterId] {
+        &self.links[link.0].routers
+    }
+
     /// Tells whether the node was told to keep away from the addresses.
     #[must_use]
     pub fn is_draining(&self) -> bool {

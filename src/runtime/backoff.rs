@@ -6,25 +6,31 @@ use std::time::Duration;
 #[derive(Debug)]
 pub(super) struct Backoff {
     pause: Duration,
+    longest: Duration,
 }
 
 impl Backoff {
+    /// Returns pauses that do not grow any more when they are that long.
+    pub(super) fn up_to(longest: Duration) -> Self {
+        Self { pause: SHORTEST, longest }
+    }
+
     /// Returns the pause after an attempt that failed at last.
     ///
     /// If all went well for [`LONG_RUN`] before, this failure is the first one.
     pub(super) fn after_a_run_of(&mut self, run: Duration) -> Duration {
         if run >= LONG_RUN {
-            *self = Self::default();
+            self.pause = SHORTEST;
         }
         let pause = self.pause;
-        self.pause = (pause * 2).min(LONGEST);
+        self.pause = (pause * 2).min(self.longest);
         pause
     }
 }
 
 impl Default for Backoff {
     fn default() -> Self {
-        Self { pause: SHORTEST }
+        Self::up_to(LONGEST)
     }
 }
 

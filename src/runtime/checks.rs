@@ -1,9 +1,11 @@
 //! What else is looked at before this nginx counts as serving, and what it does to priorities.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tokio::sync::watch;
 
+use crate::proto::RouterId;
 use crate::types::{Instant, Priority};
 
 /// Something that is going to be looked at, again and again.
@@ -98,40 +100,69 @@ pub(super) fn broken(checks: &[Check]) -> Option<&Check> {
 /// How the priorities of this node differ from those that were configured.
 #[derive(Debug)]
 pub(super) struct Weighing {
-    configured: Vec<Priority>,
-    told: Vec<Priority>,
+    routers: Vec<Weighed>,
+    /// The weight of what counts for every router.
+    common: i32,
+    /// The routers whose own weight has changed since it was last asked for.
+    changed: BTreeSet<RouterId>,
+    has_begun: bool,
     /// Until then, weights that nobody has spoken of may be those of an earlier engine.
     patience_until: Option<Instant>,
 }
 
+#[derive(Debug)]
+struct Weighed {
+    configured: Priority,
+    /// The weight of the interfaces that it tracks.
+    tracked: i32,
+    in_use: Priority,
+}
+
 impl Weighing {
-    pub(super) fn new(configured: Vec<Priority>) -> Self {
-        Self { configured, told: Vec::new(), patience_until: None }
+    pub(super) fn new(configured: impl Iterator<Item = Priority>) -> Self {
+        let weighed = |configured| Weighed { configured, tracked: 0, in_use: configured };
+        Self {
+            routers: configured.map(weighed).collect(),
+            common: 0,
+            changed: BTreeSet::new(),
+            has_begun: false,
+            patience_until: None,
+        }
     }
 
-    /// Returns the priorities to use from now on if they have changed: `tracked` is of one router
-    /// each, `checks` are everybody's.
-    pub(super) fn changed(
-        &mut self,
-        checks: &[Check],
-        tracked: &[Vec<Check>],
-        now: Instant,
-    ) -> Option<Vec<Priority>> {
+    /// Takes what became of the tracked interfaces of a router.
+    pub(super) fn track(&mut self, router: RouterId, tracked: &[Check]) {
+        self.routers[router.0].tracked = weight(tracked);
+        self.changed.insert(router);
+    }
+
+    /// Returns the priorities to use from now on, where they are not those returned before; all of
+    /// them at first. `checks` are everybody's.
+    pub(super) fn changes(&mut self, checks: &[Check], now: Instant) -> Vec<(RouterId, Priority)> {
         let patience_until = *self.patience_until.get_or_insert(now + PATIENCE);
         let common = weight(checks);
-        let weights = tracked.iter().map(|tracked| weight(tracked)).chain(std::iter::repeat(0));
-        let weighed = self.configured.iter().zip(weights).map(|(configured, own)| {
-            let weight = common + own;
-            (weighed(*configured, weight), weight)
-        });
-        let (priorities, weights): (Vec<_>, Vec<_>) = weighed.unzip();
-        let spoken_of = checks.iter().any(|check| check.weight.is_some());
-        let unknown = !spoken_of && weights.iter().all(|&weight| weight == 0);
-        if self.told == priorities || self.told.is_empty() && unknown && now < patience_until {
-            return None;
+        if !self.has_begun {
+            let is_spoken_of = checks.iter().any(|check| check.weight.is_some());
+            let is_weighed = self.routers.iter().any(|router| router.tracked != 0);
+            if !is_spoken_of && !is_weighed && now < patience_until {
+                return Vec::new();
+            }
         }
-        self.told.clone_from(&priorities);
-        Some(priorities)
+        let changed = std::mem::take(&mut self.changed).into_iter();
+        let concerned: Vec<_> = if common == self.common && self.has_begun {
+            changed.collect()
+        } else {
+            (0..self.routers.len()).map(RouterId).collect()
+        };
+        let is_first = !std::mem::replace(&mut self.has_begun, true);
+        self.common = common;
+        let weigh = |router: RouterId| {
+            let weighed = &mut self.routers[router.0];
+            let priority = weigh(weighed.configured, common + weighed.tracked);
+            let before = std::mem::replace(&mut weighed.in_use, priority);
+            (is_first || before != priority).then_some((router, priority))
+        };
+        concerned.into_iter().filter_map(weigh).collect()
     }
 }
 
@@ -142,7 +173,7 @@ fn weight(checks: &[Check]) -> i32 {
 }
 
 /// An owner of addresses does not compete: its priority stays.
-fn weighed(priority: Priority, weight: i32) -> Priority {
+fn weigh(priority: Priority, weight: i32) -> Priority {
     if priority.is_owner() {
         return priority;
     }
@@ -203,34 +234,46 @@ mod tests {
 
     #[test]
     fn weights_add_up_within_the_range_of_a_priority_and_spare_the_owner() {
-        let mut weighing =
-            Weighing::new(vec![Priority::new(150), Priority::new(20), Priority::OWNER]);
+        let mut weighing = weighing(&[150, 20, 255]);
         let mut checks = vec![check("a", false, Some(-30)), check("b", true, Some(-50))];
 
-        let lower = weighing.changed(&checks, &[], START);
+        let lower = changes(&mut weighing, &checks, START);
         checks[0].ok = true;
-        let normal = weighing.changed(&checks, &[], START);
+        let normal = changes(&mut weighing, &checks, START);
 
-        assert_eq!(lower, Some([120, 1, 255].map(Priority::new).to_vec()));
-        assert_eq!(normal, Some([150, 20, 255].map(Priority::new).to_vec()));
-        assert_eq!(weighing.changed(&checks, &[], START), None);
+        assert_eq!(lower, [(0, 120), (1, 1), (2, 255)]);
+        assert_eq!(normal, [(0, 150), (1, 20)], "the owner's has not changed");
+        assert_eq!(changes(&mut weighing, &checks, START), []);
     }
 
     #[test]
     fn a_tracked_interface_weighs_on_its_own_router_alone() {
-        let mut weighing = Weighing::new(vec![Priority::new(150), Priority::new(150)]);
-        let tracked = [vec![check("track eth1", false, Some(-100))], Vec::new()];
+        let mut weighing = weighing(&[150, 150]);
+        let checks = [check("a", false, Some(-10))];
+        weighing.track(RouterId(0), &[check("track eth1", false, Some(-100))]);
 
-        let lower = weighing.changed(&[check("a", false, Some(-10))], &tracked, START);
+        let lower = changes(&mut weighing, &checks, START);
+        weighing.track(RouterId(0), &[check("track eth1", true, Some(-100))]);
+        let higher = changes(&mut weighing, &checks, START);
 
-        assert_eq!(lower, Some([40, 140].map(Priority::new).to_vec()));
+        assert_eq!(lower, [(0, 40), (1, 140)]);
+        assert_eq!(higher, [(0, 140)]);
     }
 
     #[test]
     fn an_inherited_priority_stays_until_checks_were_made_or_there_are_none() {
-        let mut weighing = Weighing::new(vec![Priority::new(150)]);
+        let mut weighing = weighing(&[150]);
 
-        assert_eq!(weighing.changed(&[], &[], START), None);
-        assert_eq!(weighing.changed(&[], &[], START + PATIENCE), Some(vec![Priority::new(150)]));
+        assert_eq!(changes(&mut weighing, &[], START), []);
+        assert_eq!(changes(&mut weighing, &[], START + PATIENCE), [(0, 150)]);
+    }
+
+    fn weighing(configured: &[u8]) -> Weighing {
+        Weighing::new(configured.iter().copied().map(Priority::new))
+    }
+
+    fn changes(weighing: &mut Weighing, checks: &[Check], now: Instant) -> Vec<(usize, u8)> {
+        let changes = weighing.changes(checks, now).into_iter();
+        changes.map(|(router, priority)| (router.0, priority.get())).collect()
     }
 }

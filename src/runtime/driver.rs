@@ -2,6 +2,7 @@
 
 mod link;
 mod plan;
+mod ready;
 mod succession;
 mod turn;
 
@@ -13,7 +14,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Interval, MissedTickBehavior};
 
-use self::link::{Link, poll_readable};
+use self::link::Links;
 use self::plan::plan;
 pub(super) use self::succession::Start;
 use super::checks::{self, Check, PlannedCheck, Weighing};
@@ -22,15 +23,15 @@ use super::failpoint::failpoint;
 use super::guard::{Guard, Held};
 use super::handover::Meeting;
 use super::health::{self, Liveness};
-use super::kernel::{KernelThread, LinkView};
+use super::kernel::KernelThread;
 use super::publish::Publisher;
 use super::report;
 use super::surroundings::Surroundings;
 use super::tracking::Tracking;
 use super::will;
 use crate::config::Config;
-use crate::net::{Carrier, Process, Timer, VrrpSocket};
-use crate::proto::{Action, Input, LinkCarrier, LinkFacts, LinkId, Node, RouterId};
+use crate::net::{Process, Timer};
+use crate::proto::{Action, Input, LinkFacts, LinkId, Node, RouterId};
 use crate::status::Board;
 use crate::succession::{Incident, Succession, Will};
 use crate::types::{Instant, Priority};
@@ -41,7 +42,7 @@ pub(super) struct Driver<'a> {
     node: Node,
     kernel: KernelThread,
     guard: Guard,
-    links: Vec<Link>,
+    links: Links,
     timer: Timer,
     /// The deadline that the timer is set to; it may be earlier than the core's, never later.
     armed: Option<Instant>,
@@ -52,8 +53,6 @@ pub(super) struct Driver<'a> {
     planned: Vec<PlannedCheck>,
     weighing: Weighing,
     tracking: Tracking,
-    /// What became of the tracked interfaces of each router.
-    tracked: Vec<Vec<Check>>,
     succession: Succession,
     meeting: Meeting,
     publisher: Publisher<'a>,
@@ -66,7 +65,7 @@ pub(super) struct Driver<'a> {
 enum Event {
     Stop,
     Deadline,
-    Readable(usize),
+    Readable(LinkId),
     Facts,
     KernelEnded,
     Beat,
@@ -107,14 +106,13 @@ impl<'a> Driver<'a> {
         let succession =
             Succession::new(start.beginning, will, meeting.is_possible(), clock::now());
         let mut driver = Self {
-            links: node.links().iter().map(|_| Link::default()).collect(),
+            links: Links::new(node.links().len()),
             publisher: Publisher::new(board, config),
             liveness,
             checks,
             planned: surroundings.checks.clone(),
             tracking,
-            tracked: Vec::new(),
-            weighing: Weighing::new(config.instances.iter().map(|it| it.priority).collect()),
+            weighing: Weighing::new(config.instances.iter().map(|it| it.priority)),
             succession,
             meeting,
             node,
@@ -161,7 +159,7 @@ impl<'a> Driver<'a> {
                     None
                 }
                 Event::Readable(link) => {
-                    self.receive(LinkId(link));
+                    self.receive(link);
                     None
                 }
                 Event::Facts => {
@@ -207,7 +205,7 @@ impl<'a> Driver<'a> {
             tracing::warn!("addresses are not released yet; the guard is to remove them");
             self.guard.let_go();
         }
-        self.publisher.take_facts(self.kernel.facts(), self.succession.is_waiting());
+        self.publisher.take_facts(&self.kernel.facts(), self.succession.is_waiting());
         self.succession.after_a_failure().into()
     }
 
@@ -261,21 +259,20 @@ impl<'a> Driver<'a> {
             incident = poll_fn(|cx| meeting.poll_incident(cx)) => Event::Incident(incident),
             Ok(()) = checks.changed(), if busy => Event::Checked,
             _ = beat.tick() => Event::Beat,
-            link = poll_fn(|cx| poll_readable(links, cx)) => Event::Readable(link),
+            link = poll_fn(|cx| links.poll_readable(cx)) => Event::Readable(link),
         }
     }
 
     fn receive_all(&mut self) {
-        for link in 0..self.links.len() {
-            self.receive(LinkId(link));
+        for link in self.links.pending() {
+            self.receive(link);
         }
     }
 
     /// Hears at most [`BATCH`] datagrams of a link, so that a flood cannot hold up a deadline.
     fn receive(&mut self, link: LinkId) {
         for _ in 0..BATCH {
-            let Some(socket) = &self.links[link.0].socket else { return };
-            match socket.try_recv(&mut self.incoming[..]) {
+            match self.links.receive(link, &mut self.incoming[..]) {
                 Ok(received) => {
                     self.node.handle(Input::Datagram { link, received }, clock::now());
                 }
@@ -286,47 +283,40 @@ impl<'a> Driver<'a> {
         }
     }
 
+    /// Hands on what has changed in the kernel, and nothing else.
     fn take_facts(&mut self) {
-        let facts = self.kernel.facts_mut().borrow_and_update().clone();
-        if self.succession.is_retired() {
+        let now = clock::now();
+        let Self { node, kernel, links, tracking, weighing, succession, publisher, .. } = self;
+        let facts = kernel.facts_mut().borrow_and_update();
+        if succession.is_retired() {
             return;
         }
-        let now = clock::now();
         // Behind the links of the routers there are those that are only tracked.
-        for (index, view) in facts.links.iter().enumerate().take(self.links.len()) {
-            let facts = self.listen_on(LinkId(index), view);
-            self.node.handle(Input::Link { link: LinkId(index), facts }, now);
+        for (index, view) in facts.links.iter().enumerate().take(links.len()) {
+            let link = LinkId(index);
+            if let Some(facts) = links.take(link, *view, now) {
+                tell_link(node, publisher, link, facts, now);
+            }
         }
-        if (0..self.links.len()).all(|link| self.node.facts(LinkId(link)).is_some()) {
-            self.succession.handle(Incident::LinksKnown, now);
+        if (0..links.len()).all(|link| node.facts(LinkId(link)).is_some()) {
+            succession.handle(Incident::LinksKnown, now);
         }
-        self.tracked = self.tracking.look(&facts.links);
-        for (router, tracked) in self.node.routers().zip(&self.tracked) {
-            let down = checks::broken(tracked).map(|check| check.detail.as_str());
-            self.node.handle(Input::Tracked { router, down }, now);
+        for (router, tracked) in tracking.look(&facts.links) {
+            let down = checks::broken(&tracked).map(|check| check.detail.as_str());
+            node.handle(Input::Tracked { router, down }, now);
+            weighing.track(router, &tracked);
+            publisher.take_tracked(router, tracked);
         }
-        self.publisher.take_facts(facts, self.succession.is_waiting());
-        self.publisher.take_tracked(&self.tracked);
+        publisher.take_facts(&facts, succession.is_waiting());
+        drop(facts);
         self.judge_health(now);
     }
 
-    /// Has a socket for the link as it is now. A router must not be Active where it cannot hear.
-    fn listen_on(&mut self, id: LinkId, view: &LinkView) -> LinkFacts {
-        let link = &mut self.links[id.0];
-        if link.index != view.index || link.socket.is_none() {
-            link.index = view.index;
-            link.socket = None;
-            match view.index.map(VrrpSocket::open).transpose() {
-                Ok(socket) => link.socket = socket,
-                Err(error) => link.fail(&report::chain(&error)),
-            }
+    /// Tries again to listen where that failed.
+    fn retry_links(&mut self, now: Instant) {
+        for (link, facts) in self.links.retry(now) {
+            tell_link(&mut self.node, &mut self.publisher, link, facts, now);
         }
-        let carrier = match view.carrier {
-            _ if view.index.is_none() => LinkCarrier::Missing,
-            Carrier::Up if link.socket.is_some() => LinkCarrier::Up,
-            Carrier::Up | Carrier::Down => LinkCarrier::Down,
-        };
-        LinkFacts { carrier, primary: view.primary }
     }
 
     fn take_beat(&mut self) {
@@ -337,9 +327,7 @@ impl<'a> Driver<'a> {
             return;
         }
         self.judge_health(now);
-        if self.links.iter().any(|link| link.index.is_some() && link.socket.is_none()) {
-            self.take_facts();
-        }
+        self.retry_links(now);
         self.tell_guard(Some(now));
         if !self.succession.is_waiting() {
             self.publisher.beat(&self.node);
@@ -367,8 +355,7 @@ impl<'a> Driver<'a> {
             self.succession.handle(Incident::Judged(health), now);
         }
         if self.succession.is_holding() {
-            let priorities = self.weighing.changed(&checks, &self.tracked, now).unwrap_or_default();
-            for (router, priority) in self.node.routers().zip(priorities) {
+            for (router, priority) in self.weighing.changes(&checks, now) {
                 self.node.handle(Input::Priority { router, priority }, now);
             }
         }
@@ -425,7 +412,7 @@ impl<'a> Driver<'a> {
         let Self { node, links, publisher, guard, .. } = self;
         let held = Held {
             node,
-            index_of: &|link| links[link.0].index,
+            index_of: &|link| links.index_of(link),
             is_foreign: &|router, place| publisher.is_foreign(router, place),
         };
         match beat {
@@ -436,12 +423,12 @@ impl<'a> Driver<'a> {
 
     /// Sends one advertisement to each destination, or drops it: the next one is never far.
     fn advertise(&mut self, router: RouterId, priority: Priority) {
-        let link = &mut self.links[self.node.link_of(router).0];
         let message = &mut self.outgoing;
         for destination in self.node.destinations(router) {
             let envelope = self.node.encode(router, priority, destination, message);
             if let Some(envelope) = envelope {
-                link.send(Datagram { envelope, payload: message });
+                let datagram = Datagram { envelope, payload: message };
+                self.links.send(self.node.link_of(router), datagram);
             }
         }
     }
@@ -455,6 +442,20 @@ impl<'a> Driver<'a> {
             }
             Err(error) => tracing::warn!("its death would go unnoticed: {}", report::chain(&error)),
         }
+    }
+}
+
+/// Tells the election of a link, and has its routers shown anew.
+fn tell_link(
+    node: &mut Node,
+    publisher: &mut Publisher<'_>,
+    link: LinkId,
+    facts: LinkFacts,
+    now: Instant,
+) {
+    node.handle(Input::Link { link, facts }, now);
+    for router in node.routers_on(link) {
+        publisher.take_link(*router);
     }
 }
 

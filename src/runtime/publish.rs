@@ -4,6 +4,7 @@ mod mirror;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
 use std::time::Duration;
@@ -39,7 +40,9 @@ pub(super) struct Publisher<'a> {
     health: Health,
     enough_workers: bool,
     more_checks: Vec<Check>,
-    tracked: Vec<Vec<Check>>,
+    tracked: BTreeMap<RouterId, Vec<Check>>,
+    /// Whether this engine waited when the facts were last shown.
+    waited: bool,
 }
 
 #[derive(Clone, PartialEq)]
@@ -78,7 +81,8 @@ impl<'a> Publisher<'a> {
             health: Health::Unknown,
             enough_workers: false,
             more_checks: Vec::new(),
-            tracked: Vec::new(),
+            tracked: BTreeMap::new(),
+            waited: false,
             board,
         }
     }
@@ -134,10 +138,15 @@ impl<'a> Publisher<'a> {
         (self.more_checks, self.enough_workers) = (checks, enough_workers);
     }
 
-    /// Keeps what became of the tracked interfaces of each router.
-    pub(super) fn take_tracked(&mut self, tracked: &[Vec<Check>]) {
-        self.tracked = tracked.to_vec();
-        self.published.fill(None);
+    /// Keeps what became of the tracked interfaces of a router.
+    pub(super) fn take_tracked(&mut self, router: RouterId, tracked: Vec<Check>) {
+        self.tracked.insert(router, tracked);
+        self.published[router.0] = None;
+    }
+
+    /// Has a router shown anew: what it says of its link may be new without a change of state.
+    pub(super) fn take_link(&mut self, router: RouterId) {
+        self.published[router.0] = None;
     }
 
     /// Tells whether the kernel has an address of a virtual router from us.
@@ -165,12 +174,18 @@ impl<'a> Publisher<'a> {
         held
     }
 
-    /// Keeps what the kernel has, and shows what became of each address.
+    /// Keeps what the kernel has, and shows what has become of each address.
     ///
     /// An engine that waits has adopted nothing yet. What a killed one before it owned stays in its
     /// will: should this one die, too, the next one is to find it there.
-    pub(super) fn take_facts(&mut self, facts: Facts, waits: bool) {
-        for (router, places) in facts.routers.iter().zip(&self.places) {
+    pub(super) fn take_facts(&mut self, facts: &Facts, waits: bool) {
+        let is_other_view = std::mem::replace(&mut self.waited, waits) != waits;
+        self.facts.routers.resize_with(facts.routers.len(), Default::default);
+        let shown = self.facts.routers.iter_mut().zip(&facts.routers).zip(&self.places);
+        for ((known, router), places) in shown {
+            if !is_other_view && known == router {
+                continue;
+            }
             for (index, held) in places.clone().zip(&router.addresses) {
                 let before = self.lost_before.get(index).copied().unwrap_or_default();
                 let was_ours = || self.board.addresses()[index].ours.load(Relaxed) != 0;
@@ -178,12 +193,8 @@ impl<'a> Publisher<'a> {
                 self.board.set_assigned(index, held.assigned, ours);
                 self.board.set_lost(index, before + held.lost, held.contested);
             }
+            known.clone_from(router);
         }
-        // What a router says of its link may be new without a change of state.
-        if self.facts.links != facts.links {
-            self.published.fill(None);
-        }
-        self.facts = facts;
     }
 
     /// Says that the engine lives, and publishes every router about which something is new.
@@ -308,7 +319,7 @@ impl<'a> Publisher<'a> {
             ok: u8::from(ok),
             ..CheckSlot::EMPTY
         });
-        let tracked = self.tracked.get(router.0).into_iter().flatten();
+        let tracked = self.tracked.get(&router).into_iter().flatten();
         let more = tracked.chain(&self.more_checks).map(Check::to_board);
         let mut checks = [CheckSlot::EMPTY; layout::CHECKS];
         let mut count = 0;

@@ -1,15 +1,18 @@
 //! Interfaces that a virtual router depends on besides its own.
 
+use std::collections::BTreeMap;
+
 use super::checks::Check;
 use super::kernel::LinkView;
 use crate::config::Config;
 use crate::net::Carrier;
+use crate::proto::RouterId;
 use crate::types::LinkName;
 
-/// What each router tracks.
+/// What each router tracks, of those that track anything.
 #[derive(Debug)]
 pub(super) struct Tracking {
-    routers: Vec<Vec<Tracked>>,
+    routers: BTreeMap<RouterId, Vec<Tracked>>,
 }
 
 #[derive(Debug)]
@@ -18,45 +21,120 @@ struct Tracked {
     link: usize,
     name: LinkName,
     weight: Option<i16>,
+    /// How it was when it was last looked at.
+    last: Option<Condition>,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Condition {
+    Missing,
+    Down,
+    Up,
 }
 
 impl Tracking {
     /// Adds to `links` what is tracked and not among them.
     pub(super) fn new(config: &Config, links: &mut Vec<LinkName>) -> Self {
-        let mut place = |name: &LinkName| {
-            links.iter().position(|known| known == name).unwrap_or_else(|| {
-                links.push(name.clone());
-                links.len() - 1
-            })
-        };
-        let routers = config.instances.iter().map(|instance| {
+        let known = links.iter().enumerate().map(|(place, name)| (name.clone(), place));
+        let mut places: BTreeMap<_, _> = known.collect();
+        let mut routers = BTreeMap::new();
+        for (router, instance) in config.instances.iter().enumerate() {
             let tracked = instance.track.iter().map(|track| Tracked {
-                link: place(&track.interface),
+                link: *places.entry(track.interface.clone()).or_insert_with(|| {
+                    links.push(track.interface.clone());
+                    links.len() - 1
+                }),
                 name: track.interface.clone(),
                 weight: track.weight,
+                last: None,
             });
-            tracked.collect()
-        });
-        Self { routers: routers.collect() }
+            if !instance.track.is_empty() {
+                routers.insert(RouterId(router), tracked.collect());
+            }
+        }
+        Self { routers }
     }
 
-    /// Returns for each router what became of its tracked interfaces.
-    pub(super) fn look(&self, links: &[LinkView]) -> Vec<Vec<Check>> {
-        let look = |tracked: &Tracked| tracked.look(links.get(tracked.link));
-        self.routers.iter().map(|tracked| tracked.iter().map(look).collect()).collect()
+    /// Returns what has become of the tracked interfaces of each router for which that is new.
+    pub(super) fn look(&mut self, links: &[LinkView]) -> Vec<(RouterId, Vec<Check>)> {
+        let mut news = Vec::new();
+        for (router, tracked) in &mut self.routers {
+            let mut is_new = false;
+            for one in tracked.iter_mut() {
+                is_new |= one.look(links.get(one.link));
+            }
+            if is_new {
+                news.push((*router, tracked.iter().map(Tracked::check).collect()));
+            }
+        }
+        news
     }
 }
 
 impl Tracked {
-    fn look(&self, link: Option<&LinkView>) -> Check {
-        let exists = link.is_some_and(|link| link.index.is_some());
-        let ok = exists && link.is_some_and(|link| link.carrier == Carrier::Up);
-        let is = if exists { "is down" } else { "does not exist" };
+    /// Looks at the interface, and tells whether it is not as it was.
+    fn look(&mut self, link: Option<&LinkView>) -> bool {
+        let condition = match link {
+            Some(LinkView { index: Some(_), carrier: Carrier::Up, .. }) => Condition::Up,
+            Some(LinkView { index: Some(_), carrier: Carrier::Down, .. }) => Condition::Down,
+            Some(LinkView { index: None, .. }) | None => Condition::Missing,
+        };
+        self.last.replace(condition) != Some(condition)
+    }
+
+    fn check(&self) -> Check {
+        let is = if self.last == Some(Condition::Missing) { "does not exist" } else { "is down" };
         Check {
             name: format!("track {}", self.name),
-            ok,
+            ok: self.last == Some(Condition::Up),
             weight: self.weight,
             detail: format!("interface {} {is}", self.name),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_routers_whose_tracked_interfaces_have_changed_are_named() {
+        let mut links = vec![LinkName::new("eth0").unwrap()];
+        let mut tracking = Tracking::new(&config(), &mut links);
+        let mut views = vec![up(1), up(2), up(3)];
+
+        let first = named(&mut tracking, &views);
+        let unchanged = named(&mut tracking, &views);
+        views[2].carrier = Carrier::Down;
+        let changed = named(&mut tracking, &views);
+
+        let names: Vec<_> = links.iter().map(LinkName::as_str).collect();
+        assert_eq!(names, ["eth0", "eth1", "eth2"]);
+        let fine = |name: &str| (name.to_owned(), true);
+        let all = [fine("track eth1"), fine("track eth2")].to_vec();
+        assert_eq!(first, [(1, all.clone()), (2, all[..1].to_vec())]);
+        assert_eq!(unchanged, []);
+        assert_eq!(changed, [(1, vec![fine("track eth1"), ("track eth2".to_owned(), false)])]);
+    }
+
+    /// Of three routers, the second one tracks eth1 and eth2, the third one eth1.
+    fn config() -> Config {
+        let instance = |vrid: u8, track: &[&str]| {
+            let track: Vec<_> =
+                track.iter().map(|name| serde_json::json!({ "interface": name })).collect();
+            serde_json::json!({ "name": format!("VI_{vrid}"), "interface": "eth0", "vrid": vrid,
+                "addresses": [format!("192.0.2.{vrid}/24")], "track": track })
+        };
+        let all = [instance(1, &[]), instance(2, &["eth1", "eth2"]), instance(3, &["eth1"])];
+        Config::from_json(&serde_json::json!({ "instances": all }).to_string()).unwrap()
+    }
+
+    fn named(tracking: &mut Tracking, views: &[LinkView]) -> Vec<(usize, Vec<(String, bool)>)> {
+        let of = |checks: Vec<Check>| checks.into_iter().map(|it| (it.name, it.ok)).collect();
+        tracking.look(views).into_iter().map(|(router, checks)| (router.0, of(checks))).collect()
+    }
+
+    fn up(index: u32) -> LinkView {
+        LinkView { index: Some(index), carrier: Carrier::Up, ..LinkView::default() }
     }
 }

@@ -1,47 +1,229 @@
 //! The interfaces that the loop listens on.
 
+use std::io;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
-use crate::net::VrrpSocket;
-use crate::wire::ip::Datagram;
+use super::ready::ReadyList;
+use crate::net::{Carrier, VrrpSocket};
+use crate::proto::{LinkCarrier, LinkFacts, LinkId};
+use crate::runtime::backoff::Backoff;
+use crate::runtime::clock;
+use crate::runtime::kernel::LinkView;
+use crate::runtime::report;
+use crate::types::Instant;
+use crate::wire::ip::{Datagram, Malformed};
+
+/// All interfaces, in the order of [`Node::links`](crate::proto::Node::links).
+#[derive(Debug)]
+pub(super) struct Links {
+    links: Vec<Link>,
+    ready: ReadyList,
+}
 
 /// One interface, with the socket that hears it.
-#[derive(Default)]
-pub(super) struct Link {
-    pub(super) socket: Option<VrrpSocket>,
-    /// The index that the socket belongs to.
-    pub(super) index: Option<u32>,
-    /// What was said last, so that a failure is said once.
-    pub(super) failure: Option<String>,
+#[derive(Debug)]
+struct Link {
+    /// What `vrrp-net` said of it last.
+    view: Option<LinkView>,
+    socket: Option<VrrpSocket>,
+    /// When to try again to open the socket, where that failed.
+    retry_at: Option<Instant>,
+    backoff: Backoff,
+    failures: Failures,
 }
 
-impl Link {
+/// What fails on a link, on its way to the log.
+#[derive(Debug, Default)]
+struct Failures {
+    /// What was logged last, as long as it goes on.
+    current: Option<String>,
+    quiet_until: Instant,
+}
+
+impl Links {
+    /// Creates so many links, of which nothing is known.
+    pub(super) fn new(count: usize) -> Self {
+        let links = std::iter::repeat_with(Link::new).take(count).collect();
+        Self { links, ready: ReadyList::new(count) }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.links.len()
+    }
+
+    /// Returns the index of a link; `None` if it does not exist.
+    pub(super) fn index_of(&self, id: LinkId) -> Option<u32> {
+        self.links[id.0].view.and_then(|view| view.index)
+    }
+
+    /// Closes all sockets.
+    pub(super) fn close(&mut self) {
+        *self = Self::new(self.links.len());
+    }
+
+    /// Takes what `vrrp-net` says of a link, and has a socket for it. Returns what the election
+    /// must know if that may be new: a router must not be Active where it cannot hear.
+    pub(super) fn take(&mut self, id: LinkId, view: LinkView, now: Instant) -> Option<LinkFacts> {
+        let link = &mut self.links[id.0];
+        let before = link.view.replace(view);
+        if before == Some(view) {
+            return None;
+        }
+        if before.and_then(|before| before.index) != view.index {
+            link.socket = None;
+        }
+        Some(self.listen_on(id, view, now))
+    }
+
+    /// Tries again to open sockets, where it is time. Returns what that has changed.
+    pub(super) fn retry(&mut self, now: Instant) -> Vec<(LinkId, LinkFacts)> {
+        let is_due = |link: &Link| link.retry_at.is_some_and(|at| at <= now);
+        let due = self.links.iter().enumerate().filter(|(_, link)| is_due(link));
+        let due: Vec<_> = due.filter_map(|(id, link)| Some((LinkId(id), link.view?))).collect();
+        due.into_iter().map(|(id, view)| (id, self.listen_on(id, view, now))).collect()
+    }
+
+    /// Returns the links that have to be read before a deadline counts.
+    pub(super) fn pending(&self) -> Vec<LinkId> {
+        self.ready.pending()
+    }
+
+    /// Waits for a datagram, and returns which link it came from.
+    pub(super) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<LinkId> {
+        self.ready.poll_next(cx, |id, cx| {
+            let socket = self.links[id.0].socket.as_ref();
+            socket.is_some_and(|socket| socket.poll_recv_ready(cx).is_ready())
+        })
+    }
+
+    /// Receives one datagram of a link.
+    pub(super) fn receive<'a>(
+        &self,
+        id: LinkId,
+        buffer: &'a mut [u8],
+    ) -> io::Result<Result<Datagram<'a>, Malformed>> {
+        match &self.links[id.0].socket {
+            Some(socket) => socket.try_recv(buffer),
+            None => Err(io::ErrorKind::WouldBlock.into()),
+        }
+    }
+
     /// Sends a datagram, unless there is no socket.
-    pub(super) fn send(&mut self, datagram: Datagram<'_>) {
-        let Some(socket) = &self.socket else { return };
+    pub(super) fn send(&mut self, id: LinkId, datagram: Datagram<'_>) {
+        let link = &mut self.links[id.0];
+        let Some(socket) = &link.socket else { return };
         match socket.send(datagram) {
-            Ok(()) => self.failure = None,
-            Err(error) => self.fail(&format!("cannot send advertisements: {error}")),
-        }
-    }
-
-    /// Says what failed, unless it was the last thing said.
-    pub(super) fn fail(&mut self, failure: &str) {
-        if self.failure.as_deref() != Some(failure) {
-            tracing::error!("{failure}");
-            self.failure = Some(failure.to_owned());
-        }
-    }
-}
-
-/// Waits for a datagram, and returns which link it came from.
-pub(super) fn poll_readable(links: &[Link], cx: &mut Context<'_>) -> Poll<usize> {
-    for (index, link) in links.iter().enumerate() {
-        if let Some(socket) = &link.socket {
-            if socket.poll_recv_ready(cx).is_ready() {
-                return Poll::Ready(index);
+            Ok(()) => link.failures.end(),
+            Err(error) => {
+                link.failures.log(&format!("cannot send advertisements: {error}"), clock::now());
             }
         }
     }
-    Poll::Pending
+
+    /// Has a socket for a link if that is possible.
+    fn listen_on(&mut self, id: LinkId, view: LinkView, now: Instant) -> LinkFacts {
+        let link = &mut self.links[id.0];
+        link.retry_at = None;
+        if let (Some(index), None) = (view.index, &link.socket) {
+            match VrrpSocket::open(index) {
+                Ok(socket) => {
+                    link.socket = Some(socket);
+                    link.backoff = Backoff::up_to(LONGEST_PAUSE);
+                    link.failures.end();
+                    self.ready.add(id);
+                }
+                Err(error) => {
+                    link.retry_at = Some(now + link.backoff.after_a_run_of(Duration::ZERO));
+                    link.failures.log(&report::chain(&error), now);
+                }
+            }
+        }
+        let carrier = match view.carrier {
+            _ if view.index.is_none() => LinkCarrier::Missing,
+            Carrier::Up if link.socket.is_some() => LinkCarrier::Up,
+            Carrier::Up | Carrier::Down => LinkCarrier::Down,
+        };
+        LinkFacts { carrier, primary: view.primary }
+    }
+}
+
+impl Link {
+    fn new() -> Self {
+        Self {
+            view: None,
+            socket: None,
+            retry_at: None,
+            backoff: Backoff::up_to(LONGEST_PAUSE),
+            failures: Failures::default(),
+        }
+    }
+}
+
+impl Failures {
+    /// Logs a failure when it begins, and at most one every [`QUIET`]: a link may fail and work in
+    /// turn, with every advertisement.
+    fn log(&mut self, failure: &str, now: Instant) {
+        if self.is_worth_a_line(failure, now) {
+            tracing::error!("{failure}");
+        }
+    }
+
+    fn is_worth_a_line(&mut self, failure: &str, now: Instant) -> bool {
+        if self.current.as_deref() == Some(failure) || now < self.quiet_until {
+            return false;
+        }
+        self.current = Some(failure.to_owned());
+        self.quiet_until = now + QUIET;
+        true
+    }
+
+    fn end(&mut self) {
+        self.current = None;
+    }
+}
+
+/// A link that cannot be listened on is tried again at least that often.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// Time between two lines of the log about one link.
+const QUIET: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_is_logged_once_however_long_it_lasts() {
+        let mut failures = Failures::default();
+
+        let lines = (0..600).filter(|second| failures.is_worth_a_line("no buffers", at(*second)));
+
+        assert_eq!(lines.collect::<Vec<_>>(), [0]);
+    }
+
+    #[test]
+    fn a_link_that_fails_and_works_in_turn_is_logged_every_ten_seconds() {
+        let mut failures = Failures::default();
+
+        let lines = (0..30).filter(|second| {
+            failures.end();
+            failures.is_worth_a_line("no buffers", at(*second))
+        });
+
+        assert_eq!(lines.collect::<Vec<_>>(), [0, 10, 20]);
+    }
+
+    #[test]
+    fn another_failure_is_logged_as_soon_as_it_may_be() {
+        let mut failures = Failures::default();
+        failures.is_worth_a_line("no buffers", at(0));
+
+        let lines = (1..30).filter(|second| failures.is_worth_a_line("not permitted", at(*second)));
+
+        assert_eq!(lines.collect::<Vec<_>>(), [10]);
+    }
+
+    fn at(second: u64) -> Instant {
+        Instant::from_nanos(second * 1_000_000_000)
+    }
 }

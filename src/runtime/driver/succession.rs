@@ -191,7 +191,7 @@ impl Driver<'_> {
         self.publisher.end_events();
         self.guard.dismiss();
         self.kernel.abandon();
-        self.links.fill_with(Default::default);
+        self.links.close();
         if holder.is_none() {
             self.publisher.retire();
         }

@@ -44,9 +44,9 @@ fn what_a_killed_engine_owned_is_shown_until_its_successor_knows_better() {
     let mut publisher = Publisher::new(&mut board, &config);
     let ours = |publisher: &Publisher<'_>| publisher.board.addresses()[0].ours.load(Relaxed);
 
-    publisher.take_facts(facts(true), true);
+    publisher.take_facts(&facts(true), true);
     assert_eq!(ours(&publisher), 1);
-    publisher.take_facts(facts(true), false);
+    publisher.take_facts(&facts(true), false);
     assert_eq!(ours(&publisher), 0);
 }
 
@@ -56,8 +56,8 @@ fn an_address_that_has_gone_is_not_a_killed_engines_any_more() {
     let mut board = board_of_the_killed();
     let mut publisher = Publisher::new(&mut board, &config);
 
-    publisher.take_facts(facts(false), true);
-    publisher.take_facts(facts(true), true);
+    publisher.take_facts(&facts(false), true);
+    publisher.take_facts(&facts(true), true);
 
     assert_eq!(publisher.board.addresses()[0].ours.load(Relaxed), 0);
 }

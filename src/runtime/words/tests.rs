@@ -127,7 +127,7 @@ fn read_everything(board: &mut Board, node: &Node) {
     assert!(events::bequeath(board, true, NOW).waiting.len() <= EVENTS);
     assert!(board.workers(NOW, Duration::from_secs(1)).alive <= 1024);
     let mut publisher = Publisher::new(board, &config);
-    publisher.take_facts(Facts::default(), true);
+    publisher.take_facts(&Facts::default(), true);
     publisher.beat(node);
     publisher.mirror(&node.bequeath(NOW));
 

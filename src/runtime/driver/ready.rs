@@ -1,0 +1,229 @@
+//! Which links may have something to receive, without a look at all the others.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
+
+use crate::proto::LinkId;
+
+/// The links that are to be looked at, each at most once, in the order of their turns.
+///
+/// A link that is not in the list has left a waker with its socket, which puts it there.
+#[derive(Debug)]
+pub(super) struct ReadyList {
+    list: Arc<List>,
+    /// The waker of each link.
+    wakers: Vec<Waker>,
+}
+
+#[derive(Debug, Default)]
+struct List(Mutex<Turns>);
+
+#[derive(Debug, Default)]
+struct Turns {
+    queue: VecDeque<LinkId>,
+    is_queued: Vec<bool>,
+    /// The task that waits for the list to have an entry.
+    waiting: Option<Waker>,
+}
+
+/// Puts one link into the list.
+#[derive(Debug)]
+struct LinkWaker {
+    link: LinkId,
+    list: Arc<List>,
+}
+
+impl ReadyList {
+    /// Creates the list for so many links, with nothing to look at.
+    pub(super) fn new(links: usize) -> Self {
+        let list = Arc::new(List::default());
+        list.turns().is_queued = vec![false; links];
+        let waker = |link| LinkWaker { link: LinkId(link), list: Arc::clone(&list) };
+        let wakers = (0..links).map(|link| Waker::from(Arc::new(waker(link)))).collect();
+        Self { list, wakers }
+    }
+
+    /// Has a link looked at in its turn: its socket is new.
+    pub(super) fn add(&self, link: LinkId) {
+        self.list.add(link);
+    }
+
+    /// Returns the links whose turn is about to come.
+    pub(super) fn pending(&self) -> Vec<LinkId> {
+        self.list.turns().queue.iter().copied().collect()
+    }
+
+    /// Waits for a link that is ready, and returns it.
+    ///
+    /// `is_ready` looks at one link, and leaves the waker it is given with a socket that is not
+    /// ready. A link that is has its next turn after all the others: a flood of one does not keep
+    /// the loop from the rest.
+    pub(super) fn poll_next(
+        &self,
+        cx: &mut Context<'_>,
+        is_ready: impl Fn(LinkId, &mut Context<'_>) -> bool,
+    ) -> Poll<LinkId> {
+        let turns = self.list.wait(cx.waker());
+        // No more than that: a link may be put into the list again while it is looked at.
+        for _ in 0..turns {
+            let Some(link) = self.list.next() else { break };
+            if is_ready(link, &mut Context::from_waker(&self.wakers[link.0])) {
+                self.list.add(link);
+                return Poll::Ready(link);
+            }
+        }
+        Poll::Pending
+    }
+}
+
+impl List {
+    fn add(&self, link: LinkId) {
+        let mut turns = self.turns();
+        if !std::mem::replace(&mut turns.is_queued[link.0], true) {
+            turns.queue.push_back(link);
+        }
+        let waiting = turns.waiting.take();
+        drop(turns);
+        waiting.into_iter().for_each(Waker::wake);
+    }
+
+    fn next(&self) -> Option<LinkId> {
+        let mut turns = self.turns();
+        let link = turns.queue.pop_front()?;
+        turns.is_queued[link.0] = false;
+        Some(link)
+    }
+
+    /// Notes who waits, and returns how many links there are to look at.
+    fn wait(&self, waker: &Waker) -> usize {
+        let mut turns = self.turns();
+        turns.waiting = Some(waker.clone());
+        turns.queue.len()
+    }
+
+    fn turns(&self) -> MutexGuard<'_, Turns> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Wake for LinkWaker {
+    fn wake(self: Arc<Self>) {
+        self.list.add(self.link);
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.list.add(self.link);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::{Cell, RefCell};
+    use std::collections::BTreeMap;
+    use std::sync::atomic::AtomicU32;
+    use std::sync::atomic::Ordering::Relaxed;
+
+    use super::*;
+
+    #[test]
+    fn only_links_that_were_woken_are_looked_at() {
+        let (list, sockets) = (ReadyList::new(1000), Sockets::default());
+        (0..1000).for_each(|link| list.add(LinkId(link)));
+        assert_eq!(sockets.next(&list), None);
+        sockets.looks.set(0);
+
+        sockets.receive(LinkId(700), 1);
+
+        assert_eq!(sockets.next(&list), Some(LinkId(700)));
+        assert_eq!((sockets.next(&list), sockets.looks.get()), (None, 2));
+    }
+
+    #[test]
+    fn a_flood_on_one_link_leaves_the_others_their_turns() {
+        let (list, sockets) = (ReadyList::new(3), Sockets::default());
+        (0..3).for_each(|link| list.add(LinkId(link)));
+        assert_eq!(sockets.next(&list), None);
+
+        sockets.receive(LinkId(1), 1_000_000);
+        sockets.receive(LinkId(0), 2);
+        sockets.receive(LinkId(2), 1);
+
+        let turns: Vec<_> = (0..7).filter_map(|_| sockets.next(&list)).collect();
+        assert_eq!(turns, [1, 0, 2, 1, 0, 1, 1].map(LinkId));
+    }
+
+    #[test]
+    fn the_task_that_waits_is_woken_once_by_however_many_links() {
+        let (list, sockets) = (ReadyList::new(2), Sockets::default());
+        (0..2).for_each(|link| list.add(LinkId(link)));
+        assert_eq!(sockets.next(&list), None);
+
+        sockets.receive(LinkId(1), 1);
+        sockets.receive(LinkId(0), 1);
+
+        assert_eq!(sockets.task.0.load(Relaxed), 1);
+        assert_eq!(list.pending(), [LinkId(1), LinkId(0)]);
+    }
+
+    /// As a socket does that has no time at present: it wants to be looked at again at once.
+    #[test]
+    fn a_link_that_wakes_itself_is_looked_at_once() {
+        let list = ReadyList::new(1);
+        list.add(LinkId(0));
+        let looks = Cell::new(0);
+
+        let poll = list.poll_next(&mut Context::from_waker(Waker::noop()), |_, cx| {
+            looks.set(looks.get() + 1);
+            cx.waker().wake_by_ref();
+            false
+        });
+
+        assert_eq!((poll, looks.get()), (Poll::Pending, 1));
+        assert_eq!(list.pending(), [LinkId(0)]);
+    }
+
+    /// What waits in the socket of each link, and the wakers that were left there.
+    #[derive(Default)]
+    struct Sockets {
+        datagrams: RefCell<BTreeMap<LinkId, u32>>,
+        wakers: RefCell<BTreeMap<LinkId, Waker>>,
+        looks: Cell<u32>,
+        task: Arc<Task>,
+    }
+
+    /// Counts how often it is woken.
+    #[derive(Default)]
+    struct Task(AtomicU32);
+
+    impl Wake for Task {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Relaxed);
+        }
+    }
+
+    impl Sockets {
+        fn receive(&self, link: LinkId, datagrams: u32) {
+            self.datagrams.borrow_mut().insert(link, datagrams);
+            self.wakers.borrow_mut().remove(&link).expect("it was looked at").wake();
+        }
+
+        /// Returns the next link that is ready, and reads one of its datagrams.
+        fn next(&self, list: &ReadyList) -> Option<LinkId> {
+            let task = Waker::from(Arc::clone(&self.task));
+            let poll = list.poll_next(&mut Context::from_waker(&task), |link, cx| {
+                self.looks.set(self.looks.get() + 1);
+                let mut datagrams = self.datagrams.borrow_mut();
+                let waiting = datagrams.get_mut(&link).filter(|waiting| **waiting > 0);
+                if waiting.is_none() {
+                    self.wakers.borrow_mut().insert(link, cx.waker().clone());
+                }
+                waiting.map(|waiting| *waiting -= 1).is_some()
+            });
+            match poll {
+                Poll::Ready(link) => Some(link),
+                Poll::Pending => None,
+            }
+        }
+    }
+}
