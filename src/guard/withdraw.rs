@@ -9,7 +9,7 @@ use tokio::time::sleep;
 
 use super::order::Claim;
 use crate::net::address;
-use crate::net::{Event, Links, NetError, Netlink, SendSocket};
+use crate::net::{KernelEvent, Links, NetError, Netlink, SendSocket};
 use crate::types::VirtualAddress;
 
 /// Why the guard withdraws what an engine holds.
@@ -112,8 +112,8 @@ fn remove(claims: &BTreeMap<u32, Claim>) -> Result<usize, NetError> {
 }
 
 /// Tells whether an address bears any tag, as 127.0.0.1 does wherever the kernel keeps them.
-fn is_tagged(event: &Event) -> bool {
-    matches!(event, Event::Address { protocol, .. } if *protocol != 0)
+fn is_tagged(event: &KernelEvent) -> bool {
+    matches!(event, KernelEvent::Address { protocol, .. } if *protocol != 0)
 }
 
 fn by_link(claims: &BTreeMap<u32, Claim>) -> BTreeMap<u32, BTreeSet<VirtualAddress>> {

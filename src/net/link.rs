@@ -1,7 +1,7 @@
-//! What the kernel has told about links and their addresses.
+//! The links of this host and their addresses, as the kernel has reported them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::types::{LinkName, VirtualAddress};
 
@@ -11,72 +11,118 @@ use crate::types::{LinkName, VirtualAddress};
 /// asked for too: any of them may be given a name that somebody did ask for.
 #[derive(Debug, Default)]
 pub struct Links {
-    by_index: BTreeMap<u32, Link>,
+    by_index: BTreeMap<u32, KernelLink>,
+    /// A link may be renamed while a dump is read: until the end two may seem to have a name.
+    by_name: BTreeMap<String, BTreeSet<u32>>,
     arrivals: u64,
+}
+
+/// What a message has changed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum KernelChange {
+    /// The link itself: it was made, deleted, renamed, or its signal or hardware address changed.
+    Link {
+        /// Its index.
+        index: u32,
+    },
+    /// An address was added or removed, or is present in another way.
+    Address {
+        /// The index of the link.
+        index: u32,
+        /// The address.
+        address: VirtualAddress,
+    },
 }
 
 impl Links {
     /// Forgets everything and believes a dump instead.
-    pub fn reset(&mut self, dump: Vec<Event>) {
+    pub fn reset(&mut self, dump: Vec<KernelEvent>) {
         self.by_index.clear();
+        self.by_name.clear();
         for event in dump {
             self.handle(event);
         }
     }
 
-    /// Handles one message of the kernel. Hearing it twice changes nothing.
-    pub fn handle(&mut self, event: Event) {
+    /// Handles one message of the kernel, and returns what it has changed. A message that is heard
+    /// twice changes nothing; nor does one about the lifetime of an address.
+    pub fn handle(&mut self, event: KernelEvent) -> Option<KernelChange> {
         match event {
-            Event::Link { index, name, carrier, mac } => {
+            KernelEvent::Link { index, name, carrier, mac } => {
                 let link = self.by_index.entry(index).or_default();
-                link.name = name;
-                link.carrier = carrier;
-                link.mac = mac;
-            }
-            Event::LinkGone { index } => {
-                self.by_index.remove(&index);
-            }
-            Event::Address { index, address, secondary, protocol } => {
-                self.arrivals += 1;
-                let arrival = self.arrivals;
-                // An address of a link not heard of is one of a link that has gone.
-                let Some(link) = self.by_index.get_mut(&index) else { return };
-                let fresh = Present { secondary, protocol, arrival };
-                let present = link.addresses.entry(address).or_insert(fresh);
-                *present = Present { arrival: present.arrival, ..fresh };
-            }
-            Event::AddressGone { index, address } => {
-                if let Some(link) = self.by_index.get_mut(&index) {
-                    link.addresses.remove(&address);
+                if (&link.name, link.carrier, link.mac) == (&name, carrier, mac) {
+                    return None;
                 }
+                (link.carrier, link.mac) = (carrier, mac);
+                let before = std::mem::replace(&mut link.name, name.clone());
+                self.forget_name(&before, index);
+                self.by_name.entry(name).or_default().insert(index);
+                Some(KernelChange::Link { index })
+            }
+            KernelEvent::LinkGone { index } => {
+                let link = self.by_index.remove(&index)?;
+                self.forget_name(&link.name, index);
+                Some(KernelChange::Link { index })
+            }
+            KernelEvent::Address { index, address, secondary, protocol } => {
+                self.arrivals += 1;
+                let mut present = Present { secondary, protocol, arrival: self.arrivals };
+                // An address of a link not heard of is one of a link that has gone.
+                let addresses = &mut self.by_index.get_mut(&index)?.addresses;
+                let before = addresses.get(&address);
+                present.arrival = before.map_or(present.arrival, |before| before.arrival);
+                let is_news = before != Some(&present);
+                addresses.insert(address, present);
+                is_news.then_some(KernelChange::Address { index, address })
+            }
+            KernelEvent::AddressGone { index, address } => {
+                self.by_index.get_mut(&index)?.addresses.remove(&address)?;
+                Some(KernelChange::Address { index, address })
             }
         }
     }
 
     /// Returns the link that has the name now, and its index.
     #[must_use]
-    pub fn named(&self, name: &LinkName) -> Option<(u32, &Link)> {
-        let found = self.by_index.iter().find(|(_, link)| link.name == name.as_str());
-        found.map(|(index, link)| (*index, link))
+    pub fn named(&self, name: &LinkName) -> Option<(u32, &KernelLink)> {
+        let index = *self.by_name.get(name.as_str())?.first()?;
+        self.at(index).map(|link| (index, link))
     }
 
     /// Returns the link of that index.
     #[must_use]
-    pub fn at(&self, index: u32) -> Option<&Link> {
+    pub fn at(&self, index: u32) -> Option<&KernelLink> {
         self.by_index.get(&index)
+    }
+
+    fn forget_name(&mut self, name: &str, index: u32) {
+        let Some(indices) = self.by_name.get_mut(name) else { return };
+        indices.remove(&index);
+        if indices.is_empty() {
+            self.by_name.remove(name);
+        }
     }
 }
 
 /// A link and the addresses on it.
 #[derive(Debug, Default)]
-pub struct Link {
+pub struct KernelLink {
     name: String,
-    carrier: Carrier,
+    carrier: LinkSignal,
     mac: Option<[u8; 6]>,
     addresses: BTreeMap<VirtualAddress, Present>,
 }
 
-impl Link {
+/// The addresses that a link sends from: one of each family, if it has any.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Sources {
+    /// The primary IPv4 address.
+    pub ipv4: Option<Ipv4Addr>,
+    /// The link-local IPv6 address, if addresses of that family are read at all.
+    pub ipv6: Option<Ipv6Addr>,
+}
+
+impl KernelLink {
     /// Returns the name it has now.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -85,7 +131,7 @@ impl Link {
 
     /// Tells whether frames can pass.
     #[must_use]
-    pub fn carrier(&self) -> Carrier {
+    pub fn carrier(&self) -> LinkSignal {
         self.carrier
     }
 
@@ -101,27 +147,40 @@ impl Link {
         &self.addresses
     }
 
-    /// Returns the IPv4 address to speak from: the first one that is not virtual.
+    /// Returns the addresses to send from: of each family the first one that is not virtual.
     ///
     /// Secondary ones come later, but count: an address that was removed and put back while a
     /// virtual one of its network is on the link comes back as secondary. A virtual one comes last,
-    /// and only if it is not `ours`: the owner of an address speaks from it.
+    /// and only if it is not `ours`: the owner of an address sends from it.
     #[must_use]
-    pub fn primary(
+    pub fn sources(
         &self,
         ours: &BTreeSet<VirtualAddress>,
         is_virtual: impl Fn(IpAddr) -> bool,
-    ) -> Option<Ipv4Addr> {
-        let theirs = self.addresses.iter().filter(|(held, present)| {
-            held.address.is_ipv4() && present.protocol != PROTOCOL && !ours.contains(held)
-        });
-        let first = theirs.min_by_key(|(held, present)| {
-            (is_virtual(held.address), present.secondary, present.arrival)
-        });
-        match first?.0.address {
-            IpAddr::V4(address) => Some(address),
-            IpAddr::V6(_) => None,
+    ) -> Sources {
+        let (mut ipv4, mut ipv6) = (None, None);
+        for (held, present) in &self.addresses {
+            if present.protocol == PROTOCOL || ours.contains(held) {
+                continue;
+            }
+            let turn = (is_virtual(held.address), present.secondary, present.arrival);
+            match held.address {
+                IpAddr::V4(address) => ipv4 = Some(earlier(ipv4, (turn, address))),
+                IpAddr::V6(address) if address.is_unicast_link_local() => {
+                    ipv6 = Some(earlier(ipv6, (turn, address)));
+                }
+                IpAddr::V6(_) => {}
+            }
         }
+        Sources { ipv4: ipv4.map(|(_, it)| it), ipv6: ipv6.map(|(_, it)| it) }
+    }
+}
+
+/// Returns the lesser of two, if there is any before.
+fn earlier<T: Ord>(before: Option<T>, other: T) -> T {
+    match before {
+        Some(before) => before.min(other),
+        None => other,
     }
 }
 
@@ -137,7 +196,7 @@ pub struct Present {
 
 /// Whether frames can pass a link.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum Carrier {
+pub enum LinkSignal {
     /// It is switched off, or has no signal.
     #[default]
     Down,
@@ -147,7 +206,7 @@ pub enum Carrier {
 
 /// One message of the kernel.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Event {
+pub enum KernelEvent {
     /// A link was made or changed.
     Link {
         /// Its index, which it keeps for life.
@@ -155,7 +214,7 @@ pub enum Event {
         /// Its name, which it does not.
         name: String,
         /// Whether frames can pass.
-        carrier: Carrier,
+        carrier: LinkSignal,
         /// Its hardware address.
         mac: Option<[u8; 6]>,
     },
@@ -227,7 +286,7 @@ mod tests {
     fn a_link_made_again_under_another_index_starts_without_addresses() {
         let mut links = links(&[link(2, "eth0"), address(2, "192.0.2.3/24", false)]);
 
-        links.handle(Event::LinkGone { index: 2 });
+        links.handle(KernelEvent::LinkGone { index: 2 });
         assert!(links.named(&eth0()).is_none());
         links.handle(link(5, "eth0"));
 
@@ -251,7 +310,7 @@ mod tests {
     fn an_address_of_a_link_that_has_gone_is_ignored() {
         let mut links = links(&[link(2, "eth0")]);
 
-        links.handle(Event::LinkGone { index: 2 });
+        links.handle(KernelEvent::LinkGone { index: 2 });
         links.handle(address(2, "192.0.2.3/24", false));
         links.handle(link(2, "eth0"));
 
@@ -263,31 +322,85 @@ mod tests {
         let mut links = links(&[link(2, "eth0"), address(2, "192.0.2.3/24", false)]);
 
         links.handle(link(2, "eth0"));
-        links.handle(Event::AddressGone { index: 2, address: parse("192.0.2.9/24") });
+        links.handle(KernelEvent::AddressGone { index: 2, address: parse("192.0.2.9/24") });
         links.handle(address(2, "192.0.2.3/24", false));
 
         let (_, link) = links.named(&eth0()).unwrap();
         assert_eq!(link.addresses().keys().copied().collect::<Vec<_>>(), [parse("192.0.2.3/24")]);
     }
 
-    fn links(dump: &[Event]) -> Links {
+    #[test]
+    fn only_what_is_new_counts_as_a_change() {
+        let mut links = links(&[link(2, "eth0")]);
+        let vip = KernelChange::Address { index: 2, address: parse("192.0.2.3/24") };
+        let gone = || KernelEvent::AddressGone { index: 2, address: parse("192.0.2.3/24") };
+
+        let changes = [
+            link(2, "eth0"),
+            address(2, "192.0.2.3/24", false),
+            address(2, "192.0.2.3/24", false),
+            address(2, "192.0.2.3/24", true),
+            gone(),
+            gone(),
+            link(2, "eth1"),
+            KernelEvent::LinkGone { index: 2 },
+            KernelEvent::LinkGone { index: 2 },
+        ]
+        .map(|event| links.handle(event));
+
+        let moved = Some(KernelChange::Link { index: 2 });
+        let vip = Some(vip);
+        assert_eq!(changes, [None, vip, None, vip, vip, None, moved, moved, None]);
+    }
+
+    #[test]
+    fn while_two_links_swap_names_each_name_means_the_one_that_has_it_last() {
+        let mut links = links(&[link(2, "eth0"), link(3, "eth1")]);
+
+        for (index, name) in [(2, "tmp"), (3, "eth0"), (2, "eth1")] {
+            links.handle(link(index, name));
+        }
+
+        assert_eq!(links.named(&eth0()).unwrap().0, 3);
+        assert_eq!(links.named(&LinkName::new("eth1").unwrap()).unwrap().0, 2);
+        assert!(links.named(&LinkName::new("tmp").unwrap()).is_none());
+    }
+
+    #[test]
+    fn ipv6_is_sent_from_a_link_local_address() {
+        let mut links = links(&[link(2, "eth0")]);
+
+        links.handle(address(2, "2001:db8::1/64", false));
+        links.handle(address(2, "fe80::1/64", false));
+
+        let (_, link) = links.named(&eth0()).unwrap();
+        let sources = link.sources(&BTreeSet::new(), |_| false);
+        assert_eq!(sources, Sources { ipv4: None, ipv6: Some("fe80::1".parse().unwrap()) });
+    }
+
+    fn links(dump: &[KernelEvent]) -> Links {
         let mut links = Links::default();
         links.reset(dump.to_vec());
         links
     }
 
-    fn link(index: u32, name: &str) -> Event {
-        Event::Link { index, name: name.to_owned(), carrier: Carrier::Up, mac: Some([2; 6]) }
+    fn link(index: u32, name: &str) -> KernelEvent {
+        KernelEvent::Link {
+            index,
+            name: name.to_owned(),
+            carrier: LinkSignal::Up,
+            mac: Some([2; 6]),
+        }
     }
 
-    fn address(index: u32, address: &str, secondary: bool) -> Event {
-        Event::Address { index, address: parse(address), secondary, protocol: 0 }
+    fn address(index: u32, address: &str, secondary: bool) -> KernelEvent {
+        KernelEvent::Address { index, address: parse(address), secondary, protocol: 0 }
     }
 
     fn primary(links: &Links) -> Option<Ipv4Addr> {
         let is_virtual = |address| address == IpAddr::from([192, 0, 2, 100]);
         let ours = BTreeSet::new();
-        links.named(&eth0()).and_then(|(_, link)| link.primary(&ours, is_virtual))
+        links.named(&eth0()).and_then(|(_, link)| link.sources(&ours, is_virtual).ipv4)
     }
 
     fn eth0() -> LinkName {

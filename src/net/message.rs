@@ -10,28 +10,28 @@ use rtnetlink::packet_route::AddressFamily;
 use rtnetlink::packet_route::address::{AddressHeader, AddressHeaderFlags};
 use rtnetlink::packet_route::link::{LinkFlags, LinkHeader};
 
-use crate::net::{Carrier, Event};
+use crate::net::{KernelEvent, LinkSignal};
 use crate::types::VirtualAddress;
 
 /// Reads one message; `None` is one about something else.
-pub(super) fn event(message: &NetlinkBuffer<&[u8]>) -> Option<Event> {
+pub(super) fn event(message: &NetlinkBuffer<&[u8]>) -> Option<KernelEvent> {
     let payload = message.payload();
     match message.message_type() {
         libc::RTM_NEWLINK => link_header(payload).map(|header| link(&header, payload)),
         libc::RTM_DELLINK => {
-            link_header(payload).map(|header| Event::LinkGone { index: header.index })
+            link_header(payload).map(|header| KernelEvent::LinkGone { index: header.index })
         }
         libc::RTM_NEWADDR => {
             let header = AddressHeader::parse(payload).ok()?;
             let read = read_address(&header, payload)?;
             let secondary = header.flags.contains(AddressHeaderFlags::Secondary);
             let (address, protocol) = (read.address, read.protocol);
-            Some(Event::Address { index: header.index, address, secondary, protocol })
+            Some(KernelEvent::Address { index: header.index, address, secondary, protocol })
         }
         libc::RTM_DELADDR => {
             let header = AddressHeader::parse(payload).ok()?;
             let address = read_address(&header, payload)?.address;
-            Some(Event::AddressGone { index: header.index, address })
+            Some(KernelEvent::AddressGone { index: header.index, address })
         }
         _ => None,
     }
@@ -45,7 +45,7 @@ fn link_header(payload: &[u8]) -> Option<LinkHeader> {
     (header.interface_family == AddressFamily::Unspec).then_some(header)
 }
 
-fn link(header: &LinkHeader, payload: &[u8]) -> Event {
+fn link(header: &LinkHeader, payload: &[u8]) -> KernelEvent {
     // Running is the operational state: without it, a bond that has no members or a port that still
     // has to authenticate would seem to be up.
     let up = header.flags.contains(LinkFlags::Up | LinkFlags::LowerUp | LinkFlags::Running);
@@ -61,8 +61,8 @@ fn link(header: &LinkHeader, payload: &[u8]) -> Event {
             _ => {}
         }
     }
-    let carrier = if up { Carrier::Up } else { Carrier::Down };
-    Event::Link { index: header.index, name, carrier, mac }
+    let carrier = if up { LinkSignal::Up } else { LinkSignal::Down };
+    KernelEvent::Link { index: header.index, name, carrier, mac }
 }
 
 struct ReadAddress {
@@ -120,7 +120,7 @@ mod tests {
         let read = read(16, &[&header[..], &unknown, &mac, &name].concat());
 
         let (name, mac) = ("eth0".to_owned(), Some([2, 0, 0, 0, 0, 7]));
-        assert_eq!(read, Some(Event::Link { index: 2, name, carrier: Carrier::Up, mac }));
+        assert_eq!(read, Some(KernelEvent::Link { index: 2, name, carrier: LinkSignal::Up, mac }));
     }
 
     #[test]
@@ -128,7 +128,7 @@ mod tests {
         for flags in [0x41, 0x1_0001, 0x1_0040, 0] {
             let read = read(16, &link_header_octets(0, flags));
             assert!(
-                matches!(read, Some(Event::Link { carrier: Carrier::Down, .. })),
+                matches!(read, Some(KernelEvent::Link { carrier: LinkSignal::Down, .. })),
                 "flags {flags:#x}: {read:?}"
             );
         }
@@ -139,7 +139,7 @@ mod tests {
         let bridge = 7;
 
         assert_eq!(read(17, &link_header_octets(bridge, 0)), None);
-        assert_eq!(read(17, &link_header_octets(0, 0)), Some(Event::LinkGone { index: 2 }));
+        assert_eq!(read(17, &link_header_octets(0, 0)), Some(KernelEvent::LinkGone { index: 2 }));
     }
 
     #[test]
@@ -152,7 +152,7 @@ mod tests {
         let read = read(20, &[&header[..], &peer, &local, &protocol].concat());
 
         let address = VirtualAddress { address: IpAddr::from([192, 0, 2, 3]), prefix: 32 };
-        let expected = Event::Address { index: 2, address, secondary: true, protocol: 112 };
+        let expected = KernelEvent::Address { index: 2, address, secondary: true, protocol: 112 };
         assert_eq!(read, Some(expected));
     }
 
@@ -172,7 +172,7 @@ mod tests {
         header
     }
 
-    fn read(message_type: u16, payload: &[u8]) -> Option<Event> {
+    fn read(message_type: u16, payload: &[u8]) -> Option<KernelEvent> {
         let length = u32::try_from(16 + payload.len()).unwrap();
         let mut message = length.to_ne_bytes().to_vec();
         message.extend_from_slice(&message_type.to_ne_bytes());

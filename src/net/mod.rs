@@ -38,7 +38,7 @@ mod watched;
 pub use announce::Announcer;
 pub use channel::Channel;
 pub use error::NetError;
-pub use link::{Carrier, Event, Link, Links, Present};
+pub use link::{KernelChange, KernelEvent, KernelLink, LinkSignal, Links, Present, Sources};
 pub use lock::Lock;
 pub use mutex::{HeldMutex, HolderWatch};
 pub use netlink::Netlink;

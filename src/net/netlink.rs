@@ -25,7 +25,7 @@ use rustix::net::{
 
 use crate::net::socket::bound_receive_buffer;
 use crate::net::watched::Watched;
-use crate::net::{Event, NetError, message};
+use crate::net::{KernelEvent, NetError, message};
 
 /// A netlink socket that hears of every link and every IPv4 address of this host.
 ///
@@ -35,7 +35,7 @@ pub struct Netlink {
     socket: Watched,
     sequence: u32,
     buffer: Vec<u8>,
-    heard: VecDeque<Event>,
+    heard: VecDeque<KernelEvent>,
 }
 
 impl Netlink {
@@ -58,7 +58,7 @@ impl Netlink {
     /// # Errors
     ///
     /// When the conversation broke.
-    pub fn dump(&mut self) -> Result<Vec<Event>, NetError> {
+    pub fn dump(&mut self) -> Result<Vec<KernelEvent>, NetError> {
         let mut records = Vec::new();
         let mut addresses = AddressMessage::default();
         addresses.header.family = AddressFamily::Inet;
@@ -105,7 +105,7 @@ impl Netlink {
     /// # Errors
     ///
     /// When events were lost, because more happened than the socket has room for.
-    pub fn events(&mut self) -> Result<VecDeque<Event>, NetError> {
+    pub fn events(&mut self) -> Result<VecDeque<KernelEvent>, NetError> {
         for _ in 0..MOST_READS {
             match self.receive(&mut |_| {}) {
                 Ok(()) => {}
@@ -123,7 +123,7 @@ impl Netlink {
     /// datagram, came twice the same, and had no event come in since the first of the two began,
     /// was changed once at most, and is whole. Where something changes all the time, what is
     /// missing in one dump is in another.
-    fn dump_whole(&mut self, ask: &RouteNetlinkMessage) -> io::Result<Vec<Event>> {
+    fn dump_whole(&mut self, ask: &RouteNetlinkMessage) -> io::Result<Vec<KernelEvent>> {
         let mut records = Vec::new();
         let mut last = None;
         for _ in 0..MOST_DUMPS {
@@ -144,7 +144,7 @@ impl Netlink {
     fn dump_of(
         &mut self,
         ask: RouteNetlinkMessage,
-        records: &mut Vec<Event>,
+        records: &mut Vec<KernelEvent>,
     ) -> io::Result<Option<usize>> {
         let request = Request { flags: NLM_F_DUMP, message: ask };
         let sequence = self.send(&[request])?;
@@ -233,7 +233,7 @@ impl Request {
 }
 
 enum Answer {
-    Record(Event),
+    Record(KernelEvent),
     /// What is dumped has changed since the beginning.
     Interrupted,
     End {
@@ -255,7 +255,7 @@ fn open() -> io::Result<OwnedFd> {
 
 fn sort(
     message: &NetlinkBuffer<&[u8]>,
-    heard: &mut VecDeque<Event>,
+    heard: &mut VecDeque<KernelEvent>,
     answered: &mut dyn FnMut(Answer),
 ) {
     if message.flags() & NLM_F_DUMP_INTR != 0 && message.flags() & NLM_F_MULTIPART != 0 {

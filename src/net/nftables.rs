@@ -59,7 +59,7 @@ use rustix::net::{
     socket_with,
 };
 
-use self::batch::{Batch, Family, Message};
+use self::batch::{Batch, TableFamily, TableMessage};
 use self::expression::{Expression, OPEN, OPENED_HERE, OPENING, RELAYED, RENAMED, UNANSWERED};
 use crate::net::NetError;
 
@@ -121,17 +121,23 @@ impl Firewall {
     }
 
     fn change(&self, batch: &mut Batch, from: &Rules, to: &Rules) {
-        self.change_table(batch, Family::Ip, &from.relayed, &to.relayed);
-        self.change_table(batch, Family::Arp, &from.silent, &to.silent);
+        self.change_table(batch, TableFamily::Ip, &from.relayed, &to.relayed);
+        self.change_table(batch, TableFamily::Arp, &from.silent, &to.silent);
     }
 
     /// Makes a table when it has its first address, and removes it with the last one.
-    fn change_table(&self, batch: &mut Batch, family: Family, from: &Addresses, to: &Addresses) {
+    fn change_table(
+        &self,
+        batch: &mut Batch,
+        family: TableFamily,
+        from: &MovedAddresses,
+        to: &MovedAddresses,
+    ) {
         if to.is_empty() && from.is_empty() {
             return;
         }
         if to.is_empty() {
-            return batch.push(Message::DelTable, 0, family, |table| {
+            return batch.push(TableMessage::DelTable, 0, family, |table| {
                 table.text(attribute::TABLE_NAME, &self.table);
             });
         }
@@ -139,20 +145,20 @@ impl Firewall {
             self.add_table(batch, family);
         }
         let gone = from.iter().filter(|(key, value)| to.get(key) != Some(value));
-        self.list_addresses(batch, family, Message::DelSetElem, gone);
+        self.list_addresses(batch, family, TableMessage::DelSetElem, gone);
         let new = to.iter().filter(|(key, value)| from.get(key) != Some(value));
-        self.list_addresses(batch, family, Message::NewSetElem, new);
+        self.list_addresses(batch, family, TableMessage::NewSetElem, new);
     }
 
-    fn add_table(&self, batch: &mut Batch, family: Family) {
-        batch.push(Message::NewTable, NLM_F_CREATE, family, |table| {
+    fn add_table(&self, batch: &mut Batch, family: TableFamily) {
+        batch.push(TableMessage::NewTable, NLM_F_CREATE, family, |table| {
             table.text(attribute::TABLE_NAME, &self.table);
             table.number(attribute::TABLE_FLAGS, TABLE_IS_OWNED);
         });
-        batch.push(Message::NewSet, NLM_F_CREATE, family, |map| {
+        batch.push(TableMessage::NewSet, NLM_F_CREATE, family, |map| {
             map.text(attribute::SET_TABLE, &self.table);
             map.text(attribute::SET_NAME, ADDRESSES);
-            let forgets = matches!(family, Family::Ip);
+            let forgets = matches!(family, TableFamily::Ip);
             map.number(attribute::SET_FLAGS, SET_IS_MAP | if forgets { SET_FORGETS } else { 0 });
             map.number(attribute::SET_KEY_TYPE, TYPE_IPV4_ADDR);
             map.number(attribute::SET_KEY_LEN, 4);
@@ -164,13 +170,13 @@ impl Firewall {
             }
         });
         match family {
-            Family::Ip => {
+            TableFamily::Ip => {
                 self.add_opened(batch);
                 let relay = Chain { name: "relay", hook: PRE_ROUTING, priority: AFTER_DNAT };
                 let rules: [Rule; 3] = [&[OPENING], &[OPEN, OPENED_HERE], &[OPEN, RELAYED]];
                 self.add_chain(batch, family, &relay, &rules);
             }
-            Family::Arp => {
+            TableFamily::Arp => {
                 let input = Chain { name: "input", hook: ARP_IN, priority: 0 };
                 self.add_chain(batch, family, &input, &[&[UNANSWERED]]);
                 let output = Chain { name: "output", hook: ARP_OUT, priority: 0 };
@@ -180,7 +186,7 @@ impl Firewall {
     }
 
     fn add_opened(&self, batch: &mut Batch) {
-        batch.push(Message::NewSet, NLM_F_CREATE, Family::Ip, |set| {
+        batch.push(TableMessage::NewSet, NLM_F_CREATE, TableFamily::Ip, |set| {
             set.text(attribute::SET_TABLE, &self.table);
             set.text(attribute::SET_NAME, OPENED);
             set.number(attribute::SET_FLAGS, SET_IS_FILLED_BY_RULES | SET_FORGETS);
@@ -199,8 +205,8 @@ impl Firewall {
     fn list_addresses<'a>(
         &self,
         batch: &mut Batch,
-        family: Family,
-        message: Message,
+        family: TableFamily,
+        message: TableMessage,
         addresses: impl Iterator<Item = (&'a Ipv4Addr, &'a Ipv4Addr)>,
     ) {
         let addresses: Vec<_> = addresses.collect();
@@ -220,8 +226,8 @@ impl Firewall {
         }
     }
 
-    fn add_chain(&self, batch: &mut Batch, family: Family, chain: &Chain, rules: &[Rule]) {
-        batch.push(Message::NewChain, NLM_F_CREATE, family, |added| {
+    fn add_chain(&self, batch: &mut Batch, family: TableFamily, chain: &Chain, rules: &[Rule]) {
+        batch.push(TableMessage::NewChain, NLM_F_CREATE, family, |added| {
             added.text(attribute::CHAIN_TABLE, &self.table);
             added.text(attribute::CHAIN_NAME, chain.name);
             added.nest(attribute::CHAIN_HOOK, |hook| {
@@ -232,7 +238,7 @@ impl Firewall {
         });
         for rule in rules {
             let flags = NLM_F_CREATE | NLM_F_APPEND;
-            batch.push(Message::NewRule, flags, family, |added| {
+            batch.push(TableMessage::NewRule, flags, family, |added| {
                 added.text(attribute::RULE_TABLE, &self.table);
                 added.text(attribute::RULE_CHAIN, chain.name);
                 added.nest(attribute::RULE_EXPRESSIONS, |list| {
@@ -259,7 +265,7 @@ impl Firewall {
 }
 
 /// Addresses on the move, and another one for each.
-type Addresses = BTreeMap<Ipv4Addr, Ipv4Addr>;
+type MovedAddresses = BTreeMap<Ipv4Addr, Ipv4Addr>;
 
 /// Parts that follow each other.
 type Rule = &'static [&'static [Expression]];

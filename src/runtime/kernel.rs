@@ -29,7 +29,7 @@ use super::clock;
 use super::failpoint::failpoint;
 use super::report::panic_text;
 use crate::config::AnnounceConfig;
-use crate::net::{Carrier, Rights, SignalsBlocked, Timer};
+use crate::net::{LinkSignal, Rights, SignalsBlocked, Timer};
 use crate::types::{HeldAddress, Instant, LinkName, VirtualAddress};
 
 /// What never changes while the thread lives.
@@ -74,7 +74,7 @@ pub struct LinkView {
     /// Its index; `None` if there is no such link.
     pub index: Option<u32>,
     /// Whether frames can pass.
-    pub carrier: Carrier,
+    pub carrier: LinkSignal,
     /// Its hardware address.
     pub mac: Option<[u8; 6]>,
     /// The address to speak from.

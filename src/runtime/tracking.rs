@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::checks::Check;
 use super::kernel::LinkView;
 use crate::config::Config;
-use crate::net::Carrier;
+use crate::net::LinkSignal;
 use crate::proto::RouterId;
 use crate::types::LinkName;
 
@@ -75,8 +75,8 @@ impl Tracked {
     /// Looks at the interface, and tells whether it is not as it was.
     fn look(&mut self, link: Option<&LinkView>) -> bool {
         let condition = match link {
-            Some(LinkView { index: Some(_), carrier: Carrier::Up, .. }) => Condition::Up,
-            Some(LinkView { index: Some(_), carrier: Carrier::Down, .. }) => Condition::Down,
+            Some(LinkView { index: Some(_), carrier: LinkSignal::Up, .. }) => Condition::Up,
+            Some(LinkView { index: Some(_), carrier: LinkSignal::Down, .. }) => Condition::Down,
             Some(LinkView { index: None, .. }) | None => Condition::Missing,
         };
         self.last.replace(condition) != Some(condition)
@@ -105,7 +105,7 @@ mod tests {
 
         let first = named(&mut tracking, &views);
         let unchanged = named(&mut tracking, &views);
-        views[2].carrier = Carrier::Down;
+        views[2].carrier = LinkSignal::Down;
         let changed = named(&mut tracking, &views);
 
         let names: Vec<_> = links.iter().map(LinkName::as_str).collect();
@@ -135,6 +135,6 @@ mod tests {
     }
 
     fn up(index: u32) -> LinkView {
-        LinkView { index: Some(index), carrier: Carrier::Up, ..LinkView::default() }
+        LinkView { index: Some(index), carrier: LinkSignal::Up, ..LinkView::default() }
     }
 }

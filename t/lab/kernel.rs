@@ -7,7 +7,7 @@ use std::{fs, io};
 use harness::{Host, Lab, Sniffer, eventually, holds_for, wait_until};
 use resty_vrrp::config::AnnounceConfig;
 use resty_vrrp::net::address::{self, Changes};
-use resty_vrrp::net::{Carrier, Links, Netlink, Rights};
+use resty_vrrp::net::{LinkSignal, Links, Netlink, Rights};
 use resty_vrrp::runtime::kernel::{Facts, KernelThread, LinkView, Plan, PlannedRouter};
 use resty_vrrp::types::{HeldAddress, LinkName, VirtualAddress};
 use tokio::runtime::{Builder, Runtime};
@@ -132,7 +132,7 @@ fn the_carrier_follows_the_switch_and_the_administrator() {
     let (_lab, host) = one_host("carrier");
     let kernel = start(&host, plan(&[&[VIP]]));
     let carrier_is = |wanted| move |kernel: &KernelThread| view(kernel).carrier == wanted;
-    let (up, down) = (carrier_is(Carrier::Up), carrier_is(Carrier::Down));
+    let (up, down) = (carrier_is(LinkSignal::Up), carrier_is(LinkSignal::Down));
     wait_until("it is up at the start", SECOND, || up(&kernel));
 
     host.link_down();

@@ -6,7 +6,7 @@ use rtnetlink::packet_core::{NLM_F_ACK, NLM_F_REQUEST, NetlinkBuffer};
 
 /// What a message asks for: its number in `enum nf_tables_msg_types`.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Message {
+pub(super) enum TableMessage {
     NewTable = 0,
     DelTable = 2,
     NewChain = 3,
@@ -18,7 +18,7 @@ pub(super) enum Message {
 
 /// Which packets a table sees: `NFPROTO_…`.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Family {
+pub(super) enum TableFamily {
     Ip = 2,
     Arp = 3,
 }
@@ -40,9 +40,9 @@ impl Batch {
     /// Adds a message, with the attributes that `build` gives it.
     pub(super) fn push(
         &mut self,
-        message: Message,
+        message: TableMessage,
         flags: u16,
-        family: Family,
+        family: TableFamily,
         build: impl FnOnce(&mut Attributes<'_>),
     ) {
         let kind = NFTABLES << 8 | message as u16;

@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use super::ready::ReadyList;
-use crate::net::{Carrier, VrrpSocket};
+use crate::net::{LinkSignal, VrrpSocket};
 use crate::proto::{LinkCarrier, LinkFacts, LinkId};
 use crate::runtime::backoff::Backoff;
 use crate::runtime::clock;
@@ -141,8 +141,8 @@ impl Links {
         }
         let carrier = match view.carrier {
             _ if view.index.is_none() => LinkCarrier::Missing,
-            Carrier::Up if link.socket.is_some() => LinkCarrier::Up,
-            Carrier::Up | Carrier::Down => LinkCarrier::Down,
+            LinkSignal::Up if link.socket.is_some() => LinkCarrier::Up,
+            LinkSignal::Up | LinkSignal::Down => LinkCarrier::Down,
         };
         LinkFacts { carrier, primary: view.primary }
     }

@@ -19,7 +19,7 @@ use super::place::Place;
 use super::retry::Retry;
 use super::{AddressFacts, Claim, Facts, LinkView, Plan, RouterFacts, Wanted};
 use crate::net::address::{self, PROTOCOL};
-use crate::net::{Event, Link, Links, NetError, Netlink};
+use crate::net::{KernelEvent, KernelLink, Links, NetError, Netlink};
 use crate::types::{HeldAddress, Instant, VirtualAddress};
 
 /// The state of the thread between two looks at the kernel.
@@ -249,12 +249,14 @@ impl Takeover {
         let Some(kernel) = &mut self.kernel else { return Ok(()) };
         for event in kernel.events()? {
             match &event {
-                Event::Address { protocol, .. } => self.tags_are_kept |= *protocol == PROTOCOL,
-                Event::AddressGone { index, address } => {
+                KernelEvent::Address { protocol, .. } => {
+                    self.tags_are_kept |= *protocol == PROTOCOL
+                }
+                KernelEvent::AddressGone { index, address } => {
                     self.owned.entry(*index).or_default().remove(address);
                 }
-                Event::LinkGone { index } => drop(self.owned.remove(index)),
-                Event::Link { .. } => {}
+                KernelEvent::LinkGone { index } => drop(self.owned.remove(index)),
+                KernelEvent::Link { .. } => {}
             }
             self.links.handle(event);
             self.stale = true;
@@ -303,7 +305,7 @@ impl Takeover {
             index: Some(index),
             carrier: link.carrier(),
             mac: link.mac(),
-            primary: link.primary(ours, |address| self.virtual_addresses.contains(&address)),
+            primary: link.sources(ours, |held| self.virtual_addresses.contains(&held)).ipv4,
         }
     }
 
@@ -385,7 +387,7 @@ impl Takeover {
 
     /// Returns what an earlier engine left on a link. Looking once is enough: what comes later is
     /// somebody else's.
-    fn left_on(&self, index: u32, link: &Link) -> BTreeSet<VirtualAddress> {
+    fn left_on(&self, index: u32, link: &KernelLink) -> BTreeSet<VirtualAddress> {
         let place = self.places.iter().position(|place| place.index == Some(index));
         let (Some(inherited), Some(place)) = (&self.inherited, place) else {
             return BTreeSet::new();
