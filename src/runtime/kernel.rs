@@ -2,15 +2,23 @@
 //!
 //! It is level-triggered: it reads what is claimed now, compares that with what the kernel has, and
 //! corrects the difference, whoever caused it. So it may be slow, fail and start again without ever
-//! replaying anything. What it has achieved it tells in [`Facts`]; when they close, it is dead.
+//! replaying anything. It compares only what may be different: the addresses of claims that have
+//! changed, and those about which the kernel has sent a message. What it has achieved it tells in
+//! [`Facts`]; when they close, it is dead.
 
 mod announcements;
+mod facts;
 mod fight;
+mod link_sites;
 mod orders;
 mod passage;
-mod place;
+mod plan;
+mod publication;
+mod refusals;
 mod retry;
+mod router_site;
 mod takeover;
+mod unsettled;
 
 use std::io;
 use std::net::Ipv4Addr;
@@ -22,141 +30,24 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 
+pub use self::facts::{AddressFacts, Facts, LinkView, RouterFacts};
 pub(super) use self::fight::accusation;
-use self::orders::{Confirmed, Orders};
+use self::orders::{Ending, OrderReader, OrderWriter, Relay, Yield, orders};
+pub use self::plan::{KernelPlan, PlannedRouter, Site};
+use self::publication::FactsWriter;
 use self::takeover::Takeover;
 use super::clock;
 use super::failpoint::failpoint;
 use super::report::panic_text;
-use crate::config::AnnounceConfig;
-use crate::net::{LinkSignal, Rights, SignalsBlocked, Timer};
-use crate::types::{HeldAddress, Instant, LinkName, VirtualAddress};
-
-/// What never changes while the thread lives.
-#[derive(Clone, Debug)]
-pub struct Plan {
-    /// The links to watch.
-    pub links: Vec<LinkName>,
-    /// The virtual routers.
-    pub routers: Vec<PlannedRouter>,
-    /// How often addresses are announced.
-    pub announce: AnnounceConfig,
-    /// How long the kernel keeps an address that is no longer refreshed; `None` is for ever.
-    pub lifetime: Option<Duration>,
-}
-
-/// A virtual router and what it moves.
-#[derive(Clone, Debug)]
-pub struct PlannedRouter {
-    /// Its link: the place in [`Plan::links`].
-    pub link: usize,
-    /// Everything that belongs on the link while the router is Active.
-    pub addresses: Arc<[VirtualAddress]>,
-    /// How old a claim may be that nobody has [confirmed](KernelThread::confirm): after that long
-    /// without a word, peers may have taken over, or the guard may have given the addresses away.
-    pub patience: Duration,
-}
-
-/// What the kernel has. Empty until it was asked for the first time.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Facts {
-    /// In the order of [`Plan::links`].
-    pub links: Vec<LinkView>,
-    /// In the order of [`Plan::routers`].
-    pub routers: Vec<RouterFacts>,
-    /// Why nothing can be read or changed at present.
-    pub problem: Option<String>,
-}
-
-/// A link as it is now.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct LinkView {
-    /// Its index; `None` if there is no such link.
-    pub index: Option<u32>,
-    /// Whether frames can pass.
-    pub carrier: LinkSignal,
-    /// Its hardware address.
-    pub mac: Option<[u8; 6]>,
-    /// The address to speak from.
-    pub primary: Option<Ipv4Addr>,
-}
-
-/// What became of the claim of a virtual router.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct RouterFacts {
-    /// In the order of [`PlannedRouter::addresses`].
-    pub addresses: Vec<AddressFacts>,
-    /// Announcements sent, one per address and time.
-    pub announcements_sent: u64,
-    /// Announcements that the link did not take; each is tried again.
-    pub announcements_failed: u64,
-    /// What the kernel refused last, as long as it does.
-    pub problem: Option<String>,
-}
-
-/// What became of one address.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct AddressFacts {
-    /// Whether the link has it.
-    pub assigned: bool,
-    /// Whether it is of our doing that the link has it: else it is somebody else's.
-    pub ours: bool,
-    /// How often somebody else removed it while it was wanted here.
-    pub lost: u64,
-    /// Whether somebody else keeps removing it.
-    pub contested: bool,
-}
+use crate::net::{Rights, SignalsBlocked, Timer};
+use crate::types::{HeldAddress, Instant};
 
 /// A handle on the thread. Dropping it releases every address and ends the thread.
 #[derive(Debug)]
 pub struct KernelThread {
-    wanted: watch::Sender<Wanted>,
-    confirmed: Confirmed,
+    orders: OrderWriter,
     facts: watch::Receiver<Facts>,
     ended: mpsc::Receiver<()>,
-}
-
-#[derive(Clone, Debug)]
-struct Wanted {
-    claims: Vec<Claim>,
-    /// Known as soon as what another engine left behind, and nobody claims, is to go: what it said
-    /// that it held.
-    inherited: Option<Arc<[HeldAddress]>>,
-    end: Option<End>,
-}
-
-/// How the thread ends.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum End {
-    /// What is ours goes.
-    Release,
-    /// What is ours stays: it is another engine's now.
-    Abandon,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-struct Claim {
-    claimed: bool,
-    claimed_at: Instant,
-    /// The addresses were claimed, and may stay a little although another host has them.
-    yields: Option<Yield>,
-    /// Another host had the addresses, and keeps them a little, too.
-    relays: Option<Relay>,
-    announce_epoch: u64,
-}
-
-/// Addresses that another host has taken over.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Yield {
-    since: Instant,
-    until: Instant,
-}
-
-/// Addresses that were taken over from another host.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Relay {
-    to: Ipv4Addr,
-    until: Instant,
 }
 
 impl KernelThread {
@@ -168,32 +59,24 @@ impl KernelThread {
     /// # Errors
     ///
     /// When the kernel gives no thread.
-    pub fn start(plan: Plan) -> io::Result<Self> {
-        let claims = vec![Claim::default(); plan.routers.len()];
-        let wanted = Wanted { claims, inherited: None, end: None };
-        let confirmed = Confirmed::default();
-        confirmed.set(clock::now());
-        let (wanted, heard) = watch::channel(wanted);
-        let orders = Orders { wanted: heard, confirmed: confirmed.clone() };
-        let (told, facts) = watch::channel(Facts::default());
+    pub fn start(plan: KernelPlan) -> io::Result<Self> {
+        let (orders, received) = orders(plan.routers.len(), clock::now());
+        let routers = plan.routers.iter().map(|it| Arc::new(RouterFacts::of(it.addresses.len())));
+        let facts = Facts { routers: routers.collect(), ..Facts::default() };
+        let (readers, facts) = watch::channel(facts);
         let (end, ended) = mpsc::channel();
         let _signals = SignalsBlocked::new()?;
         thread::Builder::new().name("vrrp-net".to_owned()).spawn(move || {
             // The facts close with it, so that whoever waits for the end finds them final.
-            live(plan, orders, told);
+            live(&plan, &received, FactsWriter::new(readers));
             drop(end);
         })?;
-        Ok(Self { wanted, confirmed, facts, ended })
+        Ok(Self { orders, facts, ended })
     }
 
     /// Claims the addresses of a virtual router for this host, or releases them.
     pub fn claim(&self, router: usize, claimed: bool) {
-        self.wanted.send_if_modified(|wanted| {
-            // What is said after the end is not meant for the addresses: they are another's.
-            if wanted.end.is_some() {
-                return false;
-            }
-            let claim = &mut wanted.claims[router];
+        self.orders.change(router, |claim| {
             claim.claimed_at = clock::now();
             claim.relays = claim.relays.filter(|_| claimed);
             let yielded = claim.yields.take().is_some();
@@ -205,11 +88,7 @@ impl KernelThread {
     /// connections that are open here have had the time to end. Until then nobody hears that they
     /// are here.
     pub fn yield_until(&self, router: usize, until: Instant) {
-        self.wanted.send_if_modified(|wanted| {
-            if wanted.end.is_some() {
-                return false;
-            }
-            let claim = &mut wanted.claims[router];
+        self.orders.change(router, |claim| {
             (claim.claimed, claim.relays) = (false, None);
             claim.yields = Some(Yield { since: clock::now(), until });
             true
@@ -219,8 +98,8 @@ impl KernelThread {
     /// Passes on what belongs to connections of the host that has the addresses of a virtual router
     /// until they are [claimed](Self::claim) here.
     pub fn relay(&self, router: usize, to: Ipv4Addr, until: Instant) {
-        self.wanted.send_if_modified(|wanted| {
-            wanted.claims[router].relays = Some(Relay { to, until });
+        self.orders.change(router, |claim| {
+            claim.relays = Some(Relay { to, until });
             // There is nothing to do before they are.
             false
         });
@@ -229,10 +108,10 @@ impl KernelThread {
     /// Tells whether any addresses are here only for the connections that are open.
     #[must_use]
     pub fn lingers(&self, now: Instant) -> bool {
-        let (wanted, facts) = (self.wanted.borrow(), self.facts.borrow());
-        wanted.claims.iter().zip(&facts.routers).any(|(claim, facts)| {
+        let facts = self.facts.borrow();
+        self.orders.any(|router, claim| {
             let yields = claim.yields.is_some_and(|yielded| now < yielded.until);
-            yields && facts.addresses.iter().any(|held| held.ours)
+            yields && facts.routers[router].addresses.iter().any(|held| held.ours)
         })
     }
 
@@ -241,26 +120,30 @@ impl KernelThread {
     /// A host that was paused has lost its addresses to a peer, and must not take them back before
     /// the election has noticed: so old claims add and announce nothing.
     pub fn confirm(&self, at: Instant) {
-        self.confirmed.set(at);
+        self.orders.confirm(at);
     }
 
     /// Announces the addresses of a virtual router once more, if they are here.
     pub fn announce(&self, router: usize) {
-        self.wanted.send_modify(|wanted| wanted.claims[router].announce_epoch += 1);
+        self.orders.change(router, |claim| {
+            claim.announce_epoch += 1;
+            true
+        });
     }
 
-    /// Removes what another engine left behind, now that it is known what of it is claimed here.
+    /// Removes the addresses that another engine left behind, now that it is known which of them
+    /// are claimed here.
     ///
-    /// That is what it said that it `held`, and what is planned here and bears our tag. The former
-    /// that is claimed is ours from now on.
+    /// These are the addresses that it said that it `held`, and those that are planned here and
+    /// bear our tag. The former that are claimed are ours from now on.
     pub fn clear_leftovers(&self, held: Vec<HeldAddress>) {
-        self.wanted.send_modify(|wanted| wanted.inherited = Some(held.into()));
+        self.orders.inherit(held);
     }
 
     /// Ends the thread and leaves every address that is claimed where it is: another engine has
     /// them now.
     pub fn abandon(&mut self) {
-        self.wanted.send_modify(|wanted| wanted.end = Some(End::Abandon));
+        self.orders.end(Ending::Abandon);
     }
 
     /// Returns the facts as they are now.
@@ -286,10 +169,7 @@ impl KernelThread {
     /// The facts tell afterwards what was left.
     #[must_use]
     pub fn stop(&mut self, deadline: Duration) -> bool {
-        let mut abandoned = false;
-        self.wanted.send_modify(|wanted| {
-            abandoned = *wanted.end.get_or_insert(End::Release) == End::Abandon;
-        });
+        let abandoned = self.orders.end(Ending::Release) == Ending::Abandon;
         let ended = self.ended.recv_timeout(deadline) != Err(mpsc::RecvTimeoutError::Timeout);
         let facts = self.facts.borrow();
         let mut addresses = facts.routers.iter().flat_map(|router| &router.addresses);
@@ -298,42 +178,44 @@ impl KernelThread {
 }
 
 /// The whole life of the thread: no panic leaves it, and what it added goes with it.
-fn live(plan: Plan, mut orders: Orders, told: watch::Sender<Facts>) {
+fn live(plan: &KernelPlan, orders: &OrderReader, facts: FactsWriter) {
     if let Err(error) = Rights::NETWORK.keep_only() {
         tracing::warn!(%error, "the thread keeps more rights than it needs");
     }
+    let mut takeover = Takeover::new(plan.clone(), facts);
     let (runtime, timer) = match runtime() {
         Ok(both) => both,
-        Err(error) => {
-            let problem = Some(format!("cannot watch the kernel: {error}"));
-            return told.send_modify(|facts| facts.problem = problem);
-        }
+        Err(error) => return takeover.fail(format!("cannot watch the kernel: {error}")),
     };
-    let mut takeover = Takeover::new(plan, told);
-    let worked = catch_unwind(AssertUnwindSafe(|| {
-        runtime.block_on(work(&mut takeover, &mut orders, &timer))
-    }));
+    let worked =
+        catch_unwind(AssertUnwindSafe(|| runtime.block_on(work(&mut takeover, orders, &timer))));
     let failure = match worked {
-        Ok(Ok(End::Abandon)) => return,
-        Ok(Ok(End::Release)) => None,
+        Ok(Ok(Ending::Abandon)) => return,
+        Ok(Ok(Ending::Release)) => None,
         Ok(Err(error)) => Some(error),
         Err(panic) => Some(panic_text(&*panic)),
     };
     // Whatever failed: what another engine has is not ours any more.
-    if orders.wanted.borrow().end != Some(End::Abandon) {
-        release(&mut takeover, &runtime, &timer, failure.is_some());
+    if orders.ending() != Some(Ending::Abandon) {
+        release(&mut takeover, plan, &runtime, &timer, failure.is_some());
     }
     if let Some(failure) = failure {
         takeover.fail(failure);
     }
 }
 
-/// Releases everything; after a failure with a fresh mind.
-fn release(takeover: &mut Takeover, runtime: &Runtime, timer: &Timer, mut failed: bool) {
+/// Releases everything; after a failure from what is known to be ours, and nothing else.
+fn release(
+    takeover: &mut Takeover,
+    plan: &KernelPlan,
+    runtime: &Runtime,
+    timer: &Timer,
+    mut failed: bool,
+) {
     for _ in 0..2 {
         let released = catch_unwind(AssertUnwindSafe(|| {
             if failed {
-                takeover.start_over();
+                takeover.start_over(plan.clone());
             }
             runtime.block_on(stop(takeover, timer));
         }));
@@ -354,36 +236,25 @@ fn runtime() -> io::Result<(Runtime, Timer)> {
     Ok((runtime, timer))
 }
 
-/// Works until told how to end; an error is something that this thread cannot do without.
-async fn work(takeover: &mut Takeover, orders: &mut Orders, timer: &Timer) -> Result<End, String> {
+/// Works until the end is ordered; an error is something that this thread cannot do without.
+async fn work(
+    takeover: &mut Takeover,
+    orders: &OrderReader,
+    timer: &Timer,
+) -> Result<Ending, String> {
     loop {
-        orders.wanted.mark_unchanged();
-        let (wanted, confirmed_at) = orders.read();
-        match wanted.end {
-            Some(End::Abandon) => {
-                takeover.want(&wanted, confirmed_at, clock::now());
-                takeover.abandon(clock::now());
-                return Ok(End::Abandon);
+        match orders.ending() {
+            Some(Ending::Abandon) => {
+                takeover.abandon(orders);
+                return Ok(Ending::Abandon);
             }
-            Some(End::Release) => return Ok(End::Release),
+            Some(Ending::Release) => return Ok(Ending::Release),
             None => {}
         }
         failpoint("vrrp-net")?;
-        takeover.want(&wanted, confirmed_at, clock::now());
-        // What is relayed must be noted from the first connection that is opened here.
-        takeover.let_pass(clock::now());
-        takeover.correct(clock::now());
-        // The kernel may have taken its time: what is announced must be claimed now.
-        let (wanted, confirmed_at) = orders.read();
-        takeover.want(&wanted, confirmed_at, clock::now());
-        takeover.let_pass(clock::now());
-        takeover.announce(clock::now());
-        takeover.tell();
-        takeover.prepare_to_move(clock::now());
-        let has_orders = wait(&mut orders.wanted, takeover, timer).await;
-        if !has_orders.map_err(|error| format!("cannot set the timer: {error}"))? {
-            return Ok(End::Release);
-        }
+        takeover.turn(orders);
+        let waited = wait(orders, takeover, timer).await;
+        waited.map_err(|error| format!("cannot set the timer: {error}"))?;
     }
 }
 
@@ -391,9 +262,8 @@ async fn work(takeover: &mut Takeover, orders: &mut Orders, timer: &Timer) -> Re
 async fn stop(takeover: &mut Takeover, timer: &Timer) {
     let started = clock::now();
     loop {
-        takeover.release(clock::now());
-        takeover.tell();
-        if takeover.holds_nothing() || clock::now().since(started) > STOP_PATIENCE {
+        takeover.release();
+        if takeover.owns_nothing() || clock::now().since(started) > STOP_PATIENCE {
             return;
         }
         if sleep_until(timer, clock::now() + STOP_PAUSE).await.is_err() {
@@ -402,18 +272,14 @@ async fn stop(takeover: &mut Takeover, timer: &Timer) {
     }
 }
 
-/// Waits for a reason to look again, and tells whether anybody is left to give orders.
-async fn wait(
-    orders: &mut watch::Receiver<Wanted>,
-    takeover: &Takeover,
-    timer: &Timer,
-) -> io::Result<bool> {
+/// Waits for a reason to look again.
+async fn wait(orders: &OrderReader, takeover: &Takeover, timer: &Timer) -> io::Result<()> {
     timer.set(takeover.next_due(clock::now()))?;
     tokio::select! {
-        changed = orders.changed() => Ok(changed.is_ok()),
+        () = orders.changed() => Ok(()),
         // An error will show again when the events are read, and is dealt with there.
-        _ = takeover.readable() => Ok(true),
-        expired = timer.expired() => expired.map(|()| true),
+        _ = takeover.readable() => Ok(()),
+        expired = timer.expired() => expired,
     }
 }
 

@@ -8,7 +8,7 @@ use harness::{Host, Lab, Sniffer, eventually, holds_for, wait_until};
 use resty_vrrp::config::AnnounceConfig;
 use resty_vrrp::net::address::{self, Changes};
 use resty_vrrp::net::{LinkSignal, Links, Netlink, Rights};
-use resty_vrrp::runtime::kernel::{Facts, KernelThread, LinkView, Plan, PlannedRouter};
+use resty_vrrp::runtime::kernel::{Facts, KernelPlan, KernelThread, LinkView, PlannedRouter, Site};
 use resty_vrrp::types::{HeldAddress, LinkName, VirtualAddress};
 use tokio::runtime::{Builder, Runtime};
 
@@ -84,12 +84,12 @@ fn the_virtual_addresses_stay_when_the_primary_one_of_their_network_goes() {
 
     host.ip("address del 192.168.56.101/24 dev eth0");
 
-    wait_until("there is none to speak from", SECOND, || view(&kernel).primary.is_none());
+    wait_until("there is none to speak from", SECOND, || view(&kernel).sources.ipv4.is_none());
     assert_eq!(sorted(&host), ["192.168.56.100", "192.168.56.200"]);
     assert_eq!(lost(&kernel), 0);
     host.ip("address add 192.168.56.101/24 dev eth0");
     let own = Some(Ipv4Addr::new(192, 168, 56, 101));
-    wait_until("there is one again", SECOND, || view(&kernel).primary == own);
+    wait_until("there is one again", SECOND, || view(&kernel).sources.ipv4 == own);
 }
 
 #[test]
@@ -108,7 +108,7 @@ fn a_link_that_is_deleted_and_made_again_gets_its_addresses_back() {
     wait_until("and known to be", SECOND, || assigned(&kernel, 0) == 1);
     let after = view(&kernel);
     assert_ne!(after.index, before.index);
-    assert_eq!(after.primary, before.primary);
+    assert_eq!(after.sources.ipv4, before.sources.ipv4);
 }
 
 #[test]
@@ -190,7 +190,7 @@ fn what_an_engine_hands_over_is_kept_although_the_kernel_keeps_no_tag() {
     let lifetime = Some(TWO_SECONDS);
     let routers: &[&[&str]] = &[&[VIP], &["192.168.56.150/24"]];
 
-    let mut kernel = start(&host, Plan { lifetime, ..plan(routers) });
+    let mut kernel = start(&host, KernelPlan { lifetime, ..plan(routers) });
     claim(&kernel, &[0]);
     kernel.clear_leftovers(vec![held(VIP), held("192.168.56.150/24")]);
 
@@ -273,7 +273,7 @@ fn announcements_come_at_0_and_1_seconds_on_demand_and_not_after_a_release() {
 fn an_address_with_a_lifetime_outlives_it_while_the_thread_lives() {
     let (_lab, host) = one_host("lifetime");
     let lifetime = Some(Duration::from_secs(2));
-    let kernel = start(&host, Plan { lifetime, ..plan(&[&[VIP]]) });
+    let kernel = start(&host, KernelPlan { lifetime, ..plan(&[&[VIP]]) });
 
     claim(&kernel, &[0]);
 
@@ -316,11 +316,11 @@ fn a_refusal_is_told_by_name_and_does_not_end_the_thread() {
     let refused = "cannot add 192.168.56.100/24 to eth0: Operation not permitted (os error 1)";
     eventually("it is refused", SECOND, || {
         let Facts { routers, .. } = kernel.facts();
-        let problems: Vec<_> = routers.into_iter().map(|router| router.problem).collect();
+        let problems: Vec<_> = routers.iter().map(|router| router.problem.clone()).collect();
         let expected = [Some(refused.to_owned()), None];
         if problems == expected { Ok(()) } else { Err(format!("{problems:?}")) }
     });
-    assert_eq!(view(&kernel).primary, Some(Ipv4Addr::new(192, 168, 56, 101)));
+    assert_eq!(view(&kernel).sources.ipv4, Some(Ipv4Addr::new(192, 168, 56, 101)));
     kernel.claim(0, false);
     wait_until("it is forgotten", SECOND, || kernel.facts().routers[0].problem.is_none());
 }
@@ -332,7 +332,7 @@ fn the_owner_of_an_address_speaks_from_it_and_keeps_it() {
 
     claim(&kernel, &[0]);
 
-    assert_eq!(view(&kernel).primary, Some(Ipv4Addr::new(192, 168, 56, 101)));
+    assert_eq!(view(&kernel).sources.ipv4, Some(Ipv4Addr::new(192, 168, 56, 101)));
     assert!(kernel.stop(SECOND));
     assert!(host.has(OWN));
 }
@@ -396,13 +396,13 @@ pub(crate) fn one_host(name: &str) -> (Lab, Host) {
     (lab, host)
 }
 
-pub(crate) fn plan(routers: &[&[&str]]) -> Plan {
+pub(crate) fn plan(routers: &[&[&str]]) -> KernelPlan {
     let router = |addresses: &&[&str]| PlannedRouter {
-        link: 0,
+        site: Site::on(0),
         addresses: addresses.iter().map(|text| parse(text)).collect(),
         patience: Duration::MAX,
     };
-    Plan {
+    KernelPlan {
         links: vec![LinkName::new("eth0").expect("a valid name")],
         routers: routers.iter().map(router).collect(),
         announce: AnnounceConfig { count: 3, refresh: None },
@@ -423,7 +423,7 @@ pub(crate) fn parse(text: &str) -> VirtualAddress {
     }
 }
 
-pub(crate) fn start(host: &Host, plan: Plan) -> KernelThread {
+pub(crate) fn start(host: &Host, plan: KernelPlan) -> KernelThread {
     let started: io::Result<KernelThread> = host.enter(|| KernelThread::start(plan));
     let kernel = started.expect("the kernel gives a thread");
     wait_until("the kernel was asked", SECOND, || !kernel.facts().links.is_empty());

@@ -2,19 +2,19 @@
 
 use crate::config::Config;
 use crate::proto::{Node, RouterId};
-use crate::runtime::kernel::{Plan, PlannedRouter};
+use crate::runtime::kernel::{KernelPlan, PlannedRouter, Site};
 
 /// Tells the other thread what there is to watch, and what may be claimed.
-pub(super) fn plan(config: &Config, node: &Node) -> Plan {
+pub(super) fn plan(config: &Config, node: &Node) -> KernelPlan {
     let routers = config.instances.iter().enumerate().map(|(index, instance)| PlannedRouter {
-        link: node.link_of(RouterId(index)).0,
+        site: Site::on(node.link_of(RouterId(index)).0),
         addresses: [instance.addresses.as_slice(), &instance.addresses_excluded].concat().into(),
         patience: node
             .snapshot(RouterId(index))
             .active_down_interval
             .min(config.health.worker_timeout),
     });
-    Plan {
+    KernelPlan {
         links: node.links().to_vec(),
         routers: routers.collect(),
         announce: config.announce,

@@ -1,29 +1,31 @@
 //! When to announce which address.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use super::link_sites::AddressSlot;
 use crate::config::AnnounceConfig;
 use crate::types::Instant;
 
-/// The announcements due for every address of every virtual router.
+/// The announcements of every address that is here.
 ///
 /// An address is announced when the kernel has confirmed it, then after 1, 5, 9 … s until it was
 /// announced `count` times, then every `refresh`.
 #[derive(Debug)]
 pub(super) struct Announcements {
     config: AnnounceConfig,
-    routers: Vec<Router>,
+    addresses: BTreeMap<AddressSlot, Announced>,
+    /// When the last repetition was asked for, by virtual router.
+    repeated_at: BTreeMap<usize, Instant>,
+    /// The addresses that are to be announced, by the time of their next announcement.
+    schedule: BTreeSet<(Instant, AddressSlot)>,
 }
 
-/// An address: virtual router, then place in its list.
-pub(super) type Slot = (usize, usize);
-
-#[derive(Debug)]
-struct Router {
-    addresses: Vec<Option<Series>>,
-    /// When each address was last announced.
-    sent_at: Vec<Option<Instant>>,
-    repeated_at: Option<Instant>,
+/// An address that is announced, or was at some time.
+#[derive(Clone, Copy, Debug, Default)]
+struct Announced {
+    series: Option<Series>,
+    last_sent: Option<Instant>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -34,103 +36,122 @@ struct Series {
 }
 
 impl Announcements {
-    /// Makes room for virtual routers of so many addresses each.
-    pub(super) fn new(config: AnnounceConfig, sizes: impl Iterator<Item = usize>) -> Self {
-        let router = |size| Router {
-            addresses: vec![None; size],
-            sent_at: vec![None; size],
-            repeated_at: None,
-        };
-        Self { config, routers: sizes.map(router).collect() }
+    pub(super) fn new(config: AnnounceConfig) -> Self {
+        Self {
+            config,
+            addresses: BTreeMap::new(),
+            repeated_at: BTreeMap::new(),
+            schedule: BTreeSet::new(),
+        }
     }
 
     /// Begins to announce an address, but not until `pause` after it was announced last. Once
     /// begun, nothing changes.
-    pub(super) fn begin(&mut self, (router, place): Slot, pause: Duration, now: Instant) {
-        let router = &mut self.routers[router];
-        let first = router.sent_at[place].map_or(now, |sent_at| now.max(sent_at + pause));
-        let count = self.config.count;
-        let next = if count == 0 { after(now, self.config.refresh) } else { Some(first) };
-        router.addresses[place].get_or_insert(Series { sent: 0, next, extra: None });
+    pub(super) fn begin(&mut self, slot: AddressSlot, pause: Duration, now: Instant) {
+        let AnnounceConfig { count, refresh } = self.config;
+        self.change(slot, |Announced { series, last_sent }| {
+            let first = last_sent.map_or(now, |sent_at| now.max(sent_at + pause));
+            let next = if count == 0 { after(now, refresh) } else { Some(first) };
+            series.get_or_insert(Series { sent: 0, next, extra: None });
+        });
     }
 
     /// Ceases to announce an address.
-    pub(super) fn cease(&mut self, (router, place): Slot) {
-        self.routers[router].addresses[place] = None;
+    pub(super) fn cease(&mut self, slot: AddressSlot) {
+        if self.addresses.contains_key(&slot) {
+            self.change(slot, |announced| announced.series = None);
+        }
     }
 
     /// Ceases to announce all addresses of a virtual router.
     pub(super) fn cease_all(&mut self, router: usize) {
-        self.routers[router].addresses.fill(None);
+        for slot in self.slots_of(router) {
+            self.cease(slot);
+        }
     }
 
     /// Announces all addresses of a virtual router once more, at most every [`REPEAT_PAUSE`].
     pub(super) fn repeat(&mut self, router: usize, now: Instant) {
-        let router = &mut self.routers[router];
-        let at = match router.repeated_at {
+        let at = match self.repeated_at.get(&router) {
             // One is still on its way.
-            Some(last) if last >= now => return,
-            Some(last) => now.max(last + REPEAT_PAUSE),
+            Some(last) if *last >= now => return,
+            Some(last) => now.max(*last + REPEAT_PAUSE),
             None => now,
         };
-        router.repeated_at = Some(at);
-        for series in router.addresses.iter_mut().flatten() {
-            series.extra = Some(at);
+        self.repeated_at.insert(router, at);
+        for slot in self.slots_of(router) {
+            self.change(slot, |Announced { series, .. }| {
+                if let Some(series) = series {
+                    series.extra = Some(at);
+                }
+            });
         }
     }
 
     /// Returns when the next announcement is due.
     pub(super) fn next_due(&self) -> Option<Instant> {
-        let all = self.routers.iter().flat_map(|router| router.addresses.iter().flatten());
-        all.filter_map(Series::due).min()
+        self.schedule.first().map(|(due, _)| *due)
     }
 
     /// Returns up to `most` addresses that are due. Say of each whether it was [`sent`](Self::sent)
     /// or [`put_off`](Self::put_off).
-    pub(super) fn due(&self, now: Instant, most: usize) -> Vec<Slot> {
-        let routers = self.routers.iter().enumerate();
-        let all = routers.flat_map(|(router, held)| {
-            held.addresses.iter().enumerate().map(move |(place, series)| ((router, place), series))
-        });
-        let is_due = |series: &Option<Series>| {
-            series.as_ref().and_then(Series::due).is_some_and(|due| due <= now)
-        };
-        all.filter(|(_, series)| is_due(series)).map(|(slot, _)| slot).take(most).collect()
+    pub(super) fn due(&self, now: Instant, most: usize) -> Vec<AddressSlot> {
+        let due = self.schedule.iter().take_while(|(due, _)| *due <= now);
+        due.map(|(_, slot)| *slot).take(most).collect()
     }
 
     /// Notes that an address was announced.
-    pub(super) fn sent(&mut self, (router, place): Slot, now: Instant) {
+    pub(super) fn sent(&mut self, slot: AddressSlot, now: Instant) {
         let AnnounceConfig { count, refresh } = self.config;
-        let router = &mut self.routers[router];
-        router.sent_at[place] = Some(now);
-        let Some(series) = &mut router.addresses[place] else { return };
-        series.extra = None;
-        if series.next.is_some_and(|next| next <= now) {
-            series.sent = series.sent.saturating_add(1);
-            let pause = match series.sent {
-                sent if sent >= count => refresh,
-                1 => Some(FIRST_PAUSE),
-                _ => Some(LATER_PAUSE),
-            };
-            series.next = after(now, pause);
-        }
+        self.change(slot, |Announced { series, last_sent }| {
+            *last_sent = Some(now);
+            let Some(series) = series else { return };
+            series.extra = None;
+            if series.next.is_some_and(|next| next <= now) {
+                series.sent = series.sent.saturating_add(1);
+                let pause = match series.sent {
+                    sent if sent >= count => refresh,
+                    1 => Some(FIRST_PAUSE),
+                    _ => Some(LATER_PAUSE),
+                };
+                series.next = after(now, pause);
+            }
+        });
     }
 
     /// Notes that an address could not be announced, and tries again soon.
-    pub(super) fn put_off(&mut self, (router, place): Slot, now: Instant) {
-        let Some(series) = &mut self.routers[router].addresses[place] else { return };
-        for due in [&mut series.next, &mut series.extra].into_iter().flatten() {
-            *due = (*due).max(now + RETRY_PAUSE);
+    pub(super) fn put_off(&mut self, slot: AddressSlot, now: Instant) {
+        self.change(slot, |Announced { series, .. }| {
+            let Some(series) = series else { return };
+            for due in [&mut series.next, &mut series.extra].into_iter().flatten() {
+                *due = (*due).max(now + RETRY_PAUSE);
+            }
+        });
+    }
+
+    fn slots_of(&self, router: usize) -> Vec<AddressSlot> {
+        self.addresses.range((router, 0)..(router + 1, 0)).map(|(slot, _)| *slot).collect()
+    }
+
+    /// Changes what is known of an address, and the schedule with it.
+    fn change(&mut self, slot: AddressSlot, change: impl FnOnce(&mut Announced)) {
+        let announced = self.addresses.entry(slot).or_default();
+        let before = announced.due();
+        change(announced);
+        let after = announced.due();
+        if before != after {
+            if let Some(due) = before {
+                self.schedule.remove(&(due, slot));
+            }
+            self.schedule.extend(after.map(|due| (due, slot)));
         }
     }
 }
 
-impl Series {
+impl Announced {
     fn due(&self) -> Option<Instant> {
-        match (self.next, self.extra) {
-            (Some(next), Some(extra)) => Some(next.min(extra)),
-            (next, extra) => next.or(extra),
-        }
+        let Series { next, extra, .. } = self.series?;
+        next.into_iter().chain(extra).min()
     }
 }
 
@@ -147,7 +168,38 @@ const REPEAT_PAUSE: Duration = Duration::from_millis(100);
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..Default::default() })]
+
+        #[test]
+        fn the_schedule_is_that_of_the_addresses_whatever_came_before(
+            steps in prop::collection::vec((0_u8..6, 0_usize..3, 0_usize..3, 0_u64..2_000), 0..100)
+        ) {
+            let config = AnnounceConfig { count: 3, refresh: Some(Duration::from_secs(60)) };
+            let mut announcements = Announcements::new(config);
+            let mut now = 0;
+
+            for (step, router, place, pause) in steps {
+                now += pause;
+                match step {
+                    0 => announcements.begin((router, place), NO_PAUSE, at(now)),
+                    1 => announcements.cease((router, place)),
+                    2 => announcements.cease_all(router),
+                    3 => announcements.repeat(router, at(now)),
+                    4 => announcements.sent((router, place), at(now)),
+                    _ => announcements.put_off((router, place), at(now)),
+                }
+
+                let all = announcements.addresses.iter();
+                let due = all.filter_map(|(slot, announced)| Some((announced.due()?, *slot)));
+                prop_assert_eq!(&announcements.schedule, &due.collect::<BTreeSet<_>>());
+            }
+        }
+    }
 
     #[test]
     fn an_address_is_announced_at_0_1_5_and_9_seconds_then_refreshed() {
@@ -170,7 +222,7 @@ mod tests {
     #[test]
     fn who_is_hushed_announces_nothing_more_and_the_others_go_on() {
         let config = AnnounceConfig { count: 3, refresh: Some(Duration::from_secs(60)) };
-        let mut announcements = Announcements::new(config, [2, 1].into_iter());
+        let mut announcements = Announcements::new(config);
         for slot in [(0, 0), (0, 1), (1, 0)] {
             announcements.begin(slot, NO_PAUSE, at(0));
         }
@@ -234,7 +286,7 @@ mod tests {
     #[test]
     fn a_thousand_addresses_are_handed_out_in_batches_until_none_is_left() {
         let config = AnnounceConfig { count: 1, refresh: None };
-        let mut announcements = Announcements::new(config, [1_000].into_iter());
+        let mut announcements = Announcements::new(config);
         for place in 0..1_000 {
             announcements.begin((0, place), NO_PAUSE, at(0));
         }
@@ -268,11 +320,11 @@ mod tests {
         assert_eq!(sent, [0, 1_000, 2_000, 3_000]);
     }
 
-    const SLOT: Slot = (0, 0);
+    const SLOT: AddressSlot = (0, 0);
     const NO_PAUSE: Duration = Duration::ZERO;
 
     fn one_address(count: u8, refresh: Option<Duration>) -> Announcements {
-        Announcements::new(AnnounceConfig { count, refresh }, [1].into_iter())
+        Announcements::new(AnnounceConfig { count, refresh })
     }
 
     fn at(ms: u64) -> Instant {

@@ -3,8 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use super::Plan;
-use super::announcements::Slot;
+use super::link_sites::AddressSlot;
 use crate::types::{Instant, LinkName, VirtualAddress};
 
 /// What somebody else on this host has removed lately, although it was wanted here.
@@ -15,9 +14,9 @@ use crate::types::{Instant, LinkName, VirtualAddress};
 #[derive(Debug, Default)]
 pub(super) struct Fights {
     /// Addresses that were removed within the last [`WINDOW`]: usually there are none.
-    lost: BTreeMap<Slot, Losses>,
-    /// What was said of each link: its place in the plan.
-    links: BTreeMap<usize, Link>,
+    lost: BTreeMap<AddressSlot, Losses>,
+    /// What the log was told of each link: its place in the plan.
+    reports: BTreeMap<usize, LinkReport>,
 }
 
 #[derive(Debug)]
@@ -29,58 +28,64 @@ struct Losses {
 }
 
 #[derive(Debug, Default)]
-struct Link {
+struct LinkReport {
     /// The first address that was removed since the last news, and how often any was.
-    fresh: Option<(Slot, u64)>,
+    fresh: Option<(AddressSlot, u64)>,
     /// The address named when the fight began that goes on.
-    fight: Option<Slot>,
+    fight: Option<AddressSlot>,
     quiet_until: Instant,
     suppressed: u64,
 }
 
 /// Something for the log.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct News {
+pub(super) struct FightNews {
     /// The link: its place in the plan.
     pub(super) link: usize,
     /// The address, or the first of several.
-    pub(super) slot: Slot,
+    pub(super) slot: AddressSlot,
     /// What happened.
-    pub(super) what: What,
+    pub(super) what: FightChange,
 }
 
 /// What happened to an address.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum What {
+pub(super) enum FightChange {
     /// Somebody removed it; so many more removals were not told of.
     Removed(u64),
     /// It is contested now, and so many others of the link with it.
-    FightBegan(usize),
+    Began(usize),
     /// No address of the link is contested any more.
-    FightEnded,
+    Ended,
 }
 
 impl Fights {
     /// Notes that somebody removed an address.
-    pub(super) fn lose(&mut self, slot: Slot, link: usize, now: Instant) {
+    pub(super) fn lose(&mut self, slot: AddressSlot, link: usize, now: Instant) {
         let empty = || Losses { link, moments: VecDeque::new(), contested: false };
         self.lost.entry(slot).or_insert_with(empty).add(now);
-        let fresh = &mut self.links.entry(link).or_default().fresh;
+        let fresh = &mut self.reports.entry(link).or_default().fresh;
         fresh.get_or_insert((slot, 0)).1 += 1;
     }
 
     /// Notes that an address is not wanted here any more: nobody can take it away.
-    pub(super) fn forget(&mut self, slot: Slot) {
+    pub(super) fn forget(&mut self, slot: AddressSlot) {
         self.lost.remove(&slot);
     }
 
-    /// Forgets what nobody has removed for a while.
-    pub(super) fn age(&mut self, now: Instant) {
-        self.lost.retain(|_, losses| losses.calm_at().is_some_and(|calm_at| now < calm_at));
+    /// Forgets the addresses that nobody has removed for a while, and returns them.
+    pub(super) fn age(&mut self, now: Instant) -> Vec<AddressSlot> {
+        let mut calm = Vec::new();
+        self.lost.retain(|slot, losses| {
+            let is_calm = losses.calm_at().is_none_or(|calm_at| calm_at <= now);
+            calm.extend(is_calm.then_some(*slot));
+            !is_calm
+        });
+        calm
     }
 
     /// Tells whether an address is removed again and again.
-    pub(super) fn is_contested(&self, slot: Slot) -> bool {
+    pub(super) fn is_contested(&self, slot: AddressSlot) -> bool {
         self.lost.get(&slot).is_some_and(|losses| losses.contested)
     }
 
@@ -91,27 +96,27 @@ impl Fights {
     }
 
     /// Returns what is to be said now.
-    pub(super) fn news(&mut self, now: Instant) -> Vec<News> {
+    pub(super) fn news(&mut self, now: Instant) -> Vec<FightNews> {
         let mut news = Vec::new();
-        for (&link, said) in &mut self.links {
+        for (&link, report) in &mut self.reports {
             let mut contested =
                 self.lost.iter().filter(|(_, losses)| losses.link == link && losses.contested);
             let first = contested.next().map(|(slot, _)| *slot);
-            let told = match (said.fight, first, said.fresh.take()) {
+            let told = match (report.fight, first, report.fresh.take()) {
                 (None, Some(slot), _) => {
-                    (said.fight, said.suppressed) = (Some(slot), 0);
-                    Some((slot, What::FightBegan(contested.count())))
+                    (report.fight, report.suppressed) = (Some(slot), 0);
+                    Some((slot, FightChange::Began(contested.count())))
                 }
                 (Some(slot), None, _) => {
-                    said.fight = None;
-                    Some((slot, What::FightEnded))
+                    report.fight = None;
+                    Some((slot, FightChange::Ended))
                 }
                 (None, None, Some((slot, times))) => {
-                    said.admit(times, now).map(|more| (slot, What::Removed(more)))
+                    report.admit(times, now).map(|more| (slot, FightChange::Removed(more)))
                 }
                 (Some(_), Some(_), _) | (None, None, None) => None,
             };
-            news.extend(told.map(|(slot, what)| News { link, slot, what }));
+            news.extend(told.map(|(slot, what)| FightNews { link, slot, what }));
         }
         news
     }
@@ -132,7 +137,7 @@ impl Losses {
     }
 }
 
-impl Link {
+impl LinkReport {
     /// Returns how many removals besides this one are to be told of; `None` keeps all of them back.
     fn admit(&mut self, times: u64, now: Instant) -> Option<u64> {
         self.suppressed += times;
@@ -144,20 +149,18 @@ impl Link {
     }
 }
 
-impl News {
-    /// Writes it into the log.
-    pub(super) fn log(&self, plan: &Plan) {
-        let address = &plan.routers[self.slot.0].addresses[self.slot.1];
-        let link = &plan.links[self.link];
+impl FightNews {
+    /// Writes it into the log, with the names of the address and of the link.
+    pub(super) fn log(&self, address: &VirtualAddress, link: &LinkName) {
         match self.what {
-            What::Removed(0) => {
+            FightChange::Removed(0) => {
                 tracing::warn!("somebody removed {address} from {link}; it is put back");
             }
-            What::Removed(more) => tracing::warn!(
+            FightChange::Removed(more) => tracing::warn!(
                 "somebody removed {address} from {link}; it is put back ({more} more like this)"
             ),
-            What::FightBegan(others) => tracing::warn!("{}", accusation(address, others, link)),
-            What::FightEnded => tracing::info!("the fight over {address} on {link} has ended"),
+            FightChange::Began(others) => tracing::warn!("{}", accusation(address, others, link)),
+            FightChange::Ended => tracing::info!("the fight over {address} on {link} has ended"),
         }
     }
 }
@@ -236,8 +239,11 @@ mod tests {
             said.extend(fights.news(at(ms)).into_iter().map(|news| (ms, news.what)));
         }
 
-        let expected =
-            [(0, What::Removed(0)), (20, What::FightBegan(0)), (39_990, What::FightEnded)];
+        let expected = [
+            (0, FightChange::Removed(0)),
+            (20, FightChange::Began(0)),
+            (39_990, FightChange::Ended),
+        ];
         assert_eq!(said, expected);
     }
 
@@ -251,9 +257,9 @@ mod tests {
 
         let said = fights.news(at(0));
 
-        let line = |link, slot, what| News { link, slot, what };
-        let first = line(LINK, (0, 0), What::Removed(999));
-        assert_eq!(said, [first, line(LINK + 1, (1, 0), What::Removed(0))]);
+        let line = |link, slot, what| FightNews { link, slot, what };
+        let first = line(LINK, (0, 0), FightChange::Removed(999));
+        assert_eq!(said, [first, line(LINK + 1, (1, 0), FightChange::Removed(0))]);
         assert_eq!(fights.news(at(0)), []);
     }
 
@@ -268,7 +274,7 @@ mod tests {
             said.extend(fights.news(at(ms)).into_iter().map(|news| (ms, news.what)));
         }
 
-        assert_eq!(said, [(0, What::Removed(0)), (12_000, What::Removed(1))]);
+        assert_eq!(said, [(0, FightChange::Removed(0)), (12_000, FightChange::Removed(1))]);
     }
 
     #[test]
@@ -278,7 +284,7 @@ mod tests {
         fights.forget(SLOT);
 
         assert!(!fights.is_contested(SLOT));
-        assert_eq!(fights.news(at(1)).last().map(|news| news.what), Some(What::FightEnded));
+        assert_eq!(fights.news(at(1)).last().map(|news| news.what), Some(FightChange::Ended));
         fights.lose(SLOT, LINK, at(2));
         assert!(!fights.is_contested(SLOT), "what was before does not count");
     }
@@ -295,7 +301,7 @@ mod tests {
         assert!(many.contains("keeps removing 192.0.2.1/24 and 2 more from eth0"), "{many}");
     }
 
-    const SLOT: Slot = (0, 0);
+    const SLOT: AddressSlot = (0, 0);
     const LINK: usize = 0;
 
     fn at(ms: u64) -> Instant {

@@ -1,45 +1,220 @@
 //! What the election wants of the thread, and since when it has not changed its mind.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Release};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::watch;
+use tokio::sync::Notify;
 
-use super::Wanted;
-use crate::types::Instant;
+use crate::types::{HeldAddress, Instant};
 
-/// When the election last stood by all that it wants. Clones are the same.
-///
-/// It moves in every turn of the election's loop, which must not wait there for whoever is reading
-/// the rest.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Confirmed(Arc<AtomicU64>);
+/// What the election wants of one virtual router.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct RouterClaim {
+    pub(super) claimed: bool,
+    pub(super) claimed_at: Instant,
+    /// The addresses were claimed, and may stay a little although another host has them.
+    pub(super) yields: Option<Yield>,
+    /// Another host had the addresses, and keeps them a little, too.
+    pub(super) relays: Option<Relay>,
+    /// Grows with each wish to announce the addresses once more.
+    pub(super) announce_epoch: u64,
+}
 
-impl Confirmed {
-    /// To be called after everything that was wanted by then was said.
-    pub(super) fn set(&self, at: Instant) {
-        self.0.store(at.as_nanos(), Release);
+/// Addresses that another host has taken over.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Yield {
+    pub(super) since: Instant,
+    pub(super) until: Instant,
+}
+
+/// Addresses that were taken over from another host.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Relay {
+    pub(super) to: Ipv4Addr,
+    pub(super) until: Instant,
+}
+
+/// How the thread ends.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Ending {
+    /// It removes the addresses that are ours.
+    Release,
+    /// It leaves them where they are: another engine has them now.
+    Abandon,
+}
+
+/// The election's end. To drop it is an order, too: the addresses are to be released.
+#[derive(Debug)]
+pub(super) struct OrderWriter(Arc<Orders>);
+
+/// The end of the thread `vrrp-net`.
+#[derive(Debug)]
+pub(super) struct OrderReader(Arc<Orders>);
+
+/// What is new in the orders.
+#[derive(Debug)]
+pub(super) struct NewOrders {
+    /// A moment at which the election stood by all of its orders.
+    pub(super) confirmed_at: Instant,
+    /// Each router about which something was said since the last time.
+    pub(super) claims: Vec<(usize, RouterClaim)>,
+    /// The addresses that another engine said that it held, as soon as those that nobody claims may
+    /// be removed.
+    pub(super) inherited: Option<Arc<[HeldAddress]>>,
+}
+
+#[derive(Debug)]
+struct Orders {
+    /// When the election last stood by its orders.
+    ///
+    /// It moves in every turn of the election's loop, which must not wait there for whoever is
+    /// reading the rest.
+    confirmed_at: AtomicU64,
+    latest: Mutex<Latest>,
+    has_news: Notify,
+}
+
+#[derive(Debug)]
+struct Latest {
+    claims: Vec<RouterClaim>,
+    unread: BTreeSet<usize>,
+    inherited: Option<Arc<[HeldAddress]>>,
+    ending: Option<Ending>,
+}
+
+/// Makes both ends for so many virtual routers, none of which claims anything.
+pub(super) fn orders(routers: usize, now: Instant) -> (OrderWriter, OrderReader) {
+    let claims = vec![RouterClaim::default(); routers];
+    let latest = Latest { claims, unread: BTreeSet::new(), inherited: None, ending: None };
+    let orders = Arc::new(Orders {
+        confirmed_at: AtomicU64::new(now.as_nanos()),
+        latest: Mutex::new(latest),
+        has_news: Notify::new(),
+    });
+    (OrderWriter(Arc::clone(&orders)), OrderReader(orders))
+}
+
+impl OrderWriter {
+    /// Changes the claim of a router; the change says whether there is something to do at once.
+    ///
+    /// After the end nothing changes: the addresses are another engine's.
+    pub(super) fn change(&self, router: usize, change: impl FnOnce(&mut RouterClaim) -> bool) {
+        let mut latest = self.0.latest();
+        if latest.ending.is_some() {
+            return;
+        }
+        latest.unread.insert(router);
+        if change(&mut latest.claims[router]) {
+            self.0.has_news.notify_one();
+        }
     }
 
-    fn get(&self) -> Instant {
-        Instant::from_nanos(self.0.load(Acquire))
+    /// Says what another engine held.
+    pub(super) fn inherit(&self, held: Vec<HeldAddress>) {
+        self.0.latest().inherited = Some(held.into());
+        self.0.has_news.notify_one();
+    }
+
+    /// Ends the thread, unless it was to end already; returns how it ends.
+    pub(super) fn end(&self, ending: Ending) -> Ending {
+        let ending = *self.0.latest().ending.get_or_insert(ending);
+        self.0.has_news.notify_one();
+        ending
+    }
+
+    /// To be called after everything that was wanted by then was said.
+    pub(super) fn confirm(&self, at: Instant) {
+        self.0.confirmed_at.store(at.as_nanos(), Release);
+    }
+
+    /// Tells whether the claim of any router is such.
+    pub(super) fn any(&self, mut is_such: impl FnMut(usize, &RouterClaim) -> bool) -> bool {
+        self.0.latest().claims.iter().enumerate().any(|(router, claim)| is_such(router, claim))
     }
 }
 
-/// The thread's end of what the election says.
-#[derive(Debug)]
-pub(super) struct Orders {
-    pub(super) wanted: watch::Receiver<Wanted>,
-    pub(super) confirmed: Confirmed,
+impl Drop for OrderWriter {
+    fn drop(&mut self) {
+        self.end(Ending::Release);
+    }
+}
+
+impl OrderReader {
+    /// Returns what was said since the last time.
+    pub(super) fn read(&self) -> NewOrders {
+        // In this order: what was said before that moment has been heard then. In the other one, a
+        // fresh word would seem to confirm what it took back.
+        let confirmed_at = Instant::from_nanos(self.0.confirmed_at.load(Acquire));
+        let mut latest = self.0.latest();
+        let unread = std::mem::take(&mut latest.unread);
+        let claims = unread.into_iter().map(|router| (router, latest.claims[router])).collect();
+        NewOrders { confirmed_at, claims, inherited: latest.inherited.clone() }
+    }
+
+    /// Returns how the thread is to end, if it is.
+    pub(super) fn ending(&self) -> Option<Ending> {
+        self.0.latest().ending
+    }
+
+    /// Waits for a word since the last time. Cancel-safe.
+    pub(super) async fn changed(&self) {
+        self.0.has_news.notified().await;
+    }
 }
 
 impl Orders {
-    /// Returns what is wanted, and a moment at which the election stood by it.
-    pub(super) fn read(&self) -> (Wanted, Instant) {
-        // In this order: what was said before that moment has been heard then. In the other one, a
-        // fresh word would seem to confirm what it took back.
-        let confirmed_at = self.confirmed.get();
-        (self.wanted.borrow().clone(), confirmed_at)
+    fn latest(&self) -> MutexGuard<'_, Latest> {
+        self.latest.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_was_said_since_the_last_reading_is_read() {
+        let (writer, reader) = orders(3, at(0));
+        for router in [2, 0, 2] {
+            writer.change(router, |claim| {
+                claim.announce_epoch += 1;
+                true
+            });
+        }
+
+        let epoch_of = |(router, claim): (usize, RouterClaim)| (router, claim.announce_epoch);
+        let read = || reader.read().claims.into_iter().map(epoch_of).collect::<Vec<_>>();
+
+        assert_eq!(read(), [(0, 1), (2, 2)]);
+        assert_eq!(read(), []);
+    }
+
+    #[test]
+    fn after_the_end_nothing_is_wanted_any_more() {
+        let (writer, reader) = orders(1, at(0));
+
+        assert_eq!(writer.end(Ending::Abandon), Ending::Abandon);
+        writer.change(0, |claim| std::mem::replace(&mut claim.claimed, true));
+
+        assert!(reader.read().claims.is_empty());
+        assert_eq!(writer.end(Ending::Release), Ending::Abandon);
+        drop(writer);
+        assert_eq!(reader.ending(), Some(Ending::Abandon));
+    }
+
+    #[test]
+    fn who_goes_away_without_a_word_wants_everything_released() {
+        let (writer, reader) = orders(1, at(0));
+
+        drop(writer);
+
+        assert_eq!(reader.ending(), Some(Ending::Release));
+    }
+
+    fn at(nanos: u64) -> Instant {
+        Instant::from_nanos(nanos)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Yield;
+use super::orders::Yield;
 use crate::net::{Firewall, Rules};
 use crate::types::Instant;
 
@@ -49,7 +49,7 @@ impl Passage {
         }
     }
 
-    /// Makes the rules what the moves of this moment need.
+    /// Replaces the rules by those that the moves of this moment need.
     pub(super) fn keep(&mut self, rules: &Rules) {
         self.is_under_way = *rules != Rules::default();
         let Some(firewall) = &mut self.firewall else { return };

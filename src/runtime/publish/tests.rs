@@ -33,7 +33,7 @@ fn board_of_the_killed() -> Board {
 /// Returns what the kernel says of an address that this engine has not put there.
 fn facts(assigned: bool) -> Facts {
     let addresses = vec![AddressFacts { assigned, ..AddressFacts::default() }];
-    let routers = vec![RouterFacts { addresses, ..RouterFacts::default() }];
+    let routers = vec![RouterFacts { addresses, ..RouterFacts::default() }.into()];
     Facts { routers, ..Facts::default() }
 }
 

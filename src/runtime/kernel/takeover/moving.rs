@@ -1,72 +1,94 @@
 //! Sees to connections that are open while addresses move between living hosts.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 
 use super::Takeover;
 use crate::net::Rules;
+use crate::runtime::kernel::PlannedRouter;
 use crate::types::{Instant, VirtualAddress};
 
 impl Takeover {
-    /// Gets ready for the next move, when everything else is done.
-    pub(in crate::runtime::kernel) fn prepare_to_move(&mut self, now: Instant) {
-        self.passage.prepare(now);
+    /// Notes what a virtual router's claim, or the time, has changed about its addresses.
+    pub(super) fn note_move(&mut self, router: usize, now: Instant) {
+        let site = &mut self.routers[router];
+        let yields = site.claim.yields.is_some_and(|it| now < self.passage.end_of(&it));
+        let keeps = site.claim.claimed || yields;
+        let kept = std::mem::replace(&mut site.keeps_addresses, keeps);
+        if site.is_moving(now) {
+            self.moving.insert(router);
+        } else {
+            self.moving.remove(&router);
+        }
+        if keeps != kept {
+            self.unsettle_router(router);
+        }
     }
 
-    /// Lets pass, and keeps back, what the moves of this moment want.
-    pub(in crate::runtime::kernel) fn let_pass(&mut self, now: Instant) {
-        let rules = self.rules(now);
-        self.passage.keep(&rules);
+    /// Notes which moves are over.
+    pub(super) fn note_moves(&mut self, now: Instant) {
+        for router in self.moving.clone() {
+            self.note_move(router, now);
+        }
     }
 
     /// Returns when the next move is over.
     pub(super) fn end_of_move(&self, now: Instant) -> Option<Instant> {
-        let ends = self.claims.iter().flat_map(|claim| {
+        let ends = self.moving.iter().flat_map(|router| {
+            let claim = &self.routers[*router].claim;
             let yielded = claim.yields.map(|yielded| self.passage.end_of(&yielded));
             [yielded, claim.relays.map(|relay| relay.until)]
         });
         ends.flatten().filter(|end| now < *end).min()
     }
 
-    /// Returns what is claimed on each link.
-    pub(super) fn claimed(&self) -> BTreeSet<(u32, VirtualAddress)> {
-        let routers = self.plan.routers.iter().zip(&self.claims);
-        let claimed = routers.filter(|(_, claim)| claim.claimed);
-        let placed = claimed.filter_map(|(planned, _)| {
-            self.places[planned.link].index.map(|index| (index, &planned.addresses))
-        });
-        placed.flat_map(|(index, all)| all.iter().map(move |held| (index, *held))).collect()
-    }
-
-    fn rules(&self, now: Instant) -> Rules {
+    /// Returns the rules that the moves of this moment need.
+    pub(super) fn rules(&self, now: Instant) -> Rules {
         let mut rules = Rules::default();
-        for (router, planned) in self.plan.routers.iter().enumerate() {
-            let claim = &self.claims[router];
+        for router in &self.moving {
+            let router = &self.routers[*router];
+            let claim = &router.claim;
             let relays = claim.relays.filter(|relay| claim.claimed && now < relay.until);
             if let Some(relay) = relays.filter(|relay| !self.is_virtual(relay.to)) {
-                let all = planned.addresses.iter().filter_map(ipv4);
+                let all = router.planned.addresses.iter().filter_map(ipv4);
                 rules.relayed.extend(all.map(|address| (address, relay.to)));
             }
-            let primary = self.facts.links.get(planned.link).and_then(|view| view.primary);
-            if let (Some(primary), false) = (primary, claim.claimed) {
+            let link = &self.links[router.planned.site.speaks_on];
+            if let (Some(source), false) = (link.view.sources.ipv4, claim.claimed) {
                 // For as long as it is here, whatever that is due to.
-                let all = planned.addresses.iter().zip(&self.facts.routers[router].addresses);
-                let left = all.filter(|(_, facts)| facts.ours).filter_map(|(held, _)| ipv4(held));
-                rules.silent.extend(left.map(|address| (address, primary)));
+                let all = router.planned.addresses.iter().zip(&router.facts.addresses);
+                let ours = all.filter(|(_, facts)| facts.ours).filter_map(|(held, _)| ipv4(held));
+                rules.silent.extend(ours.map(|address| (address, source)));
             }
         }
-        if !rules.silent.is_empty() {
+        for (address, routers) in &self.shared_addresses {
             // Another virtual router may have it here.
-            for (_, held) in self.claimed() {
-                ipv4(&held).and_then(|address| rules.silent.remove(&address));
+            if routers.iter().any(|router| self.has_claimed(*router)) {
+                rules.silent.remove(address);
             }
         }
         rules
     }
 
+    fn has_claimed(&self, router: usize) -> bool {
+        let router = &self.routers[router];
+        router.claim.claimed && self.links[router.planned.site.speaks_on].index.is_some()
+    }
+
     fn is_virtual(&self, address: Ipv4Addr) -> bool {
         self.virtual_addresses.contains(&IpAddr::V4(address))
     }
+}
+
+/// Returns the addresses that more than one virtual router has, and which ones.
+pub(super) fn shared_addresses(routers: &[PlannedRouter]) -> Vec<(Ipv4Addr, Vec<usize>)> {
+    let mut all: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for (router, planned) in routers.iter().enumerate() {
+        for address in planned.addresses.iter().filter_map(ipv4) {
+            all.entry(address).or_default().push(router);
+        }
+    }
+    all.into_iter().filter(|(_, routers)| routers.len() > 1).collect()
 }
 
 fn ipv4(held: &VirtualAddress) -> Option<Ipv4Addr> {

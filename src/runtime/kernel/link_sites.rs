@@ -1,0 +1,339 @@
+//! What is known of each link of the plan.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::{Index, IndexMut};
+
+use super::facts::LinkView;
+use super::plan::KernelPlan;
+use super::unsettled::Scope;
+use crate::net::{Announcer, KernelLink, NetError, address, sysctl};
+use crate::types::{HeldAddress, LinkName, VirtualAddress};
+
+/// An address of a virtual router: the router, then the place in its list.
+pub(super) type AddressSlot = (usize, usize);
+
+/// The links of the plan, found by place, by name and by their present index.
+#[derive(Debug)]
+pub(super) struct LinkSites {
+    sites: Vec<LinkSite>,
+    by_name: BTreeMap<String, usize>,
+    by_index: BTreeMap<u32, usize>,
+    /// Addresses of ours on links that have lost their planned name: they are to go.
+    pub(super) misplaced: BTreeMap<u32, BTreeSet<VirtualAddress>>,
+}
+
+/// A link of the plan.
+#[derive(Debug)]
+pub(super) struct LinkSite {
+    pub(super) name: LinkName,
+    /// The virtual routers that speak here.
+    pub(super) routers: Vec<usize>,
+    /// Every virtual address that may come here, and whose it is.
+    pub(super) planned: BTreeMap<VirtualAddress, Vec<AddressSlot>>,
+    /// The link as the election knows it.
+    pub(super) view: LinkView,
+    /// The index that the name stands for now. All that follows is about the link of that index.
+    pub(super) index: Option<u32>,
+    /// The addresses that this process added or adopted.
+    pub(super) owned: BTreeSet<VirtualAddress>,
+    /// How many addresses somebody else has just removed: they are to be put back.
+    pub(super) removed_by_others: usize,
+    announcer: Option<Announcer>,
+    secondaries_survive: bool,
+    leftovers_are_cleared: bool,
+}
+
+/// What of a link is compared with the kernel in one go.
+#[derive(Debug)]
+pub(super) struct Settling {
+    pub(super) link: usize,
+    pub(super) addresses: BTreeSet<VirtualAddress>,
+    /// Those of the addresses that an earlier engine left here.
+    pub(super) leftovers: BTreeSet<VirtualAddress>,
+}
+
+impl LinkSites {
+    pub(super) fn new(plan: &KernelPlan) -> Self {
+        let mut sites: Vec<_> = plan.links.iter().cloned().map(LinkSite::new).collect();
+        for (router, planned) in plan.routers.iter().enumerate() {
+            let site = &mut sites[planned.site.speaks_on];
+            site.routers.push(router);
+            for (place, address) in planned.addresses.iter().enumerate() {
+                site.planned.entry(*address).or_default().push((router, place));
+            }
+        }
+        let by_name = plan.links.iter().map(|name| name.as_str().to_owned()).zip(0..).collect();
+        Self { sites, by_name, by_index: BTreeMap::new(), misplaced: BTreeMap::new() }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.sites.len()
+    }
+
+    /// Returns the link that had the index when links were last [found](Self::find).
+    pub(super) fn at_index(&self, index: u32) -> Option<usize> {
+        self.by_index.get(&index).copied()
+    }
+
+    pub(super) fn named(&self, name: &str) -> Option<usize> {
+        self.by_name.get(name).copied()
+    }
+
+    /// Finds the index of some links by their names, and returns those that have another one now.
+    ///
+    /// What is ours on a link goes with the index.
+    pub(super) fn find(
+        &mut self,
+        links: impl IntoIterator<Item = usize>,
+        index_of: impl Fn(&LinkName) -> Option<u32>,
+    ) -> BTreeSet<usize> {
+        let mut moved = BTreeSet::new();
+        for link in links {
+            let index = index_of(&self.sites[link].name);
+            let before = self.sites[link].take_place_of(index);
+            let Some((before, owned)) = before else { continue };
+            moved.insert(link);
+            if let Some(before) = before {
+                self.by_index.remove(&before);
+                self.misplaced.insert(before, owned);
+            }
+        }
+        // Two links may have swapped their names: only now it is known which index is whose.
+        for &link in &moved {
+            let Some(index) = self.sites[link].index else { continue };
+            self.by_index.insert(index, link);
+            self.sites[link].owned = self.misplaced.remove(&index).unwrap_or_default();
+        }
+        self.misplaced.retain(|_, owned| !owned.is_empty());
+        moved
+    }
+
+    /// Notes that an address has gone from the link of that index.
+    pub(super) fn address_gone(&mut self, index: u32, address: &VirtualAddress) {
+        if let Some(link) = self.at_index(index) {
+            self.sites[link].owned.remove(address);
+        } else if let Some(owned) = self.misplaced.get_mut(&index) {
+            owned.remove(address);
+            self.misplaced.retain(|_, owned| !owned.is_empty());
+        }
+    }
+
+    /// Notes that the link of that index has gone, with all of its addresses. Returns which one it
+    /// was.
+    pub(super) fn link_gone(&mut self, index: u32) -> Option<usize> {
+        self.misplaced.remove(&index);
+        let link = self.at_index(index)?;
+        self.sites[link].owned.clear();
+        Some(link)
+    }
+
+    /// Keeps of our addresses those that are ours still.
+    pub(super) fn retain_owned(&mut self, is_ours: impl Fn(u32, &VirtualAddress) -> bool) {
+        for site in &mut self.sites {
+            site.owned.retain(|held| site.index.is_some_and(|index| is_ours(index, held)));
+        }
+        self.misplaced.retain(|index, owned| {
+            owned.retain(|held| is_ours(*index, held));
+            !owned.is_empty()
+        });
+    }
+
+    /// Takes over what is ours, and what the election was told, from another table of the same
+    /// links.
+    pub(super) fn inherit(&mut self, other: Self) {
+        self.misplaced = other.misplaced;
+        for (site, other) in self.sites.iter_mut().zip(other.sites) {
+            site.view = other.view;
+            self.misplaced.extend(other.index.map(|index| (index, other.owned)));
+        }
+    }
+
+    /// Tells whether nothing on this host is ours.
+    pub(super) fn own_nothing(&self) -> bool {
+        self.misplaced.is_empty() && self.sites.iter().all(|site| site.owned.is_empty())
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &LinkSite> {
+        self.sites.iter()
+    }
+}
+
+impl Index<usize> for LinkSites {
+    type Output = LinkSite;
+
+    fn index(&self, link: usize) -> &LinkSite {
+        &self.sites[link]
+    }
+}
+
+impl IndexMut<usize> for LinkSites {
+    fn index_mut(&mut self, link: usize) -> &mut LinkSite {
+        &mut self.sites[link]
+    }
+}
+
+impl LinkSite {
+    fn new(name: LinkName) -> Self {
+        Self {
+            name,
+            routers: Vec::new(),
+            planned: BTreeMap::new(),
+            view: LinkView::default(),
+            index: None,
+            owned: BTreeSet::new(),
+            removed_by_others: 0,
+            announcer: None,
+            secondaries_survive: false,
+            leftovers_are_cleared: false,
+        }
+    }
+
+    /// Begins anew with another index, and returns the one before with what was ours there; `None`
+    /// if it is the same.
+    fn take_place_of(
+        &mut self,
+        index: Option<u32>,
+    ) -> Option<(Option<u32>, BTreeSet<VirtualAddress>)> {
+        if self.index == index {
+            return None;
+        }
+        let fresh = Self { index, ..Self::new(self.name.clone()) };
+        let Self { routers, planned, view, index, owned, .. } = std::mem::replace(self, fresh);
+        (self.routers, self.planned, self.view) = (routers, planned, view);
+        Some((index, owned))
+    }
+
+    /// Returns what of the link is to be settled.
+    ///
+    /// `inherited` is what an earlier engine said that it held. To look for its leftovers once is
+    /// enough: what comes later is somebody else's.
+    pub(super) fn settling(
+        &self,
+        link: usize,
+        scope: Scope,
+        kernel: Option<&KernelLink>,
+        inherited: Option<&[HeldAddress]>,
+    ) -> Settling {
+        let mut leftovers = BTreeSet::new();
+        let addresses = match scope {
+            Scope::Addresses(addresses) => addresses,
+            Scope::All => {
+                if let (Some(kernel), Some(inherited), false) =
+                    (kernel, inherited, self.leftovers_are_cleared)
+                {
+                    leftovers = address::tagged(self.planned.keys(), kernel.addresses());
+                    let held = inherited.iter().filter(|held| held.link == self.name);
+                    leftovers.extend(held.map(|held| held.address));
+                }
+                self.planned.keys().chain(&self.owned).chain(&leftovers).copied().collect()
+            }
+        };
+        Settling { link, addresses, leftovers }
+    }
+
+    /// Notes that the leftovers of an earlier engine were looked for.
+    pub(super) fn leftovers_cleared(&mut self) {
+        self.leftovers_are_cleared = true;
+    }
+
+    /// Returns the virtual routers that have an address, and its place in their lists.
+    pub(super) fn slots(&self, address: &VirtualAddress) -> &[AddressSlot] {
+        self.planned.get(address).map_or(&[], Vec::as_slice)
+    }
+
+    /// Returns the virtual routers that have any of the addresses.
+    pub(super) fn routers_of(&self, addresses: &BTreeSet<VirtualAddress>) -> BTreeSet<usize> {
+        addresses.iter().flat_map(|held| self.slots(held)).map(|(router, _)| *router).collect()
+    }
+
+    /// Sees to it that secondary addresses stay when the primary one of their network goes.
+    pub(super) fn keep_secondaries(&mut self) {
+        if std::mem::replace(&mut self.secondaries_survive, true) {
+            return;
+        }
+        let link = self.name.as_str();
+        if let Err(error) = sysctl::promote_secondaries(link) {
+            let error = error.with_cause();
+            tracing::warn!("{error}: virtual addresses of {link} may go with its primary one");
+        }
+    }
+
+    /// Returns the socket for announcements on the link of that index.
+    pub(super) fn announcer(&mut self, index: u32) -> Result<&Announcer, NetError> {
+        Ok(match &mut self.announcer {
+            Some(announcer) => announcer,
+            none => none.insert(Announcer::open(index)?),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::config::AnnounceConfig;
+    use crate::runtime::kernel::{PlannedRouter, Site};
+
+    #[test]
+    fn what_is_ours_on_links_that_swap_their_names_stays_with_the_index() {
+        let mut links = links(&["eth0", "eth1"]);
+        links.find([0, 1], |name| Some(if name.as_str() == "eth0" { 2 } else { 3 }));
+        links[0].owned.insert(vip(0));
+        links[1].owned.insert(vip(1));
+
+        let moved = links.find([0, 1], |name| Some(if name.as_str() == "eth0" { 3 } else { 2 }));
+
+        assert_eq!(moved, BTreeSet::from([0, 1]));
+        assert_eq!(links[0].owned, BTreeSet::from([vip(1)]));
+        assert_eq!((links.at_index(2), links.at_index(3)), (Some(1), Some(0)));
+        assert!(links.misplaced.is_empty());
+    }
+
+    #[test]
+    fn what_is_ours_on_a_link_that_gives_its_name_away_is_misplaced_until_it_is_back() {
+        let mut links = links(&["eth0"]);
+        links.find([0], |_| Some(2));
+        links[0].owned.extend([vip(0), vip(1)]);
+
+        links.find([0], |_| None);
+        assert_eq!(links.misplaced, BTreeMap::from([(2, BTreeSet::from([vip(0), vip(1)]))]));
+        assert!(!links.own_nothing());
+        links.address_gone(2, &vip(1));
+        links.find([0], |_| Some(2));
+
+        assert_eq!(links[0].owned, BTreeSet::from([vip(0)]));
+        links.link_gone(2);
+        assert!(links.own_nothing());
+    }
+
+    #[test]
+    fn a_link_knows_whose_its_addresses_are() {
+        let links = links(&["eth0", "eth1"]);
+
+        assert_eq!(links[1].slots(&vip(1)), [(1, 0)]);
+        assert_eq!(links[1].slots(&vip(0)), []);
+        assert_eq!(links[1].routers, [1]);
+    }
+
+    /// Returns links with one virtual router on each.
+    fn links(names: &[&str]) -> LinkSites {
+        let routers = (0..names.len()).map(|link| PlannedRouter {
+            site: Site::on(link),
+            addresses: Arc::new([vip(link)]),
+            patience: Duration::MAX,
+        });
+        LinkSites::new(&KernelPlan {
+            links: names.iter().map(|name| LinkName::new(name).unwrap()).collect(),
+            routers: routers.collect(),
+            announce: AnnounceConfig { count: 3, refresh: None },
+            lifetime: None,
+        })
+    }
+
+    fn vip(link: usize) -> VirtualAddress {
+        let octet = u8::try_from(link).unwrap();
+        VirtualAddress { address: [192, 0, 2, octet].into(), prefix: 24 }
+    }
+}

@@ -1,0 +1,69 @@
+//! What the kernel refuses, as long as it does.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::types::VirtualAddress;
+
+/// Addresses that the kernel did not add or remove at the last attempt, by index of the link.
+#[derive(Debug, Default)]
+pub(super) struct Refusals {
+    links: BTreeMap<u32, BTreeMap<VirtualAddress, String>>,
+    /// What the log has been told: the first refusal, and how many others there were.
+    logged: Option<(String, usize)>,
+}
+
+impl Refusals {
+    /// Tells whether nothing is refused.
+    pub(super) fn is_empty(&self) -> bool {
+        self.links.is_empty()
+    }
+
+    /// Takes the outcome of an attempt to settle some addresses of a link.
+    pub(super) fn settled(
+        &mut self,
+        index: u32,
+        addresses: &BTreeSet<VirtualAddress>,
+        refused: impl IntoIterator<Item = (VirtualAddress, String)>,
+    ) {
+        let mut link = self.links.remove(&index).unwrap_or_default();
+        link.retain(|address, _| !addresses.contains(address));
+        link.extend(refused);
+        if !link.is_empty() {
+            self.links.insert(index, link);
+        }
+    }
+
+    /// Forgets what was refused on links that nothing is wanted of any more.
+    pub(super) fn retain_links(&mut self, is_of_interest: impl Fn(u32) -> bool) {
+        self.links.retain(|index, _| is_of_interest(*index));
+    }
+
+    /// Returns the links on which something is refused.
+    pub(super) fn links(&self) -> impl Iterator<Item = u32> {
+        self.links.keys().copied()
+    }
+
+    /// Returns the addresses of a link that are refused.
+    pub(super) fn on(&self, index: u32) -> impl Iterator<Item = VirtualAddress> {
+        self.links.get(&index).into_iter().flat_map(|link| link.keys().copied())
+    }
+
+    /// Returns why the first of some addresses of a link is refused.
+    pub(super) fn first_of(&self, index: u32, addresses: &[VirtualAddress]) -> Option<&String> {
+        let link = self.links.get(&index)?;
+        addresses.iter().find_map(|address| link.get(address))
+    }
+
+    /// Tells the log what is refused, if that is new.
+    pub(super) fn log(&mut self) {
+        let first = self.links.values().flat_map(BTreeMap::values).next();
+        let others = self.links.values().map(BTreeMap::len).sum::<usize>().saturating_sub(1);
+        let refusal = first.map(|problem| (problem.clone(), others));
+        if self.logged != refusal {
+            if let Some((problem, others)) = &refusal {
+                tracing::error!(others, "{problem}");
+            }
+            self.logged = refusal;
+        }
+    }
+}

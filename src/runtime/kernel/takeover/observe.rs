@@ -1,0 +1,116 @@
+//! Learns from the kernel what has become of links and addresses.
+
+use std::time::Duration;
+
+use super::{Scope, Takeover};
+use crate::net::KernelLink;
+use crate::runtime::kernel::LinkView;
+use crate::runtime::kernel::link_sites::Settling;
+use crate::types::{Instant, VirtualAddress};
+
+impl Takeover {
+    /// Looks at everything that is unsettled, and returns what of each link is to be settled.
+    pub(super) fn observe(&mut self, now: Instant) -> Vec<Settling> {
+        let mut scopes = self.unsettled.take();
+        let found = |name: &_| self.kernel_links.named(name).map(|(index, _)| index);
+        for link in self.links.find(scopes.keys().copied(), found) {
+            scopes.insert(link, Scope::All);
+            self.forget_assignments(link);
+        }
+        let mut all = Vec::with_capacity(scopes.len());
+        for (link, scope) in scopes {
+            self.observe_link(link, now);
+            let site = &self.links[link];
+            let kernel = site.index.and_then(|index| self.kernel_links.at(index));
+            let mut settling = site.settling(link, scope, kernel, self.inherited.as_deref());
+            // Whatever is new about the link may be what they waited for.
+            settling.addresses.extend(site.index.into_iter().flat_map(|it| self.refusals.on(it)));
+            all.push(settling);
+        }
+        let in_doubt = self.is_in_doubt(now);
+        for settling in &all {
+            for address in &settling.addresses {
+                self.observe_address(settling.link, address, in_doubt, now);
+            }
+            for router in self.links[settling.link].routers_of(&settling.addresses) {
+                self.note_move(router, now);
+            }
+        }
+        for news in self.fights.news(now) {
+            let address = &self.routers[news.slot.0].planned.addresses[news.slot.1];
+            news.log(address, &self.links[news.link].name);
+        }
+        all
+    }
+
+    /// The addresses were assigned to another link of that name: this is no loss.
+    fn forget_assignments(&mut self, link: usize) {
+        for &router in &self.links[link].routers {
+            for held in &mut self.routers[router].facts.addresses {
+                held.assigned = false;
+            }
+            self.facts.router_changed(router);
+        }
+    }
+
+    fn observe_link(&mut self, link: usize, now: Instant) {
+        let site = &mut self.links[link];
+        let found = site.index.and_then(|index| Some((index, self.kernel_links.at(index)?)));
+        let view = found.map_or_else(LinkView::default, |(index, link)| LinkView {
+            index: Some(index),
+            carrier: link.carrier(),
+            mac: link.mac(),
+            sources: link.sources(&site.owned, |held| self.virtual_addresses.contains(&held)),
+        });
+        let before = std::mem::replace(&mut site.view, view);
+        if before.mac.is_some() && before.mac != view.mac {
+            for &router in &site.routers {
+                self.announcements.repeat(router, now);
+            }
+        }
+        if before != view {
+            self.facts.link_changed(link);
+        }
+    }
+
+    fn observe_address(
+        &mut self,
+        link: usize,
+        address: &VirtualAddress,
+        in_doubt: bool,
+        now: Instant,
+    ) {
+        let Self { links, routers, fights, announcements, facts, .. } = self;
+        let site = &mut links[link];
+        let kernel: Option<&KernelLink> = site.index.and_then(|it| self.kernel_links.at(it));
+        let assigned = kernel.is_some_and(|link| link.addresses().contains_key(address));
+        for &slot in site.planned.get(address).into_iter().flatten() {
+            let router = &mut routers[slot.0];
+            let claimed = router.claim.claimed;
+            let held = &mut router.facts.addresses[slot.1];
+            let before = *held;
+            held.assigned = assigned;
+            held.ours = assigned && site.owned.contains(address);
+            if !claimed {
+                fights.forget(slot);
+            } else if before.assigned && !assigned && !in_doubt {
+                held.lost += 1;
+                site.removed_by_others += 1;
+                fights.lose(slot, link, now);
+            }
+            held.contested = fights.is_contested(slot);
+            if *held != before {
+                facts.router_changed(slot.0);
+            }
+            if claimed && assigned {
+                let pause = if held.contested { FIGHT_PAUSE } else { Duration::ZERO };
+                announcements.begin(slot, pause, now);
+            } else {
+                announcements.cease(slot);
+            }
+        }
+    }
+}
+
+/// Time between two announcements of an address that comes and goes all the time.
+const FIGHT_PAUSE: Duration = Duration::from_secs(1);

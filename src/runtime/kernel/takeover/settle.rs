@@ -1,0 +1,149 @@
+//! Makes the addresses of the kernel those that are wanted, and keeps them alive.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{RouterSite, Takeover};
+use crate::net::address;
+use crate::net::{KernelLink, NetError, Present};
+use crate::runtime::kernel::link_sites::Settling;
+use crate::types::{Instant, VirtualAddress};
+
+impl Takeover {
+    /// Adds and removes addresses until those that were looked at are as they are wanted.
+    pub(super) fn settle(&mut self, all: &[Settling], now: Instant) -> Result<(), NetError> {
+        let in_doubt = self.is_in_doubt(now);
+        for settling in all {
+            self.settle_link(settling, in_doubt, now)?;
+        }
+        self.clear_misplaced()?;
+        let Self { links, refusals, .. } = self;
+        refusals
+            .retain_links(|it| links.at_index(it).is_some() || links.misplaced.contains_key(&it));
+        for Settling { link, addresses, .. } in all {
+            self.note_refusals(*link, addresses);
+        }
+        self.refusals.log();
+        Ok(())
+    }
+
+    fn settle_link(
+        &mut self,
+        Settling { link, addresses, leftovers }: &Settling,
+        in_doubt: bool,
+        now: Instant,
+    ) -> Result<(), NetError> {
+        let Self { links, routers, kernel_links, unsettled, .. } = self;
+        let site = &mut links[*link];
+        let removed_by_others = std::mem::take(&mut site.removed_by_others);
+        let found = site.index.and_then(|index| Some((index, kernel_links.at(index)?)));
+        let (Some((index, kernel_link)), Some(kernel)) = (found, &mut self.kernel) else {
+            return Ok(());
+        };
+        let any = |held: &_, is_such: fn(&RouterSite) -> bool| {
+            site.slots(held).iter().any(|slot| is_such(&routers[slot.0]))
+        };
+        let wanted = addresses.iter().filter(|held| any(held, |router| router.keeps_addresses));
+        let present = present(addresses, kernel_link);
+        let wanted = wanted.copied().collect();
+        let mut changes = address::reconcile(&wanted, &present, &site.owned, leftovers);
+        // What is only yielded may stay, not come.
+        changes.add.retain(|held| any(held, |router| router.claim.claimed));
+        if in_doubt {
+            changes.add.drain(..).for_each(|held| unsettled.address(*link, held));
+        }
+        let mut refused = Vec::new();
+        if !changes.is_empty() {
+            if !changes.add.is_empty() {
+                site.keep_secondaries();
+            }
+            let at = (index, kernel_link.name());
+            let applied = address::apply(kernel, at, &changes, self.lifetime)?;
+            site.owned.extend(&applied.gained);
+            if let (Some(lifetime), None) = (self.lifetime, self.refresh_at) {
+                self.refresh_at = Some(now + lifetime / REFRESHES_PER_LIFETIME);
+            }
+            // What was only put back has been spoken of, as often as is good.
+            let (added, removed) = (applied.gained.len(), changes.remove.len());
+            if added > removed_by_others || removed > 0 {
+                tracing::info!(link = kernel_link.name(), added, removed, "addresses changed");
+            }
+            refused = applied.refused;
+        }
+        if self.inherited.is_some() {
+            site.leftovers_cleared();
+        }
+        let refused = refused.into_iter().map(|(held, error)| (held, error.with_cause()));
+        self.refusals.settled(index, addresses, refused);
+        Ok(())
+    }
+
+    /// Removes what is ours from links that have lost their planned name.
+    fn clear_misplaced(&mut self) -> Result<(), NetError> {
+        let Self { links, kernel_links, kernel: Some(kernel), refusals, .. } = self else {
+            return Ok(());
+        };
+        for (&index, owned) in &links.misplaced {
+            let Some(link) = kernel_links.at(index) else { continue };
+            let nothing = BTreeSet::new();
+            let changes = address::reconcile(&nothing, &present(owned, link), owned, &nothing);
+            if changes.is_empty() {
+                continue;
+            }
+            let applied = address::apply(kernel, (index, link.name()), &changes, self.lifetime)?;
+            let removed = changes.remove.len();
+            tracing::info!(link = link.name(), added = 0, removed, "addresses changed");
+            let refused = applied.refused.into_iter();
+            refusals.settled(index, owned, refused.map(|(held, error)| (held, error.with_cause())));
+        }
+        Ok(())
+    }
+
+    /// Tells the election what is refused to the virtual routers that have some of the addresses.
+    fn note_refusals(&mut self, link: usize, addresses: &BTreeSet<VirtualAddress>) {
+        let site = &self.links[link];
+        for router in site.routers_of(addresses) {
+            let RouterSite { planned, facts, .. } = &mut self.routers[router];
+            let problem = site.index.and_then(|it| self.refusals.first_of(it, &planned.addresses));
+            if facts.problem.as_ref() != problem {
+                facts.problem = problem.cloned();
+                self.facts.router_changed(router);
+            }
+        }
+    }
+
+    /// Tells the kernel that its addresses are still wanted, before their lifetime ends.
+    pub(super) fn refresh(&mut self, now: Instant) -> Result<(), NetError> {
+        // To refresh an address that has just expired would bring it back.
+        if self.refresh_at.is_none_or(|at| now < at) || self.is_in_doubt(now) {
+            return Ok(());
+        }
+        let (Some(lifetime), Some(kernel)) = (self.lifetime, &mut self.kernel) else {
+            return Ok(());
+        };
+        for site in self.links.iter() {
+            let Some(index) = site.index.filter(|_| !site.owned.is_empty()) else { continue };
+            let owned = site.owned.iter().copied();
+            let link = (index, site.name.as_str());
+            let refreshed = address::refresh(kernel, link, owned, lifetime)?;
+            // If that goes on, the address is lost, put back and counted.
+            if let Some((_, error)) = refreshed.refused.first() {
+                tracing::warn!("{}", error.with_cause());
+            }
+        }
+        self.refresh_at =
+            (!self.links.own_nothing()).then(|| now + lifetime / REFRESHES_PER_LIFETIME);
+        Ok(())
+    }
+}
+
+/// Returns those of some addresses that a link has.
+fn present(
+    addresses: &BTreeSet<VirtualAddress>,
+    link: &KernelLink,
+) -> BTreeMap<VirtualAddress, Present> {
+    let all = addresses.iter();
+    all.filter_map(|held| link.addresses().get_key_value(held)).map(|(a, b)| (*a, *b)).collect()
+}
+
+/// Two refreshes may fail before an address is lost.
+const REFRESHES_PER_LIFETIME: u32 = 3;
