@@ -12,6 +12,7 @@ mod fight;
 mod guard;
 mod keepalived;
 mod kernel;
+mod many;
 mod moving;
 mod owners;
 mod pair;
