@@ -59,6 +59,7 @@
 //! After a bye, or when the dead need nothing more, or when another engine is in charge, it ends.
 //! One that loses its engine while the carrier lives on ends as well: there will be another.
 
+mod check;
 mod door;
 mod order;
 mod silence;
@@ -73,6 +74,7 @@ use std::path::Path;
 
 use crate::net::{Channel, Lock, NetError, Rights, pidfd, spawn};
 
+pub use check::check;
 pub use door::DoorId;
 pub use order::{Claim, Order, Resignation};
 pub use watch::run;

@@ -19,6 +19,7 @@ pub mod address;
 mod announce;
 mod channel;
 pub mod clock;
+mod confine;
 mod error;
 mod link;
 mod lock;
@@ -37,6 +38,7 @@ mod watched;
 
 pub use announce::Announcer;
 pub use channel::Channel;
+pub use confine::forbid_serving;
 pub use error::NetError;
 pub use link::{KernelChange, KernelEvent, KernelLink, LinkSignal, Links, Present, Sources};
 pub use lock::Lock;

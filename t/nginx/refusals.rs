@@ -228,6 +228,61 @@ fn a_check_does_not_disturb_the_nginx_that_runs() {
     });
 }
 
+#[test]
+fn the_guard_checks_a_configuration_whose_setup_is_called_in_a_module() {
+    on_every_nginx("check by guard", |host, carrier| {
+        for (options, code, words) in [
+            (ONE, 0, "resty.vrrp: configuration is valid: 1 instances, 2 addresses"),
+            (TWO_MISTAKES, 1, "instances[1].prority: unknown option"),
+        ] {
+            let call = format!("require('resty.vrrp').setup({options})");
+            let conf = conf_with(options).replace(&call, "require('site')");
+            let load = "package.path = ngx.config.prefix() .. 'conf/?.lua;' .. package.path";
+            let conf =
+                conf.replacen("init_by_lua_block {", &format!("init_by_lua_block {{ {load} "), 1);
+            let nginx = Nginx::prepare(host, carrier, &conf);
+            nginx.write("site.lua", &call);
+
+            let checked = checked_by_guard(&nginx, host);
+
+            assert_eq!(checked.status.code(), Some(code), "{}", checked.said);
+            assert!(checked.said.contains(words), "{}", checked.said);
+        }
+    });
+}
+
+#[test]
+fn the_guard_shows_what_nginx_itself_refuses() {
+    on_every_nginx("check nonsense", |host, carrier| {
+        let nginx = Nginx::prepare(host, carrier, "events {} http { nonsense; }");
+
+        let checked = checked_by_guard(&nginx, host);
+
+        assert_eq!(checked.status.code(), Some(2), "{}", checked.said);
+        assert!(checked.said.contains("unknown directive \"nonsense\""), "{}", checked.said);
+    });
+}
+
+#[test]
+fn the_guard_starts_nothing_where_setup_is_never_called() {
+    on_every_nginx("check without setup", |host, carrier| {
+        let nginx = start_active(host, carrier);
+        let before = nginx.pids(Role::All);
+        // A second nginx could share this port with the first.
+        for listen in ["80 reuseport", "unix:/run/second"] {
+            let conf = format!("events {{}} http {{ server {{ listen {listen}; }} }}");
+            let second = Nginx::prepare(host, carrier, &conf);
+
+            let checked = checked_by_guard(&second, host);
+
+            assert_eq!(checked.status.code(), Some(2), "{listen}: {}", checked.said);
+            assert!(checked.said.contains("never calls setup"), "{}", checked.said);
+        }
+        assert_eq!(nginx.pids(Role::All), before);
+        status_when(host, "active");
+    });
+}
+
 /// Returns options that make `require "resty.vrrp.core"` do something else.
 fn in_place_of_the_library(chunk: &str) -> String {
     format!(
@@ -238,25 +293,36 @@ fn in_place_of_the_library(chunk: &str) -> String {
     )
 }
 
-/// How `RESTY_VRRP_CHECK=1 nginx …` ended.
+/// How a check ended.
 pub(crate) struct Checked {
     pub(crate) status: std::process::ExitStatus,
     pub(crate) said: String,
 }
 
-/// Checks options as an operator does, and looks at what is left behind.
-#[expect(clippy::disallowed_methods, reason = "a test runs nginx as an operator would")]
+/// Checks options by `RESTY_VRRP_CHECK=1 nginx …`, and looks at what is left behind.
 pub(crate) fn checked(host: &Host, carrier: &Carrier, options: &str) -> Checked {
     let nginx = Nginx::prepare(host, carrier, &conf_with(options));
-    let prefix = nginx.prefix().display().to_string();
     let mut command = Command::new(&carrier.program);
-    command.env("RESTY_VRRP_CHECK", "1").args(["-p", &prefix, "-c", "conf/nginx.conf"]);
-    command.args(["-e", "logs/error.log", "-g", &directives(carrier, &prefix)]);
+    run_check(command.env("RESTY_VRRP_CHECK", "1"), &nginx, host)
+}
 
-    let output = host.enter(|| command.output()).expect("nginx can be run");
+/// Checks what is prepared by `guard check nginx …`, and looks at what is left behind.
+fn checked_by_guard(nginx: &Nginx, host: &Host) -> Checked {
+    let lab = nginx.prefix().parent().expect("the directory of the lab");
+    let mut command = Command::new(lab.join("lualib/resty/vrrp/guard"));
+    run_check(command.arg("check").arg(&nginx.carrier().program), nginx, host)
+}
+
+fn run_check(command: &mut Command, nginx: &Nginx, host: &Host) -> Checked {
+    let prefix = nginx.prefix().display().to_string();
+    command.args(["-p", &prefix, "-c", "conf/nginx.conf"]);
+    command.args(["-e", "logs/error.log", "-g", &directives(nginx.carrier(), &prefix)]);
+
+    let output = host.enter(|| command.output()).expect("it can be run");
 
     assert!(nginx.pids(Role::All).is_empty(), "nothing runs");
-    assert!(!nginx.prefix().join("nginx.pid").exists(), "no pid file is left");
+    // `nginx -t` makes an empty one.
+    assert_eq!(nginx.master(), None, "no process id is left");
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     Checked { status: output.status, said }
 }
