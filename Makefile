@@ -17,16 +17,22 @@ CARGO            ?= cargo
 INSTALL          ?= install
 CORE             := target/release/libresty_vrrp_core.so
 GUARD            := target/release/resty-vrrp-guard
+# Its time is that of the last build.
+BUILT            := target/release/.built
 
-.PHONY: help build install check lint test demo bench packages clean
+.PHONY: help build install uninstall check lint test demo bench packages clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 12
 
 build: ## Build the native library and the guard (release)
 	$(CARGO) build --release --locked -p resty-vrrp -p resty-vrrp-core
+	@touch $(BUILT)
 
-install: build ## Install into LUA_LIB_DIR (Lua) and LUA_CLIB_DIR (core.so, guard; the same unless given)
+install: ## Install what `make build` made, into LUA_LIB_DIR (Lua) and LUA_CLIB_DIR (core.so, guard; the same unless given)
+	@test -f $(BUILT) || { echo "there is nothing to install: run make build first, not as root"; exit 1; }
+	@test -z "$$(find Cargo.toml Cargo.lock src -newer $(BUILT) -type f)" || \
+		echo "warning: sources have changed since make build: what it made then is installed"
 	$(INSTALL) -d $(DESTDIR)$(LUA_LIB_DIR)/resty/vrrp $(DESTDIR)$(LUA_CLIB_DIR)/resty/vrrp
 	$(INSTALL) -m 644 lua/resty/vrrp.lua $(DESTDIR)$(LUA_LIB_DIR)/resty/vrrp.lua
 	$(INSTALL) -m 644 lua/resty/vrrp/*.lua $(DESTDIR)$(LUA_LIB_DIR)/resty/vrrp/
@@ -36,12 +42,13 @@ install: build ## Install into LUA_LIB_DIR (Lua) and LUA_CLIB_DIR (core.so, guar
 	$(INSTALL) -m 755 $(GUARD) $(DESTDIR)$(LUA_CLIB_DIR)/resty/vrrp/.guard.new
 	mv -f $(DESTDIR)$(LUA_CLIB_DIR)/resty/vrrp/.guard.new $(DESTDIR)$(LUA_CLIB_DIR)/resty/vrrp/guard
 
-check: ## Check the setup { } of CONF=/path/to/nginx.conf without starting anything
+uninstall: ## Remove what `make install` installed
+	rm -f $(DESTDIR)$(LUA_LIB_DIR)/resty/vrrp.lua
+	rm -rf $(DESTDIR)$(LUA_LIB_DIR)/resty/vrrp $(DESTDIR)$(LUA_CLIB_DIR)/resty/vrrp
+
+check: ## Check CONF=/path/to/nginx.conf and its setup { } without starting anything
 	@test -n "$(CONF)" || { echo "usage: make check CONF=/path/to/nginx.conf [NGINX=/path/to/nginx]"; exit 2; }
-	@$(NGINX) -T -q -c "$(abspath $(CONF))" 2>/dev/null | grep -q 'resty\.vrrp' || \
-		{ echo "$(CONF) does not call setup of resty.vrrp, or $(NGINX) -t refuses it"; exit 2; }
-	# nginx itself reads NGINX from the environment: as a list of inherited sockets.
-	RESTY_VRRP_CHECK=1 env -u NGINX $(NGINX) -c "$(abspath $(CONF))"
+	@$(or $(wildcard $(GUARD)),$(LUA_CLIB_DIR)/resty/vrrp/guard) check $(NGINX) -c "$(abspath $(CONF))"
 
 packages:
 	@t/install-packages

@@ -15,6 +15,7 @@ mod guard;
 mod handover;
 mod health;
 mod hung;
+mod installation;
 mod last_resort;
 mod layout;
 mod life;

@@ -17,7 +17,7 @@ pub struct Carrier {
     /// What it calls itself: `openresty/1.27.1.2`.
     pub version: String,
     /// Dynamic modules that it needs for Lua.
-    pub(crate) modules: Vec<PathBuf>,
+    pub modules: Vec<PathBuf>,
 }
 
 /// Which nginx process carries the thread, and as whom nginx is started.
