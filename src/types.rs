@@ -231,6 +231,26 @@ impl fmt::Display for Family {
     }
 }
 
+/// The addresses that this host sends from on a link: one of each family, if there is one.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Sources {
+    /// The primary IPv4 address: the first one on the link that is not virtual.
+    pub ipv4: Option<Ipv4Addr>,
+    /// The link-local IPv6 address that is not virtual (RFC 9568 §5.1.2.1).
+    pub ipv6: Option<Ipv6Addr>,
+}
+
+impl Sources {
+    /// Returns the address of a family.
+    #[must_use]
+    pub fn of(self, family: Family) -> Option<IpAddr> {
+        match family {
+            Family::Ipv4 => self.ipv4.map(IpAddr::V4),
+            Family::Ipv6 => self.ipv6.map(IpAddr::V6),
+        }
+    }
+}
+
 /// An address that moves between routers, with the length of its prefix.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
 pub struct VirtualAddress {

@@ -1,9 +1,9 @@
 //! The links of this host and their addresses, as the kernel has reported them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 
-use crate::types::{LinkName, VirtualAddress};
+use crate::types::{LinkName, Sources, VirtualAddress};
 
 /// Every link of this host, and the addresses on them.
 ///
@@ -111,15 +111,6 @@ pub struct KernelLink {
     carrier: LinkSignal,
     mac: Option<[u8; 6]>,
     addresses: BTreeMap<VirtualAddress, Present>,
-}
-
-/// The addresses that a link sends from: one of each family, if it has any.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Sources {
-    /// The primary IPv4 address.
-    pub ipv4: Option<Ipv4Addr>,
-    /// The link-local IPv6 address, if addresses of that family are read at all.
-    pub ipv6: Option<Ipv6Addr>,
 }
 
 impl KernelLink {
@@ -248,6 +239,8 @@ pub const PROTOCOL: u8 = 112;
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use super::*;
 
     #[test]

@@ -40,7 +40,7 @@ pub use announce::Announcer;
 pub use channel::Channel;
 pub use confine::forbid_serving;
 pub use error::NetError;
-pub use link::{KernelChange, KernelEvent, KernelLink, LinkSignal, Links, Present, Sources};
+pub use link::{KernelChange, KernelEvent, KernelLink, LinkSignal, Links, Present};
 pub use lock::Lock;
 pub use mutex::{HeldMutex, HolderWatch};
 pub use netlink::Netlink;

@@ -1,13 +1,13 @@
 //! The whole vocabulary of the core: what it is told, what it asks for.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
 use super::lenient::known_or_default;
 use super::receive::Discard;
-use crate::types::{Instant, Priority};
+use crate::types::{Instant, Priority, Sources};
 use crate::wire::ip::{Datagram, Malformed};
 
 /// A virtual router of this node: its place in the configuration.
@@ -73,8 +73,8 @@ pub enum Input<'a> {
 pub struct LinkFacts {
     /// Whether frames can pass.
     pub carrier: LinkCarrier,
-    /// The primary IPv4 address: the first one on the link that is not virtual.
-    pub primary: Option<Ipv4Addr>,
+    /// The addresses to send from.
+    pub sources: Sources,
 }
 
 /// Whether frames can pass a link.

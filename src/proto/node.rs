@@ -120,6 +120,13 @@ impl Node {
         &self.links[link.0].routers
     }
 
+    /// Returns the address that a router sends from, if its link has one of its family.
+    #[must_use]
+    pub fn source_of(&self, router: RouterId) -> Option<IpAddr> {
+        let router = &self.routers[router.0];
+        self.links[router.link.0].source(router.config.family())
+    }
+
     /// Tells whether the node was told to keep away from the addresses.
     #[must_use]
     pub fn is_draining(&self) -> bool {
@@ -260,6 +267,7 @@ impl Node {
     /// Returns what a router looks like now.
     #[must_use]
     pub fn snapshot(&self, router: RouterId) -> Snapshot<'_> {
+        let own_source = self.source_of(router);
         let router = &self.routers[router.0];
         let link = &self.links[router.link.0];
         let last = router.history.latest();
@@ -267,6 +275,7 @@ impl Node {
             name: &router.config.name,
             link: &router.config.interface,
             version: router.config.version,
+            family: router.config.family(),
             vrid: router.config.vrid,
             state: router.state(),
             since: last.map(|transition| transition.at),
@@ -279,7 +288,7 @@ impl Node {
             preempt: router.config.preempt,
             adver_interval: router.config.adver_interval,
             active_down_interval: router.active_down_interval(),
-            active: router.active_router(link.source(router.config.family())),
+            active: router.active_router(own_source),
             checksum: router.form,
             addresses: &router.config.addresses,
             addresses_excluded: &router.config.addresses_excluded,
@@ -379,7 +388,7 @@ impl Node {
             LinkCarrier::Down => return Some(Hold::LinkDown),
             LinkCarrier::Up => {}
         }
-        if self.links[link.0].source(self.routers[id.0].config.family()).is_none() {
+        if self.source_of(id).is_none() {
             return Some(Hold::NoPrimaryAddress);
         }
         if self.life == Life::Leaving {
@@ -425,7 +434,6 @@ impl Node {
 impl Link {
     /// Returns the address to send from in a family.
     fn source(&self, family: Family) -> Option<IpAddr> {
-        let primary = self.facts?.primary?;
-        (family == Family::Ipv4).then_some(primary.into())
+        self.facts?.sources.of(family)
     }
 }

@@ -10,7 +10,7 @@ use super::event::{Problem, Reason, State, Transition};
 use super::history::History;
 use super::receive::{Discard, ReceiveCounters};
 use crate::types::{
-    Centiseconds, ChecksumForm, Instant, LinkName, Priority, Version, VirtualAddress, Vrid,
+    Centiseconds, ChecksumForm, Family, Instant, LinkName, Priority, Version, VirtualAddress, Vrid,
 };
 
 /// The state of one virtual router.
@@ -22,6 +22,8 @@ pub struct Snapshot<'a> {
     pub link: &'a LinkName,
     /// Protocol version.
     pub version: Version,
+    /// The family of its advertisements.
+    pub family: Family,
     /// Virtual router identifier.
     pub vrid: Vrid,
     /// The state.

@@ -16,8 +16,8 @@ use super::report;
 use super::words::{BoardWord as _, countable, instance_to_board};
 use crate::config::Config;
 use crate::proto::{
-    ActiveRouter, Bequests, Counters, Health, LinkCarrier, LinkFacts, Node, Problem, Reason,
-    ReceiveCounters, RouterId, Snapshot, Transition, Untold,
+    ActiveRouter, Bequests, Counters, Health, LinkCarrier, Node, Problem, Reason, ReceiveCounters,
+    RouterId, Snapshot, Transition, Untold,
 };
 use crate::status::layout::{self, CheckSlot, InstanceSlot, WarningSlot};
 use crate::status::{Board, EngineState, Workers};
@@ -287,7 +287,7 @@ impl<'a> Publisher<'a> {
 
     fn slot(&self, node: &Node, router: RouterId) -> InstanceSlot {
         let snapshot = node.snapshot(router);
-        let (check, checks) = self.checks(node.facts(node.link_of(router)), router);
+        let (check, checks) = self.checks(node, router);
         let (warning, warnings) = self.warnings(&snapshot, router);
         let mut slot = InstanceSlot {
             checks,
@@ -302,16 +302,12 @@ impl<'a> Publisher<'a> {
     }
 
     /// What a router needs to leave Initialize, in the order it is looked at.
-    fn checks(
-        &self,
-        facts: Option<LinkFacts>,
-        router: RouterId,
-    ) -> ([CheckSlot; layout::CHECKS], u8) {
+    fn checks(&self, node: &Node, router: RouterId) -> ([CheckSlot; layout::CHECKS], u8) {
+        let facts = node.facts(node.link_of(router));
         let carrier = facts.is_some_and(|facts| facts.carrier == LinkCarrier::Up);
-        let primary = facts.is_some_and(|facts| facts.primary.is_some());
         let own = [
             ("interface", carrier),
-            ("primary_address", primary),
+            ("primary_address", node.source_of(router).is_some()),
             ("workers", self.enough_workers),
         ];
         let own = own.map(|(name, ok)| CheckSlot {

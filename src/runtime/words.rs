@@ -252,7 +252,7 @@ pub(super) fn instance_to_board(snapshot: &Snapshot<'_>) -> InstanceSlot {
         active_down_interval_us: u64::try_from(down_us).unwrap_or(u64::MAX),
         reason: or_zero(snapshot.reason),
         vrid: snapshot.vrid.get(),
-        family: or_zero(snapshot.addresses.first().map(|first| Family::of(first.address))),
+        family: snapshot.family.to_board(),
         version: snapshot.version.number(),
         priority: snapshot.priority.get(),
         effective_priority: snapshot.effective_priority.get(),

@@ -9,7 +9,7 @@ use resty_vrrp::proto::{
     Action, Bequests, Datagram, Health, Input, LinkCarrier, LinkFacts, LinkId, Node, RouterId,
     State,
 };
-use resty_vrrp::types::{Instant, Priority, Version, Vrid};
+use resty_vrrp::types::{Instant, Priority, Sources, Version, Vrid};
 
 /// The only link there is.
 pub(crate) const LINK: LinkId = LinkId(0);
@@ -247,10 +247,9 @@ impl Host {
         self.last_one_standing
             && !self.is_leaving()
             && matches!(self.health, Health::Failing(_))
-            && self
-                .node
-                .facts(LINK)
-                .is_some_and(|known| known.carrier == LinkCarrier::Up && known.primary.is_some())
+            && self.node.facts(LINK).is_some_and(|known| {
+                known.carrier == LinkCarrier::Up && known.sources.ipv4.is_some()
+            })
     }
 
     pub(crate) fn routers(&self) -> impl Iterator<Item = RouterId> + use<> {
@@ -282,7 +281,7 @@ impl Host {
     }
 
     fn facts(&self) -> LinkFacts {
-        LinkFacts { carrier: self.carrier, primary: self.primary }
+        LinkFacts { carrier: self.carrier, sources: Sources { ipv4: self.primary, ipv6: None } }
     }
 }
 

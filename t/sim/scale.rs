@@ -1,13 +1,12 @@
 //! A node of a thousand virtual routers: what it costs grows with what changes.
 
-use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use resty_vrrp::config::InstanceConfig;
 use resty_vrrp::proto::{
     Action, Health, Input, LinkCarrier, LinkFacts, LinkId, Node, RouterId, State,
 };
-use resty_vrrp::types::{Instant, LinkName};
+use resty_vrrp::types::{Instant, LinkName, Sources};
 
 use crate::setup::{US, Vary as _, b3, ms, secs};
 
@@ -151,11 +150,11 @@ fn instances() -> Vec<InstanceConfig> {
 }
 
 fn link_up() -> LinkFacts {
-    LinkFacts { carrier: LinkCarrier::Up, primary: Some(US) }
+    LinkFacts { carrier: LinkCarrier::Up, sources: Sources { ipv4: Some(US), ipv6: None } }
 }
 
 fn link_down() -> LinkFacts {
-    LinkFacts { carrier: LinkCarrier::Down, primary: None::<Ipv4Addr> }
+    LinkFacts { carrier: LinkCarrier::Down, sources: Sources::default() }
 }
 
 const LINKS: usize = 4;

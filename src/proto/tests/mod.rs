@@ -1,6 +1,7 @@
 //! One node, driven by hand: what it sends, claims and shows.
 
 mod election;
+mod families;
 mod handover;
 mod holds;
 mod invariants;
@@ -11,14 +12,14 @@ mod table;
 mod timers;
 mod weight;
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use super::*;
 use crate::config::InstanceConfig;
 use crate::types::{
-    AddressList, Centiseconds, ChecksumForm, ChecksumPolicy, GROUP_IPV4, HOP_LIMIT, Instant,
-    LinkName, Priority, TrailingOctets, Version, VirtualAddress, Vrid,
+    AddressList, Centiseconds, ChecksumForm, ChecksumPolicy, Family, GROUP_IPV4, HOP_LIMIT,
+    Instant, LinkName, Priority, Sources, TrailingOctets, Version, VirtualAddress, Vrid,
 };
 use crate::wire::advertisement::Outgoing;
 use crate::wire::ip::{Datagram, Endpoints, Envelope};
@@ -86,7 +87,9 @@ impl Subject {
     }
 
     fn hears(&mut self, advert: &Advert) -> Vec<Action> {
-        self.handle(arrival(LINK, &advert.datagram()))
+        let (envelope, payload) = advert.sent();
+        let received = Ok(Datagram { envelope, payload: &payload });
+        self.handle(Input::Datagram { link: LINK, received })
     }
 
     /// Lets time pass and wakes the node whenever it wants to be woken.
@@ -160,7 +163,7 @@ struct Advert {
     version: Version,
     vrid: u8,
     priority: u8,
-    source: Ipv4Addr,
+    source: IpAddr,
     centiseconds: u16,
     addresses: Vec<VirtualAddress>,
     form: ChecksumForm,
@@ -172,7 +175,7 @@ impl Advert {
             version: Version::V3,
             vrid: 10,
             priority,
-            source: LOWER,
+            source: LOWER.into(),
             centiseconds: 100,
             addresses: addresses(),
             form: ChecksumForm::PseudoHeader,
@@ -183,16 +186,22 @@ impl Advert {
         Self { version: Version::V2, ..self }
     }
 
-    fn from(self, source: Ipv4Addr) -> Self {
-        Self { source, ..self }
+    fn from(self, source: impl Into<IpAddr>) -> Self {
+        Self { source: source.into(), ..self }
     }
 
     fn every(self, centiseconds: u16) -> Self {
         Self { centiseconds, ..self }
     }
 
+    /// Returns the whole datagram as it goes over IPv4.
     fn datagram(&self) -> Vec<u8> {
-        let message = Outgoing {
+        let (envelope, payload) = self.sent();
+        octets(Datagram { envelope, payload: &payload })
+    }
+
+    fn sent(&self) -> (Envelope, Vec<u8>) {
+        let outgoing = Outgoing {
             version: self.version,
             vrid: Vrid::new(self.vrid).unwrap(),
             priority: Priority::new(self.priority),
@@ -201,13 +210,11 @@ impl Advert {
             addresses: &self.addresses,
             checksum: self.form,
         };
-        let endpoints = Endpoints::V4 { source: self.source, destination: GROUP_IPV4 };
-        let mut payload = Vec::new();
-        message.emit(endpoints, &mut payload);
-        octets(Datagram {
-            envelope: Envelope { endpoints, hop_limit: HOP_LIMIT },
-            payload: &payload,
-        })
+        let group = Family::of(self.source).group();
+        let endpoints = Endpoints::new(self.source, group).unwrap();
+        let mut message = Vec::new();
+        outgoing.emit(endpoints, &mut message);
+        (Envelope { endpoints, hop_limit: HOP_LIMIT }, message)
     }
 }
 
@@ -261,8 +268,12 @@ fn link_up(primary: Ipv4Addr) -> Input<'static> {
     link(LinkCarrier::Up, Some(primary))
 }
 
-fn link(carrier: LinkCarrier, primary: Option<Ipv4Addr>) -> Input<'static> {
-    Input::Link { link: LINK, facts: LinkFacts { carrier, primary } }
+fn link(carrier: LinkCarrier, source: Option<Ipv4Addr>) -> Input<'static> {
+    Input::Link { link: LINK, facts: LinkFacts { carrier, sources: over_ipv4(source) } }
+}
+
+fn over_ipv4(source: Option<Ipv4Addr>) -> Sources {
+    Sources { ipv4: source, ipv6: None }
 }
 
 fn failing() -> Input<'static> {

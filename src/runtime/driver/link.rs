@@ -144,7 +144,7 @@ impl Links {
             LinkSignal::Up if link.socket.is_some() => LinkCarrier::Up,
             LinkSignal::Up | LinkSignal::Down => LinkCarrier::Down,
         };
-        LinkFacts { carrier, primary: view.sources.ipv4 }
+        LinkFacts { carrier, sources: view.sources }
     }
 }
 

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::net::{LinkSignal, Sources};
+use crate::net::LinkSignal;
+use crate::types::Sources;
 
 /// What the kernel has.
 ///

@@ -20,7 +20,7 @@ use crate::runtime::will;
 use crate::status::layout::{EVENTS, Header};
 use crate::status::{Board, Plan};
 use crate::succession::Will;
-use crate::types::GROUP_IPV4;
+use crate::types::{GROUP_IPV4, Sources};
 use crate::wire::ip::Datagram;
 
 const OPTIONS: &str = r#"{"instances":[{"name":"VI_1","interface":"eth0","vrid":51,
@@ -247,8 +247,9 @@ impl Turn {
     }
 }
 
-fn link(primary: Ipv4Addr, carrier: LinkCarrier) -> Input<'static> {
-    Input::Link { link: LinkId(0), facts: LinkFacts { carrier, primary: Some(primary) } }
+fn link(source: Ipv4Addr, carrier: LinkCarrier) -> Input<'static> {
+    let sources = Sources { ipv4: Some(source), ipv6: None };
+    Input::Link { link: LinkId(0), facts: LinkFacts { carrier, sources } }
 }
 
 /// Returns a node whose router runs.
@@ -259,10 +260,10 @@ fn ready() -> Node {
     node
 }
 
-fn with_address(primary: Ipv4Addr) -> Node {
+fn with_address(source: Ipv4Addr) -> Node {
     let config = Config::from_json(OPTIONS).expect("the options are right");
     let mut node = Node::new(&config.instances);
-    node.handle(link(primary, LinkCarrier::Up), NOW);
+    node.handle(link(source, LinkCarrier::Up), NOW);
     node
 }
 

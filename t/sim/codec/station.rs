@@ -8,7 +8,7 @@ use resty_vrrp::proto::{
     Action, Datagram, Discard, Health, Input, LinkCarrier, LinkFacts, LinkId, Node, Problem,
     ReceiveCounters, RouterId, Snapshot, State,
 };
-use resty_vrrp::types::Instant;
+use resty_vrrp::types::{Instant, Sources};
 
 use crate::packet::encoded;
 use crate::setup::US;
@@ -42,7 +42,8 @@ impl Station {
         let links = node.links().len();
         let now = Instant::from_nanos(1_000_000_000_000);
         let mut station = Self { node, now, sent: Vec::new(), told: Vec::new() };
-        let facts = LinkFacts { carrier: LinkCarrier::Up, primary: Some(primary) };
+        let sources = Sources { ipv4: Some(primary), ipv6: None };
+        let facts = LinkFacts { carrier: LinkCarrier::Up, sources };
         for link in (0..links).map(LinkId) {
             station.tell(Input::Link { link, facts });
         }

@@ -8,7 +8,7 @@ use resty_vrrp::config::InstanceConfig;
 use resty_vrrp::proto::{
     Action, Health, Input, LinkCarrier, LinkFacts, LinkId, Node, RouterId, State,
 };
-use resty_vrrp::types::Instant;
+use resty_vrrp::types::{Instant, Sources};
 
 use super::engine::EngineModel;
 use super::links::ConnectionModel;
@@ -315,7 +315,8 @@ pub(super) fn vrid(router: RouterId) -> u8 {
 }
 
 pub(super) fn facts(primary: Ipv4Addr) -> LinkFacts {
-    LinkFacts { carrier: LinkCarrier::Up, primary: Some(primary) }
+    let sources = Sources { ipv4: Some(primary), ipv6: None };
+    LinkFacts { carrier: LinkCarrier::Up, sources }
 }
 
 pub(super) fn our_facts() -> LinkFacts {

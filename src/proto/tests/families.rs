@@ -1,0 +1,103 @@
+//! The election is the same over IPv4 and IPv6, and each family has its own.
+
+use std::net::Ipv6Addr;
+
+use super::*;
+
+/// The addresses that this node sends from.
+const SOURCES: Sources = Sources { ipv4: Some(OURS), ipv6: Some(link_local(0x3)) };
+
+#[test]
+fn a_router_of_ipv6_advertises_from_its_link_local_address_to_its_group() {
+    let subject = active();
+
+    let destinations: Vec<_> = subject.node.destinations(ROUTER).collect();
+    let mut message = Vec::new();
+    let envelope =
+        subject.node.encode(ROUTER, Priority::new(100), destinations[0], &mut message).unwrap();
+
+    assert_eq!(destinations, [IpAddr::from([0xff02, 0, 0, 0, 0, 0, 0, 0x12])]);
+    assert_eq!((envelope, message), advert(100).from(link_local(0x3)).sent());
+    assert_eq!(subject.snapshot().active.unwrap().address, link_local(0x3));
+}
+
+/// RFC 9568 §6.4.3: of equal priorities the higher address is Active, as a number of 128 bits.
+#[test]
+fn of_equal_routers_of_ipv6_the_one_with_the_higher_address_stays_active() {
+    for (peer, state) in [(0x2, State::Active), (0x10, State::Backup)] {
+        let mut subject = active();
+
+        subject.hears(&advert(100).from(link_local(peer)));
+
+        assert_eq!(subject.state(), state, "fe80::{peer:x}");
+    }
+}
+
+/// RFC 9568 §5.2.3: the identifiers of the two families have nothing to do with each other.
+#[test]
+fn a_vrid_in_two_families_is_two_routers() {
+    let mut subject = two_families(SOURCES);
+    subject.run(DOWN);
+    let states = |node: &Node| node.routers().map(|id| node.snapshot(id).state).collect::<Vec<_>>();
+    assert_eq!(states(&subject.node), [State::Active, State::Active]);
+
+    subject.hears(&advert(200).from(link_local(0x2)));
+    assert_eq!(states(&subject.node), [State::Active, State::Backup]);
+    subject.hears(&Advert::new(200));
+    assert_eq!(states(&subject.node), [State::Backup, State::Backup]);
+}
+
+#[test]
+fn without_an_address_of_a_family_only_the_routers_of_that_family_are_held() {
+    let ipv4_only = two_families(Sources { ipv6: None, ..SOURCES });
+    let ipv6_only = two_families(Sources { ipv4: None, ..SOURCES });
+
+    let faults = |subject: &Subject| {
+        let all = subject.node.routers().map(|id| subject.node.snapshot(id).fault);
+        all.map(|fault| fault.map(String::from)).collect::<Vec<_>>()
+    };
+    let lacks = |what| Some(format!("interface eth0 has no {what} address"));
+    assert_eq!(faults(&ipv4_only), [None, lacks("link-local IPv6")]);
+    assert_eq!(faults(&ipv6_only), [lacks("IPv4"), None]);
+}
+
+/// Returns an Active router of IPv6.
+fn active() -> Subject {
+    let mut subject = subject(&[over_ipv6()], SOURCES);
+    subject.run(DOWN);
+    assert_eq!(subject.state(), State::Active);
+    subject
+}
+
+/// Returns a node with virtual router 10 of IPv4, and that of IPv6.
+fn two_families(sources: Sources) -> Subject {
+    subject(&[config(), over_ipv6()], sources)
+}
+
+fn subject(instances: &[InstanceConfig], sources: Sources) -> Subject {
+    let mut subject = Subject { node: Node::new(instances), now: Instant::from_nanos(1) };
+    let facts = LinkFacts { carrier: LinkCarrier::Up, sources };
+    subject.handle(Input::Health(Health::Serving));
+    subject.handle(Input::Link { link: LINK, facts });
+    subject.handle(Input::Startup);
+    subject
+}
+
+fn over_ipv6() -> InstanceConfig {
+    let global = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1);
+    let addresses = [link_local(0x1), global];
+    InstanceConfig {
+        addresses: addresses
+            .map(|address| VirtualAddress { address: address.into(), prefix: 64 })
+            .to_vec(),
+        ..config()
+    }
+}
+
+fn advert(priority: u8) -> Advert {
+    Advert { addresses: over_ipv6().addresses, ..Advert::new(priority) }
+}
+
+const fn link_local(last: u16) -> Ipv6Addr {
+    Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, last)
+}
