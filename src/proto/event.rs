@@ -18,6 +18,23 @@ pub struct RouterId(pub usize);
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct LinkId(pub usize);
 
+/// The links of a virtual router.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Site {
+    /// The link on which it receives advertisements.
+    pub listens_on: LinkId,
+    /// The link that has its addresses, and on which it advertises and announces them.
+    pub speaks_on: LinkId,
+}
+
+impl Site {
+    /// Returns the site of a router that listens and speaks on the same link.
+    #[must_use]
+    pub const fn on(link: LinkId) -> Self {
+        Self { listens_on: link, speaks_on: link }
+    }
+}
+
 /// Something the core is told.
 #[derive(Clone, Debug)]
 pub enum Input<'a> {
@@ -77,8 +94,8 @@ pub struct LinkFacts {
     pub sources: Sources,
 }
 
-/// Whether frames can pass a link.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+/// Whether frames can pass a link, the worst first.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum LinkCarrier {
     /// There is no interface of that name.
     Missing,

@@ -3,12 +3,12 @@
 mod inherit;
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 
 use super::deadlines::Deadlines;
 use super::event::{
-    Action, Health, Input, LinkCarrier, LinkFacts, LinkId, Problem, Report, RouterId,
+    Action, Health, Input, LinkCarrier, LinkFacts, LinkId, Problem, Report, RouterId, Site,
 };
 use super::hold::Hold;
 use super::receive::{Discard, Expectations, Heard, ReceiveCounters};
@@ -68,26 +68,55 @@ impl Node {
     /// No two `instances` may have one interface, family and VRID; of such, the last one hears.
     #[must_use]
     pub fn new(instances: &[InstanceConfig]) -> Self {
-        let mut node = Self {
+        let mut node = Self::with_room_for(instances.len());
+        for config in instances {
+            node.add(config, &config.interface, &config.interface);
+        }
+        node
+    }
+
+    pub(super) fn with_room_for(routers: usize) -> Self {
+        Self {
             names: Vec::new(),
             links: Vec::new(),
             by_name: BTreeMap::new(),
-            routers: Vec::with_capacity(instances.len()),
+            routers: Vec::with_capacity(routers),
             by_vrid: BTreeMap::new(),
-            deadlines: Deadlines::new(instances.len()),
+            deadlines: Deadlines::new(routers),
             actions: VecDeque::new(),
             life: Life::Stopped,
             draining: false,
             last_one_standing: false,
             health: Health::Unknown,
-            tracked: vec![None; instances.len()],
+            tracked: vec![None; routers],
             now: Instant::default(),
             settled: 0,
-        };
-        for config in instances {
-            node.add(config);
         }
-        node
+    }
+
+    pub(super) fn add(
+        &mut self,
+        config: &InstanceConfig,
+        listens_on: &LinkName,
+        speaks_on: &LinkName,
+    ) {
+        let id = RouterId(self.routers.len());
+        let [listens_on, speaks_on] = [listens_on, speaks_on].map(|it| self.find_or_add_link(it));
+        for link in BTreeSet::from([listens_on, speaks_on]) {
+            self.links[link.0].routers.push(id);
+        }
+        self.by_vrid.insert((listens_on, config.family(), config.vrid), id);
+        self.routers.push(VirtualRouter::new(id, Site { listens_on, speaks_on }, config));
+    }
+
+    fn find_or_add_link(&mut self, name: &LinkName) -> LinkId {
+        let next = LinkId(self.links.len());
+        let link = *self.by_name.entry(name.clone()).or_insert(next);
+        if link == next {
+            self.names.push(name.clone());
+            self.links.push(Link::default());
+        }
+        link
     }
 
     /// Has the node serve at the lowest priority, rather than nobody, while nginx does not.
@@ -108,13 +137,19 @@ impl Node {
         (0..self.routers.len()).map(RouterId)
     }
 
-    /// Returns the link that a router runs on.
+    /// Returns the links of a router.
     #[must_use]
-    pub fn link_of(&self, router: RouterId) -> LinkId {
-        self.routers[router.0].link
+    pub fn site_of(&self, router: RouterId) -> Site {
+        self.routers[router.0].site
     }
 
-    /// Returns the virtual routers of a link.
+    /// Returns whether frames can pass the links of a router; `None` if that is not known yet.
+    #[must_use]
+    pub fn carrier_of(&self, router: RouterId) -> Option<LinkCarrier> {
+        self.worst_link(router).map(|(carrier, _)| carrier)
+    }
+
+    /// Returns the virtual routers that listen or speak on a link.
     #[must_use]
     pub fn routers_on(&self, link: LinkId) -> &[RouterId] {
         &self.links[link.0].routers
@@ -124,7 +159,7 @@ impl Node {
     #[must_use]
     pub fn source_of(&self, router: RouterId) -> Option<IpAddr> {
         let router = &self.routers[router.0];
-        self.links[router.link.0].source(router.config.family())
+        self.links[router.site.speaks_on.0].source(router.config.family())
     }
 
     /// Tells whether the node was told to keep away from the addresses.
@@ -249,7 +284,7 @@ impl Node {
     ) -> Option<Envelope> {
         message.clear();
         let router = &self.routers[router.0];
-        let source = self.links[router.link.0].source(Family::of(destination))?;
+        let source = self.links[router.site.speaks_on.0].source(Family::of(destination))?;
         let endpoints = Endpoints::new(source, destination)?;
         let advertisement = Outgoing {
             version: router.config.version,
@@ -269,7 +304,7 @@ impl Node {
     pub fn snapshot(&self, router: RouterId) -> Snapshot<'_> {
         let own_source = self.source_of(router);
         let router = &self.routers[router.0];
-        let link = &self.links[router.link.0];
+        let link = &self.links[router.site.listens_on.0];
         let last = router.history.latest();
         Snapshot {
             name: &router.config.name,
@@ -298,19 +333,6 @@ impl Node {
         }
     }
 
-    fn add(&mut self, config: &InstanceConfig) {
-        let next = LinkId(self.links.len());
-        let link = *self.by_name.entry(config.interface.clone()).or_insert(next);
-        if link == next {
-            self.names.push(config.interface.clone());
-            self.links.push(Link::default());
-        }
-        let id = RouterId(self.routers.len());
-        self.links[link.0].routers.push(id);
-        self.by_vrid.insert((link, config.family(), config.vrid), id);
-        self.routers.push(VirtualRouter::new(id, link, config));
-    }
-
     fn handle_datagram(&mut self, link: LinkId, received: Result<Datagram<'_>, Malformed>) {
         let heard = match Heard::open(received) {
             Ok(heard) => heard,
@@ -324,8 +346,8 @@ impl Node {
             }
             return;
         };
+        let source = self.source_of(id);
         let router = &mut self.routers[id.0];
-        let source = self.links[link.0].source(family);
         let running = router.is_running();
         let expected = Expectations { config: &router.config, source, running };
         match heard.check(Some(&expected)) {
@@ -378,15 +400,14 @@ impl Node {
 
     /// Returns what holds a router in Initialize, the weightiest reason first.
     fn hold(&self, id: RouterId) -> Option<Hold> {
-        let link = self.routers[id.0].link;
         if self.life == Life::Stopped {
             return Some(Hold::Stopped);
         }
-        let Some(facts) = self.links[link.0].facts else { return Some(Hold::Unknown) };
-        match facts.carrier {
-            LinkCarrier::Missing => return Some(Hold::LinkMissing),
-            LinkCarrier::Down => return Some(Hold::LinkDown),
-            LinkCarrier::Up => {}
+        match self.carrier_of(id) {
+            None => return Some(Hold::Unknown),
+            Some(LinkCarrier::Missing) => return Some(Hold::LinkMissing),
+            Some(LinkCarrier::Down) => return Some(Hold::LinkDown),
+            Some(LinkCarrier::Up) => {}
         }
         if self.source_of(id).is_none() {
             return Some(Hold::NoPrimaryAddress);
@@ -404,16 +425,27 @@ impl Node {
         }
     }
 
+    /// Returns whichever link of a router is worse, once both are known.
+    fn worst_link(&self, router: RouterId) -> Option<(LinkCarrier, LinkId)> {
+        let Site { listens_on, speaks_on } = self.site_of(router);
+        let carrier = |link: LinkId| self.facts(link).map(|facts| (facts.carrier, link));
+        Some(carrier(speaks_on)?.min(carrier(listens_on)?))
+    }
+
     fn fault(&self, router: &VirtualRouter) -> Option<Cow<'_, str>> {
-        let name = &self.names[router.link.0];
+        let worst = self.worst_link(router.id).map_or(router.site.speaks_on, |(_, link)| link);
+        let [worst, speaks_on] = [worst, router.site.speaks_on].map(|link| &self.names[link.0]);
         match router.held_by()? {
             Hold::Stopped | Hold::Unknown | Hold::Drained | Hold::Left => None,
-            Hold::LinkMissing => Some(format!("interface {name} does not exist").into()),
-            Hold::LinkDown => Some(format!("interface {name} is down").into()),
-            Hold::NoPrimaryAddress => Some(match router.config.family() {
-                Family::Ipv4 => format!("interface {name} has no IPv4 address").into(),
-                Family::Ipv6 => format!("interface {name} has no link-local IPv6 address").into(),
-            }),
+            Hold::LinkMissing => Some(format!("interface {worst} does not exist").into()),
+            Hold::LinkDown => Some(format!("interface {worst} is down").into()),
+            Hold::NoPrimaryAddress => {
+                let kind = match router.config.family() {
+                    Family::Ipv4 => "IPv4",
+                    Family::Ipv6 => "link-local IPv6",
+                };
+                Some(format!("interface {speaks_on} has no {kind} address").into())
+            }
             Hold::Tracked => self.tracked[router.id.0].as_deref().map(Cow::from),
             Hold::Unhealthy => match &self.health {
                 Health::Failing(why) => Some(why.into()),

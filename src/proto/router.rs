@@ -1,4 +1,4 @@
-//! One virtual router on one link: the state machine of RFC 9568 §6.4.
+//! One virtual router: the state machine of RFC 9568 §6.4.
 
 mod inherit;
 mod last_resort;
@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::bequest::Lowering;
-use super::event::{Action, LinkId, Problem, Reason, Report, RouterId, State, Transition};
+use super::event::{Action, Problem, Reason, Report, RouterId, Site, State, Transition};
 use super::history::History;
 use super::hold::Hold;
 use super::interval;
@@ -28,7 +28,7 @@ use crate::types::{Centiseconds, ChecksumForm, ChecksumPolicy, Instant, Priority
 #[derive(Debug)]
 pub(super) struct VirtualRouter {
     pub(super) id: RouterId,
-    pub(super) link: LinkId,
+    pub(super) site: Site,
     pub(super) config: InstanceConfig,
     /// The configured priority unless tracking changed it.
     priority: Priority,
@@ -47,10 +47,10 @@ pub(super) struct VirtualRouter {
 
 impl VirtualRouter {
     /// Creates a router in Initialize; nothing happens before [`let_go`](Self::let_go).
-    pub(super) fn new(id: RouterId, link: LinkId, config: &InstanceConfig) -> Self {
+    pub(super) fn new(id: RouterId, site: Site, config: &InstanceConfig) -> Self {
         Self {
             id,
-            link,
+            site,
             config: config.clone(),
             priority: config.priority,
             lowering: None,
@@ -452,7 +452,7 @@ impl VirtualRouter {
 
     fn report(&mut self, problem: Problem, source: Option<IpAddr>, now: Instant) {
         let Some(suppressed) = self.limiter.admit(&problem, now) else { return };
-        let (link, router) = (self.link, Some(self.id));
+        let (link, router) = (self.site.listens_on, Some(self.id));
         let report = Report { link, router, source, problem, suppressed };
         self.actions.push_back(Action::Report(report));
     }

@@ -428,7 +428,7 @@ impl<'a> Driver<'a> {
             let envelope = self.node.encode(router, priority, destination, message);
             if let Some(envelope) = envelope {
                 let datagram = Datagram { envelope, payload: message };
-                self.links.send(self.node.link_of(router), datagram);
+                self.links.send(self.node.site_of(router).speaks_on, datagram);
             }
         }
     }

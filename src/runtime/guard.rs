@@ -265,7 +265,7 @@ impl Held<'_> {
     /// Returns what a virtual router that holds its addresses would leave behind: nothing of what
     /// somebody else has put there, which shows only a moment after it was claimed.
     fn claim(&self, router: RouterId, is_known: bool) -> Option<Claim> {
-        let link = (self.index_of)(self.node.link_of(router))?;
+        let link = (self.index_of)(self.node.site_of(router).speaks_on)?;
         let snapshot = self.node.snapshot(router);
         let resignations = self.node.destinations(router).filter_map(|destination| {
             let mut message = Vec::new();

@@ -33,7 +33,7 @@ use tokio::sync::watch;
 pub use self::facts::{AddressFacts, Facts, LinkView, RouterFacts};
 pub(super) use self::fight::accusation;
 use self::orders::{Ending, OrderReader, OrderWriter, Relay, Yield, orders};
-pub use self::plan::{KernelPlan, PlannedRouter, Site};
+pub use self::plan::{KernelPlan, PlannedRouter};
 use self::publication::FactsWriter;
 use self::takeover::Takeover;
 use super::clock;

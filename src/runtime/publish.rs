@@ -165,7 +165,8 @@ impl<'a> Publisher<'a> {
     pub(super) fn held_addresses(&self, node: &Node) -> Vec<HeldAddress> {
         let mut held = Vec::new();
         for (router, facts) in node.routers().zip(&self.facts.routers) {
-            let Snapshot { link, addresses, addresses_excluded, .. } = node.snapshot(router);
+            let Snapshot { addresses, addresses_excluded, .. } = node.snapshot(router);
+            let link = &node.links()[node.site_of(router).speaks_on.0];
             let all = addresses.iter().chain(addresses_excluded).zip(&facts.addresses);
             let ours = all.filter(|(_, facts)| facts.ours);
             let on_link = |address: &_| HeldAddress { link: link.clone(), address: *address };
@@ -303,10 +304,8 @@ impl<'a> Publisher<'a> {
 
     /// What a router needs to leave Initialize, in the order it is looked at.
     fn checks(&self, node: &Node, router: RouterId) -> ([CheckSlot; layout::CHECKS], u8) {
-        let facts = node.facts(node.link_of(router));
-        let carrier = facts.is_some_and(|facts| facts.carrier == LinkCarrier::Up);
         let own = [
-            ("interface", carrier),
+            ("interface", node.carrier_of(router) == Some(LinkCarrier::Up)),
             ("primary_address", node.source_of(router).is_some()),
             ("workers", self.enough_workers),
         ];

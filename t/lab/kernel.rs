@@ -8,7 +8,8 @@ use harness::{Host, Lab, Sniffer, eventually, holds_for, wait_until};
 use resty_vrrp::config::AnnounceConfig;
 use resty_vrrp::net::address::{self, Changes};
 use resty_vrrp::net::{LinkSignal, Links, Netlink, Rights};
-use resty_vrrp::runtime::kernel::{Facts, KernelPlan, KernelThread, LinkView, PlannedRouter, Site};
+use resty_vrrp::proto::{LinkId, Site};
+use resty_vrrp::runtime::kernel::{Facts, KernelPlan, KernelThread, LinkView, PlannedRouter};
 use resty_vrrp::types::{HeldAddress, LinkName, VirtualAddress};
 use tokio::runtime::{Builder, Runtime};
 
@@ -398,7 +399,7 @@ pub(crate) fn one_host(name: &str) -> (Lab, Host) {
 
 pub(crate) fn plan(routers: &[&[&str]]) -> KernelPlan {
     let router = |addresses: &&[&str]| PlannedRouter {
-        site: Site::on(0),
+        site: Site::on(LinkId(0)),
         addresses: addresses.iter().map(|text| parse(text)).collect(),
         patience: Duration::MAX,
     };

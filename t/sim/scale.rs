@@ -18,7 +18,7 @@ fn a_link_that_changes_settles_its_own_routers_and_no_others() {
 
     assert_eq!(settled, u64::from(PER_LINK));
     let faults = crowd.node.routers().filter(|router| crowd.state(*router) == State::Fault);
-    let links = faults.map(|router| crowd.node.link_of(router));
+    let links = faults.map(|router| crowd.node.site_of(router).listens_on);
     assert_eq!(links.collect::<Vec<_>>(), [LinkId(2); PER_LINK as usize]);
 }
 

@@ -8,6 +8,7 @@ mod invariants;
 mod last_resort;
 mod leaving;
 mod reception;
+mod sites;
 mod table;
 mod timers;
 mod weight;

@@ -21,7 +21,7 @@ pub(super) struct Links {
     ready: ReadyList,
 }
 
-/// One interface, with the socket that hears it.
+/// One interface, with the socket that receives and sends there.
 #[derive(Debug)]
 struct Link {
     /// What `vrrp-net` said of it last.

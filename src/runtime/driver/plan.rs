@@ -2,12 +2,12 @@
 
 use crate::config::Config;
 use crate::proto::{Node, RouterId};
-use crate::runtime::kernel::{KernelPlan, PlannedRouter, Site};
+use crate::runtime::kernel::{KernelPlan, PlannedRouter};
 
 /// Tells the other thread what there is to watch, and what may be claimed.
 pub(super) fn plan(config: &Config, node: &Node) -> KernelPlan {
     let routers = config.instances.iter().enumerate().map(|(index, instance)| PlannedRouter {
-        site: Site::on(node.link_of(RouterId(index)).0),
+        site: node.site_of(RouterId(index)),
         addresses: [instance.addresses.as_slice(), &instance.addresses_excluded].concat().into(),
         patience: node
             .snapshot(RouterId(index))

@@ -56,7 +56,7 @@ impl LinkSites {
     pub(super) fn new(plan: &KernelPlan) -> Self {
         let mut sites: Vec<_> = plan.links.iter().cloned().map(LinkSite::new).collect();
         for (router, planned) in plan.routers.iter().enumerate() {
-            let site = &mut sites[planned.site.speaks_on];
+            let site = &mut sites[planned.site.speaks_on.0];
             site.routers.push(router);
             for (place, address) in planned.addresses.iter().enumerate() {
                 site.planned.entry(*address).or_default().push((router, place));
@@ -274,7 +274,8 @@ mod tests {
 
     use super::*;
     use crate::config::AnnounceConfig;
-    use crate::runtime::kernel::{PlannedRouter, Site};
+    use crate::proto::{LinkId, Site};
+    use crate::runtime::kernel::PlannedRouter;
 
     #[test]
     fn what_is_ours_on_links_that_swap_their_names_stays_with_the_index() {
@@ -320,7 +321,7 @@ mod tests {
     /// Returns links with one virtual router on each.
     fn links(names: &[&str]) -> LinkSites {
         let routers = (0..names.len()).map(|link| PlannedRouter {
-            site: Site::on(link),
+            site: Site::on(LinkId(link)),
             addresses: Arc::new([vip(link)]),
             patience: Duration::MAX,
         });

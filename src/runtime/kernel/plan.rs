@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::AnnounceConfig;
+use crate::proto::Site;
 use crate::types::{LinkName, VirtualAddress};
 
 /// The links and virtual routers of an engine.
@@ -22,7 +23,7 @@ pub struct KernelPlan {
 /// A virtual router and its addresses.
 #[derive(Clone, Debug)]
 pub struct PlannedRouter {
-    /// Its links.
+    /// Its links, whose identifiers are places in [`KernelPlan::links`].
     pub site: Site,
     /// Everything that belongs on the link while the router is Active.
     pub addresses: Arc<[VirtualAddress]>,
@@ -30,21 +31,4 @@ pub struct PlannedRouter {
     /// [confirmed](super::KernelThread::confirm): after that time peers may have taken over, or
     /// the guard may have removed the addresses.
     pub patience: Duration,
-}
-
-/// The links of a virtual router, as places in [`KernelPlan::links`].
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Site {
-    /// The link on which it receives advertisements.
-    pub listens_on: usize,
-    /// The link that has its addresses, and on which it advertises and announces them.
-    pub speaks_on: usize,
-}
-
-impl Site {
-    /// Returns the site of a router that listens and speaks on the same link.
-    #[must_use]
-    pub fn on(link: usize) -> Self {
-        Self { listens_on: link, speaks_on: link }
-    }
 }

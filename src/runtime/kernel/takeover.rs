@@ -316,14 +316,14 @@ impl Takeover {
         }
         for (router, place) in self.fights.age(now) {
             let planned = &self.routers[router].planned;
-            self.unsettled.address(planned.site.speaks_on, planned.addresses[place]);
+            self.unsettled.address(planned.site.speaks_on.0, planned.addresses[place]);
         }
     }
 
     fn unsettle_router(&mut self, router: usize) {
         let planned = &self.routers[router].planned;
         for address in planned.addresses.iter() {
-            self.unsettled.address(planned.site.speaks_on, *address);
+            self.unsettled.address(planned.site.speaks_on.0, *address);
         }
     }
 

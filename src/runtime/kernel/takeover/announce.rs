@@ -45,7 +45,7 @@ impl Takeover {
     /// Announces one address, and returns whether its link has announcements at all.
     fn send(&mut self, (router, place): AddressSlot) -> Result<bool, NetError> {
         let planned = &self.routers[router].planned;
-        let link = &mut self.links[planned.site.speaks_on];
+        let link = &mut self.links[planned.site.speaks_on.0];
         let LinkView { index: Some(index), mac: Some(mac), .. } = link.view else {
             return Ok(false);
         };

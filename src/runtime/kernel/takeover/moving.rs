@@ -53,7 +53,7 @@ impl Takeover {
                 let all = router.planned.addresses.iter().filter_map(ipv4);
                 rules.relayed.extend(all.map(|address| (address, relay.to)));
             }
-            let link = &self.links[router.planned.site.speaks_on];
+            let link = &self.links[router.planned.site.speaks_on.0];
             if let (Some(source), false) = (link.view.sources.ipv4, claim.claimed) {
                 // For as long as it is here, whatever that is due to.
                 let all = router.planned.addresses.iter().zip(&router.facts.addresses);
@@ -72,7 +72,7 @@ impl Takeover {
 
     fn has_claimed(&self, router: usize) -> bool {
         let router = &self.routers[router];
-        router.claim.claimed && self.links[router.planned.site.speaks_on].index.is_some()
+        router.claim.claimed && self.links[router.planned.site.speaks_on.0].index.is_some()
     }
 
     fn is_virtual(&self, address: Ipv4Addr) -> bool {
