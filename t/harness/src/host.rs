@@ -1,4 +1,4 @@
-//! One host: a namespace with an interface on the switch.
+//! One host: a namespace with one interface or more on the switch.
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -24,10 +24,21 @@ pub struct Host {
 #[derive(Debug)]
 struct Inner {
     name: String,
-    address: String,
+    /// The first is `eth0`.
+    links: Vec<HostLink>,
     namespace: Namespace,
     switch: Arc<Namespace>,
     directory: PathBuf,
+}
+
+/// An interface of the host, the port of the switch at the other end, and its segment.
+#[derive(Debug)]
+struct HostLink {
+    interface: String,
+    port: String,
+    bridge: String,
+    /// With the length of its prefix.
+    address: String,
 }
 
 /// An entry of the ARP table.
@@ -40,16 +51,19 @@ pub struct Neighbour {
 }
 
 impl Host {
+    /// Makes an interface for each address. The bridges of their segments exist already.
     pub(crate) fn plug_in(
         name: &str,
-        address: &str,
+        addresses: &[impl AsRef<str>],
         namespace: Namespace,
         switch: Arc<Namespace>,
         directory: PathBuf,
     ) -> Self {
-        let (name, address) = (name.to_owned(), address.to_owned());
-        let host = Self { inner: Arc::new(Inner { name, address, namespace, switch, directory }) };
-        host.make_link();
+        let numbered = addresses.iter().enumerate();
+        let links = numbered.map(|(number, address)| HostLink::new(name, number, address.as_ref()));
+        let (name, links) = (name.to_owned(), links.collect());
+        let host = Self { inner: Arc::new(Inner { name, links, namespace, switch, directory }) };
+        host.make_links();
         host
     }
 
@@ -59,10 +73,11 @@ impl Host {
         &self.inner.name
     }
 
-    /// Returns the address it was plugged in with.
+    /// Returns the address that `eth0` was plugged in with.
     #[must_use]
     pub fn address(&self) -> IpAddr {
-        let (address, _) = self.inner.address.split_once('/').expect("an address has a prefix");
+        let address = &self.inner.links[0].address;
+        let (address, _) = address.split_once('/').expect("an address has a prefix");
         address.parse().expect("the kernel has accepted the address")
     }
 
@@ -165,23 +180,27 @@ impl Host {
         self.enter(|| http::get(server, path))
     }
 
-    /// Pulls the cable out of the switch: no traffic any more, and the interface does not notice.
+    /// Pulls every cable out of the switch: no traffic any more, and no interface notices.
     pub fn cut(&self) {
-        self.switch_ip(&format!("link set {} nomaster", self.name()));
+        for HostLink { port, .. } in &self.inner.links {
+            self.switch_ip(&format!("link set {port} nomaster"));
+        }
     }
 
-    /// Puts everything right on the switch: cable, carrier, and no traffic is dropped any more.
+    /// Puts everything right on the switch: cables, carrier, and no traffic is dropped any more.
     pub fn heal(&self) {
-        self.switch_ip(&format!("link set {} master br0 up", self.name()));
+        for HostLink { port, bridge, .. } in &self.inner.links {
+            self.switch_ip(&format!("link set {port} master {bridge} up"));
+        }
         self.faults().clear();
     }
 
-    /// Drops what this host sends, on the switch.
+    /// Drops what this host sends from `eth0`, on the switch.
     pub fn drop_sent(&self, traffic: Traffic) {
         self.faults().drop_sent(traffic);
     }
 
-    /// Drops what the others send to this host, on the switch.
+    /// Drops what the others send to `eth0` of this host, on the switch.
     pub fn drop_received(&self, traffic: Traffic) {
         self.faults().drop_received(traffic);
     }
@@ -196,17 +215,17 @@ impl Host {
         self.faults().lose(percent);
     }
 
-    /// Takes the interface down, as an administrator would.
+    /// Takes `eth0` down, as an administrator would.
     pub fn link_down(&self) {
         self.ip("link set eth0 down");
     }
 
-    /// Takes the interface up again.
+    /// Takes `eth0` up again.
     pub fn link_up(&self) {
         self.ip("link set eth0 up");
     }
 
-    /// Takes the carrier away: the switch's side of the cable goes down.
+    /// Takes the carrier of `eth0` away: the switch's side of the cable goes down.
     pub fn unplug(&self) {
         self.switch_ip(&format!("link set {} down", self.name()));
     }
@@ -216,20 +235,15 @@ impl Host {
         self.switch_ip(&format!("link set {} up", self.name()));
     }
 
-    /// Deletes the interface.
+    /// Deletes `eth0`.
     pub fn delete_link(&self) {
         self.ip("link delete eth0");
     }
 
-    /// Makes the interface, with its own address, and brings it up.
+    /// Makes `eth0`, with its own address, and brings it up.
     #[track_caller]
     pub fn make_link(&self) {
-        let Inner { name, address, namespace, switch, .. } = &*self.inner;
-        let here = namespace.name();
-        switch.ip(&format!("link add {name} type veth peer name eth0 netns {here}"));
-        switch.ip(&format!("link set {name} master br0 up"));
-        namespace.ip(&format!("address add {address} brd + dev eth0"));
-        namespace.ip("link set eth0 up");
+        self.inner.make(&self.inner.links[0]);
     }
 
     /// Switches the host off: every process is killed at once, and nothing goes in or out.
@@ -240,8 +254,10 @@ impl Host {
 
     /// Switches the host on again: the cable is in, and nothing is left of what was before.
     pub fn power_on(&self) {
-        self.delete_link();
-        self.make_link();
+        for HostLink { interface, .. } in &self.inner.links {
+            self.ip(&format!("link delete {interface}"));
+        }
+        self.make_links();
         self.faults().clear();
     }
 
@@ -266,12 +282,36 @@ impl Host {
     }
 
     #[track_caller]
+    fn make_links(&self) {
+        self.inner.links.iter().for_each(|link| self.inner.make(link));
+    }
+
+    #[track_caller]
     fn switch_ip(&self, arguments: &str) {
         self.inner.switch.ip(arguments);
     }
 
     fn faults(&self) -> Faults<'_> {
         Faults { switch: &self.inner.switch, port: self.name() }
+    }
+}
+
+impl Inner {
+    #[track_caller]
+    fn make(&self, link: &HostLink) {
+        let (HostLink { interface, port, bridge, address }, host) = (link, self.namespace.name());
+        self.switch.ip(&format!("link add {port} type veth peer name {interface} netns {host}"));
+        self.switch.ip(&format!("link set {port} master {bridge} up"));
+        self.namespace.ip(&format!("address add {address} brd + dev {interface}"));
+        self.namespace.ip(&format!("link set {interface} up"));
+    }
+}
+
+impl HostLink {
+    fn new(host: &str, number: usize, address: &str) -> Self {
+        let port = if number == 0 { host.to_owned() } else { format!("{host}-{number}") };
+        let (interface, bridge) = (format!("eth{number}"), format!("br{number}"));
+        Self { interface, port, bridge, address: address.to_owned() }
     }
 }
 

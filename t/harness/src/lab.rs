@@ -22,6 +22,8 @@ pub struct Lab {
     name: String,
     prefix: String,
     switch: Arc<Namespace>,
+    /// How many segments the switch has, each a bridge of its own.
+    segments: Mutex<usize>,
     _turn: MutexGuard<'static, ()>,
 }
 
@@ -39,11 +41,11 @@ impl Lab {
         }
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let prefix = new_prefix();
-        let switch = Namespace::new(&format!("{prefix}-switch"));
-        // Snooping holds back multicast from hosts that nobody has seen asking for it.
-        switch.ip("link add br0 type bridge mcast_snooping 0");
-        switch.ip("link set br0 up");
-        Self { name: name.to_owned(), prefix, switch: Arc::new(switch), _turn: turn }
+        let switch = Arc::new(Namespace::new(&format!("{prefix}-switch")));
+        let (name, segments) = (name.to_owned(), Mutex::new(0));
+        let lab = Self { name, prefix, switch, segments, _turn: turn };
+        lab.make_segments(1);
+        lab
     }
 
     /// Makes a lab whose engines can be made to fail: see [`Failpoints`](crate::Failpoints).
@@ -62,8 +64,18 @@ impl Lab {
     #[must_use]
     #[track_caller]
     pub fn host(&self, name: &str, address: &str) -> Host {
+        self.host_on_links(name, &[address])
+    }
+
+    /// Plugs in a host with an interface for each address: `eth0`, `eth1` and so on.
+    ///
+    /// Interfaces of the same name are on one segment; no frame passes from one to another.
+    #[must_use]
+    #[track_caller]
+    pub fn host_on_links(&self, name: &str, addresses: &[impl AsRef<str>]) -> Host {
+        self.make_segments(addresses.len());
         let namespace = Namespace::with_host_view(&format!("{}-{name}", self.prefix), name);
-        Host::plug_in(name, address, namespace, Arc::clone(&self.switch), self.directory())
+        Host::plug_in(name, addresses, namespace, Arc::clone(&self.switch), self.directory())
     }
 
     /// Returns the name that was given.
@@ -82,6 +94,18 @@ impl Lab {
     #[track_caller]
     pub fn switch_ip(&self, arguments: &str) -> String {
         self.switch.ip(arguments)
+    }
+
+    /// Makes bridges until the switch has so many segments.
+    #[track_caller]
+    fn make_segments(&self, wanted: usize) {
+        let mut segments = self.segments.lock().unwrap_or_else(PoisonError::into_inner);
+        for number in *segments..wanted {
+            // Snooping holds back multicast from hosts that nobody has seen asking for it.
+            self.switch.ip(&format!("link add br{number} type bridge mcast_snooping 0"));
+            self.switch.ip(&format!("link set br{number} up"));
+            *segments += 1;
+        }
     }
 }
 

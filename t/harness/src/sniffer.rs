@@ -4,21 +4,21 @@ use std::io::{self, IoSliceMut};
 use std::mem::{MaybeUninit, size_of};
 use std::net::Ipv4Addr;
 use std::os::fd::AsRawFd;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
 use nix::net::if_::if_nametoindex;
-use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg, setsockopt, sockopt};
+use nix::sys::socket::{ControlMessageOwned, LinkAddr, MsgFlags, recvmsg, setsockopt, sockopt};
 use nix::sys::time::TimeSpec;
 use socket2::{Domain, Protocol, SockFilter, Socket, Type};
 
 use crate::host::Host;
 use crate::wait::eventually;
 
-/// Listens on the interface of a host, until it is dropped.
+/// Listens on one interface or on all interfaces of a host, until it is dropped.
 ///
 /// On a host that takes no part, it sees what the switch sends to everybody: advertisements and
 /// announcements. On a router it sees also what that router sends.
@@ -33,6 +33,8 @@ struct Heard {
     stop: AtomicBool,
     adverts: Mutex<Vec<Advert>>,
     announcements: Mutex<Vec<Announcement>>,
+    /// How many frames the kernel had no room for.
+    lost: AtomicU32,
 }
 
 /// A VRRP advertisement over IPv4.
@@ -40,6 +42,8 @@ struct Heard {
 pub struct Advert {
     /// When the kernel saw it.
     pub at: Instant,
+    /// Index of the interface it was heard on.
+    pub link: usize,
     /// Source address of the datagram.
     pub source: Ipv4Addr,
     /// Destination address of the datagram.
@@ -75,6 +79,16 @@ pub enum Checksum {
     Wrong,
 }
 
+/// A frame as it was received.
+struct Frame<'a> {
+    octets: &'a [u8],
+    link: usize,
+    /// When the kernel saw it: on a busy machine it is read much later.
+    at: Instant,
+    /// How many frames the kernel has dropped for want of room, up to this one.
+    lost_before: u32,
+}
+
 /// A gratuitous ARP: "this address is here".
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Announcement {
@@ -97,8 +111,21 @@ impl Sniffer {
     #[must_use]
     #[track_caller]
     pub fn start(host: &Host) -> Self {
+        Self::start_on(host, Some("eth0"))
+    }
+
+    /// Listens on all interfaces of a host.
+    #[must_use]
+    #[track_caller]
+    pub fn start_on_all_links(host: &Host) -> Self {
+        Self::start_on(host, None)
+    }
+
+    #[track_caller]
+    fn start_on(host: &Host, interface: Option<&str>) -> Self {
         let heard = Arc::new(Heard::default());
-        let socket = host.enter(packet_socket).expect("root may listen on an interface");
+        let socket = host.enter(|| packet_socket(interface));
+        let socket = socket.expect("root may listen on an interface");
         let for_thread = Arc::clone(&heard);
         let thread = thread::spawn(move || for_thread.listen(&socket));
         Self { heard, thread: Some(thread) }
@@ -114,6 +141,17 @@ impl Sniffer {
     #[must_use]
     pub fn adverts_since(&self, start: Instant) -> Vec<Advert> {
         self.adverts().into_iter().filter(|advert| advert.at >= start).collect()
+    }
+
+    /// Looks at the advertisements heard so far without copying them. None is added meanwhile.
+    pub fn look_at_adverts<T>(&self, look: impl FnOnce(&[Advert]) -> T) -> T {
+        look(&self.heard.adverts.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Returns how many frames were not heard because the kernel had no room for them.
+    #[must_use]
+    pub fn lost(&self) -> u32 {
+        self.heard.lost.load(Ordering::Relaxed)
     }
 
     /// Returns the announcements heard so far.
@@ -166,16 +204,17 @@ impl Heard {
     fn listen(&self, socket: &Socket) {
         let mut buffer = [0; 2048];
         while !self.stop.load(Ordering::Relaxed) {
-            if let Ok((length, at)) = receive(socket, &mut buffer) {
-                self.sort(&buffer[..length], at);
+            if let Ok(frame) = Frame::receive(socket, &mut buffer) {
+                self.lost.fetch_max(frame.lost_before, Ordering::Relaxed);
+                self.sort(&frame);
             }
         }
     }
 
-    fn sort(&self, frame: &[u8], at: Instant) {
-        if let Some(advert) = Advert::read(frame, at) {
+    fn sort(&self, frame: &Frame<'_>) {
+        if let Some(advert) = Advert::read(frame) {
             self.adverts.lock().unwrap_or_else(PoisonError::into_inner).push(advert);
-        } else if let Some(announcement) = Announcement::read(frame, at) {
+        } else if let Some(announcement) = Announcement::read(frame) {
             let mut all = self.announcements.lock().unwrap_or_else(PoisonError::into_inner);
             all.push(announcement);
         }
@@ -183,7 +222,8 @@ impl Heard {
 }
 
 impl Advert {
-    fn read(frame: &[u8], at: Instant) -> Option<Self> {
+    fn read(frame: &Frame<'_>) -> Option<Self> {
+        let Frame { octets: frame, link, at, .. } = *frame;
         let ip = frame.get(14..)?;
         if frame[12..14] != [0x08, 0x00] || *ip.get(9)? != VRRP {
             return None;
@@ -200,6 +240,7 @@ impl Advert {
         };
         Some(Self {
             at,
+            link,
             source: ipv4(&ip[12..16]),
             destination: ipv4(&ip[16..20]),
             mac: frame[6..12].try_into().ok()?,
@@ -229,7 +270,8 @@ impl Checksum {
 }
 
 impl Announcement {
-    fn read(frame: &[u8], at: Instant) -> Option<Self> {
+    fn read(frame: &Frame<'_>) -> Option<Self> {
+        let Frame { octets: frame, at, .. } = *frame;
         let arp = frame.get(14..42)?;
         let gratuitous = arp[14..18] == arp[24..28];
         if frame[12..14] != [0x08, 0x06] || !gratuitous {
@@ -246,16 +288,42 @@ impl Announcement {
     }
 }
 
-fn packet_socket() -> io::Result<Socket> {
+impl<'a> Frame<'a> {
+    fn receive(socket: &Socket, buffer: &'a mut [u8]) -> nix::Result<Self> {
+        let mut control = nix::cmsg_space!(TimeSpec, u32);
+        let mut space = [IoSliceMut::new(buffer)];
+        let flags = MsgFlags::empty();
+        let message =
+            recvmsg::<LinkAddr>(socket.as_raw_fd(), &mut space, Some(&mut control), flags)?;
+        let now = Instant::now();
+        let (mut at, mut lost_before) = (now, 0);
+        for extra in message.cmsgs()? {
+            if let ControlMessageOwned::ScmTimestampns(stamp) = extra {
+                let stamp = SystemTime::UNIX_EPOCH + Duration::from(stamp);
+                let ago = stamp.elapsed().unwrap_or_default();
+                at = now.checked_sub(ago).unwrap_or(now);
+            } else if let ControlMessageOwned::RxqOvfl(lost) = extra {
+                lost_before = lost;
+            }
+        }
+        let (link, length) = (message.address.map_or(0, |from| from.ifindex()), message.bytes);
+        Ok(Self { octets: &buffer[..length], link, at, lost_before })
+    }
+}
+
+fn packet_socket(interface: Option<&str>) -> io::Result<Socket> {
     let every = u16::try_from(libc::ETH_P_ALL).expect("it is two octets").to_be();
     let socket = Socket::new(Domain::PACKET, Type::RAW, Some(Protocol::from(i32::from(every))))?;
-    let index = i32::try_from(if_nametoindex("eth0")?).expect("interfaces are few");
+    // Zero stands for all of them.
+    let index = interface.map(if_nametoindex).transpose()?.unwrap_or_default();
+    let index = i32::try_from(index).expect("interfaces are few");
     let mut address: libc::sockaddr_ll = unsafe_zeroed();
     address.sll_family = u16::try_from(libc::AF_PACKET).expect("it is small");
     address.sll_protocol = every;
     address.sll_ifindex = index;
     bind(&socket, &address)?;
-    socket.set_recv_buffer_size(8 << 20)?;
+    setsockopt(&socket, sockopt::RcvBufForce, &RECEIVE_BUFFER)?;
+    setsockopt(&socket, sockopt::RxqOvfl, &1)?;
     socket.attach_filter(&vrrp_and_arp())?;
     setsockopt(&socket, sockopt::ReceiveTimestampns, &true)?;
     socket.set_read_timeout(Some(Duration::from_millis(20)))?;
@@ -277,21 +345,6 @@ fn vrrp_and_arp() -> [SockFilter; 7] {
         take(u32::MAX),
         take(0),
     ]
-}
-
-/// Receives a frame, and when the kernel saw it: on a busy machine this thread reads much later.
-fn receive(socket: &Socket, buffer: &mut [u8]) -> nix::Result<(usize, Instant)> {
-    let mut control = nix::cmsg_space!(TimeSpec);
-    let mut space = [IoSliceMut::new(buffer)];
-    let flags = MsgFlags::empty();
-    let message = recvmsg::<()>(socket.as_raw_fd(), &mut space, Some(&mut control), flags)?;
-    let stamp = message.cmsgs()?.find_map(|message| {
-        let ControlMessageOwned::ScmTimestampns(stamp) = message else { return None };
-        Some(SystemTime::UNIX_EPOCH + Duration::from(stamp))
-    });
-    let now = Instant::now();
-    let at = stamp.and_then(|stamp| now.checked_sub(stamp.elapsed().ok()?));
-    Ok((message.bytes, at.unwrap_or(now)))
 }
 
 fn unsafe_zeroed() -> libc::sockaddr_ll {
@@ -330,3 +383,6 @@ fn centiseconds(high: u8, low: u8) -> Duration {
 }
 
 const VRRP: u8 = 112;
+
+/// Room for some 40,000 advertisements, more than any host sends before the next look.
+const RECEIVE_BUFFER: usize = 32 << 20;
