@@ -10,7 +10,7 @@ use crate::pair::{Pair, attempt};
 use crate::plan::Plan;
 use crate::report::{Column, Section};
 use crate::side::{Node, Side};
-use crate::usage::{self, Memory};
+use crate::usage::{Memory, Share};
 
 /// What a node has cost.
 #[derive(Clone, Copy, Debug)]
@@ -84,7 +84,7 @@ fn less((with, without): (Memory, Memory)) -> Memory {
     with - without
 }
 
-fn remark(section: &mut Section, side: Side, routers: u8, costs: &Costs) {
+fn remark(section: &mut Section, side: Side, routers: usize, costs: &Costs) {
     let name = side.name();
     if !costs.settled {
         section.remark(format!("{name} with {routers} routers never came to rest."));
@@ -99,20 +99,14 @@ fn measure(pair: &Pair, options: &Options) -> Costs {
     let nodes = [&pair.first, &pair.second];
     let settled = settles(nodes);
     let before = transitions(nodes);
-    let used = nodes.map(used);
-    let start = Instant::now();
+    let used = nodes.map(Node::used);
     thread::sleep(Duration::from_secs(if options.quick { 3 } else { 10 }));
-    let elapsed = start.elapsed();
-    let used_then = nodes.map(self::used);
+    let used_then = nodes.map(Node::used);
     let restless = transitions(nodes) - before;
 
     let cost = |index: usize| {
-        let percent = |used: Duration, used_then: Duration| {
-            used_then.saturating_sub(used).as_secs_f64() / elapsed.as_secs_f64() * 100.0
-        };
-        let ((router, all), (router_then, all_then)) = (used[index], used_then[index]);
+        let Share { router, all, .. } = used_then[index].since(&used[index]);
         let (speaker, others) = memory(nodes[index]);
-        let (router, all) = (percent(router, router_then), percent(all, all_then));
         Cost { router, all, speaker, others }
     };
     Costs { active: cost(0), backup: cost(1), restless, settled }
@@ -139,41 +133,15 @@ fn transitions(nodes: [&Node; 2]) -> u64 {
     nodes.map(Node::transitions).iter().sum()
 }
 
-/// Returns what the router alone and what all of the node have used so far.
-fn used(node: &Node) -> (Duration, Duration) {
-    let nginx: Duration = node.nginx.pids(Role::All).into_iter().map(usage::cpu).sum();
-    match &node.keepalived {
-        None => {
-            let guards: Duration = node.guards().into_iter().map(usage::cpu).sum();
-            (usage::cpu_of_threads(router_pid(node), "vrrp") + guards, nginx + guards)
-        }
-        Some(keepalived) => {
-            let pids = keepalived.pids();
-            let router: Duration = pids.iter().map(|&pid| usage::cpu(pid)).sum();
-            let scripts: Duration = pids.iter().map(|&pid| usage::cpu_of_children(pid)).sum();
-            (router, router + scripts + nginx)
-        }
-    }
-}
-
 /// Returns the memory of the process that speaks VRRP, and of the others.
 fn memory(node: &Node) -> (Option<Memory>, Option<Memory>) {
     let others = node.keepalived.as_ref().map_or_else(|| node.guards(), |it| it.pids()[..1].into());
     let others = others.into_iter().filter_map(Memory::of).reduce(|a, b| a + b);
-    (Memory::of(router_pid(node)), others)
-}
-
-/// Returns the process that speaks VRRP.
-fn router_pid(node: &Node) -> i32 {
-    match &node.keepalived {
-        // The parent comes first; with `--vrrp` it has one lasting child.
-        Some(keepalived) => keepalived.pids()[1],
-        None => node.nginx.carrier_pid(),
-    }
+    (Memory::of(node.router_pid()), others)
 }
 
 /// Returns the memory of the process that would be the carrier, in an nginx without the module.
-fn bare_memory(options: &Options) -> Option<Memory> {
+pub(crate) fn bare_memory(options: &Options) -> Option<Memory> {
     let lab = Lab::new("bare");
     let host = lab.host("worker-01", "192.168.56.101/24");
     let (role, init) = match options.carrier.kind {

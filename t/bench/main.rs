@@ -8,7 +8,10 @@
     reason = "a bench reads clocks, waits and starts processes; nothing of it runs in nginx"
 )]
 
+mod addresses;
+mod adverts;
 mod cost;
+mod curve;
 mod figures;
 mod gate;
 mod jitter;
@@ -85,7 +88,8 @@ const SECTIONS: &[(&str, &str, Measure)] = &[
     ("gate", "is_active()", gate::is_active),
     ("cost", "processor time and memory", cost::processor_and_memory),
     ("jitter", "all cores are busy", jitter::busy_cores),
-    ("scale", "size and scale", scale::size_and_scale),
+    ("addresses", "hundreds of addresses", addresses::many_addresses),
+    ("scale", "thousands of virtual routers", scale::many_routers),
 ];
 
 const RESULTS: &str = "target/bench";

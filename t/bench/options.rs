@@ -1,6 +1,6 @@
 //! What this run is asked to do.
 
-use std::env;
+use std::env::{self, VarError};
 
 use harness::{Carrier, CarrierKind, carriers};
 
@@ -11,25 +11,28 @@ pub(crate) struct Options {
     pub(crate) carrier: Carrier,
     /// Names of the sections wanted; all if none is named.
     only: Vec<String>,
+    /// Numbers of virtual routers wanted in the section `scale`; all if none is named.
+    sizes: Vec<usize>,
 }
 
 impl Options {
-    /// Reads them: `QUICK=1` or `--quick`, and `ONLY=heal,hung` out of the names of all sections.
+    /// Reads them: `QUICK=1` or `--quick`, `ONLY=heal,hung` out of the names of all sections, and
+    /// `SIZES=1,1000`.
     ///
     /// # Panics
     ///
-    /// When there is no nginx to measure with, or no section of a name.
+    /// When there is no nginx to measure with, no section of a name, or a size is no number.
     pub(crate) fn read(names: &[&str]) -> Self {
         let is_set = |name| env::var(name).is_ok_and(|value| !value.is_empty() && value != "0");
         let quick = is_set("QUICK") || env::args().any(|argument| argument == "--quick");
-        let only = env::var("ONLY").unwrap_or_default();
-        let only = only.split([',', ' ']).filter(|name| !name.is_empty());
-        let only: Vec<String> = only.map(str::to_owned).collect();
+        let only = listed(env::var("ONLY"));
+        let sizes = listed(env::var("SIZES"));
+        let sizes = sizes.iter().map(|size| size.parse().expect("SIZES are numbers")).collect();
         for name in &only {
             assert!(names.contains(&name.as_str()), "ONLY={name}: not one of {}", names.join(", "));
         }
         let agent = carriers().iter().find(|carrier| carrier.kind == CarrierKind::Agent);
-        Self { quick, carrier: agent.unwrap_or(&carriers()[0]).clone(), only }
+        Self { quick, carrier: agent.unwrap_or(&carriers()[0]).clone(), only, sizes }
     }
 
     /// Returns how often to measure what is measured `full` times in a full run.
@@ -41,4 +44,15 @@ impl Options {
     pub(crate) fn wants(&self, name: &str) -> bool {
         self.only.is_empty() || self.only.iter().any(|wanted| wanted == name)
     }
+
+    /// Tells whether a number of virtual routers is wanted.
+    pub(crate) fn wants_size(&self, routers: usize) -> bool {
+        self.sizes.is_empty() || self.sizes.contains(&routers)
+    }
+}
+
+/// Returns the words of a variable between commas or spaces; none if it is absent.
+fn listed(variable: Result<String, VarError>) -> Vec<String> {
+    let text = variable.unwrap_or_default();
+    text.split([',', ' ']).filter(|word| !word.is_empty()).map(str::to_owned).collect()
 }

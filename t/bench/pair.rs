@@ -22,16 +22,38 @@ pub(crate) struct Pair {
     _lab: Lab,
 }
 
+/// Two hosts and a client on a switch, with nothing running on them.
+#[derive(Debug)]
+pub(crate) struct Hosts {
+    pub(crate) first: Host,
+    pub(crate) second: Host,
+    pub(crate) client: Host,
+    lab: Lab,
+}
+
+impl Hosts {
+    /// Makes them, with the links that a plan wants.
+    pub(crate) fn new(side: Side, plan: &Plan) -> Self {
+        let lab = Lab::new(side.name());
+        let host = |name, number| lab.host_on_links(name, &plan.host_addresses(number));
+        let client = host("client", 10);
+        let [first, second] = [(FIRST, FIRST_NUMBER), (SECOND, SECOND_NUMBER)]
+            .map(|(name, number)| host(name, number));
+        Self { first, second, client, lab }
+    }
+
+    /// Starts the node on each host, the one that is to be active first.
+    pub(crate) fn start(self, side: Side, carrier: &Carrier, plan: &Plan) -> Pair {
+        let first = Node::start(side, &self.first, carrier, plan, HIGH);
+        let second = Node::start(side, &self.second, carrier, plan, LOW);
+        Pair { first, second, client: self.client, _lab: self.lab }
+    }
+}
+
 impl Pair {
     /// Starts both nodes at once and waits until the first holds an address.
     pub(crate) fn start(side: Side, carrier: &Carrier, plan: &Plan) -> Self {
-        let lab = Lab::new(side.name());
-        let client = lab.host("client", "192.168.56.10/24");
-        let first = lab.host(FIRST, "192.168.56.101/24");
-        let second = lab.host(SECOND, "192.168.56.102/24");
-        let first = Node::start(side, &first, carrier, plan, HIGH);
-        let second = Node::start(side, &second, carrier, plan, LOW);
-        let pair = Self { first, second, client, _lab: lab };
+        let pair = Hosts::new(side, plan).start(side, carrier, plan);
         let address = plan.some_address();
         let patience = plan.active_down_interval(LOW) * 2 + PATIENCE;
         harness::wait_until("the first node alone is active", patience, || {
@@ -99,6 +121,10 @@ fn reason(panic: &(dyn Any + Send)) -> String {
 
 pub(crate) const FIRST: &str = "worker-01";
 pub(crate) const SECOND: &str = "worker-02";
+/// Last octet of the first node's addresses, on every link.
+pub(crate) const FIRST_NUMBER: u8 = 101;
+/// Last octet of the second node's addresses.
+pub(crate) const SECOND_NUMBER: u8 = 102;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 const SETTLING: Duration = Duration::from_millis(300);

@@ -22,6 +22,8 @@ pub(crate) struct Plan {
 /// One virtual router.
 #[derive(Clone, Debug)]
 pub(crate) struct Router {
+    /// Number of its link: 0 is `eth0`.
+    pub(crate) link: usize,
     pub(crate) vrid: u8,
     /// Carried in advertisements.
     pub(crate) addresses: Vec<String>,
@@ -33,17 +35,24 @@ impl Plan {
     /// One virtual router with the one address that clients ask.
     pub(crate) fn single(version: u8, interval: Duration) -> Self {
         let addresses = vec![format!("{ADDRESS}/24")];
-        Self::new(version, interval, vec![Router { vrid: VRID, addresses, excluded: Vec::new() }])
+        let excluded = Vec::new();
+        Self::new(version, interval, vec![Router { link: 0, vrid: VRID, addresses, excluded }])
     }
 
-    /// So many virtual routers with one address each, the first of which clients can ask.
-    pub(crate) fn many(routers: u8, interval: Duration) -> Self {
-        let addresses = |vrid: u8| match vrid {
-            1 => vec![format!("{ADDRESS}/24")],
-            _ => vec![format!("10.77.0.{vrid}/32")],
+    /// So many virtual routers with one address each, the first of which clients can ask, on as few
+    /// links as have room for them.
+    pub(crate) fn many(routers: usize, interval: Duration) -> Self {
+        let links = routers.div_ceil(MOST_ON_A_LINK);
+        let router = |index: usize| {
+            let link = index % links;
+            let vrid = u8::try_from(index / links + 1).expect("the links have room");
+            let address = match index {
+                0 => format!("{ADDRESS}/24"),
+                _ => format!("10.77.{link}.{vrid}/32"),
+            };
+            Router { link, vrid, addresses: vec![address], excluded: Vec::new() }
         };
-        let router = |vrid| Router { vrid, addresses: addresses(vrid), excluded: Vec::new() };
-        Self::new(3, interval, (1..=routers).map(router).collect())
+        Self::new(3, interval, (0..routers).map(router).collect())
     }
 
     /// One virtual router with so many addresses. An advertisement carries at most 255 of them.
@@ -51,7 +60,7 @@ impl Plan {
         let mut all: Vec<String> =
             (0..addresses).map(|n| format!("10.77.{}.{}/32", n / 250, n % 250 + 1)).collect();
         let excluded = all.split_off(addresses.min(250));
-        Self::new(3, interval, vec![Router { vrid: VRID, addresses: all, excluded }])
+        Self::new(3, interval, vec![Router { link: 0, vrid: VRID, addresses: all, excluded }])
     }
 
     fn new(version: u8, interval: Duration, routers: Vec<Router>) -> Self {
@@ -62,6 +71,17 @@ impl Plan {
     pub(crate) fn some_address(&self) -> String {
         let address = &self.routers[0].addresses[0];
         address.split('/').next().unwrap_or(address).to_owned()
+    }
+
+    /// Returns how many links a host has.
+    pub(crate) fn links(&self) -> usize {
+        self.routers.iter().map(|router| router.link + 1).max().unwrap_or(1)
+    }
+
+    /// Returns the addresses of a host, one for each link. Their last octet is the host's number.
+    pub(crate) fn host_addresses(&self, host: u8) -> Vec<String> {
+        let others = (1..self.links()).map(|link| format!("10.78.{link}.{host}/24"));
+        [format!("192.168.56.{host}/24")].into_iter().chain(others).collect()
     }
 
     /// Returns the time after which a silent active router is replaced by one of this priority.
@@ -91,10 +111,10 @@ impl Plan {
         );
         for (index, router) in self.routers.iter().enumerate() {
             let name = index + 1;
-            let Router { vrid, addresses, excluded } = router;
+            let Router { link, vrid, addresses, excluded } = router;
             writeln!(
                 text,
-                "{{ name = \"VI_{name}\", interface = \"eth0\", vrid = {vrid}, \
+                "{{ name = \"VI_{name}\", interface = \"eth{link}\", vrid = {vrid}, \
                  priority = {priority}, version = {}, advert_interval_ms = {}, \
                  addresses = {{ {} }}{} }},",
                 self.version,
@@ -122,10 +142,10 @@ impl Plan {
         );
         for (index, router) in self.routers.iter().enumerate() {
             let name = index + 1;
-            let Router { vrid, addresses, excluded } = router;
+            let Router { link, vrid, addresses, excluded } = router;
             writeln!(
                 text,
-                "vrrp_instance VI_{name} {{\n    state BACKUP\n    interface eth0\n    \
+                "vrrp_instance VI_{name} {{\n    state BACKUP\n    interface eth{link}\n    \
                  virtual_router_id {vrid}\n    priority {priority}\n    advert_int {}\n    \
                  virtual_ipaddress {{\n{}\n    }}\n    \
                  virtual_ipaddress_excluded {{\n{}\n    }}\n    \
@@ -147,6 +167,8 @@ fn quoted(all: &[String]) -> String {
 
 /// The address that clients ask.
 pub(crate) const ADDRESS: &str = "192.168.56.100";
+/// A link has no more virtual router identifiers.
+const MOST_ON_A_LINK: usize = 255;
 /// Virtual router identifier where there is one router.
 pub(crate) const VRID: u8 = 51;
 /// Priority of the node that is active at first.

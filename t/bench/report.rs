@@ -24,6 +24,15 @@ pub(crate) struct Section {
     lines: Vec<Line>,
     /// Each with how often it was made.
     remarks: Vec<(String, u32)>,
+    picture: Option<Picture>,
+}
+
+/// A drawing that is written beside the report.
+#[derive(Debug)]
+struct Picture {
+    file: &'static str,
+    caption: &'static str,
+    svg: String,
 }
 
 /// One line of the table.
@@ -69,10 +78,13 @@ struct Limit {
 }
 
 impl Report {
-    /// Writes `report.md` and `report.json`.
+    /// Writes `report.md`, `report.json` and the pictures.
     pub(crate) fn write(&self, directory: &Path) -> io::Result<()> {
         fs::create_dir_all(directory)?;
         fs::write(directory.join("report.md"), self.to_markdown())?;
+        for Picture { file, svg, .. } in self.sections.iter().filter_map(|it| it.picture.as_ref()) {
+            fs::write(directory.join(file), svg)?;
+        }
         fs::write(directory.join("report.json"), format!("{:#}\n", self.to_json()))
     }
 
@@ -97,7 +109,7 @@ impl Report {
 
 impl Section {
     pub(crate) fn new(title: &str) -> Self {
-        Self { title: title.to_owned(), lines: Vec::new(), remarks: Vec::new() }
+        Self { title: title.to_owned(), lines: Vec::new(), remarks: Vec::new(), picture: None }
     }
 
     pub(crate) fn push(&mut self, line: Line) {
@@ -118,6 +130,11 @@ impl Section {
             let what = if what.is_empty() { name.to_owned() } else { format!("{name}: {what}") };
             self.push(Line { what, unit, ours, theirs, limit });
         }
+    }
+
+    /// Writes a picture beside the report, and shows it there.
+    pub(crate) fn show(&mut self, file: &'static str, caption: &'static str, svg: String) {
+        self.picture = Some(Picture { file, caption, svg });
     }
 
     pub(crate) fn remark(&mut self, text: impl Into<String>) {
@@ -142,6 +159,9 @@ impl Section {
         }
         for line in &self.lines {
             line.print(text);
+        }
+        if let Some(Picture { file, caption, .. }) = &self.picture {
+            writeln!(text, "\n![{caption}]({file})").expect(TAKES_ALL);
         }
         if !self.remarks.is_empty() {
             text.push('\n');
@@ -271,6 +291,12 @@ impl<T> Column<T> {
     /// Says what the most of ours is held against.
     pub(crate) fn limit(self, name: &'static str, value: f64) -> Self {
         Self { limit: Some(Limit { name, value }), ..self }
+    }
+
+    /// Says what the most of ours should be, where that is agreed.
+    pub(crate) fn target(self, value: Option<f64>) -> Self {
+        let limit = value.map(|value| Limit { name: "target", value });
+        Self { limit, ..self }
     }
 
     fn cell(&self, all: &[T]) -> Option<Cell> {

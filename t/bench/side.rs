@@ -2,11 +2,13 @@
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::time::{Duration, Instant};
 
 use harness::{Carrier, Host, Keepalived, Nginx, Role, Signal};
 use serde_json::Value;
 
 use crate::plan::{self, Plan};
+use crate::usage::{self, Used};
 
 /// Which of the two.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -146,6 +148,35 @@ impl Node {
             fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|comm| comm == GUARD)
         });
         pids
+    }
+
+    /// Returns the process that speaks VRRP.
+    pub(crate) fn router_pid(&self) -> i32 {
+        match &self.keepalived {
+            // The parent comes first; with `--vrrp` it has one lasting child.
+            Some(keepalived) => keepalived.pids()[1],
+            None => self.nginx.carrier_pid(),
+        }
+    }
+
+    /// Returns the processor time that it has used so far.
+    pub(crate) fn used(&self) -> Used {
+        let sum = |pids: &[i32], of: fn(i32) -> Duration| pids.iter().map(|&pid| of(pid)).sum();
+        let nginx: Duration = sum(&self.nginx.pids(Role::All), usage::cpu);
+        let carrier = usage::cpu(self.router_pid());
+        let (router, all) = match &self.keepalived {
+            None => {
+                let guards: Duration = sum(&self.guards(), usage::cpu);
+                (usage::cpu_of_threads(self.router_pid(), "vrrp") + guards, nginx + guards)
+            }
+            Some(keepalived) => {
+                let pids = keepalived.pids();
+                let router: Duration = sum(&pids, usage::cpu);
+                let scripts: Duration = sum(&pids, usage::cpu_of_children);
+                (router, router + scripts + nginx)
+            }
+        };
+        Used { at: Instant::now(), router, carrier, all }
     }
 
     /// Returns what ours says of itself.
