@@ -195,7 +195,7 @@ impl fmt::Display for Load {
             routers @ 0..1000 => write!(f, "{routers}")?,
             routers => write!(f, "{},{:03}", routers / 1000, routers % 1000)?,
         }
-        write!(f, " × {:?}", self.interval)
+        write!(f, " × {}", spoken(self.interval))
     }
 }
 
@@ -228,7 +228,17 @@ impl Curves {
 
 fn empty_panel(interval: Duration) -> Panel {
     let curve = |(name, colour, dashed)| Curve { name, colour, dashed, points: Vec::new() };
-    Panel { title: format!("advertisements every {interval:?}"), curves: CURVES.map(curve).into() }
+    Panel {
+        title: format!("advertisements every {}", spoken(interval)),
+        curves: CURVES.map(curve).into(),
+    }
+}
+
+fn spoken(interval: Duration) -> String {
+    match interval.as_millis() {
+        milliseconds @ 0..1000 => format!("{milliseconds} ms"),
+        milliseconds => format!("{} s", milliseconds / 1000),
+    }
 }
 
 /// The name of each curve, its colour, and whether it is dashed: ours first, active first.
