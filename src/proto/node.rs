@@ -43,6 +43,8 @@ pub struct Node {
     /// The latest moment seen. Time that seems to run backwards stands still instead.
     now: Instant,
     settled: u64,
+    changed: BTreeSet<RouterId>,
+    changed_links: BTreeSet<LinkId>,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -91,6 +93,8 @@ impl Node {
             tracked: vec![None; routers],
             now: Instant::default(),
             settled: 0,
+            changed: (0..routers).map(RouterId).collect(),
+            changed_links: BTreeSet::new(),
         }
     }
 
@@ -149,12 +153,6 @@ impl Node {
         self.worst_link(router).map(|(carrier, _)| carrier)
     }
 
-    /// Returns the virtual routers that listen or speak on a link.
-    #[must_use]
-    pub fn routers_on(&self, link: LinkId) -> &[RouterId] {
-        &self.links[link.0].routers
-    }
-
     /// Returns the address that a router sends from, if its link has one of its family.
     #[must_use]
     pub fn source_of(&self, router: RouterId) -> Option<IpAddr> {
@@ -185,6 +183,15 @@ impl Node {
     #[must_use]
     pub fn settled(&self) -> u64 {
         self.settled
+    }
+
+    /// Returns the routers whose [`snapshot`](Self::snapshot) may have changed since the last call.
+    #[must_use]
+    pub fn take_changed(&mut self) -> BTreeSet<RouterId> {
+        for link in std::mem::take(&mut self.changed_links) {
+            self.changed.extend(&self.links[link.0].routers);
+        }
+        std::mem::take(&mut self.changed)
     }
 
     /// Handles something that happened.
@@ -361,6 +368,7 @@ impl Node {
     fn discard(&mut self, link: LinkId, discard: Discard, source: Option<IpAddr>) {
         let Link { counters, limiter, .. } = &mut self.links[link.0];
         counters.count_discarded(discard);
+        self.changed_links.insert(link);
         if !report::worth_reading(discard) {
             return;
         }
@@ -460,6 +468,7 @@ impl Node {
         router.watch_weight(self.now);
         router.drain_actions(&mut self.actions);
         self.deadlines.set(id, router.poll_timeout());
+        self.changed.insert(id);
     }
 }
 

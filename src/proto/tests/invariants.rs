@@ -85,6 +85,8 @@ struct Run {
     now: Instant,
     configs: Vec<InstanceConfig>,
     claimed: [bool; 3],
+    /// What each router looked like after the last event.
+    looks: Vec<String>,
     log: Vec<Action>,
 }
 
@@ -96,6 +98,7 @@ impl Run {
             now,
             configs: configs.to_vec(),
             claimed: [false; 3],
+            looks: vec![String::new(); 3],
             log: Vec::new(),
         };
         for op in [Op::Startup, Op::Health(true), Op::Link(LinkCarrier::Up, true)] {
@@ -192,6 +195,13 @@ impl Run {
             assert_eq!(snapshot.fault.is_some(), snapshot.state == State::Fault);
             assert!(snapshot.history().len() <= HISTORY_LENGTH);
         }
+        let looks = |id| format!("{:?}", self.node.snapshot(id));
+        let looks: Vec<_> = self.node.routers().map(looks).collect();
+        let changed = self.node.take_changed();
+        for id in self.node.routers().filter(|id| !changed.contains(id)) {
+            assert_eq!(looks[id.0], self.looks[id.0], "changed without a word");
+        }
+        self.looks = looks;
     }
 
     fn check_action(&mut self, action: &Action, was: &[State]) {
