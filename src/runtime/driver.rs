@@ -6,6 +6,7 @@ mod ready;
 mod succession;
 mod turn;
 
+use std::collections::BTreeSet;
 use std::future::poll_fn;
 use std::io;
 use std::net::IpAddr;
@@ -17,21 +18,23 @@ use tokio::time::{Interval, MissedTickBehavior};
 use self::link::Links;
 use self::plan::plan;
 pub(super) use self::succession::Start;
+use super::board_writer::BoardWriter;
 use super::checks::{self, Check, PlannedCheck, Weighing};
 use super::clock;
+use super::events;
 use super::failpoint::failpoint;
 use super::guard::{Guard, Held};
 use super::handover::Meeting;
 use super::health::{self, Liveness};
 use super::kernel::KernelThread;
-use super::publish::Publisher;
 use super::report;
 use super::surroundings::Surroundings;
 use super::tracking::Tracking;
+use super::view::View;
 use super::will;
 use crate::config::Config;
 use crate::net::{Process, Timer};
-use crate::proto::{Action, Input, LinkFacts, LinkId, Node, RouterId};
+use crate::proto::{Action, Health, Input, LinkId, Node, RouterId, Transition};
 use crate::status::Board;
 use crate::succession::{Incident, Succession, Will};
 use crate::types::{Instant, Priority};
@@ -55,7 +58,9 @@ pub(super) struct Driver<'a> {
     tracking: Tracking,
     succession: Succession,
     meeting: Meeting,
-    publisher: Publisher<'a>,
+    board: &'a mut Board,
+    view: View,
+    board_writer: BoardWriter,
     /// One message on its way out; kept so that sending allocates nothing.
     outgoing: Vec<u8>,
     incoming: Box<[u8; MAX_DATAGRAM]>,
@@ -91,7 +96,7 @@ impl<'a> Driver<'a> {
         checks: watch::Receiver<Vec<Check>>,
         start: Start,
     ) -> io::Result<Self> {
-        let will = will::read(board);
+        let will = will::read(board, config);
         let node = Node::new(&config.instances).with_last_one_standing(config.last_one_standing);
         let mut plan = plan(config, &node);
         let tracking = Tracking::new(config, &mut plan.links);
@@ -107,7 +112,9 @@ impl<'a> Driver<'a> {
             Succession::new(start.beginning, will, meeting.is_possible(), clock::now());
         let mut driver = Self {
             links: Links::new(node.links().len()),
-            publisher: Publisher::new(board, config),
+            view: View::new(board, config),
+            board_writer: BoardWriter::new(board, config),
+            board,
             liveness,
             checks,
             planned: surroundings.checks.clone(),
@@ -205,7 +212,8 @@ impl<'a> Driver<'a> {
             tracing::warn!("addresses are not released yet; the guard is to remove them");
             self.guard.let_go();
         }
-        self.publisher.take_facts(&self.kernel.facts(), self.succession.is_waiting());
+        let changed = self.view.take_facts(&self.kernel.facts());
+        self.show_addresses(changed);
         self.succession.after_a_failure().into()
     }
 
@@ -286,16 +294,16 @@ impl<'a> Driver<'a> {
     /// Hands on what has changed in the kernel, and nothing else.
     fn take_facts(&mut self) {
         let now = clock::now();
-        let Self { node, kernel, links, tracking, weighing, succession, publisher, .. } = self;
+        let Self { node, kernel, links, tracking, weighing, succession, view, .. } = self;
         let facts = kernel.facts_mut().borrow_and_update();
         if succession.is_retired() {
             return;
         }
         // Behind the links of the routers there are those that are only tracked.
-        for (index, view) in facts.links.iter().enumerate().take(links.len()) {
+        for (index, link_view) in facts.links.iter().enumerate().take(links.len()) {
             let link = LinkId(index);
-            if let Some(facts) = links.take(link, *view, now) {
-                tell_link(node, publisher, link, facts, now);
+            if let Some(facts) = links.take(link, *link_view, now) {
+                node.handle(Input::Link { link, facts }, now);
             }
         }
         if (0..links.len()).all(|link| node.facts(LinkId(link)).is_some()) {
@@ -305,17 +313,23 @@ impl<'a> Driver<'a> {
             let down = checks::broken(&tracked).map(|check| check.detail.as_str());
             node.handle(Input::Tracked { router, down }, now);
             weighing.track(router, &tracked);
-            publisher.take_tracked(router, tracked);
+            view.take_tracked(router, tracked);
         }
-        publisher.take_facts(&facts, succession.is_waiting());
+        let changed = view.take_facts(&facts);
         drop(facts);
+        self.show_addresses(changed);
         self.judge_health(now);
+    }
+
+    fn show_addresses(&mut self, changed: BTreeSet<RouterId>) {
+        let waits = self.succession.is_waiting();
+        self.board_writer.show_addresses(self.board, &self.view, changed, waits);
     }
 
     /// Tries again to listen where that failed.
     fn retry_links(&mut self, now: Instant) {
         for (link, facts) in self.links.retry(now) {
-            tell_link(&mut self.node, &mut self.publisher, link, facts, now);
+            self.node.handle(Input::Link { link, facts }, now);
         }
     }
 
@@ -330,7 +344,7 @@ impl<'a> Driver<'a> {
         self.retry_links(now);
         self.tell_guard(Some(now));
         if !self.succession.is_waiting() {
-            self.publisher.beat(&self.node);
+            self.board_writer.beat(self.board, &mut self.view, &mut self.node);
         }
     }
 
@@ -342,15 +356,15 @@ impl<'a> Driver<'a> {
 
     fn judge_health(&mut self, now: Instant) {
         // The workers of an engine that is to go leave before it: they are no measure any more.
-        let outgoing = self.publisher.is_superseded() || self.succession.is_leaving();
+        let outgoing = self.board.is_superseded() || self.succession.is_leaving();
         if outgoing && !self.liveness.has_lost_master() {
             return;
         }
-        let workers = self.publisher.workers(now, self.liveness.worker_timeout());
+        let workers = self.board.workers(now, self.liveness.worker_timeout());
         let checks = self.latest_checks(now);
         let findings = checks::findings(&self.planned, &checks);
         if let Some(health) = self.liveness.changed(workers, findings, now) {
-            self.publisher.take_health(&health);
+            self.board.set_healthy(health == Health::Serving);
             self.node.handle(Input::Health(health.clone()), now);
             self.succession.handle(Incident::Judged(health), now);
         }
@@ -359,14 +373,14 @@ impl<'a> Driver<'a> {
                 self.node.handle(Input::Priority { router, priority }, now);
             }
         }
-        self.publisher.take_checks(checks, workers.alive >= self.liveness.min_workers());
+        self.view.take_checks(checks, workers.alive >= self.liveness.min_workers());
     }
 
     fn latest_checks(&mut self, now: Instant) -> Vec<Check> {
         let known = self.checks.borrow_and_update().clone();
         let timeout = self.liveness.worker_timeout();
         let waking = self.liveness.is_waking(now);
-        if !waking && self.publisher.is_carrier_silent(now, timeout) {
+        if !waking && self.board.is_carrier_silent(now, timeout) {
             return checks::blocked(&self.planned, &known, timeout);
         }
         known
@@ -395,25 +409,30 @@ impl<'a> Driver<'a> {
                 // Connections over IPv6 are not relayed.
                 Action::Relay { to: IpAddr::V6(_), .. } => {}
                 Action::Transition(transition) => {
-                    report::transition(&self.node, &transition);
-                    self.publisher.publish_transition(&self.node, &transition);
+                    self.show_transition(&transition);
                     let changed = Incident::Changed(transition.router);
                     self.succession.handle(changed, transition.at);
                 }
                 Action::Report(told) => report::report(&self.node, &told),
             }
         }
-        self.guard.forget(|router| !self.publisher.holds_any(router));
+        self.guard.forget(|router| !self.view.holds_any(router));
         self.tell_guard(None);
+    }
+
+    fn show_transition(&mut self, transition: &Transition) {
+        report::transition(&self.node, transition);
+        self.board_writer.show(self.board, &self.view, &self.node, transition.router);
+        events::push(self.board, self.node.snapshot(transition.router).name, transition);
     }
 
     /// Tells the guard what has changed, with a beat all that there is.
     fn tell_guard(&mut self, beat: Option<Instant>) {
-        let Self { node, links, publisher, guard, .. } = self;
+        let Self { node, links, view, guard, .. } = self;
         let held = Held {
             node,
             index_of: &|link| links.index_of(link),
-            is_foreign: &|router, place| publisher.is_foreign(router, place),
+            is_foreign: &|router, place| view.is_foreign(router, place),
         };
         match beat {
             Some(now) => guard.beat(&held, now),
@@ -442,20 +461,6 @@ impl<'a> Driver<'a> {
             }
             Err(error) => tracing::warn!("its death would go unnoticed: {}", report::chain(&error)),
         }
-    }
-}
-
-/// Tells the election of a link, and has its routers shown anew.
-fn tell_link(
-    node: &mut Node,
-    publisher: &mut Publisher<'_>,
-    link: LinkId,
-    facts: LinkFacts,
-    now: Instant,
-) {
-    node.handle(Input::Link { link, facts }, now);
-    for router in node.routers_on(link) {
-        publisher.take_link(*router);
     }
 }
 

@@ -1,5 +1,5 @@
-//! Changes of state on their way to Lua: they stand in a ring on the board, which outlives whoever
-//! writes it. A timer of the carrier reads them there and calls whoever asked for them.
+//! Changes of state on their way to Lua. They stand in a ring on the board, which outlives its
+//! writer. A timer of the carrier reads them there and calls the functions given to `on_state`.
 
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
@@ -10,23 +10,23 @@ use crate::status::layout::{EVENTS, carrier};
 use crate::succession::PUNCTUAL;
 use crate::types::Instant;
 
-/// Numbers a change of state, and has it told. In a full ring it takes the place of the oldest one.
+/// Numbers a change of state, and has Lua deliver it. In a full ring it replaces the oldest one.
 pub(super) fn push(board: &mut Board, instance: &str, transition: &Transition) {
     let number = countable(board.header().events.load(Acquire)) + 1;
     let event = (number, instance.to_owned(), PastTransition::from(transition));
     board.put_event(&event.to_board());
 }
 
-/// Has nothing told in this process until [`begin`].
+/// Has Lua deliver nothing in this process until [`begin`].
 pub(super) fn pause(board: &mut Board) {
     board.header().events_from_ms.store(u64::MAX, Release);
 }
 
-/// Returns what the next engine has to have told. Until it has the routers, nobody tells anything;
-/// should it never have them, this process goes on when it has [waited](PUNCTUAL) for that.
+/// Returns the events that the next engine has to deliver. Until it has the routers, no process
+/// delivers any; if it never has them, this process goes on after [`PUNCTUAL`].
 ///
-/// What Lua is telling right now is told to its end by a process that lives on. One that `ends` may
-/// not come to its end, and says so when it does end.
+/// The event that Lua is delivering now is completed by a process that lives on. One that `ends`
+/// may not complete it, and tells the next engine when it does end.
 pub(super) fn bequeath(board: &mut Board, ends: bool, now: Instant) -> Untold {
     let header = board.header();
     header.events_from_ms.store((now + PUNCTUAL).as_millis(), Release);
@@ -41,7 +41,7 @@ pub(super) fn bequeath(board: &mut Board, ends: bool, now: Instant) -> Untold {
     Untold { last, told, open, waiting: waiting.collect() }
 }
 
-/// Has Lua tell events in this process, those first that another one had yet to tell.
+/// Has Lua deliver events in this process, those first that another one had yet to deliver.
 pub(super) fn begin(board: &mut Board, untold: Option<&Untold>, now: Instant) {
     let Some(Untold { last, told, open, waiting }) = untold else { return resume(board, 0) };
     for event in waiting.iter().rev().take(EVENTS).rev() {
@@ -54,10 +54,15 @@ pub(super) fn begin(board: &mut Board, untold: Option<&Untold>, now: Instant) {
     }
 }
 
-/// Has Lua go on, now that another process has told events up to a number.
+/// Has Lua go on after the events up to a number, which another process has delivered.
 pub(super) fn resume(board: &mut Board, told: u64) {
     board.header().events_told.fetch_max(told, AcqRel);
     board.header().events_from_ms.store(0, Release);
+}
+
+/// Returns the number of the last event that Lua has delivered.
+pub(super) fn last_delivered(board: &Board) -> u64 {
+    board.header().events_told.load(Acquire)
 }
 
 /// How long an agent may need to end. nginx kills it then.

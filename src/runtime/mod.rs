@@ -13,6 +13,7 @@ pub mod kernel;
 pub mod log;
 
 mod backoff;
+mod board_writer;
 mod checks;
 mod driver;
 mod events;
@@ -21,11 +22,11 @@ mod guard;
 mod handover;
 mod health;
 mod probe;
-mod publish;
 mod report;
 mod surroundings;
 mod thread;
 mod tracking;
+mod view;
 mod will;
 mod words;
 

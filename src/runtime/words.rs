@@ -21,10 +21,12 @@
 mod tests;
 
 use std::net::IpAddr;
+use std::ops::Range;
 use std::sync::atomic::{AtomicU8, AtomicU64};
 use std::time::Duration;
 
 use super::checks::Check;
+use crate::config::Config;
 use crate::proto::{
     ActiveRouter, Backup, Bequest, Counters, Discard, Hold, PastTransition, Phase, Reason,
     RouterKey, Snapshot, State,
@@ -240,6 +242,17 @@ impl BoardWord for Check {
     }
 }
 
+/// Returns which addresses of the board are each virtual router's.
+pub(super) fn address_places(config: &Config) -> Vec<Range<usize>> {
+    let mut next = 0;
+    let places = config.instances.iter().map(|instance| {
+        let first = next;
+        next += instance.addresses.len() + instance.addresses_excluded.len();
+        first..next
+    });
+    places.collect()
+}
+
 /// Returns what the board shows of a virtual router, as far as the core knows it.
 pub(super) fn instance_to_board(snapshot: &Snapshot<'_>) -> InstanceSlot {
     let addresses = snapshot.addresses.len() + snapshot.addresses_excluded.len();
@@ -423,7 +436,7 @@ fn history_from_board(slot: &InstanceSlot) -> Vec<PastTransition> {
 }
 
 /// Returns the numbers of the last transitions, of which there were `total` ever.
-fn numbers(total: u64, kept: usize) -> std::ops::Range<usize> {
+fn numbers(total: u64, kept: usize) -> Range<usize> {
     let total = usize::try_from(total).unwrap_or(usize::MAX);
     total.saturating_sub(kept)..total
 }

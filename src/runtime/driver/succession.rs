@@ -4,7 +4,9 @@
 use super::{Driver, End};
 use crate::proto::{Bequests, Input, RouterKey};
 use crate::runtime::clock;
+use crate::runtime::events;
 use crate::runtime::handover::Peer;
+use crate::status::EngineState;
 use crate::succession::{
     Backlog, Beginning, Command, Ending, HandoverMessage, Incident, PeerId, Question,
 };
@@ -27,7 +29,7 @@ impl Driver<'_> {
     /// Tells the succession what time and other processes have changed, and carries out what it
     /// asks for.
     pub(super) fn settle_succession(&mut self, now: Instant) -> Option<End> {
-        let is_superseded = self.publisher.is_superseded();
+        let is_superseded = self.board.is_superseded();
         self.succession.handle(Incident::Superseded(is_superseded), now);
         if self.succession.is_leaving() && !self.node.holds_any() && !self.kernel.lingers(now) {
             self.succession.handle(Incident::Released, now);
@@ -68,7 +70,7 @@ impl Driver<'_> {
             Question::LookAtDoor => {
                 Incident::DoorSeen { is_anothers: self.meeting.has_anothers_door() }
             }
-            Question::TakeRequest => Incident::Requested(self.publisher.take_request()),
+            Question::TakeRequest => Incident::Requested(self.board.take_request()),
         }
     }
 
@@ -94,16 +96,19 @@ impl Driver<'_> {
                 self.meeting.say(to, &HandoverMessage::State(news));
             }
             Command::SayWhatWasTold { to } => {
-                let told = self.publisher.events_told();
+                let told = events::last_delivered(self.board);
                 self.meeting.say(to, &HandoverMessage::Told(told));
             }
             Command::Disconnect(peer) => drop(self.meeting.take(peer)),
-            Command::Mirror(state) => self.publisher.mirror(&state),
-            Command::ShowStandby => self.publisher.stand_by(),
-            Command::ShowStopped => self.publisher.retire(),
+            Command::Mirror(state) => self.board_writer.mirror(self.board, &state),
+            Command::ShowStandby => {
+                self.board.set_healthy(true);
+                self.board.set_engine(EngineState::Running, "");
+            }
+            Command::ShowStopped => self.board.set_engine(EngineState::Stopped, ""),
             Command::ClearLeftovers(addresses) => self.kernel.clear_leftovers(addresses),
             Command::Drain(draining) => self.drain(draining, now),
-            Command::ResumeEvents(number) => self.publisher.resume_events(number),
+            Command::ResumeEvents(number) => events::resume(self.board, number),
             Command::FallSilent { heirless } => self.fall_silent(&heirless, now),
             Command::StepAside { holder } => self.step_aside(holder),
             Command::Leave => self.node.handle(Input::Leave, now),
@@ -127,15 +132,15 @@ impl Driver<'_> {
     /// Makes the beat on the board this engine's.
     fn take_the_board(&mut self, now: Instant) -> Incident {
         let timeout = self.liveness.worker_timeout();
-        self.publisher.set_guarded(self.guard.is_possible().then_some(timeout));
-        Incident::BoardTaken { is_withdrawn: self.publisher.turn(now) }
+        self.board.set_guarded(self.guard.is_possible().then_some(timeout));
+        Incident::BoardTaken { is_withdrawn: self.board.beat(now) }
     }
 
     /// Starts the election where another engine was, or anew. Returns the routers of the state that
     /// are none of ours.
     fn assume(&mut self, state: Option<&Bequests>) -> Vec<RouterKey> {
         let now = clock::now();
-        self.publisher.begin_events(state, now);
+        events::begin(self.board, state.map(|state| &state.untold), now);
         let inherited = state.map(|state| self.node.inherit(state, now));
         let heirless = match inherited {
             Some(Ok(heirless)) => {
@@ -157,14 +162,14 @@ impl Driver<'_> {
             }
         };
         self.perform_actions();
-        self.publisher.beat(&self.node);
+        self.board_writer.beat(self.board, &mut self.view, &mut self.node);
         heirless
     }
 
     /// Returns all that the next engine must know. `ends` says whether this process ends.
     fn bequeath(&mut self, ends: bool, now: Instant) -> Box<Bequests> {
-        let untold = self.publisher.bequeath_events(ends, now);
-        let addresses = self.publisher.held_addresses(&self.node);
+        let untold = events::bequeath(self.board, ends, now);
+        let addresses = self.view.held_addresses(&self.node);
         Box::new(Bequests { untold, addresses, ..self.node.bequeath(now) })
     }
 
@@ -188,12 +193,12 @@ impl Driver<'_> {
     }
 
     fn step_aside(&mut self, holder: Option<PeerId>) {
-        self.publisher.end_events();
+        events::pause(self.board);
         self.guard.dismiss();
         self.kernel.abandon();
         self.links.close();
         if holder.is_none() {
-            self.publisher.retire();
+            self.board.set_engine(EngineState::Stopped, "");
         }
         self.meeting.keep_only(holder);
     }

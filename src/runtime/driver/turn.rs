@@ -24,9 +24,9 @@ impl Driver<'_> {
     /// Says that this engine lives, and hears whether its guard has given up on it.
     pub(super) fn beat(&mut self, now: Instant) {
         if self.succession.is_waiting() {
-            return self.publisher.turn_while_waiting(now);
+            return self.board.beat_while_waiting(now);
         }
-        if self.publisher.turn(now) && self.succession.is_holding() {
+        if self.board.beat(now) && self.succession.is_holding() {
             tracing::warn!("this engine hung, and its guard has removed the addresses");
             self.guard.tell_anew();
             self.node.handle(Input::Withdrawn, now);

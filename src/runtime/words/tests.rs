@@ -12,10 +12,11 @@ use rustix::fs::{MemfdFlags, memfd_create};
 use super::*;
 use crate::config::Config;
 use crate::proto::{Health, Input, LinkCarrier, LinkFacts, LinkId, Node, RouterId, Transition};
+use crate::runtime::board_writer::BoardWriter;
 use crate::runtime::checks::PlannedCheck;
 use crate::runtime::events;
-use crate::runtime::kernel::Facts;
-use crate::runtime::publish::Publisher;
+use crate::runtime::kernel::{AddressFacts, Facts, RouterFacts};
+use crate::runtime::view::View;
 use crate::runtime::will;
 use crate::status::layout::{EVENTS, Header};
 use crate::status::{Board, Plan};
@@ -105,12 +106,12 @@ proptest! {
             file.write_all_at(&octets, at).expect("it is not sealed against that");
         }
 
-        read_everything(&mut board, &node);
+        read_everything(&mut board, &mut node);
     }
 }
 
 /// Does all that an engine does with what stands on its board.
-fn read_everything(board: &mut Board, node: &Node) {
+fn read_everything(board: &mut Board, node: &mut Node) {
     let config = Config::from_json(OPTIONS).expect("the options are right");
     let transition = Transition {
         router: ROUTER,
@@ -120,16 +121,19 @@ fn read_everything(board: &mut Board, node: &Node) {
         reason: Reason::Startup,
     };
 
-    let will = will::read(board).map(Will::of_the_living);
+    let will = will::read(board, &config).map(Will::of_the_living);
     let checked = will::checks(board, &[planned()]);
     assert!(checked.len() <= 1);
     events::push(board, "VI_1", &transition);
     assert!(events::bequeath(board, true, NOW).waiting.len() <= EVENTS);
     assert!(board.workers(NOW, Duration::from_secs(1)).alive <= 1024);
-    let mut publisher = Publisher::new(board, &config);
-    publisher.take_facts(&Facts::default(), true);
-    publisher.beat(node);
-    publisher.mirror(&node.bequeath(NOW));
+    let (mut writer, mut view) = (BoardWriter::new(board, &config), View::new(board, &config));
+    let address = AddressFacts { assigned: true, lost: 1, ..AddressFacts::default() };
+    let facts = RouterFacts { addresses: vec![address], ..RouterFacts::default() };
+    let changed = view.take_facts(&Facts { routers: vec![facts.into()], ..Facts::default() });
+    writer.show_addresses(board, &view, changed, true);
+    writer.beat(board, &mut view, node);
+    writer.mirror(board, &node.bequeath(NOW));
 
     let Some(will) = will else { return };
     assert!(will.routers.len() <= 1 && will.addresses.len() <= 1);

@@ -1,11 +1,12 @@
 use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicU8;
+use std::time::Duration;
 
 use rustix::fs::{MemfdFlags, memfd_create};
 
 use super::*;
-use crate::runtime::kernel::{AddressFacts, RouterFacts};
+use crate::runtime::kernel::{AddressFacts, Facts, RouterFacts};
 use crate::status::Plan;
 use crate::status::layout::AddressSlot;
 
@@ -37,27 +38,38 @@ fn facts(assigned: bool) -> Facts {
     Facts { routers, ..Facts::default() }
 }
 
+/// Shows what the kernel says, and returns whether the address counts as this engine's.
+fn shown(
+    writer: &mut BoardWriter,
+    board: &mut Board,
+    view: &mut View,
+    facts: &Facts,
+    waits: bool,
+) -> u8 {
+    let changed = view.take_facts(facts);
+    writer.show_addresses(board, view, changed, waits);
+    board.addresses()[0].ours.load(Relaxed)
+}
+
 #[test]
 fn what_a_killed_engine_owned_is_shown_until_its_successor_knows_better() {
     let config = Config::from_json(OPTIONS).expect("the options are right");
     let mut board = board_of_the_killed();
-    let mut publisher = Publisher::new(&mut board, &config);
-    let ours = |publisher: &Publisher<'_>| publisher.board.addresses()[0].ours.load(Relaxed);
+    let (mut writer, mut view) =
+        (BoardWriter::new(&mut board, &config), View::new(&board, &config));
 
-    publisher.take_facts(&facts(true), true);
-    assert_eq!(ours(&publisher), 1);
-    publisher.take_facts(&facts(true), false);
-    assert_eq!(ours(&publisher), 0);
+    assert_eq!(shown(&mut writer, &mut board, &mut view, &facts(true), true), 1);
+    assert_eq!(shown(&mut writer, &mut board, &mut view, &facts(true), false), 0);
 }
 
 #[test]
 fn an_address_that_has_gone_is_not_a_killed_engines_any_more() {
     let config = Config::from_json(OPTIONS).expect("the options are right");
     let mut board = board_of_the_killed();
-    let mut publisher = Publisher::new(&mut board, &config);
+    let (mut writer, mut view) =
+        (BoardWriter::new(&mut board, &config), View::new(&board, &config));
 
-    publisher.take_facts(&facts(false), true);
-    publisher.take_facts(&facts(true), true);
+    shown(&mut writer, &mut board, &mut view, &facts(false), true);
 
-    assert_eq!(publisher.board.addresses()[0].ours.load(Relaxed), 0);
+    assert_eq!(shown(&mut writer, &mut board, &mut view, &facts(true), true), 0);
 }

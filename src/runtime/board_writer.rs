@@ -1,0 +1,149 @@
+//! What is shown on the board: the slots of the virtual routers and of their addresses.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::sync::atomic::Ordering::Relaxed;
+
+use super::checks::Check;
+use super::events;
+use super::kernel::accusation;
+use super::report;
+use super::view::View;
+use super::words::{
+    BoardWord as _, address_places, bequest_to_board, instance_to_board, key_from_board,
+};
+use crate::config::Config;
+use crate::proto::{Bequests, LinkCarrier, Node, Reason, RouterId, Snapshot};
+use crate::status::layout::{CheckSlot, InstanceSlot, WarningSlot, text};
+use crate::status::{Board, EngineState};
+
+/// Writes the slots of the board. It knows nothing that is not on the board.
+///
+/// A change of state is shown at once; everything else with the next beat.
+pub(super) struct BoardWriter {
+    /// Which addresses of the board are each router's.
+    places: Vec<Range<usize>>,
+    /// Whether the addresses are shown as those of an engine that waits.
+    waits: bool,
+}
+
+impl BoardWriter {
+    /// Makes the board that of an engine which begins: nothing is known, and no event delivered.
+    pub(super) fn new(board: &mut Board, config: &Config) -> Self {
+        events::pause(board);
+        board.set_healthy(false);
+        board.name_reasons(&Reason::ALL.map(Reason::name));
+        Self { places: address_places(config), waits: true }
+    }
+
+    /// Shows that the engine lives, and every router of which something is new.
+    pub(super) fn beat(&self, board: &mut Board, view: &mut View, node: &mut Node) {
+        let mut changed = node.take_changed();
+        changed.append(&mut view.take_changed());
+        for router in changed {
+            self.show(board, view, node, router);
+        }
+        board.set_draining(node.is_draining());
+        board.set_engine(EngineState::Running, "");
+    }
+
+    /// Shows a router.
+    pub(super) fn show(&self, board: &mut Board, view: &View, node: &Node, router: RouterId) {
+        let snapshot = node.snapshot(router);
+        let (check, checks) = filled(CheckSlot::EMPTY, checks(view, node, router));
+        let (warning, warnings) = filled(WarningSlot::EMPTY, warnings(view, &snapshot, router));
+        let first_address = u32::try_from(self.places[router.0].start).unwrap_or(u32::MAX);
+        let mut slot = InstanceSlot {
+            checks,
+            warnings,
+            first_address,
+            check,
+            warning,
+            ..instance_to_board(&snapshot)
+        };
+        slot.counters.announcements_sent = view.announcements(router);
+        board.publish(router.0, &slot);
+    }
+
+    /// Shows what became of the addresses of routers.
+    ///
+    /// An engine that waits has adopted nothing yet. What a killed one before it owned stays in its
+    /// will: should this one die, too, the next one is to find it there.
+    pub(super) fn show_addresses(
+        &mut self,
+        board: &mut Board,
+        view: &View,
+        changed: BTreeSet<RouterId>,
+        waits: bool,
+    ) {
+        let ends_to_wait = std::mem::replace(&mut self.waits, waits) != waits;
+        let all = (0..self.places.len()).map(RouterId);
+        let changed = if ends_to_wait { all.collect() } else { changed };
+        for router in changed {
+            let addresses = view.addresses(router).iter().enumerate();
+            for (index, (place, address)) in self.places[router.0].clone().zip(addresses) {
+                let was_ours = || board.addresses()[index].ours.load(Relaxed) != 0;
+                let ours = address.ours || waits && address.assigned && was_ours();
+                board.set_assigned(index, address.assigned, ours);
+                board.set_lost(index, view.losses(router, place), address.contested);
+            }
+        }
+    }
+
+    /// Shows what another engine says, which has the routers now.
+    pub(super) fn mirror(&self, board: &mut Board, state: &Bequests) {
+        for (index, places) in self.places.iter().enumerate() {
+            let Some(mut slot) = board.instance(index) else { continue };
+            let key = key_from_board(&slot);
+            let bequest = state.routers.iter().find(|it| Some(&it.key) == key.as_ref());
+            let Some(bequest) = bequest.filter(|it| !it.history.is_empty()) else { continue };
+            bequest_to_board(bequest, &mut slot);
+            board.publish(index, &slot);
+            for address in places.clone() {
+                board.set_assigned(address, bequest.phase.holds(), false);
+            }
+        }
+        board.set_draining(state.draining);
+    }
+}
+
+/// Returns what a router needs to leave Initialize, in the order in which it is looked at.
+fn checks(view: &View, node: &Node, router: RouterId) -> impl Iterator<Item = CheckSlot> {
+    let own = [
+        ("interface", node.carrier_of(router) == Some(LinkCarrier::Up)),
+        ("primary_address", node.source_of(router).is_some()),
+        ("workers", view.has_enough_workers()),
+    ];
+    let own =
+        own.map(|(name, ok)| CheckSlot { name: text(name), ok: ok.into(), ..CheckSlot::EMPTY });
+    own.into_iter().chain(view.checks(router).map(Check::to_board))
+}
+
+/// Returns what an operator should look into, although it holds nothing up.
+fn warnings(
+    view: &View,
+    snapshot: &Snapshot<'_>,
+    router: RouterId,
+) -> impl Iterator<Item = WarningSlot> {
+    let contested = view.contested(router).and_then(|(first, others)| {
+        let mut all = snapshot.addresses.iter().chain(snapshot.addresses_excluded);
+        Some(("address_contested", accusation(all.nth(first)?, others, snapshot.link)))
+    });
+    let in_vain = snapshot.warning.as_ref().map(|it| ("weight_in_vain", report::problem(it)));
+    let warnings = [contested, in_vain].into_iter().flatten();
+    warnings.map(|(name, words)| WarningSlot { name: text(name), text: text(&words) })
+}
+
+/// Fills as many slots as there are, and returns how many are in use.
+fn filled<T: Copy, const N: usize>(empty: T, all: impl Iterator<Item = T>) -> ([T; N], u8) {
+    let mut slots = [empty; N];
+    let mut count = 0;
+    for (slot, one) in slots.iter_mut().zip(all) {
+        *slot = one;
+        count += 1;
+    }
+    (slots, count)
+}

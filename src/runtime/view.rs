@@ -1,0 +1,154 @@
+//! What is known besides the election: what the kernel has, what was checked, and what earlier
+//! engines counted.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::mem;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use super::checks::Check;
+use super::kernel::{AddressFacts, Facts, RouterFacts};
+use super::words::{address_places, countable};
+use crate::config::Config;
+use crate::proto::{Node, RouterId, Snapshot};
+use crate::status::Board;
+use crate::types::HeldAddress;
+
+/// What the loop knows of the virtual routers, and of which of them something is new.
+pub(super) struct View {
+    /// What the kernel has of each router. Empty before it was asked.
+    routers: Vec<Arc<RouterFacts>>,
+    tracked: BTreeMap<RouterId, Vec<Check>>,
+    /// What every router depends on.
+    common_checks: Vec<Check>,
+    has_enough_workers: bool,
+    counted_before: Vec<CountedBefore>,
+    changed: BTreeSet<RouterId>,
+}
+
+/// What earlier engines have counted for one router.
+struct CountedBefore {
+    announcements: u64,
+    /// How often each address was lost.
+    losses: Vec<u64>,
+}
+
+impl View {
+    /// Creates the view of an engine that begins, with what earlier ones have counted on the board.
+    pub(super) fn new(board: &Board, config: &Config) -> Self {
+        let losses =
+            |place: usize| board.addresses().get(place).map(|slot| slot.lost.load(Relaxed));
+        let places = address_places(config).into_iter().enumerate();
+        let counted_before = places.map(|(router, places)| CountedBefore {
+            announcements: board
+                .instance(router)
+                .map_or(0, |slot| countable(slot.counters.announcements_sent)),
+            losses: places.map(|place| countable(losses(place).unwrap_or_default())).collect(),
+        });
+        Self {
+            routers: Vec::new(),
+            tracked: BTreeMap::new(),
+            common_checks: Vec::new(),
+            has_enough_workers: false,
+            counted_before: counted_before.collect(),
+            changed: BTreeSet::new(),
+        }
+    }
+
+    /// Keeps what the kernel has. Returns the routers for which that is new.
+    pub(super) fn take_facts(&mut self, facts: &Facts) -> BTreeSet<RouterId> {
+        let mut changed = BTreeSet::new();
+        self.routers.resize_with(facts.routers.len(), Default::default);
+        for (router, (known, new)) in self.routers.iter_mut().zip(&facts.routers).enumerate() {
+            if known != new {
+                known.clone_from(new);
+                changed.insert(RouterId(router));
+            }
+        }
+        self.changed.extend(&changed);
+        changed
+    }
+
+    /// Keeps what every router depends on.
+    pub(super) fn take_checks(&mut self, checks: Vec<Check>, has_enough_workers: bool) {
+        if (&self.common_checks, self.has_enough_workers) != (&checks, has_enough_workers) {
+            self.change_all();
+        }
+        (self.common_checks, self.has_enough_workers) = (checks, has_enough_workers);
+    }
+
+    /// Keeps what became of the tracked interfaces of a router.
+    pub(super) fn take_tracked(&mut self, router: RouterId, tracked: Vec<Check>) {
+        self.tracked.insert(router, tracked);
+        self.changed.insert(router);
+    }
+
+    fn change_all(&mut self) {
+        self.changed.extend((0..self.counted_before.len()).map(RouterId));
+    }
+
+    /// Returns the routers of which something is new since the last call.
+    #[must_use]
+    pub(super) fn take_changed(&mut self) -> BTreeSet<RouterId> {
+        mem::take(&mut self.changed)
+    }
+
+    /// Tells whether enough workers beat.
+    pub(super) fn has_enough_workers(&self) -> bool {
+        self.has_enough_workers
+    }
+
+    /// Returns the checks that a router depends on: first those of its own.
+    pub(super) fn checks(&self, router: RouterId) -> impl Iterator<Item = &Check> {
+        self.tracked.get(&router).into_iter().flatten().chain(&self.common_checks)
+    }
+
+    /// Returns what became of the addresses of a router; nothing before the kernel was asked.
+    pub(super) fn addresses(&self, router: RouterId) -> &[AddressFacts] {
+        self.routers.get(router.0).map_or(&[], |facts| &facts.addresses)
+    }
+
+    /// Returns how often an address was lost, to earlier engines too.
+    pub(super) fn losses(&self, router: RouterId, place: usize) -> u64 {
+        let before = self.counted_before.get(router.0).and_then(|it| it.losses.get(place));
+        let since = self.addresses(router).get(place).map_or(0, |address| address.lost);
+        before.map_or(since, |before| before + since)
+    }
+
+    /// Returns how many announcements were sent for a router, by earlier engines too.
+    pub(super) fn announcements(&self, router: RouterId) -> u64 {
+        let before = self.counted_before.get(router.0).map_or(0, |it| it.announcements);
+        before + self.routers.get(router.0).map_or(0, |facts| facts.announcements_sent)
+    }
+
+    /// Returns the first address of a router that is kept from it, and how many others are.
+    pub(super) fn contested(&self, router: RouterId) -> Option<(usize, usize)> {
+        let all = self.addresses(router).iter().enumerate().filter(|(_, it)| it.contested);
+        let mut places = all.map(|(place, _)| place);
+        places.next().map(|first| (first, places.count()))
+    }
+
+    /// Tells whether the kernel has an address of a router from this engine.
+    pub(super) fn holds_any(&self, router: RouterId) -> bool {
+        self.addresses(router).iter().any(|address| address.ours)
+    }
+
+    /// Tells whether the kernel has an address of a router from another process.
+    pub(super) fn is_foreign(&self, router: RouterId, place: usize) -> bool {
+        let address = self.addresses(router).get(place);
+        address.is_some_and(|address| address.assigned && !address.ours)
+    }
+
+    /// Returns the addresses that this engine has put on links.
+    pub(super) fn held_addresses(&self, node: &Node) -> Vec<HeldAddress> {
+        let mut held = Vec::new();
+        for router in node.routers() {
+            let Snapshot { addresses, addresses_excluded, .. } = node.snapshot(router);
+            let link = &node.links()[node.site_of(router).speaks_on.0];
+            let all = addresses.iter().chain(addresses_excluded).zip(self.addresses(router));
+            let ours = all.filter(|(_, facts)| facts.ours);
+            held.extend(ours.map(|(it, _)| HeldAddress { link: link.clone(), address: *it }));
+        }
+        held
+    }
+}
