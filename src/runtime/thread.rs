@@ -21,6 +21,7 @@ use super::probe::{self, Probing};
 use super::report::panic_text;
 use super::surroundings::Surroundings;
 use super::will;
+use super::words::address_places;
 use crate::config::Config;
 use crate::net::{Rights, SignalsBlocked, lock_memory, run_in_real_time};
 use crate::status::{Board, EngineState};
@@ -29,6 +30,9 @@ use crate::succession::Beginning;
 /// Why the threads could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
+    /// The board was made for another configuration.
+    #[error("the board has room for other virtual routers than those configured")]
+    Board,
     /// The carrier lacks capabilities.
     #[error("this process lacks {0}")]
     Rights(Rights),
@@ -66,13 +70,19 @@ struct Running {
 ///
 /// # Errors
 ///
-/// Fails when the process lacks `CAP_NET_ADMIN` or `CAP_NET_RAW`, or cannot make a thread.
+/// Fails when the board is not that of the configuration, when the process lacks `CAP_NET_ADMIN` or
+/// `CAP_NET_RAW`, or when it cannot make a thread.
 pub fn start(
     config: Config,
     board: Board,
     mut surroundings: Surroundings,
 ) -> Result<Engine, StartError> {
     log::install();
+    // No slot is looked for on the board that is not there.
+    let addresses = address_places(&config).last().map_or(0, |last| last.end);
+    if (board.instances(), board.addresses().len()) != (config.instances.len(), addresses) {
+        return Err(StartError::Board);
+    }
     failpoint("engine").map_err(io::Error::other)?;
     let missing = Rights::NETWORK.missing()?;
     if !missing.is_empty() {

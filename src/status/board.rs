@@ -44,8 +44,14 @@ pub enum BoardError {
     /// The shared memory cannot be opened, sized or mapped.
     #[error("cannot map the board")]
     Map(#[from] io::Error),
-    /// It was made by another version of this library, or by something else.
-    #[error("this is not a board of this version")]
+    /// Another version of this library made it.
+    #[error(
+        "the board of this nginx has layout {0}, and this native library knows layout {LAYOUT}: it \
+         was installed after nginx was started; reload nginx"
+    )]
+    Layout(u32),
+    /// Something else made it, or it is damaged.
+    #[error("this is not a board")]
     Foreign,
     /// There are more virtual routers or addresses than can be numbered.
     #[error("the board would be too large")]
@@ -100,7 +106,7 @@ impl Board {
     ///
     /// # Errors
     ///
-    /// If it cannot be opened or mapped, or was not made by this version of the library.
+    /// If it cannot be opened or mapped, or is not a board of this version.
     pub fn open(path: &Path) -> Result<Self, BoardError> {
         Self::of(&open_shared(path)?)
     }
@@ -109,7 +115,7 @@ impl Board {
     ///
     /// # Errors
     ///
-    /// If it cannot be mapped, or was not made by this version of the library.
+    /// If it cannot be mapped, or is not a board of this version.
     pub fn of(file: &File) -> Result<Self, BoardError> {
         let map = MmapRaw::map_raw(file)?;
         // Without any routers, for the header alone.
@@ -119,9 +125,12 @@ impl Board {
         }
         let board = Self { map, tables };
         let header = board.header();
-        let known = header.magic.load(Acquire) == MAGIC
-            && header.layout.load(Relaxed) == LAYOUT
-            && header.length.load(Relaxed) == board.map.len() as u64;
+        let known = header.magic.load(Acquire) == MAGIC;
+        let layout = header.layout.load(Relaxed);
+        if known && layout != LAYOUT {
+            return Err(BoardError::Layout(layout));
+        }
+        let known = known && header.length.load(Relaxed) == board.map.len() as u64;
         let counts = (header.instances.load(Relaxed), header.addresses.load(Relaxed));
         let tables = Tables::new(counts.0 as usize, counts.1 as usize);
         let tables = tables.filter(|tables| known && board.consists_of(tables));

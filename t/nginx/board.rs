@@ -5,7 +5,11 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 use std::{env, fs, process, thread};
 
-use resty_vrrp::status::layout::{AddressSlot, EVENTS, EventSlot, InstanceSlot, text, untext};
+use resty_vrrp::config::Config;
+use resty_vrrp::runtime::{StartError, Surroundings, start};
+use resty_vrrp::status::layout::{
+    AddressSlot, EVENTS, EventSlot, InstanceSlot, LAYOUT, text, untext,
+};
 use resty_vrrp::status::{Board, BoardError, EngineState, Plan, Workers};
 use resty_vrrp::types::Instant;
 
@@ -72,11 +76,31 @@ fn what_is_not_a_board_is_refused() {
     fs::write(&file.0, vec![0; 100_000]).unwrap();
     assert!(matches!(Board::open(&file.0), Err(BoardError::Foreign)));
 
-    drop(Board::create(&file.0, &plan(1)).unwrap());
+    let board = Board::create(&file.0, &plan(1)).unwrap();
+    let other = LAYOUT - 1;
+    board.header().layout.store(other, Ordering::Relaxed);
+    assert!(matches!(Board::open(&file.0), Err(BoardError::Layout(layout)) if layout == other));
+
+    board.header().layout.store(LAYOUT, Ordering::Relaxed);
+    drop(board);
     let cut = fs::metadata(&file.0).unwrap().len() - 8;
     fs::File::options().write(true).open(&file.0).unwrap().set_len(cut).unwrap();
 
     assert!(matches!(Board::open(&file.0), Err(BoardError::Foreign)));
+}
+
+#[test]
+fn an_engine_refuses_the_board_of_another_configuration() {
+    let file = Scratch::new("other");
+    let board = Board::create(&file.0, &plan(2)).unwrap();
+    let options = r#"{"instances":[{"name":"VI_1","interface":"eth0","vrid":51,
+        "addresses":["192.168.56.100/24"]}]}"#;
+    let surroundings =
+        Surroundings { master_pid: 1, board: file.0.clone(), guard: None, checks: Vec::new() };
+
+    let started = start(Config::from_json(options).unwrap(), board, surroundings);
+
+    assert!(matches!(started, Err(StartError::Board)), "{started:?}");
 }
 
 #[test]

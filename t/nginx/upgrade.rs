@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use harness::{Nginx, Probe, Role, Signal, eventually, wait_until};
+use harness::{Host, Nginx, Probe, Role, Signal, eventually, wait_until};
 
-use crate::lua;
 use crate::pair::{INTERVAL, PATIENCE, Pair, SERVER, on_every_pair};
+use crate::{get, logs, lua, on_every_nginx, start_active, status_when};
 
 #[test]
 fn nobody_notices_an_upgrade() {
@@ -113,6 +113,50 @@ fn an_upgrade_that_crashes_leaves_the_old_nginx_in_charge() {
         std::thread::sleep(INTERVAL * 10);
         pair.assert_calm(&calm);
     });
+}
+
+#[test]
+fn nobody_notices_a_reload_to_a_version_with_another_layout_of_the_board() {
+    on_every_pair("another layout", |pair, _| {
+        unnoticed(pair, |nginx| {
+            let before = handovers(nginx);
+            relabel_board(&pair.one.host);
+            nginx.reload();
+            wait_until("the new version has the routers", PATIENCE, || handovers(nginx) > before);
+            wait_until("the old version is gone", PATIENCE, || {
+                nginx.pids(Role::Carrier).len() == 1
+            });
+        });
+    });
+}
+
+#[test]
+fn a_library_that_knows_another_layout_of_the_board_asks_for_a_reload() {
+    on_every_nginx("library of another layout", |host, carrier| {
+        let nginx = start_active(host, carrier);
+        relabel_board(host);
+        for carrier in nginx.pids(Role::Carrier) {
+            harness::signal(carrier, Signal::SIGKILL);
+        }
+
+        eventually("the engine is refused", PATIENCE, || {
+            let health = get(host, "/ha/healthz");
+            let asks = health.status == 503 && health.body.contains("reload nginx");
+            if asks { Ok(()) } else { Err(health.body) }
+        });
+        logs(&nginx, "it was installed after nginx was started; reload nginx");
+        nginx.reload();
+
+        status_when(host, "active");
+    });
+}
+
+/// Makes the board of a running nginx one of another version.
+fn relabel_board(host: &Host) {
+    let relabel = "local header = require('resty.vrrp.board').find().header
+        header.layout = header.layout - 1
+        return 'done'";
+    assert_eq!(lua(host, relabel), "done");
 }
 
 /// Lets something happen to the first node that no client and no peer may notice.

@@ -122,7 +122,8 @@ function _M.map(fd)
     local header = cast(HEADER, memory)
     if not is_board(header, length) then
         C.resty_vrrp_munmap(memory, length)
-        return nil, "the native library is of another version"
+        return nil, "core.so and the Lua files are of different versions:"
+                    .. " install both from one release"
     end
 
     local mapped_by = worker_pid()
