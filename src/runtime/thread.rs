@@ -1,5 +1,6 @@
 //! The life of the thread `vrrp`: start, the edge that no panic crosses, stop.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering::Relaxed;
@@ -23,7 +24,7 @@ use super::surroundings::Surroundings;
 use super::will;
 use super::words::address_places;
 use crate::config::Config;
-use crate::net::{Rights, SignalsBlocked, lock_memory, run_in_real_time};
+use crate::net::{Rights, SignalsBlocked, lock_memory, make_room_for, run_in_real_time};
 use crate::status::{Board, EngineState};
 use crate::succession::Beginning;
 
@@ -36,6 +37,15 @@ pub enum StartError {
     /// The carrier lacks capabilities.
     #[error("this process lacks {0}")]
     Rights(Rights),
+    /// There are more links than the process may have sockets for.
+    #[error("cannot open the sockets of {links} interfaces")]
+    Descriptors {
+        /// How many interfaces have virtual routers.
+        links: usize,
+        /// What is missing.
+        #[source]
+        source: io::Error,
+    },
     /// The kernel does not tell, or does not change, what a thread may do.
     #[error("cannot tell what this process may do")]
     System(#[from] io::Error),
@@ -71,7 +81,7 @@ struct Running {
 /// # Errors
 ///
 /// Fails when the board is not that of the configuration, when the process lacks `CAP_NET_ADMIN` or
-/// `CAP_NET_RAW`, or when it cannot make a thread.
+/// `CAP_NET_RAW` or may not open a socket for each interface, or when it cannot make a thread.
 pub fn start(
     config: Config,
     board: Board,
@@ -88,6 +98,7 @@ pub fn start(
     if !missing.is_empty() {
         return Err(StartError::Rights(missing));
     }
+    make_room_for_links(&config)?;
     // The master did not know, if worker_processes stands behind the block `http`.
     let workers = board.header().workers_total.load(Relaxed);
     if let Err(error) = config.check_workers(workers) {
@@ -108,6 +119,14 @@ pub fn start(
     let thread = thread.map_err(|source| StartError::Thread { name: NAME, source })?;
     let running = Mutex::new(Some(Running { stop, ended, thread }));
     Ok(Engine { running, verdicts, pid: std::process::id() })
+}
+
+/// Counts the sockets first: one that is missing later is a router that cannot hear.
+fn make_room_for_links(config: &Config) -> Result<(), StartError> {
+    let links: BTreeSet<_> = config.instances.iter().map(|it| &it.interface).collect();
+    let links = links.len();
+    make_room_for(links as u64 * DESCRIPTORS_PER_LINK + OTHER_DESCRIPTORS)
+        .map_err(|source| StartError::Descriptors { links, source })
 }
 
 impl Engine {
@@ -284,6 +303,11 @@ fn be_punctual() {
     }
 }
 
+/// One to hear and to advertise, one to announce addresses.
+const DESCRIPTORS_PER_LINK: u64 = 2;
+/// Both loops with their timers, netlink and `nf_tables`, the guard, the door and the engines that
+/// may come in, the probe.
+const OTHER_DESCRIPTORS: u64 = 32;
 const NAME: &str = "vrrp";
 /// The carrier waits so long for the threads, which leave with grace meanwhile, or go on until the
 /// next engine has come. nginx begins to lose patience after a second, and kills after three.

@@ -2,9 +2,9 @@
 
 use std::process::Command;
 
-use harness::{Carrier, CarrierKind, Host, Nginx, Role};
+use harness::{Carrier, CarrierKind, Host, Nginx, Role, wait_until};
 
-use crate::{ONE, conf_with, get, lua, on_every_nginx, start_active, status_when};
+use crate::{ONE, PATIENCE, conf_with, get, lua, on_every_nginx, start_active, status_when};
 
 const TWO_MISTAKES: &str = "{ instances = { { name = 'VI_1', interface = 'eth0', vrid = 256, \
     prority = 150, addresses = { '192.168.56.100/24' } } } }";
@@ -51,6 +51,51 @@ fn more_workers_than_there_are_cannot_be_asked_for() {
         nginx.reload();
         status_when(host, "active");
     });
+}
+
+#[test]
+fn more_interfaces_than_there_are_descriptors_for_are_a_fault_that_says_what_to_raise() {
+    on_every_nginx("descriptors", |host, carrier| {
+        let nginx = Nginx::start(host, carrier, &limited(&routers(1000, 1)));
+
+        let status = status_when(host, "fault");
+
+        let instance = &status["instances"][0];
+        assert_eq!(instance["reason"], "engine_not_running");
+        let fault = instance["fault"].to_string();
+        for part in ["1000 interfaces", "2032 more", "may have 256", "LimitNOFILE="] {
+            assert!(fault.contains(part), "{fault}");
+        }
+        assert_eq!(get(host, "/ha/healthz").status, 503, "and nginx answers");
+
+        nginx.write("nginx.conf", &limited(&routers(4, 250)));
+        nginx.reload();
+        let active = || {
+            let status = get(host, "/ha/status").json();
+            let all = status["instances"].as_array().into_iter().flatten();
+            all.filter(|one| one["state"] == "active").count()
+        };
+        wait_until("the routers of eth0 are active", PATIENCE, || active() == 250);
+    });
+}
+
+/// As many interfaces with so many routers each. Only the first interface exists.
+fn routers(interfaces: u16, each: u8) -> String {
+    let one = |interface: u16, vrid: u8| {
+        format!(
+            "{{ name = 'VI_{interface}_{vrid}', interface = 'eth{interface}', vrid = {vrid}, \
+             addresses = {{ '10.77.0.{vrid}/32' }}, advert_interval_ms = 100 }}"
+        )
+    };
+    let all =
+        (0..interfaces).flat_map(|interface| (1..=each).map(move |vrid| one(interface, vrid)));
+    format!("{{ instances = {{ {} }} }}", all.collect::<Vec<_>>().join(",\n"))
+}
+
+/// No process of nginx may have more than 256 files open.
+fn limited(options: &str) -> String {
+    let conf = conf_with(options).replace("events {}", "events { worker_connections 128; }");
+    format!("worker_rlimit_nofile 256; {conf}")
 }
 
 #[test]
