@@ -130,9 +130,9 @@ fn warnings(
 ) -> impl Iterator<Item = WarningSlot> {
     let contested = view.contested(router).and_then(|(first, others)| {
         let mut all = snapshot.addresses.iter().chain(snapshot.addresses_excluded);
-        Some(("address_contested", accusation(all.nth(first)?, others, snapshot.link)))
+        Some((WARNING_CONTESTED, accusation(all.nth(first)?, others, snapshot.link)))
     });
-    let in_vain = snapshot.warning.as_ref().map(|it| ("weight_in_vain", report::problem(it)));
+    let in_vain = snapshot.warning.as_ref().map(|it| (WARNING_IN_VAIN, report::problem(it)));
     let warnings = [contested, in_vain].into_iter().flatten();
     warnings.map(|(name, words)| WarningSlot { name: text(name), text: text(&words) })
 }
@@ -147,3 +147,8 @@ fn filled<T: Copy, const N: usize>(empty: T, all: impl Iterator<Item = T>) -> ([
     }
     (slots, count)
 }
+
+/// Something else on this host keeps removing an address.
+const WARNING_CONTESTED: &str = "address_contested";
+/// A weight has lowered the priority of the active router, and no peer has taken over.
+const WARNING_IN_VAIN: &str = "weight_in_vain";

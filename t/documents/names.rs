@@ -80,7 +80,9 @@ fn every_request_is_documented() {
 fn every_warning_is_documented() {
     let mut warnings = BTreeSet::new();
     for file in files("src", "rs") {
-        warnings.append(&mut quoted(&read(&file), "warning_slot(\"", "\""));
+        for constant in quoted(&read(&file), "const WARNING_", ";") {
+            warnings.extend(constant.split('"').nth(1).map(str::to_owned));
+        }
     }
     warnings.append(&mut quoted(&read("lua/resty/vrrp/status.lua"), "ENGINE_DOWN = \"", "\""));
 
