@@ -1,57 +1,16 @@
-//! What is left of an nginx that is killed, and who clears it up.
+//! The guard as a process: when it is there, when it ends, and when it leaves everything alone.
 
 use std::fs;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use harness::{
-    AddressWatch, Advert, Carrier, Host, Lab, Nginx, Probe, Role, Signal, Sniffer, StuckThread,
-    carriers, eventually, holds_for, signal, urgently, wait_until,
+    AddressWatch, Carrier, Host, Lab, Nginx, Role, Signal, Sniffer, StuckThread, carriers,
+    eventually, holds_for, signal, wait_until,
 };
 
-use crate::pair::{PATIENCE, Pair, SERVER, SKEW, on_every_pair};
+use crate::killed::{UNDOUBTED, kill_all_of};
 use crate::{ONE, assert_mostly_within, conf_with, get, status_when};
-
-#[test]
-fn when_all_of_nginx_is_killed_its_addresses_go_and_a_peer_takes_over_within_the_skew() {
-    on_every_pair("all killed", |pair, carrier| {
-        let Pair { one, two, .. } = pair;
-        let watch = urgently(|| AddressWatch::start(&one.host));
-        let mut seen = [const { Vec::new() }; 3];
-        for _ in 0..KILLS {
-            let probe = urgently(|| Probe::start(&pair.client, SERVER, "/"));
-            probe.wait_for("worker-01", PATIENCE);
-            wait_until("the guard is here", SECOND, || guards(&one.host).len() == 1);
-
-            let killed = kill_all_of(&one.nginx);
-
-            let gone = watch.wait_for_removal(killed, VIP, SECOND) - killed;
-            let resigned = |it: &Advert| it.priority == 0 && it.source == one.source();
-            let resigned = pair.sniffer.wait_for_advert("it resigns", killed, SECOND, resigned);
-            let resigned = resigned.at - killed;
-            probe.wait_for("worker-02", PATIENCE);
-            let outage = probe.finish().outage();
-            println!(
-                "{}: gone {gone:.1?}, resigned {resigned:.1?}, {outage:.1?} dark",
-                carrier.version
-            );
-            [gone, resigned, outage].into_iter().zip(&mut seen).for_each(|(it, all)| all.push(it));
-            assert!(two.has());
-            no_guard_is_left(&one.host);
-
-            one.nginx.launch().expect("it starts again");
-            one.wait_for("active");
-            pair.wait_until_settled();
-        }
-        let log = one.nginx.error_log();
-        let cleared = log.matches("resigned for 1 virtual routers, removed 1 addresses").count();
-        assert_eq!(cleared, KILLS, "{log}");
-        let [gone, resigned, outage] = seen;
-        assert_mostly_within(RESIGNED, resigned);
-        assert_mostly_within(GONE, gone);
-        assert_mostly_within(SKEW + TAKEOVER, outage);
-    });
-}
 
 #[test]
 fn a_carrier_that_nginx_starts_again_does_not_lead_to_a_resignation() {
@@ -128,8 +87,14 @@ fn a_guard_that_is_killed_is_replaced_and_guards_again() {
         assert!(!nginx.error_log().contains("unknown process"), "{}", nginx.error_log());
         // The next beat tells it everything.
         thread::sleep(Duration::from_millis(300));
-        nginx.kill9(Role::All);
-        wait_until("the addresses have gone", SECOND, || !host.has(VIP) && !host.has(VIP_2));
+        let watch = AddressWatch::start(host);
+
+        let killed = kill_all_of(&nginx);
+
+        for address in [VIP, VIP_2] {
+            let gone = watch.wait_for_removal(killed, address, SECOND) - killed;
+            assert_mostly_within(UNDOUBTED, vec![gone]);
+        }
     });
 }
 
@@ -240,7 +205,7 @@ fn start_active(host: &Host, carrier: &Carrier) -> Nginx {
 }
 
 #[track_caller]
-fn no_guard_is_left(host: &Host) {
+pub(crate) fn no_guard_is_left(host: &Host) {
     eventually("no guard is left", SECOND, || {
         let left = guards(host);
         if left.is_empty() { Ok(()) } else { Err(format!("{left:?}")) }
@@ -255,21 +220,7 @@ pub(crate) fn kill_with_guard(nginx: &Nginx, host: &Host) {
     kill_all_of(nginx);
 }
 
-/// Kills every process of nginx at once, and returns when.
-fn kill_all_of(nginx: &Nginx) -> Instant {
-    // The carrier goes first, or it might find the time to resign by itself; and the master must
-    // not find the time to start another one.
-    let mut processes = nginx.pids(Role::Carrier);
-    processes.extend(nginx.pids(Role::All));
-    nginx.signal(Role::Master, Signal::SIGSTOP);
-    urgently(|| {
-        let killed = Instant::now();
-        kill(&processes);
-        killed
-    })
-}
-
-fn kill(pids: &[i32]) {
+pub(crate) fn kill(pids: &[i32]) {
     for pid in pids {
         signal(*pid, Signal::SIGKILL);
     }
@@ -283,13 +234,6 @@ pub(crate) fn guards(host: &Host) -> Vec<i32> {
     pids
 }
 
-const KILLS: usize = 15;
-/// After that long, a node that was killed has resigned.
-const RESIGNED: Duration = Duration::from_millis(2);
-/// After that long, a node that was killed has none of its addresses.
-const GONE: Duration = Duration::from_millis(5);
-/// What a failover takes beside the skew: death, resignation, takeover, and the client's next try.
-const TAKEOVER: Duration = Duration::from_millis(8);
 const VIP: &str = "192.168.56.100";
 const VIP_2: &str = "192.168.56.110";
 const NETWORK: u64 = 1 << 12 | 1 << 13;

@@ -10,10 +10,10 @@ use harness::{
 };
 use serde_json::Value;
 
+use crate::LATE;
 use crate::pair::{
-    ADDRESS, INTERVAL, Node, PATIENCE, Pair, SERVER, SKEW, conf, instance, on_every_pair, options,
+    ADDRESS, INTERVAL, Node, PATIENCE, SERVER, SKEW, conf, instance, on_every_pair, options,
 };
-use crate::{LATE, assert_mostly_within};
 
 #[test]
 fn nobody_notices_a_reload() {
@@ -161,42 +161,6 @@ fn nobody_notices_that_the_carrier_is_killed() {
         let accepted = if carrier.kind == CarrierKind::Worker { 9 } else { 0 };
         let failed = report.failures();
         assert!(failed.len() <= accepted, "{failed:?}");
-    });
-}
-
-#[test]
-fn a_killed_master_is_a_fault_although_its_workers_live_on() {
-    on_every_pair("master killed", |pair, _| {
-        let Pair { one, two, .. } = pair;
-        let mut outages = Vec::new();
-        for _ in 0..3 {
-            let probe = urgently(|| Probe::start(&pair.client, SERVER, "/"));
-            probe.wait_for("worker-01", PATIENCE);
-            let master = one.nginx.master().expect("it runs");
-
-            let killed = Instant::now();
-            harness::signal(master, Signal::SIGKILL);
-
-            let resigned = |it: &Advert| it.priority == 0 && it.source == one.source();
-            let last = pair.sniffer.wait_for_advert("it resigns", killed, PATIENCE, resigned);
-            probe.wait_for("worker-02", PATIENCE);
-            let outage = probe.finish().outage();
-            println!("master killed: resigned {:.1?}, {outage:.1?} dark", last.at - killed);
-            assert!(last.at - killed < RESIGNED, "after {:?}", last.at - killed);
-            outages.push(outage);
-            two.wait_for("active");
-            one.wait_for("fault");
-            let why = one.host.get("127.0.0.1:80", "/ha/healthz").expect("workers live on").body;
-            assert!(why.contains("master process has died"), "{why}");
-            assert!(!one.has() && two.has());
-
-            one.nginx.kill9(Role::All);
-            one.nginx.wait_for_the_end();
-            one.nginx.launch().expect("it starts again");
-            one.wait_for("active");
-            pair.wait_until_settled();
-        }
-        assert_mostly_within(RESIGNED + SKEW, outages);
     });
 }
 
@@ -426,7 +390,5 @@ fn whoever_leaves_keeps_the_address_until_the_next_one_is_active() {
 const RELOADS: u64 = 100;
 /// During so many of them, at most, an advertisement is late.
 const RELOADS_LATE: usize = 5;
-/// The master has been dead for that long at most.
-const RESIGNED: Duration = Duration::from_millis(50);
 const DIFFERENT: &str = "/errors/address_list";
 const HEARD: &str = "/advertisements_received";

@@ -16,6 +16,7 @@ mod handover;
 mod health;
 mod hung;
 mod installation;
+mod killed;
 mod last_resort;
 mod layout;
 mod life;

@@ -49,9 +49,19 @@ pub(crate) fn on_every_pair(name: &str, test: impl Fn(&Pair, &Carrier)) {
 
 /// Runs a test on a fresh pair with more options, in Lua, with each nginx of this machine.
 pub(crate) fn on_every_pair_with(name: &str, more: &str, test: impl Fn(&Pair, &Carrier)) {
+    on_every_pair_of(name, |number| conf(&options_with(number, more)), test);
+}
+
+/// Runs a test on a fresh pair of nodes of which each has its configuration, with each nginx of
+/// this machine.
+pub(crate) fn on_every_pair_of(
+    name: &str,
+    conf: impl Fn(u8) -> String,
+    test: impl Fn(&Pair, &Carrier),
+) {
     for carrier in carriers() {
         let lab = Lab::new(&format!("{name}, {}", carrier.version));
-        test(&Pair::start(lab, carrier, more), carrier);
+        test(&Pair::start(lab, carrier, &conf), carrier);
     }
 }
 
@@ -59,7 +69,8 @@ pub(crate) fn on_every_pair_with(name: &str, more: &str, test: impl Fn(&Pair, &C
 pub(crate) fn on_every_fallible_pair(name: &str, more: &str, test: impl Fn(&Pair, &Carrier)) {
     for carrier in carriers() {
         let lab = Lab::fallible(&format!("{name}, {}", carrier.version));
-        test(&Pair::start(lab, carrier, more), carrier);
+        let conf = |number| conf(&options_with(number, more));
+        test(&Pair::start(lab, carrier, &conf), carrier);
     }
 }
 
@@ -67,18 +78,18 @@ pub(crate) fn on_every_fallible_pair(name: &str, more: &str, test: impl Fn(&Pair
 pub(crate) fn on_pairs_carried_by(kind: CarrierKind, name: &str, test: impl Fn(&Pair)) {
     for carrier in carriers().iter().filter(|carrier| carrier.kind == kind) {
         let lab = Lab::new(&format!("{name}, {}", carrier.version));
-        test(&Pair::start(lab, carrier, ""));
+        test(&Pair::start(lab, carrier, &|number| conf(&options(number))));
     }
 }
 
 impl Pair {
     /// Starts both nodes and waits until the first serves and the second knows it.
-    fn start(lab: Lab, carrier: &Carrier, more: &str) -> Self {
+    fn start(lab: Lab, carrier: &Carrier, conf: &dyn Fn(u8) -> String) -> Self {
         let client = lab.host("client", "192.168.56.10/24");
         let sniffer = Sniffer::start(&client);
-        let one = Node::start(&lab, 1, carrier, more);
+        let one = Node::start(&lab, 1, carrier, &conf(1));
         one.wait_for("active");
-        let two = Node::start(&lab, 2, carrier, more);
+        let two = Node::start(&lab, 2, carrier, &conf(2));
         let pair = Self { one, two, sniffer, client, lab };
         eventually("the second node hears the first", PATIENCE, || {
             let instance = pair.two.instance().map_err(|error| error.to_string())?;
@@ -160,12 +171,12 @@ impl Pair {
 }
 
 impl Node {
-    /// Starts node number one, two, …, with a priority that falls with the number.
-    fn start(lab: &Lab, number: u8, carrier: &Carrier, more: &str) -> Self {
+    /// Starts node number one, two, ….
+    fn start(lab: &Lab, number: u8, carrier: &Carrier, conf: &str) -> Self {
         let address = format!("192.168.56.10{number}/24");
         let host = lab.host(&format!("worker-0{number}"), &address);
         let addresses = AddressWatch::start(&host);
-        let nginx = Nginx::start(&host, carrier, &conf(&options_with(number, more)));
+        let nginx = Nginx::start(&host, carrier, conf);
         Self { nginx, addresses, host }
     }
 
