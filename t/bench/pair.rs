@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use harness::{Carrier, Host, Lab, Report};
 
 use crate::figures::count;
-use crate::plan::{ADDRESS, HIGH, LOW, Plan};
+use crate::plan::{ADDRESS, Plan};
 use crate::report::Section;
 use crate::side::{Node, Side};
 
@@ -44,8 +44,9 @@ impl Hosts {
 
     /// Starts the node on each host, the one that is to be active first.
     pub(crate) fn start(self, side: Side, carrier: &Carrier, plan: &Plan) -> Pair {
-        let first = Node::start(side, &self.first, carrier, plan, HIGH);
-        let second = Node::start(side, &self.second, carrier, plan, LOW);
+        let [high, low] = plan.priorities;
+        let first = Node::start(side, &self.first, carrier, plan, high);
+        let second = Node::start(side, &self.second, carrier, plan, low);
         Pair { first, second, client: self.client, _lab: self.lab }
     }
 }
@@ -55,7 +56,7 @@ impl Pair {
     pub(crate) fn start(side: Side, carrier: &Carrier, plan: &Plan) -> Self {
         let pair = Hosts::new(side, plan).start(side, carrier, plan);
         let address = plan.some_address();
-        let patience = plan.active_down_interval(LOW) * 2 + PATIENCE;
+        let patience = plan.active_down_interval(plan.priorities[1]) * 2 + PATIENCE;
         harness::wait_until("the first node alone is active", patience, || {
             pair.first.host.has(&address) && !pair.second.host.has(&address)
         });

@@ -11,6 +11,8 @@ pub(crate) struct Plan {
     pub(crate) version: u8,
     pub(crate) interval: Duration,
     pub(crate) routers: Vec<Router>,
+    /// Of the node that is active at first, and of the other one.
+    pub(crate) priorities: [u8; 2],
     /// Whether the router goes before ordinary threads.
     pub(crate) realtime: bool,
     /// More options of resty.vrrp.
@@ -64,7 +66,15 @@ impl Plan {
     }
 
     fn new(version: u8, interval: Duration, routers: Vec<Router>) -> Self {
-        Self { version, interval, routers, realtime: false, options: "", script: Script::Lives }
+        Self {
+            version,
+            interval,
+            routers,
+            priorities: [HIGH, LOW],
+            realtime: false,
+            options: "",
+            script: Script::Lives,
+        }
     }
 
     /// Returns an address that the active node has.
@@ -171,9 +181,9 @@ pub(crate) const ADDRESS: &str = "192.168.56.100";
 const MOST_ON_A_LINK: usize = 255;
 /// Virtual router identifier where there is one router.
 pub(crate) const VRID: u8 = 51;
-/// Priority of the node that is active at first.
+/// Priority of the node that is active at first, where nothing else is said.
 pub(crate) const HIGH: u8 = 200;
-/// Priority of the other one.
+/// Priority of the other one, where nothing else is said.
 pub(crate) const LOW: u8 = 100;
 
 /// An nginx whose page says who has sent it.
