@@ -163,13 +163,13 @@ fn compare(section: &mut Section, load: Load, ours: &[Measured], theirs: &[Measu
         column("carrier, resident", "kB", |it| Some(it.active()?.footprint?.resident)),
         column("carrier, more than without the module", "kB", |it| it.beyond_bare_kb)
             .target(resident),
-        column("of it code and constants of core.so", "kB", |it| {
+        column("carrier, code and constants of core.so", "kB", |it| {
             Some(it.active()?.footprint?.library).filter(|kb| *kb > 0.0)
         }),
-        column("of it the board", "kB", |it| {
+        column("carrier, board", "kB", |it| {
             Some(it.active()?.footprint?.board).filter(|kb| *kb > 0.0)
         }),
-        column("of it anonymous", "kB", |it| Some(it.active()?.footprint?.anonymous)),
+        column("carrier, anonymous", "kB", |it| Some(it.active()?.footprint?.anonymous)),
     ];
     section.compare(&load.to_string(), columns, ours, theirs);
 }
