@@ -1,6 +1,7 @@
 //! The loop of the thread `vrrp`: wait for one thing, tell the core, carry out what it asks for.
 
 mod link;
+mod nginx;
 mod plan;
 mod ready;
 mod succession;
@@ -34,7 +35,7 @@ use super::view::View;
 use super::will;
 use crate::config::Config;
 use crate::net::{Process, Timer};
-use crate::proto::{Action, Health, Input, LinkId, Node, RouterId, Transition};
+use crate::proto::{Action, Input, LinkId, Node, RouterId, Transition};
 use crate::status::Board;
 use crate::succession::{Incident, Succession, Will};
 use crate::types::{Instant, Priority};
@@ -200,8 +201,14 @@ impl<'a> Driver<'a> {
     /// Resigns, then sees the addresses removed, for at most [`RELEASE_TIMEOUT`]; unless another
     /// engine has them now. Returns how to begin again after a failure.
     pub(super) fn leave(mut self) -> Start {
+        self.tell(Incident::LoopEnded);
         if self.succession.is_retired() {
-            self.tell(Incident::LoopEnded);
+            return self.succession.after_a_failure().into();
+        }
+        if self.succession.is_waiting() {
+            // Whatever was claimed a moment ago, it is the predecessor's still.
+            self.kernel.abandon();
+            self.guard.dismiss();
             return self.succession.after_a_failure().into();
         }
         self.node.handle(Input::Shutdown, clock::now());
@@ -220,7 +227,10 @@ impl<'a> Driver<'a> {
     /// Lets due timers act, carries out what was asked for, and sets the timer for what is next.
     fn settle(&mut self) -> io::Result<Option<End>> {
         let now = clock::now();
-        // What was just dealt with may have taken its time.
+        // What was just dealt with may have taken its time, and more.
+        if let Some(end) = self.notice_a_pause(now) {
+            return Ok(Some(end));
+        }
         self.beat(now);
         if !self.succession.is_retired() {
             self.node.handle_timeout(now);
@@ -354,38 +364,6 @@ impl<'a> Driver<'a> {
         self.succession.handle(Incident::Drained, now);
     }
 
-    fn judge_health(&mut self, now: Instant) {
-        // The workers of an engine that is to go leave before it: they are no measure any more.
-        let outgoing = self.board.is_superseded() || self.succession.is_leaving();
-        if outgoing && !self.liveness.has_lost_master() {
-            return;
-        }
-        let workers = self.board.workers(now, self.liveness.worker_timeout());
-        let checks = self.latest_checks(now);
-        let findings = checks::findings(&self.planned, &checks);
-        if let Some(health) = self.liveness.changed(workers, findings, now) {
-            self.board.set_healthy(health == Health::Serving);
-            self.node.handle(Input::Health(health.clone()), now);
-            self.succession.handle(Incident::Judged(health), now);
-        }
-        if self.succession.is_holding() {
-            for (router, priority) in self.weighing.changes(&checks, now) {
-                self.node.handle(Input::Priority { router, priority }, now);
-            }
-        }
-        self.view.take_checks(checks, workers.alive >= self.liveness.min_workers());
-    }
-
-    fn latest_checks(&mut self, now: Instant) -> Vec<Check> {
-        let known = self.checks.borrow_and_update().clone();
-        let timeout = self.liveness.worker_timeout();
-        let waking = self.liveness.is_waking(now);
-        if !waking && self.board.is_carrier_silent(now, timeout) {
-            return checks::blocked(&self.planned, &known, timeout);
-        }
-        known
-    }
-
     fn perform_actions(&mut self) {
         while let Some(action) = self.node.poll_action() {
             match action {
@@ -417,7 +395,10 @@ impl<'a> Driver<'a> {
             }
         }
         self.guard.forget(|router| !self.view.holds_any(router));
-        self.tell_guard(None);
+        // What is assumed is the predecessor's until that one is told.
+        if !self.succession.is_waiting() {
+            self.tell_guard(None);
+        }
     }
 
     fn show_transition(&mut self, transition: &Transition) {
@@ -449,17 +430,6 @@ impl<'a> Driver<'a> {
                 let datagram = Datagram { envelope, payload: message };
                 self.links.send(self.node.site_of(router).speaks_on, datagram);
             }
-        }
-    }
-
-    /// Watches the master, which may have died just after it started this process.
-    fn watch_master(&mut self, pid: u32) {
-        match Process::watch(pid) {
-            Ok(master) => self.master = Some(master),
-            Err(error) if error.source.raw_os_error() == Some(libc::ESRCH) => {
-                self.liveness.master_died();
-            }
-            Err(error) => tracing::warn!("its death would go unnoticed: {}", report::chain(&error)),
         }
     }
 }

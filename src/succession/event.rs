@@ -17,8 +17,8 @@ pub enum Incident {
     Answered(PeerId),
     /// No engine answered the [knock](Question::Knock).
     NobodyAnswered,
-    /// The door was [opened](Question::OpenDoor), or (`false`) could not be.
-    DoorOpened(bool),
+    /// It was tried to [open](Question::OpenDoor) the door.
+    DoorOpened(DoorOpening),
     /// The board was [taken](Question::TakeBoard).
     BoardTaken {
         /// The guard of the engine before had given away what that one held.
@@ -30,10 +30,7 @@ pub enum Incident {
         heirless: Vec<RouterKey>,
     },
     /// The door was [looked at](Question::LookAtDoor).
-    DoorSeen {
-        /// It is neither the one that was opened here, nor the one that was knocked at.
-        is_anothers: bool,
-    },
+    DoorSeen(DoorSight),
     /// An operator had [asked](Question::TakeRequest) to drain (`true`) or to take part again, or
     /// for nothing.
     Requested(Option<bool>),
@@ -127,8 +124,8 @@ pub enum Command {
     },
     /// Let go of the routers without a word: close the door and every connection but one.
     StepAside {
-        /// The engine that has the routers, if it speaks to this one.
-        holder: Option<PeerId>,
+        /// The engine that has the routers.
+        holder: PeerId,
     },
     /// Leave the routers to a peer, with grace.
     Leave,
@@ -141,7 +138,8 @@ pub enum Command {
 pub enum Question {
     /// Connect to the door: [`Incident::Answered`] or [`Incident::NobodyAnswered`].
     Knock,
-    /// Open a door over the one that is there, and tell the guard: [`Incident::DoorOpened`].
+    /// Open a door, and tell the guard, unless there is one that is neither this engine's nor the
+    /// one that it knocked at last: [`Incident::DoorOpened`].
     OpenDoor,
     /// Make the beat on the board this engine's: [`Incident::BoardTaken`].
     TakeBoard,
@@ -151,6 +149,28 @@ pub enum Question {
     LookAtDoor,
     /// Take what an operator asked for off the board: [`Incident::Requested`].
     TakeRequest,
+}
+
+/// What came of opening the door.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum DoorOpening {
+    /// The next engine knocks at it.
+    Opened,
+    /// The directory does not let this engine.
+    Refused,
+    /// Another engine has opened one.
+    Anothers,
+}
+
+/// Which door there is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum DoorSight {
+    /// The one that was opened here.
+    Known,
+    /// Another one.
+    Anothers,
+    /// None.
+    Missing,
 }
 
 /// Why the loop ends.

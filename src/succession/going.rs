@@ -2,8 +2,8 @@
 
 use super::stage::{Farewell, Stage, Standing, Tenure};
 use super::{
-    Backlog, Command, Ending, GRACE, HandoverMessage, LONG_PAUSE, PUNCTUAL, PeerId, Question,
-    Succession,
+    Backlog, Command, DoorSight, Ending, GRACE, HandoverMessage, LONG_PAUSE, PATIENCE, PUNCTUAL,
+    PeerId, Question, Succession,
 };
 use crate::types::Instant;
 
@@ -11,22 +11,50 @@ use crate::types::Instant;
 impl Succession {
     /// Sees after a pause whether another engine has done without this one.
     pub(super) fn notice_a_pause(&mut self, now: Instant) {
-        let paused = now.since(self.turned_at) > LONG_PAUSE;
+        let was_paused = now.since(self.turned_at) > LONG_PAUSE;
         self.turned_at = now;
-        if paused && self.stage.tenure().is_some_and(|tenure| tenure.has_door) {
+        if !was_paused {
+            return;
+        }
+        self.stage.bear_silence_until(now + PATIENCE);
+        if let Some(tenure) = self.stage.tenure_mut().filter(|tenure| tenure.has_door) {
+            tenure.was_paused = true;
             self.ask(Question::LookAtDoor);
         }
     }
 
-    pub(super) fn see_the_door(&mut self, is_anothers: bool, now: Instant) {
-        let Some(tenure) = self.stage.tenure_mut() else {
-            return self.see_who_came_first(is_anothers);
-        };
-        if is_anothers {
-            tracing::warn!("this engine was paused, and another one has the routers now");
-            self.step_aside(None);
-        } else if let Farewell::Parting = tenure.farewell {
-            self.leave(now);
+    pub(super) fn see_the_door(&mut self, sight: DoorSight, now: Instant) {
+        let Some(tenure) = self.stage.tenure_mut() else { return };
+        if sight != DoorSight::Anothers {
+            tenure.was_paused = false;
+        }
+        match (sight, &tenure.farewell) {
+            (DoorSight::Anothers, _) => self.ask(Question::Knock),
+            (DoorSight::Known | DoorSight::Missing, Farewell::Parting) => self.leave(now),
+            (DoorSight::Known, _) | (DoorSight::Missing, Farewell::Failing) => {}
+            (DoorSight::Missing, _) => self.ask(Question::OpenDoor),
+        }
+    }
+
+    /// Learns which engine has opened a door over the one of this engine. It may have died before
+    /// it had the routers, or it may be about to say that it has them.
+    pub(super) fn learn_who_replaced_it(&mut self, holder: Option<PeerId>, now: Instant) {
+        let Some(tenure) = self.stage.tenure_mut() else { return };
+        let was_paused = std::mem::take(&mut tenure.was_paused);
+        match (holder, &tenure.farewell) {
+            (
+                Some(other),
+                Farewell::NotYet | Farewell::AwaitingHeir { .. } | Farewell::Offering { .. },
+            ) if !was_paused && tenure.has_successor() => {
+                self.command(Command::Disconnect(other));
+            }
+            (Some(holder), _) => {
+                tracing::warn!("this engine was paused, and another one has the routers now");
+                self.step_aside(holder);
+            }
+            (None, Farewell::Parting) => self.leave(now),
+            (None, Farewell::Failing) => {}
+            (None, _) => self.ask(Question::OpenDoor),
         }
     }
 
@@ -47,21 +75,22 @@ impl Succession {
                 }
                 self.clear_leftovers();
             }
-            HandoverMessage::Take => self.command(Command::Give { to: peer, ends: false }),
+            HandoverMessage::Take => self.give(Command::Give { to: peer, ends: false }),
             HandoverMessage::Told(number) => self.command(Command::ResumeEvents(number)),
             HandoverMessage::Took { heirless } => {
+                let request = self.stage.tenure_mut().and_then(|tenure| tenure.request.take());
                 self.command(Command::FallSilent { heirless });
                 tracing::info!("the next engine has the routers");
-                self.step_aside(Some(peer));
+                // Its state was older than that.
+                if let Some(draining) = request {
+                    self.say(peer, HandoverMessage::Drain(draining));
+                }
+                self.step_aside(peer);
             }
-            HandoverMessage::Drain(draining) => self.command(Command::Drain(draining)),
+            HandoverMessage::Drain(draining) => self.drain(draining),
             HandoverMessage::Over => self.let_heir_go(peer, now),
-            // Only an engine that has the routers says so.
-            HandoverMessage::State(_) | HandoverMessage::Return(_) => {
-                self.command(Command::Disconnect(peer));
-                self.lose_heir(peer, now);
-            }
-            HandoverMessage::Unknown => {}
+            // A predecessor that was told to stop has said so before it heard that they are taken.
+            HandoverMessage::State(_) | HandoverMessage::Return(_) | HandoverMessage::Unknown => {}
         }
     }
 
@@ -75,10 +104,15 @@ impl Succession {
             Farewell::NotYet
             | Farewell::AwaitingHeir { .. }
             | Farewell::Parting
-            | Farewell::Leaving { .. } => None,
+            | Farewell::Leaving { .. }
+            | Farewell::Failing => None,
         };
         if !tenure.has_successor() {
             self.commands.push_back(Command::ResumeEvents(0));
+        }
+        // It may have opened its door over the one of this engine, and no more.
+        if tenure.has_door {
+            self.commands.push_back(Command::Answer(Question::LookAtDoor));
         }
         match was_offered {
             Some(until) if self.is_superseded => tenure.farewell = Farewell::AwaitingHeir { until },
@@ -97,24 +131,26 @@ impl Succession {
         }
     }
 
+    /// Does as an operator has asked, and has the next engine do so that was given an older state.
+    pub(super) fn drain(&mut self, draining: bool) {
+        if let Some(tenure) = self.stage.tenure_mut() {
+            tenure.request = Some(draining);
+        }
+        self.command(Command::Drain(draining));
+    }
+
     /// Notes that something is new to engines that had the routers before.
     pub(super) fn note(&mut self, add: impl Fn(&mut Backlog)) {
-        for heir in self.stage.tenure_mut().into_iter().flat_map(Tenure::heirs_mut) {
-            if let Standing::Predecessor(backlog) = &mut heir.standing {
-                add(backlog);
-            }
-        }
+        self.stage.backlogs().for_each(|(_, backlog)| add(backlog));
     }
 
     /// Keeps the boards true of engines that had the routers before: their workers may still serve.
     /// One that does not listen hears the latest when it does.
     pub(super) fn tell_news(&mut self, unsent: &[PeerId]) {
-        let Some(tenure) = self.stage.tenure_mut() else { return };
-        for heir in tenure.heirs_mut().filter(|heir| !unsent.contains(&heir.peer)) {
-            let Standing::Predecessor(backlog) = &mut heir.standing else { continue };
+        for (to, backlog) in self.stage.backlogs().filter(|(peer, _)| !unsent.contains(peer)) {
             let backlog = std::mem::take(backlog);
             if backlog != Backlog::Nothing {
-                self.commands.push_back(Command::TellNews { to: heir.peer, backlog });
+                self.commands.push_back(Command::TellNews { to, backlog });
             }
         }
     }
@@ -162,7 +198,8 @@ impl Succession {
             | Farewell::AwaitingHeir { .. }
             | Farewell::Offering { .. }
             | Farewell::Parting
-            | Farewell::Leaving { .. } => {}
+            | Farewell::Leaving { .. }
+            | Farewell::Failing => {}
         }
     }
 
@@ -186,13 +223,21 @@ impl Succession {
         let Some(tenure) = self.stage.tenure_mut() else { return };
         let Some(heir) = tenure.next() else { return self.part(now) };
         let to = heir.peer;
-        self.commands.push_back(if heir.is_successor() {
+        let command = if heir.is_successor() {
             Command::Give { to, ends: true }
         } else {
             heir.standing = Standing::Returning;
             Command::GiveBack { to }
-        });
+        };
         tenure.farewell = Farewell::Offering { heir: to, until };
+        self.give(command);
+    }
+
+    fn give(&mut self, command: Command) {
+        if let Some(tenure) = self.stage.tenure_mut() {
+            tenure.request = None;
+        }
+        self.command(command);
     }
 
     /// Gives up on other engines, unless one has taken over without asking.

@@ -42,12 +42,16 @@ mod going;
 mod message;
 mod retired;
 mod stage;
+#[cfg(test)]
+mod tests;
 mod will;
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
-pub use event::{Backlog, Beginning, Command, Ending, Incident, PeerId, Question};
+pub use event::{
+    Backlog, Beginning, Command, DoorOpening, DoorSight, Ending, Incident, PeerId, Question,
+};
 pub use message::HandoverMessage;
 pub use will::Will;
 
@@ -71,6 +75,8 @@ pub struct Succession {
     is_superseded: bool,
     /// When the loop last turned: after a long pause another engine may have the routers.
     turned_at: Instant,
+    /// How often it had to look for the holder, or ask it, again.
+    attempts: u32,
     commands: VecDeque<Command>,
 }
 
@@ -102,6 +108,7 @@ impl Succession {
             health: Health::Unknown,
             is_superseded: false,
             turned_at: now,
+            attempts: 0,
             commands: first.into_iter().collect(),
         }
     }
@@ -110,12 +117,12 @@ impl Succession {
     pub fn handle(&mut self, incident: Incident, now: Instant) {
         match incident {
             Incident::Turned => self.notice_a_pause(now),
-            Incident::Answered(peer) => self.be_answered(Some(peer)),
-            Incident::NobodyAnswered => self.be_answered(None),
-            Incident::DoorOpened(has_door) => self.take_the_board(has_door),
+            Incident::Answered(peer) => self.be_answered(Some(peer), now),
+            Incident::NobodyAnswered => self.be_answered(None, now),
+            Incident::DoorOpened(opening) => self.have_opened(opening),
             Incident::BoardTaken { is_withdrawn } => self.assume(is_withdrawn, now),
-            Incident::Assumed { heirless } => self.tell_what_was_assumed(heirless),
-            Incident::DoorSeen { is_anothers } => self.see_the_door(is_anothers, now),
+            Incident::Assumed { heirless } => self.tell_what_was_assumed(heirless, now),
+            Incident::DoorSeen(sight) => self.see_the_door(sight, now),
             Incident::Requested(request) => {
                 if let Some(draining) = request {
                     self.pass_on(draining);
@@ -133,7 +140,7 @@ impl Succession {
             Incident::StopAsked => self.begin_to_stop(now),
             Incident::Released => self.have_left(),
             Incident::LetGo => self.stand_by(),
-            Incident::LoopEnded => self.say_the_last_word(),
+            Incident::LoopEnded => self.end_the_loop(),
         }
         self.settle(now);
     }
@@ -196,7 +203,11 @@ impl Succession {
     /// Returns how to begin again after a failure.
     #[must_use]
     pub fn after_a_failure(&self) -> Beginning {
-        if self.is_retired() { Beginning::Orphaned } else { Beginning::Anew }
+        match &self.stage {
+            Stage::Waiting(_) => Beginning::First,
+            Stage::Holding(_) | Stage::Gone => Beginning::Anew,
+            Stage::Retired(_) => Beginning::Orphaned,
+        }
     }
 
     fn hear(&mut self, peer: PeerId, message: HandoverMessage, now: Instant) {
@@ -213,7 +224,7 @@ impl Succession {
         let is_holder = self.stage.holder() == Some(peer);
         match &self.stage {
             Stage::Holding(tenure) if tenure.knows(peer) => self.lose_heir(peer, now),
-            Stage::Waiting(_) if is_holder => self.lose_predecessor(now),
+            Stage::Waiting(_) if is_holder => self.lose_predecessor(),
             Stage::Retired(_) if is_holder => self.lose_holder(),
             Stage::Waiting(_) | Stage::Holding(_) | Stage::Retired(_) | Stage::Gone => {}
         }
@@ -266,5 +277,8 @@ pub const RESPAWN: Duration = Duration::from_millis(250);
 pub const GRACE: Duration = Duration::from_millis(900);
 /// Engines that may wait for the routers at a time; the oldest makes room.
 const MAX_HEIRS: usize = 8;
+/// How often the holder is looked for, or asked, again. One that breaks each connection is done
+/// without; where each state comes late, the last one must do.
+const MAX_ATTEMPTS: u32 = 16;
 /// How long a state may be relied upon: its giver waits [`PUNCTUAL`] before it gives us up.
 const FRESH: Duration = PUNCTUAL.saturating_sub(Duration::from_millis(100));

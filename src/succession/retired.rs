@@ -1,18 +1,15 @@
 //! What an engine does that has handed over, or has nothing yet.
 
-use super::stage::{Retired, Stage};
+use super::stage::{Farewell, Retired, Stage};
 use super::{Beginning, Command, Ending, HandoverMessage, PeerId, Question, Succession};
 use crate::types::Instant;
 
 impl Succession {
-    /// Lets another engine have the routers, without a word to anybody else.
-    pub(super) fn step_aside(&mut self, holder: Option<PeerId>) {
+    /// Lets another engine have the routers.
+    pub(super) fn step_aside(&mut self, holder: PeerId) {
         let ends = self.is_leaving();
         self.command(Command::StepAside { holder });
-        self.stage = Stage::Retired(match holder {
-            Some(holder) => Retired::LettingGo { holder },
-            None => Retired::Unheard,
-        });
+        self.stage = Stage::Retired(Retired::LettingGo { holder });
         if ends {
             self.stop_with_nothing();
         }
@@ -64,7 +61,7 @@ impl Succession {
     pub(super) fn pass_on(&mut self, draining: bool) {
         match self.stage.holder() {
             Some(holder) => self.say(holder, HandoverMessage::Drain(draining)),
-            None => self.command(Command::Drain(draining)),
+            None => self.drain(draining),
         }
     }
 
@@ -83,11 +80,19 @@ impl Succession {
         self.command(Command::End(Ending::Stopped));
     }
 
-    /// Says which events were told here: the engine that has the routers tells the others, and has
-    /// waited for this.
-    pub(super) fn say_the_last_word(&mut self) {
-        if let (Stage::Retired(_), Some(to)) = (&self.stage, self.stage.holder()) {
-            self.command(Command::SayWhatWasTold { to });
+    /// Ends an engine, whatever ended its loop. One that has handed over says which events were
+    /// told here: the holder tells the others, and has waited for this.
+    pub(super) fn end_the_loop(&mut self) {
+        let holder = self.stage.holder();
+        match &mut self.stage {
+            Stage::Retired(_) => {
+                self.commands.extend(holder.map(|to| Command::SayWhatWasTold { to }));
+            }
+            Stage::Holding(tenure) if tenure.has_door => {
+                tenure.farewell = Farewell::Failing;
+                self.ask(Question::LookAtDoor);
+            }
+            Stage::Holding(_) | Stage::Waiting(_) | Stage::Gone => {}
         }
     }
 }

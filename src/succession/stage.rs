@@ -30,12 +30,15 @@ pub(super) enum Waiting {
     Asked { predecessor: PeerId, will: Option<Box<Bequests>>, until: Instant },
     /// It has given its state; it only waits to hear that this arrived.
     Given { predecessor: PeerId, state: Box<Bequests> },
-    /// It has gone. Another engine may have come first: the door is being looked at.
+    /// It has gone. It is about to learn whether there is another holder, and what came of the one
+    /// before is known.
     Bereft { state: Option<Box<Bequests>> },
     /// The door is being opened.
     Opening { predecessor: Option<PeerId>, inheritance: Inheritance },
     /// The beat on the board is becoming this engine's.
     TakingBoard { predecessor: Option<PeerId>, inheritance: Inheritance, has_door: bool },
+    /// The election is beginning where the engine before was. That one has yet to be told.
+    Assuming { tenure: Tenure, since: Instant },
 }
 
 /// What an engine that has the routers is about to do with them.
@@ -51,6 +54,9 @@ pub(super) enum Farewell {
     Parting,
     /// The routers leave with grace.
     Leaving { until: Instant },
+    /// The loop has failed. The routers are given up at once, unless another engine has taken them
+    /// over: the door is being looked at.
+    Failing,
 }
 
 /// What an engine knows of the one that took the routers over.
@@ -60,7 +66,7 @@ pub(super) enum Retired {
     LettingGo { holder: PeerId },
     /// It may give them back while this process lives.
     StandingBy { holder: PeerId },
-    /// It does not speak to this one.
+    /// It has gone, or gives them back: the loop ends.
     Unheard,
     /// It has died. nginx starts another in its place, which is to have the routers; only if it
     /// does not, they come back here.
@@ -84,9 +90,13 @@ pub(super) struct Tenure {
     pub(super) farewell: Farewell,
     /// Whether the next engine finds this one.
     pub(super) has_door: bool,
+    /// The loop was paused for so long that another engine may have done without this one.
+    pub(super) was_paused: bool,
     /// Engines that may take the routers over, the newest last. Bounded by [`MAX_HEIRS`].
     heirs: Vec<Heir>,
     pub(super) leftovers: Option<Leftovers>,
+    /// What an operator has asked for since the state was last given.
+    pub(super) request: Option<bool>,
 }
 
 /// What the engine before this one held. Until it has let go, it would put everything back.
@@ -123,6 +133,38 @@ impl Stage {
         if let Self::Holding(tenure) = self { Some(tenure) } else { None }
     }
 
+    /// Returns the engines that had the routers before, and what they have yet to be told.
+    pub(super) fn backlogs(&mut self) -> impl Iterator<Item = (PeerId, &mut Backlog)> {
+        let tenure = match self {
+            Self::Holding(tenure) | Self::Waiting(Waiting::Assuming { tenure, .. }) => Some(tenure),
+            Self::Waiting(_) | Self::Retired(_) | Self::Gone => None,
+        };
+        let heirs = tenure.into_iter().flat_map(|tenure| &mut tenure.heirs);
+        heirs.filter_map(|heir| match &mut heir.standing {
+            Standing::Predecessor(backlog) => Some((heir.peer, backlog)),
+            Standing::Successor | Standing::Returning => None,
+        })
+    }
+
+    /// Waits longer for what other engines may have said while this one did not listen.
+    pub(super) fn bear_silence_until(&mut self, moment: Instant) {
+        let deadline = match self {
+            Self::Waiting(Waiting::Asked { until, .. })
+            | Self::Holding(Tenure {
+                farewell: Farewell::AwaitingHeir { until } | Farewell::Offering { until, .. },
+                ..
+            }) => Some(until),
+            Self::Waiting(_) | Self::Holding(_) | Self::Retired(_) | Self::Gone => None,
+        };
+        if let Some(until) = deadline {
+            *until = moment.max(*until);
+        }
+        let leftovers = self.tenure_mut().and_then(|tenure| tenure.leftovers.as_mut());
+        if let Some(leftovers) = leftovers {
+            leftovers.clear_at = moment.max(leftovers.clear_at);
+        }
+    }
+
     /// Returns the engine that has the routers instead of this one.
     pub(super) fn holder(&self) -> Option<PeerId> {
         match self {
@@ -155,6 +197,7 @@ impl Waiting {
                 *predecessor
             }
             Self::Knocking { .. } | Self::Alone { .. } | Self::Bereft { .. } => None,
+            Self::Assuming { tenure, .. } => tenure.heirs.first().map(|heir| heir.peer),
         }
     }
 }
@@ -167,10 +210,19 @@ impl Farewell {
 
     fn deadline(&self) -> Option<Instant> {
         match self {
-            Self::NotYet | Self::Parting => None,
+            Self::NotYet | Self::Parting | Self::Failing => None,
             Self::AwaitingHeir { until }
             | Self::Offering { until, .. }
             | Self::Leaving { until } => Some(*until),
+        }
+    }
+}
+
+impl Inheritance {
+    pub(super) fn into_state(self) -> Option<Box<Bequests>> {
+        match self {
+            Self::Given(state) => Some(state),
+            Self::Found(state) => state,
         }
     }
 }
@@ -180,7 +232,14 @@ impl Tenure {
         let leftovers = Some(leftovers);
         let standing = Standing::Predecessor(Backlog::Nothing);
         let heirs = predecessor.map(|peer| Heir { peer, standing }).into_iter().collect();
-        Self { farewell: Farewell::NotYet, has_door, heirs, leftovers }
+        Self {
+            farewell: Farewell::NotYet,
+            has_door,
+            was_paused: false,
+            heirs,
+            leftovers,
+            request: None,
+        }
     }
 
     /// Tells whether this engine was told to stop.
@@ -202,10 +261,6 @@ impl Tenure {
 
     pub(super) fn remove(&mut self, peer: PeerId) {
         self.heirs.retain(|heir| heir.peer != peer);
-    }
-
-    pub(super) fn heirs_mut(&mut self) -> impl Iterator<Item = &mut Heir> {
-        self.heirs.iter_mut()
     }
 
     pub(super) fn knows(&self, peer: PeerId) -> bool {

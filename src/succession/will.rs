@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::FRESH;
 use crate::proto::{Bequests, Hold, Phase};
 use crate::types::Instant;
 
@@ -44,6 +45,14 @@ impl Will {
         state.withdrawn_at = state.withdrawn_at.or(withdrawn_at);
         state
     }
+}
+
+/// Tells whether a state that was given may be relied upon: its giver waits for a while before it
+/// gives us up, and whoever has been silent for two intervals may hang.
+pub(super) fn is_fresh(state: &Bequests, now: Instant) -> bool {
+    let age = now.since(state.at);
+    let mut running = state.routers.iter().filter(|router| router.phase.is_running());
+    age <= FRESH && running.all(|router| age < 2 * router.adver_interval.duration())
 }
 
 /// Says that the predecessor has gone: what its guard has not given away `now`, it will not while

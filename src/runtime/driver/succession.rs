@@ -57,19 +57,17 @@ impl Driver<'_> {
         match question {
             Question::Knock => self.meeting.knock(),
             Question::OpenDoor => {
-                let door = self.meeting.open_door();
-                if let Some(door) = door {
+                let opening = self.meeting.open_door();
+                if let Some(door) = self.meeting.door_id() {
                     self.guard.opened(door);
                 }
-                Incident::DoorOpened(door.is_some())
+                Incident::DoorOpened(opening)
             }
             Question::TakeBoard => self.take_the_board(clock::now()),
             Question::Assume(state) => {
                 Incident::Assumed { heirless: self.assume(state.as_deref()) }
             }
-            Question::LookAtDoor => {
-                Incident::DoorSeen { is_anothers: self.meeting.has_anothers_door() }
-            }
+            Question::LookAtDoor => Incident::DoorSeen(self.meeting.look_at_the_door()),
             Question::TakeRequest => Incident::Requested(self.board.take_request()),
         }
     }
@@ -192,14 +190,11 @@ impl Driver<'_> {
         self.perform_actions();
     }
 
-    fn step_aside(&mut self, holder: Option<PeerId>) {
+    fn step_aside(&mut self, holder: PeerId) {
         events::pause(self.board);
         self.guard.dismiss();
         self.kernel.abandon();
         self.links.close();
-        if holder.is_none() {
-            self.board.set_engine(EngineState::Stopped, "");
-        }
         self.meeting.keep_only(holder);
     }
 }

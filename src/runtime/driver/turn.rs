@@ -11,14 +11,22 @@ impl Driver<'_> {
     /// passed, and first of all the word of the guard, and another engine that has done without
     /// this one. What peers said in that time counts before the deadlines.
     pub(super) fn catch_up(&mut self) -> Option<End> {
-        self.beat(clock::now());
-        let end = self.tell(Incident::Turned);
+        let now = clock::now();
+        self.beat(now);
+        let end = self.notice_a_pause(now);
         let due = self.node.poll_timeout().filter(|_| !self.succession.is_retired());
-        if due.is_some_and(|due| due <= clock::now()) {
+        if due.is_some_and(|due| due <= now) {
             self.receive_all();
-            self.node.handle_timeout(clock::now());
+            self.node.handle_timeout(now);
         }
         end
+    }
+
+    /// Sees whether another engine has done without this one, before the core may find that it has
+    /// overslept: what it gives up then may be the other one's.
+    pub(super) fn notice_a_pause(&mut self, now: Instant) -> Option<End> {
+        self.succession.handle(Incident::Turned, now);
+        self.perform_commands()
     }
 
     /// Says that this engine lives, and hears whether its guard has given up on it.

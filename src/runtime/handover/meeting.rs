@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use super::place::Door;
 use super::{Peer, Place};
 use crate::guard::DoorId;
-use crate::succession::{HandoverMessage, Incident, PeerId};
+use crate::succession::{DoorOpening, DoorSight, HandoverMessage, Incident, PeerId};
 
 /// All that an engine has to do with others of its host. It decides nothing.
 pub(in crate::runtime) struct Meeting {
@@ -54,20 +54,38 @@ impl Meeting {
         }
     }
 
-    /// Opens the door of this engine, and returns which one that is.
-    pub(in crate::runtime) fn open_door(&mut self) -> Option<DoorId> {
-        let door = self.place.as_ref()?.open().inspect_err(cannot_meet);
-        self.door = door.ok();
+    /// Opens the door of this engine, unless another engine has opened one.
+    pub(in crate::runtime) fn open_door(&mut self) -> DoorOpening {
+        let Some(place) = &self.place else { return DoorOpening::Refused };
+        let found = place.door_id();
+        if found.is_some() && found != self.door_id() && found != self.knocked_at {
+            return DoorOpening::Anothers;
+        }
+        match place.open() {
+            Ok(door) => {
+                self.door = Some(door);
+                DoorOpening::Opened
+            }
+            Err(error) => {
+                cannot_meet(&error);
+                DoorOpening::Refused
+            }
+        }
+    }
+
+    /// Returns which door is this engine's.
+    pub(in crate::runtime) fn door_id(&self) -> Option<DoorId> {
         self.door.as_ref().map(Door::id)
     }
 
-    /// Tells whether the door that is there is neither this engine's nor the one it knocked at.
-    pub(in crate::runtime) fn has_anothers_door(&self) -> bool {
-        if let Some(door) = &self.door {
-            return door.was_replaced();
+    /// Sees which door is there.
+    pub(in crate::runtime) fn look_at_the_door(&self) -> DoorSight {
+        let known = self.door_id().or(self.knocked_at);
+        match self.place.as_ref().and_then(Place::door_id) {
+            None => DoorSight::Missing,
+            found if found == known => DoorSight::Known,
+            Some(_) => DoorSight::Anothers,
         }
-        let found = self.place.as_ref().and_then(Place::door_id);
-        found.is_some() && found != self.knocked_at
     }
 
     /// Says something, if the connection is there still.
@@ -84,9 +102,9 @@ impl Meeting {
     }
 
     /// Closes the door and every connection but one.
-    pub(in crate::runtime) fn keep_only(&mut self, holder: Option<PeerId>) {
+    pub(in crate::runtime) fn keep_only(&mut self, holder: PeerId) {
         self.door = None;
-        self.peers.retain(|(id, _)| Some(*id) == holder);
+        self.peers.retain(|(id, _)| *id == holder);
     }
 
     /// Returns the connections that have not taken yet what was said last, and looks at the door

@@ -120,11 +120,6 @@ impl Door {
     pub(in crate::runtime) fn poll_visitor(&self, cx: &mut Context<'_>) -> Poll<io::Result<Peer>> {
         self.listener.poll_accept(cx).map(|accepted| Peer::trusted(accepted?.0))
     }
-
-    /// Tells whether another engine has taken the place meanwhile.
-    pub(in crate::runtime) fn was_replaced(&self) -> bool {
-        DoorId::at(&self.path).is_ok_and(|found| found != self.id)
-    }
 }
 
 impl Drop for Door {
