@@ -26,6 +26,7 @@ mod reports;
 mod rng;
 mod scale;
 mod setup;
+mod succession;
 mod timers;
 mod trace;
 mod view;

@@ -27,11 +27,15 @@ pub(super) struct EngineModel {
     pub(super) alarm: Option<Instant>,
     /// The moment nginx wanted it to stop.
     pub(super) stop_asked_at: Option<Instant>,
-    pub(super) is_ready: bool,
+    /// What its workers show; not known before they beat.
+    pub(super) health: Health,
     /// How many commands are carried out before something happens to it.
     pub(super) fuse: Option<(u32, Fate)>,
-    /// It was interrupted while it carried out commands.
+    /// It was interrupted while it carried out commands; or while it answered one.
     pub(super) is_interrupted: bool,
+    pub(super) answer: Option<Incident>,
+    /// What it was about to look at then.
+    pub(super) interrupted_by: Option<Incident>,
     /// How it begins again after a failure.
     next: Option<Beginning>,
     connections: u64,
@@ -61,10 +65,11 @@ pub(super) enum Fate {
 pub(super) struct NetModel {
     pub(super) claims: BTreeSet<u8>,
     pub(super) owned: BTreeSet<u8>,
+    /// What the election has given up since it last looked.
+    pub(super) released: BTreeSet<u8>,
     pub(super) confirmed_at: Option<Instant>,
-    /// What another engine held, once it may be removed.
+    /// What another engine held, when it is to be removed.
     pub(super) inherited: Option<BTreeSet<u8>>,
-    pub(super) leftovers_are_gone: bool,
     pub(super) is_abandoned: bool,
     pub(super) has_ended: bool,
     pub(super) is_due: bool,
@@ -95,9 +100,11 @@ impl EngineModel {
             knocked_at: None,
             alarm: None,
             stop_asked_at: None,
-            is_ready: false,
+            health: Health::Unknown,
             fuse: None,
             is_interrupted: false,
+            answer: None,
+            interrupted_by: None,
             next: None,
             connections: 0,
             put_off: Vec::new(),
@@ -154,7 +161,7 @@ impl World {
         it.net = NetModel::default();
         it.guard = GuardModel::default();
         (it.door, it.knocked_at, it.alarm) = (None, door, None);
-        (it.is_ready, it.is_interrupted) = (false, false);
+        (it.health, it.is_interrupted, it.answer) = (Health::Unknown, false, None);
         let run = it.run;
         let links = ms(1) + self.rng.up_to(self.weather.net_delay * 2);
         self.post(links, engine, LoopEvent::LinksKnown);
@@ -204,8 +211,14 @@ impl World {
         self.trace(|| format!("engine {engine} goes on"));
         self.engines[engine].life = LifeModel::Running;
         if std::mem::take(&mut self.engines[engine].is_interrupted) {
+            if let Some(answer) = self.engines[engine].answer.take() {
+                self.tell(engine, answer);
+            }
             self.perform_commands(engine);
             self.settle(engine);
+        }
+        if let Some(incident) = self.engines[engine].interrupted_by.take() {
+            self.turn_with(engine, incident);
         }
         // As the loop looks at what it waits for; what arrived on one connection stays in order.
         let mut put_off = std::mem::take(&mut self.engines[engine].put_off);
@@ -223,6 +236,9 @@ impl World {
         self.trace(|| format!("engine {engine} fails"));
         let next = self.leave_loop(engine);
         self.keep_only(engine, None);
+        if self.engines[engine].stop_asked_at.is_some() {
+            return self.exit(engine);
+        }
         let it = &mut self.engines[engine];
         (it.life, it.next) = (LifeModel::Failed, Some(next));
         it.run += 1;
@@ -260,9 +276,12 @@ impl World {
 
     /// Leaves the loop, as the driver does whatever ended it.
     pub(super) fn leave_loop(&mut self, engine: EngineIndex) -> Beginning {
+        self.tell(engine, Incident::LoopEnded);
+        while let Some(command) = self.engines[engine].succession.poll_command() {
+            self.perform(engine, command);
+        }
         if self.engines[engine].succession.is_retired() {
-            self.tell(engine, Incident::LoopEnded);
-            self.perform_commands(engine);
+            self.net_lets_go(engine);
         } else if self.engines[engine].succession.is_waiting() {
             self.engines[engine].net.is_abandoned = true;
             self.engines[engine].guard.has_gone = true;

@@ -7,6 +7,7 @@ use resty_vrrp::succession::{HandoverMessage, Incident, PeerId};
 use resty_vrrp::types::Instant;
 
 use super::world::{EngineIndex, Happening, LoopEvent, World};
+use crate::setup::us;
 
 pub(super) struct ConnectionModel {
     pub(super) ends: [EndModel; 2],
@@ -126,17 +127,24 @@ impl World {
         self.turn_with(engine, incident);
     }
 
-    /// Tells whether an engine has said that it took the routers over from another one, which has
-    /// not heard it yet.
-    pub(super) fn has_said_took(&self, to: EngineIndex) -> bool {
+    /// Tells whether an engine is about to hear that another one took the routers over, or that one
+    /// has died which had opened its door.
+    pub(super) fn is_about_to_hear(&self, engine: EngineIndex) -> bool {
         self.connections.iter().flat_map(|it| &it.ends).any(|end| {
-            let took = |it: &Parcel| matches!(it, Parcel::Said(HandoverMessage::Took { .. }));
-            end.engine == to && !end.is_closed && end.inbox.iter().any(took)
+            let matters = |it: &Parcel| match it {
+                Parcel::Said(message) => matches!(message, HandoverMessage::Took { .. }),
+                Parcel::Closed => true,
+            };
+            end.engine == engine && !end.is_closed && end.inbox.iter().any(matters)
         })
     }
 
     fn put(&mut self, connection: usize, end: usize, parcel: Parcel) {
-        let delay = self.latency();
+        // The kernel itself closes the connections of the dead.
+        let delay = match parcel {
+            Parcel::Said(_) => self.latency(),
+            Parcel::Closed => us(50),
+        };
         let it = &mut self.connections[connection].ends[end];
         if it.is_closed {
             return;

@@ -6,8 +6,10 @@
 //! guards, and one peer on the LAN. After every step the [oracle](oracle) looks at it all.
 
 mod engine;
+mod faults;
 mod guard;
 mod links;
+mod net;
 mod nginx;
 mod oracle;
 mod random;

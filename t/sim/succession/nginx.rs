@@ -17,6 +17,8 @@ pub(super) struct MasterModel {
     /// It starts no more carriers.
     pub(super) ends: bool,
     pub(super) carrier: Option<EngineIndex>,
+    /// Its workers were let go.
+    is_idle: bool,
     board: usize,
     conf: Vec<InstanceConfig>,
 }
@@ -74,7 +76,7 @@ impl World {
         let board = self.boards.len() - 1;
         let (is_alive, ends, carrier) = (true, false, None);
         let starting = conf.clone();
-        self.masters.push(MasterModel { is_alive, ends, carrier, board, conf });
+        self.masters.push(MasterModel { is_alive, ends, carrier, is_idle: false, board, conf });
         let master = self.masters.len() - 1;
         self.schedule(ms(5), Happening::Spawn { master, board, conf: starting });
         master
@@ -82,7 +84,7 @@ impl World {
 
     pub(super) fn spawn(&mut self, master: usize, board: usize, conf: Vec<InstanceConfig>) {
         let nginx = &self.masters[master];
-        if !nginx.is_alive || nginx.ends || nginx.board != board {
+        if !nginx.is_alive || nginx.ends || nginx.is_idle || nginx.board != board {
             return;
         }
         let engine = self.engines.len();
@@ -100,6 +102,7 @@ impl World {
         }
         self.trace(|| format!("master {master} reloads"));
         let nginx = &mut self.masters[master];
+        nginx.is_idle = false;
         let before = nginx.board;
         let carried =
             BoardModel { is_superseded: false, request: None, ..self.boards[before].clone() };
@@ -137,6 +140,7 @@ impl World {
     /// Has a master stop its carrier, and live on.
     pub(super) fn winch(&mut self, master: usize) {
         self.trace(|| format!("master {master} lets its workers go"));
+        self.masters[master].is_idle = true;
         if let Some(carrier) = self.masters[master].carrier.take() {
             self.schedule(us(500), Happening::Stop(carrier));
         }
@@ -144,8 +148,8 @@ impl World {
 
     /// Has a master whose workers have gone start them again.
     pub(super) fn hup_after_winch(&mut self, master: usize) {
-        let nginx = &self.masters[master];
-        if nginx.carrier.is_none() {
+        let nginx = &mut self.masters[master];
+        if std::mem::take(&mut nginx.is_idle) {
             let (board, conf) = (nginx.board, nginx.conf.clone());
             self.schedule(ms(10), Happening::Spawn { master, board, conf });
         }

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use resty_vrrp::proto::{Input, LinkId, State, Transition};
+use resty_vrrp::proto::{Health, Input, LinkId, RouterKey, State, Transition};
 use resty_vrrp::types::{Instant, Priority};
 
 use super::world::{EngineIndex, INTERVAL, VRIDS, World};
+use crate::packet::encoded;
 
 #[derive(Default)]
 pub(super) struct WorldOracle {
@@ -22,8 +23,9 @@ pub(super) struct WorldOracle {
 /// What the LAN has heard of a virtual router of this host.
 #[derive(Clone, Copy, Debug)]
 struct Voice {
-    /// The last advertisement, or the last moment at which no engine could be blamed for silence.
-    since: Instant,
+    advertised_at: Instant,
+    /// The last moment at which no engine could be blamed for the silence since.
+    excused_at: Instant,
     /// Whether peers take this host for Active.
     claims: bool,
 }
@@ -38,7 +40,7 @@ impl WorldOracle {
     /// The peer is Active: it has lost patience, or was resigned to.
     pub(super) fn hear_the_peer(&mut self, vrid: u8, now: Instant) {
         let voice = self.voices.get_mut(&vrid);
-        if let Some(voice) = voice.filter(|voice| now.since(voice.since) > 3 * INTERVAL) {
+        if let Some(voice) = voice.filter(|voice| now.since(voice.advertised_at) > 3 * INTERVAL) {
             voice.claims = false;
         }
     }
@@ -48,15 +50,17 @@ impl WorldOracle {
 impl World {
     pub(super) fn hear_an_engine(&mut self, engine: EngineIndex, vrid: u8, priority: Priority) {
         let now = self.now;
+        // It is about to tell the predecessor that it took the routers over.
+        let assumes = self.engines[engine].succession.is_waiting();
         for other in (0..self.engines.len()).filter(|other| *other != engine) {
             let said = self.oracle.last_said.get(&(other, vrid));
             let Some((at, what)) = said.filter(|(at, _)| now.since(*at) <= INTERVAL * 3 / 2) else {
                 continue;
             };
             let both = self.is_in_office(other, vrid) && self.engines[other].is_able();
-            let is_handed_over = self.has_said_took(other) || self.has_said_took(engine);
+            let is_handed_over = self.is_about_to_hear(other) || self.is_about_to_hear(engine);
             assert!(
-                !both || *what == priority || is_handed_over,
+                !both || *what == priority || is_handed_over || assumes,
                 "engine {engine} says {priority:?} for {vrid}, and engine {other} said {what:?} \
                  {:?} before",
                 now.since(*at)
@@ -65,20 +69,21 @@ impl World {
         self.oracle.last_said.insert((engine, vrid), (now, priority));
         let claims = !priority.is_resigning();
         self.oracle.was_noticed |= !claims;
-        self.oracle.voices.insert(vrid, Voice { since: now, claims });
+        self.oracle.voices.insert(vrid, Voice { advertised_at: now, excused_at: now, claims });
     }
 
     pub(super) fn resign_for(&mut self, engine: EngineIndex, vrid: u8) {
         self.trace(|| format!("the guard of engine {engine} resigns for {vrid}"));
-        self.oracle.voices.insert(vrid, Voice { since: self.now, claims: false });
+        self.oracle.voices.remove(&vrid);
         let it = &self.engines[engine];
         let router = it.conf.iter().position(|conf| conf.vrid.get() == vrid);
         let mut node = resty_vrrp::proto::Node::new(&it.conf);
         node.handle(Input::Link { link: LinkId(0), facts: super::world::our_facts() }, self.now);
         let router = resty_vrrp::proto::RouterId(router.expect("it is guarded"));
-        let mut bytes = Vec::new();
-        node.encode(router, Priority::RESIGN, &mut bytes);
-        self.transmit(bytes);
+        let datagrams = encoded(&node, router, Priority::RESIGN);
+        for bytes in datagrams {
+            self.transmit(bytes);
+        }
     }
 
     /// The election itself gives a router up, and says why.
@@ -92,14 +97,33 @@ impl World {
     }
 
     /// An engine begins that knows nothing: where the holder was lost, peers will see that.
-    pub(super) fn begin_anew(&mut self) {
-        if self.oracle.deserted_since.is_some() {
-            self.oracle.voices.clear();
+    pub(super) fn begin_anew(&mut self, engine: EngineIndex) {
+        self.forget_lost(engine, &VRIDS);
+    }
+
+    /// Where the holder was lost, nobody is there to resign for what is configured no longer.
+    pub(super) fn nobody_resigns_for(&mut self, engine: EngineIndex, heirless: &[RouterKey]) {
+        let vrids: Vec<u8> = heirless.iter().map(|key| key.vrid.get()).collect();
+        self.forget_lost(engine, &vrids);
+    }
+
+    pub(super) fn forget_lost(&mut self, engine: EngineIndex, vrids: &[u8]) {
+        for vrid in vrids {
+            let others =
+                (0..self.engines.len()).filter(|it| *it != engine && self.engines[*it].is_able());
+            if !others.into_iter().any(|other| self.is_in_office(other, *vrid)) {
+                self.oracle.voices.remove(vrid);
+            }
         }
     }
 
-    /// No address is removed that an engine claims whose loop turns.
+    /// No address is removed that an engine claims whose loop turns, unless whoever removes it has
+    /// decided so before it can have heard that it is claimed.
     pub(super) fn judge_removal(&mut self, vrid: u8, by: &str, own: Option<EngineIndex>) {
+        let has_decided = |own: EngineIndex| self.engines[own].net.released.contains(&vrid);
+        if own.is_some_and(|own| self.is_about_to_hear(own) || has_decided(own)) {
+            return;
+        }
         for engine in (0..self.engines.len()).filter(|engine| Some(*engine) != own) {
             let it = &self.engines[engine];
             let claims = it.net.claims.contains(&vrid) && !it.net.is_abandoned;
@@ -129,11 +153,11 @@ impl World {
         let mut held = (0..self.engines.len()).filter(|it| self.is_in_office(*it, vrid)).peekable();
         let is_lost = held.peek().is_none() && self.oracle.deserted_since.is_some();
         if is_lost || held.peek().is_some() && !held.any(|it| self.engines[it].is_able()) {
-            voice.since = self.now;
+            voice.excused_at = self.now;
             self.oracle.voices.insert(vrid, voice);
             return;
         }
-        let silence = self.now.since(voice.since);
+        let silence = self.now.since(voice.advertised_at.max(voice.excused_at));
         let late = self.weather.lateness + self.weather.latency;
         assert!(silence <= INTERVAL * 3 / 2 + SLACK + late, "{vrid} was silent for {silence:?}");
     }
@@ -141,9 +165,13 @@ impl World {
     /// Where no engine that turns has the routers, another one soon has.
     fn observe_desertion(&mut self) {
         let is_served = self.engines.iter().any(|it| it.is_able() && it.succession.is_holding());
+        let is_held = self.engines.iter().any(|it| it.is_alive() && it.succession.is_holding());
         let could_serve = |it: &super::engine::EngineModel| {
             let superseded = self.boards[it.board].is_superseded;
-            let is_ready = it.is_ready && !superseded || it.succession.is_retired();
+            let serves = it.health == Health::Serving;
+            // One that has handed over is not to notice that the next one hangs.
+            let is_heir = it.succession.is_retired() && !is_held;
+            let is_ready = it.succession.is_waiting() && serves && !superseded || is_heir;
             it.is_able() && is_ready && it.stop_asked_at.is_none()
         };
         if is_served {
@@ -186,6 +214,17 @@ impl World {
         assert!(!self.oracle.was_noticed && !self.peer_is_active(), "a peer has noticed");
     }
 
+    /// Tells whether one engine has the routers and the addresses, and none is about to stop.
+    pub(super) fn is_settled(&self) -> bool {
+        let Some(holder) = self.holder() else { return false };
+        let mut living = self.engines.iter().filter(|it| it.is_alive());
+        let is_calm = living.all(|it| it.is_able() && it.stop_asked_at.is_none());
+        let vrids = self.engines[holder].conf.iter().map(|conf| conf.vrid.get());
+        let mut vrids = vrids
+            .filter(|vrid| !self.is_in_office(holder, *vrid) || !self.addresses.contains(vrid));
+        is_calm && vrids.next().is_none()
+    }
+
     /// All trouble is over: one engine has the routers, and every other one knows its place.
     pub(super) fn assert_settled(&self) {
         let holders: Vec<_> = (0..self.engines.len())
@@ -202,7 +241,10 @@ impl World {
             assert!(active, "{vrid} is not Active");
             assert!(self.addresses.contains(&vrid), "{vrid} has no address");
         }
-        for vrid in &self.addresses {
+        // An address that nobody refreshes goes with its lifetime.
+        let is_refreshed =
+            |vrid: &&u8| self.engines.iter().any(|it| it.is_alive() && it.net.owned.contains(vrid));
+        for vrid in self.addresses.iter().filter(is_refreshed) {
             let configured = holder.conf.iter().any(|conf| conf.vrid.get() == *vrid);
             assert!(configured, "the address of {vrid} was left behind");
         }

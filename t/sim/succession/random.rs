@@ -50,7 +50,13 @@ fn trouble(mut world: World) {
         world.run_for(pause);
     }
     mend(&mut world);
-    world.run_for(Duration::from_secs(6));
+    for _ in 0..30 {
+        world.run_for(ms(300));
+        if world.is_settled() {
+            break;
+        }
+    }
+    world.run_for(ms(600));
     world.assert_settled();
 }
 
@@ -129,7 +135,6 @@ fn mend(world: &mut World) {
     world.hup_after_winch(kept);
     world.engines.iter_mut().for_each(|engine| engine.fuse = None);
     world.boards.iter_mut().for_each(|board| board.request = None);
-    world.run_for(Duration::from_secs(4));
     world.undrain(kept);
     world.kill_orphans();
 }

@@ -197,7 +197,7 @@ fn an_operator_who_asks_beside_a_retired_engine_is_heard_by_the_holder() {
 }
 
 /// A host that is Active, beside a peer that is Backup.
-fn serving() -> World {
+pub(super) fn serving() -> World {
     let mut world = World::new(0);
     world.start(conf(150));
     world.run_for(ms(1000));

@@ -3,15 +3,17 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use resty_vrrp::proto::{Action, Bequests, Health, Input, LinkId};
+use resty_vrrp::proto::{Action, Bequests, Datagram, Health, Input, LinkId};
 use resty_vrrp::succession::{
-    Backlog, Beginning, Command, DoorSight, Ending, HandoverMessage, Incident, PeerId, Question,
+    Backlog, Beginning, Command, DoorOpening, DoorSight, Ending, HandoverMessage, Incident, PeerId,
+    Question,
 };
 use resty_vrrp::types::HeldAddress;
 
-use super::engine::{Fate, LifeModel, NetModel};
-use super::world::{EngineIndex, Happening, LoopEvent, World, our_facts};
-use crate::setup::{ms, us};
+use super::engine::{Fate, LifeModel};
+use super::world::{EngineIndex, LoopEvent, World, our_facts};
+use crate::packet::encoded;
+use crate::setup::ms;
 
 /// What an engine is told as soon as it may have to give the addresses away.
 const WORKER_TIMEOUT: Duration = Duration::from_secs(2);
@@ -32,15 +34,20 @@ impl World {
                 it.alarm = None;
                 self.turn_for(engine, |_| {});
             }
+            // It is looked at when the engine has anything to do with it.
+            LoopEvent::LinksKnown if it.succession.is_retired() => {
+                self.post(ms(10), engine, event);
+            }
             LoopEvent::LinksKnown => self.turn_for(engine, |world| {
                 let now = world.now;
                 let it = &mut world.engines[engine];
-                if !it.succession.is_retired() {
-                    it.node.handle(Input::Link { link: LINK, facts: our_facts() }, now);
-                    it.succession.handle(Incident::LinksKnown, now);
-                }
+                it.node.handle(Input::Link { link: LINK, facts: our_facts() }, now);
+                it.succession.handle(Incident::LinksKnown, now);
             }),
-            LoopEvent::Judged(health) => self.turn_for(engine, |world| world.judge(engine, health)),
+            LoopEvent::Judged(health) => {
+                self.engines[engine].health = health;
+                self.turn_for(engine, |world| world.judge(engine));
+            }
             LoopEvent::Beat => {
                 self.post(ms(100), engine, LoopEvent::Beat);
                 self.turn_for(engine, |world| world.beat(engine));
@@ -52,7 +59,7 @@ impl World {
             }
             LoopEvent::Datagram(bytes) => self.turn_for(engine, |world| {
                 let now = world.now;
-                let input = Input::Datagram { link: LINK, bytes: &bytes };
+                let input = Input::Datagram { link: LINK, received: Datagram::parse_ipv4(&bytes) };
                 world.engines[engine].node.handle(input, now);
             }),
             LoopEvent::Visited { connection } => {
@@ -69,7 +76,12 @@ impl World {
     /// Turns the loop for something that concerns the succession.
     pub(super) fn turn_with(&mut self, engine: EngineIndex, incident: Incident) {
         if self.engines[engine].life == LifeModel::Running {
-            self.turn_for(engine, |world| world.tell(engine, incident));
+            let mut incident = Some(incident);
+            self.turn_for(engine, |world| {
+                incident.take().into_iter().for_each(|incident| world.tell(engine, incident));
+            });
+            // It was interrupted before it came to that.
+            self.engines[engine].interrupted_by = incident;
         }
     }
 
@@ -106,6 +118,12 @@ impl World {
     /// Does what the driver does at the end of every turn.
     pub(super) fn settle(&mut self, engine: EngineIndex) {
         let run = self.engines[engine].run;
+        if !self.goes_on(engine, run) {
+            return;
+        }
+        // It may have been interrupted since the turn began.
+        self.tell(engine, Incident::Turned);
+        self.perform_commands(engine);
         if !self.goes_on(engine, run) {
             return;
         }
@@ -158,22 +176,28 @@ impl World {
         }
     }
 
-    fn judge(&mut self, engine: EngineIndex, health: Health) {
+    fn judge(&mut self, engine: EngineIndex) {
         let now = self.now;
         let it = &mut self.engines[engine];
         let master_lives = self.masters[it.master].is_alive;
         let is_outgoing = self.boards[it.board].is_superseded || it.succession.is_leaving();
-        if it.succession.is_retired() || is_outgoing && master_lives {
+        let is_known = it.health != Health::Unknown;
+        if !is_known || it.succession.is_retired() || is_outgoing && master_lives {
             return;
         }
-        it.is_ready = health == Health::Serving;
-        it.node.handle(Input::Health(health.clone()), now);
-        it.succession.handle(Incident::Judged(health), now);
+        it.node.handle(Input::Health(it.health.clone()), now);
+        it.succession.handle(Incident::Judged(it.health.clone()), now);
+    }
+
+    /// Lets an engine beat before its time.
+    pub(super) fn beat_now(&mut self, engine: EngineIndex) {
+        self.turn_for(engine, |world| world.beat(engine));
     }
 
     fn beat(&mut self, engine: EngineIndex) {
         let now = self.now;
         self.engines[engine].succession.handle(Incident::Beat { unsent: Vec::new() }, now);
+        self.judge(engine);
         if self.engines[engine].succession.is_holding() {
             self.show(engine);
         }
@@ -186,9 +210,12 @@ impl World {
         while self.goes_on(engine, run) {
             let Some(command) = self.engines[engine].succession.poll_command() else { break };
             self.trace(|| format!("engine {engine} does {}", brief(&command)));
+            let is_question = matches!(command, Command::Answer(_));
             ending = self.perform(engine, command).or(ending);
             self.observe();
-            self.burn(engine);
+            if !is_question {
+                self.burn(engine);
+            }
         }
         if let Some(ending) = ending.filter(|_| self.engines[engine].is_alive()) {
             self.end_loop(engine, ending);
@@ -222,16 +249,18 @@ impl World {
         }
     }
 
-    fn perform(&mut self, engine: EngineIndex, command: Command) -> Option<Ending> {
+    pub(super) fn perform(&mut self, engine: EngineIndex, command: Command) -> Option<Ending> {
         let now = self.now;
         match command {
             Command::Answer(question) => {
                 let answer = self.answer(engine, question);
-                // What panics does not say what came of it.
-                if let Some((0, Fate::Fails)) = self.engines[engine].fuse {
-                    return None;
+                let run = self.engines[engine].run;
+                self.burn(engine);
+                if self.engines[engine].run == run && self.engines[engine].is_interrupted {
+                    self.engines[engine].answer = Some(answer);
+                } else if self.goes_on(engine, run) {
+                    self.tell(engine, answer);
                 }
-                self.tell(engine, answer);
             }
             Command::Say { to, message } => self.say(engine, to, &message),
             Command::Give { to, ends: _ } => {
@@ -285,12 +314,17 @@ impl World {
                 self.connect(engine).map_or(Incident::NobodyAnswered, Incident::Answered)
             }
             Question::OpenDoor => {
+                let found = self.door.map(|(id, _)| id);
+                let it = &self.engines[engine];
+                if found.is_some() && found != it.door && found != it.knocked_at {
+                    return Incident::DoorOpened(DoorOpening::Anothers);
+                }
                 self.doors_opened += 1;
                 let id = self.doors_opened;
                 self.door = Some((id, engine));
                 let it = &mut self.engines[engine];
                 (it.door, it.guard.door) = (Some(id), Some(id));
-                Incident::DoorOpened(true)
+                Incident::DoorOpened(DoorOpening::Opened)
             }
             Question::TakeBoard => {
                 let board = &mut self.boards[self.engines[engine].board];
@@ -320,11 +354,14 @@ impl World {
         let now = self.now;
         let it = &mut self.engines[engine];
         let heirless = match state.map(|state| it.node.inherit(state, now)) {
-            Some(Ok(heirless)) => heirless,
+            Some(Ok(heirless)) => {
+                self.nobody_resigns_for(engine, &heirless);
+                heirless
+            }
             Some(Err(error)) => panic!("engine {engine} begins anew: {error}"),
             None => {
                 it.node.handle(Input::Startup, now);
-                self.begin_anew();
+                self.begin_anew(engine);
                 Vec::new()
             }
         };
@@ -342,6 +379,12 @@ impl World {
         self.engines[engine].guard.has_gone = true;
         self.engines[engine].net.is_abandoned = true;
         self.wake_net(engine);
+        // One that was done without has not heard what the next one has not.
+        if let Some((_, owner)) = self.door.filter(|(_, owner)| *owner != engine) {
+            let theirs = self.vrids_of(owner);
+            let lost: Vec<u8> = self.vrids_of(engine).difference(&theirs).copied().collect();
+            self.forget_lost(engine, &lost);
+        }
         self.close_door(engine);
         self.keep_only(engine, Some(holder));
     }
@@ -362,17 +405,17 @@ impl World {
                     if self.engines[engine].succession.is_retired() {
                         continue;
                     }
-                    let mut bytes = Vec::new();
-                    self.engines[engine].node.encode(router, priority, &mut bytes);
+                    let datagrams = encoded(&self.engines[engine].node, router, priority);
                     let vrid = self.vrid_of(engine, router.0);
                     self.trace(|| format!("engine {engine} advertises {vrid} at {priority:?}"));
                     self.hear_an_engine(engine, vrid, priority);
-                    self.transmit(bytes);
+                    for bytes in datagrams {
+                        self.transmit(bytes);
+                    }
                 }
                 Action::Claim(router) => {
                     let vrid = self.vrid_of(engine, router.0);
                     let it = &mut self.engines[engine];
-                    it.guard.claims.insert(vrid);
                     if !it.net.is_abandoned {
                         it.net.claims.insert(vrid);
                     }
@@ -383,6 +426,7 @@ impl World {
                     let it = &mut self.engines[engine];
                     if !it.net.is_abandoned {
                         it.net.claims.remove(&vrid);
+                        it.net.released.insert(vrid);
                     }
                     self.wake_net(engine);
                 }
@@ -397,91 +441,19 @@ impl World {
                 Action::Announce(_) | Action::Relay { .. } | Action::Report(_) => {}
             }
         }
+        // What is assumed is the predecessor's until that one is told.
+        let it = &mut self.engines[engine];
+        if !it.succession.is_waiting() && !it.net.is_abandoned {
+            it.guard.claims.extend(&it.net.claims);
+        }
+    }
+
+    fn vrids_of(&self, engine: EngineIndex) -> BTreeSet<u8> {
+        self.engines[engine].conf.iter().map(|conf| conf.vrid.get()).collect()
     }
 
     pub(super) fn vrid_of(&self, engine: EngineIndex, router: usize) -> u8 {
         self.engines[engine].conf[router].vrid.get()
-    }
-}
-
-/// `vrrp-net`.
-impl World {
-    pub(super) fn wake_net(&mut self, engine: EngineIndex) {
-        let it = &mut self.engines[engine];
-        if !it.net.is_due && !it.net.has_ended {
-            it.net.is_due = true;
-            let run = it.run;
-            let delay = us(50) + self.rng.up_to(self.weather.net_delay);
-            self.schedule(delay, Happening::NetTurn { engine, run });
-        }
-    }
-
-    pub(super) fn net_turn(&mut self, engine: EngineIndex, run: u32) {
-        let it = &mut self.engines[engine];
-        if it.run != run || it.life != LifeModel::Running || it.net.has_ended {
-            return;
-        }
-        it.net.is_due = false;
-        if it.net.is_abandoned {
-            it.net.has_ended = true;
-            return self.post(us(20), engine, LoopEvent::LetGo);
-        }
-        let configured: BTreeSet<u8> = it.conf.iter().map(|conf| conf.vrid.get()).collect();
-        let NetModel { claims, owned, inherited, leftovers_are_gone, .. } = &mut it.net;
-        owned.retain(|vrid| self.addresses.contains(vrid) || claims.contains(vrid));
-        let adopted: Vec<u8> = claims.intersection(&self.addresses).copied().collect();
-        owned.extend(adopted);
-        let mut unwanted: BTreeSet<u8> = owned.difference(claims).copied().collect();
-        if let (Some(inherited), false) = (inherited, *leftovers_are_gone) {
-            // What is configured here bears our tag.
-            unwanted.extend(inherited.union(&configured).filter(|vrid| !claims.contains(vrid)));
-            *leftovers_are_gone = true;
-        }
-        unwanted.retain(|vrid| self.addresses.contains(vrid));
-        let missing: Vec<u8> = claims.difference(&self.addresses).copied().collect();
-        for vrid in unwanted {
-            self.remove_address(vrid, &format!("engine {engine}"), Some(engine));
-        }
-        for vrid in missing {
-            self.trace(|| format!("engine {engine} adds the address of {vrid}"));
-            self.addresses.insert(vrid);
-            self.engines[engine].net.owned.insert(vrid);
-            self.table_changed();
-        }
-        let it = &mut self.engines[engine];
-        it.net.owned.retain(|vrid| self.addresses.contains(vrid));
-        let held = &it.net.owned | &it.net.claims;
-        it.guard.claims.retain(|vrid| held.contains(vrid));
-    }
-
-    /// Releases what a loop that ends has put on the link.
-    pub(super) fn net_releases(&mut self, engine: EngineIndex) {
-        if !self.engines[engine].net.is_abandoned {
-            let owned = std::mem::take(&mut self.engines[engine].net.owned);
-            for vrid in
-                owned.into_iter().filter(|vrid| self.addresses.contains(vrid)).collect::<Vec<_>>()
-            {
-                self.remove_address(vrid, &format!("engine {engine}"), Some(engine));
-            }
-        }
-        self.engines[engine].net.has_ended = true;
-        self.engines[engine].net.claims.clear();
-    }
-
-    pub(super) fn remove_address(&mut self, vrid: u8, by: &str, engine: Option<EngineIndex>) {
-        self.trace(|| format!("{by} removes the address of {vrid}"));
-        self.judge_removal(vrid, by, engine);
-        self.addresses.remove(&vrid);
-        self.table_changed();
-    }
-
-    /// Wakes every `vrrp-net`: the kernel tells them all.
-    fn table_changed(&mut self) {
-        for engine in 0..self.engines.len() {
-            if self.engines[engine].is_alive() {
-                self.wake_net(engine);
-            }
-        }
     }
 }
 

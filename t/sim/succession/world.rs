@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use resty_vrrp::config::InstanceConfig;
 use resty_vrrp::proto::{
-    Action, Health, Input, LinkCarrier, LinkFacts, LinkId, Node, RouterId, State,
+    Action, Datagram, Health, Input, LinkCarrier, LinkFacts, LinkId, Node, RouterId, State,
 };
 use resty_vrrp::types::{Instant, Sources};
 
@@ -14,6 +14,7 @@ use super::engine::EngineModel;
 use super::links::ConnectionModel;
 use super::nginx::{BoardModel, MasterModel};
 use super::oracle::WorldOracle;
+use crate::packet::encoded;
 use crate::rng::Rng;
 use crate::setup::{A, US, Vary as _, b3, ms, us, vip};
 
@@ -199,7 +200,8 @@ impl World {
             Happening::GuardWait { engine, run, since } => self.guard_waits(engine, run, since),
             Happening::Deliver { connection, end } => self.deliver(connection, end),
             Happening::PeerHears(bytes) => {
-                self.peer.handle(Input::Datagram { link: LinkId(0), bytes: &bytes }, self.now);
+                let received = Datagram::parse_ipv4(&bytes);
+                self.peer.handle(Input::Datagram { link: LinkId(0), received }, self.now);
                 self.settle_peer();
             }
             Happening::PeerWakes => {
@@ -226,16 +228,16 @@ impl World {
     fn settle_peer(&mut self) {
         while let Some(action) = self.peer.poll_action() {
             if let Action::Advertise { router, priority } = action {
-                let mut bytes = Vec::new();
-                self.peer.encode(router, priority, &mut bytes);
+                let datagrams = encoded(&self.peer, router, priority);
                 self.trace(|| format!("peer advertises {router:?} {priority:?}"));
                 if !priority.is_resigning() {
                     self.oracle.hear_the_peer(vrid(router), self.now);
                 }
                 for engine in 0..self.engines.len() {
                     if self.engines[engine].hears() {
-                        let delay = us(50);
-                        self.post(delay, engine, LoopEvent::Datagram(bytes.clone()));
+                        for bytes in &datagrams {
+                            self.post(us(50), engine, LoopEvent::Datagram(bytes.clone()));
+                        }
                     }
                 }
             }
