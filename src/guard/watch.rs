@@ -213,7 +213,8 @@ impl Watch {
             () = sleep(patience) => {}
         }
         // In this order: the master is known to start nothing more before the carrier is looked at.
-        if !self.carrier.has_exited() && !self.is_replaced() {
+        // A door counts, too, if it is not known which one this engine opened.
+        if !self.carrier.has_exited() && self.other_door().is_none() && !self.is_replaced() {
             return true;
         }
         timeout(DEATH_THROES, self.carrier.exited()).await.ok();

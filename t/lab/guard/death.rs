@@ -97,6 +97,8 @@ fn nothing_happens_when_the_engine_that_replaced_a_dead_one_survives_the_master(
     nginx.claim(0, &["192.168.56.100/24"]);
 
     nginx.kill_carrier();
+    // A master starts another carrier when this one has ended, not before.
+    nginx.carrier.wait(PATIENCE);
     nginx.respawn();
     nginx.kill_master();
 
