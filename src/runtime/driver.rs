@@ -361,6 +361,8 @@ impl<'a> Driver<'a> {
     fn drain(&mut self, draining: bool, now: Instant) {
         tracing::info!("{}", if draining { "drains" } else { "takes part again" });
         self.node.handle(Input::Drain(draining), now);
+        // At once: should this engine fail before the next beat, the one after it drains, too.
+        self.board.set_draining(draining);
         self.succession.handle(Incident::Drained, now);
     }
 
