@@ -30,8 +30,8 @@ pub(super) struct LinkSite {
     pub(super) routers: Vec<usize>,
     /// Every virtual address that may come here, and whose it is.
     pub(super) planned: BTreeMap<VirtualAddress, Vec<AddressSlot>>,
-    /// The link as the election knows it.
-    pub(super) view: LinkView,
+    /// The link as the election knows it; `None` before the first look.
+    pub(super) view: Option<LinkView>,
     /// The index that the name stands for now. All that follows is about the link of that index.
     pub(super) index: Option<u32>,
     /// The addresses that this process added or adopted.
@@ -178,7 +178,7 @@ impl LinkSite {
             name,
             routers: Vec::new(),
             planned: BTreeMap::new(),
-            view: LinkView::default(),
+            view: None,
             index: None,
             owned: BTreeSet::new(),
             removed_by_others: 0,

@@ -76,7 +76,7 @@ impl FactsWriter {
         (self.counts_due, self.problem_changed) = (None, false);
         let new_views: Vec<_> = std::mem::take(&mut self.changed_links)
             .into_iter()
-            .map(|it| (it, links[it].view))
+            .map(|it| (it, links[it].view.unwrap_or_default()))
             .collect();
         let new_facts: Vec<_> = std::mem::take(&mut self.changed_routers)
             .into_iter()

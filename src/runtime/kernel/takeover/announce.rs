@@ -46,7 +46,7 @@ impl Takeover {
     fn send(&mut self, (router, place): AddressSlot) -> Result<bool, NetError> {
         let planned = &self.routers[router].planned;
         let link = &mut self.links[planned.site.speaks_on.0];
-        let LinkView { index: Some(index), mac: Some(mac), .. } = link.view else {
+        let Some(LinkView { index: Some(index), mac: Some(mac), .. }) = link.view else {
             return Ok(false);
         };
         let IpAddr::V4(address) = planned.addresses[place].address else { return Ok(false) };

@@ -54,7 +54,8 @@ impl Takeover {
                 rules.relayed.extend(all.map(|address| (address, relay.to)));
             }
             let link = &self.links[router.planned.site.speaks_on.0];
-            if let (Some(source), false) = (link.view.sources.ipv4, claim.claimed) {
+            let source = link.view.and_then(|view| view.sources.ipv4);
+            if let (Some(source), false) = (source, claim.claimed) {
                 // For as long as it is here, whatever that is due to.
                 let all = router.planned.addresses.iter().zip(&router.facts.addresses);
                 let ours = all.filter(|(_, facts)| facts.ours).filter_map(|(held, _)| ipv4(held));

@@ -62,13 +62,14 @@ impl Takeover {
             mac: link.mac(),
             sources: link.sources(&site.owned, |held| self.virtual_addresses.contains(&held)),
         });
-        let before = std::mem::replace(&mut site.view, view);
-        if before.mac.is_some() && before.mac != view.mac {
+        let before = site.view.replace(view);
+        let mac_before = before.and_then(|before| before.mac);
+        if mac_before.is_some() && mac_before != view.mac {
             for &router in &site.routers {
                 self.announcements.repeat(router, now);
             }
         }
-        if before != view {
+        if before != Some(view) {
             self.facts.link_changed(link);
         }
     }
