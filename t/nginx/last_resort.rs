@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use harness::{Advert, eventually, holds_for};
 
-use crate::checks::{checking, turn_bad, turn_good};
+use crate::beside::checks::{checking, turn_bad, turn_good};
 use crate::pair::{INTERVAL, Node, PATIENCE, Pair, conf, on_every_pair_with, options_with};
 
 #[test]

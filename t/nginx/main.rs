@@ -1,39 +1,27 @@
 //! The module inside real nginx: what Lua does with its processes, and what an operator sees.
 //!
-//! Takes root.
+//! Takes root. Tests run one after the other, but for those in [`beside`].
 #![expect(clippy::disallowed_methods, reason = "a test reads clocks and starts processes")]
 
+mod beside;
 mod board;
 mod chaos;
-mod checks;
 mod drain;
-mod events;
 mod failures;
 mod fight;
 mod gate;
 mod guard;
 mod handover;
-mod health;
 mod hung;
-mod installation;
 mod killed;
 mod last_resort;
-mod layout;
-mod life;
 mod ownership;
-mod pages;
 mod pair;
 mod pause;
 mod readme;
-mod realtime;
-mod refusals;
-mod rights;
 mod starved;
 mod successors;
-mod track;
 mod upgrade;
-mod verdicts;
-mod weight;
 
 use std::time::Duration;
 

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 use std::process::Command;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::thread;
 
 use nix::unistd::Uid;
 
@@ -16,7 +17,8 @@ use crate::process::try_run;
 /// A switch with hosts, in network namespaces of its own. Dropping it removes everything.
 ///
 /// One lab exists at a time in a process: measurements would disturb each other. A second
-/// [`Lab::new`] waits for the end of the first, so a test must not make two.
+/// [`Lab::new`] waits for the end of the first, so a test must not make two. Only labs of tests in
+/// a module `beside` exist beside each other.
 #[derive(Debug)]
 pub struct Lab {
     name: String,
@@ -24,7 +26,7 @@ pub struct Lab {
     switch: Arc<Namespace>,
     /// How many segments the switch has, each a bridge of its own.
     segments: Mutex<usize>,
-    _turn: MutexGuard<'static, ()>,
+    _turn: Turn,
 }
 
 impl Lab {
@@ -39,7 +41,7 @@ impl Lab {
         if let Some(reason) = why_not() {
             panic!("no lab {name:?}: {reason}");
         }
-        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        let turn = Turn::take();
         let prefix = new_prefix();
         let switch = Arc::new(Namespace::new(&format!("{prefix}-switch")));
         let (name, segments) = (name.to_owned(), Mutex::new(0));
@@ -140,4 +142,23 @@ fn is_installed(program: &str) -> bool {
         .any(|place| Path::new(place).join(program).exists())
 }
 
-static TURN: Mutex<()> = Mutex::new(());
+/// The right to have a lab.
+#[derive(Debug)]
+#[expect(dead_code, reason = "both are held until they are dropped")]
+enum Turn {
+    Alone(RwLockWriteGuard<'static, ()>),
+    Beside(RwLockReadGuard<'static, ()>),
+}
+
+impl Turn {
+    fn take() -> Self {
+        // A thread that runs a test has its name.
+        if thread::current().name().is_some_and(|test| test.starts_with("beside::")) {
+            Self::Beside(TURN.read().unwrap_or_else(PoisonError::into_inner))
+        } else {
+            Self::Alone(TURN.write().unwrap_or_else(PoisonError::into_inner))
+        }
+    }
+}
+
+static TURN: RwLock<()> = RwLock::new(());

@@ -1,0 +1,18 @@
+//! Tests that may run side by side.
+//!
+//! They wait until something is so, and look at what is said. A test that measures how long
+//! something takes, or that nothing is missing meanwhile, does not belong here: it runs alone.
+
+pub(crate) mod checks;
+mod events;
+mod health;
+mod installation;
+mod layout;
+mod life;
+mod pages;
+mod realtime;
+pub(crate) mod refusals;
+mod rights;
+mod track;
+mod verdicts;
+mod weight;
