@@ -6,6 +6,7 @@
 
 mod bench;
 mod connections;
+mod crowd;
 mod dumps;
 mod faults;
 mod fight;
