@@ -3,6 +3,7 @@
 mod link;
 mod nginx;
 mod plan;
+mod pulse;
 mod ready;
 mod succession;
 mod turn;
@@ -14,10 +15,10 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::{Interval, MissedTickBehavior};
 
 use self::link::Links;
 use self::plan::plan;
+use self::pulse::Pulse;
 pub(super) use self::succession::Start;
 use super::board_writer::BoardWriter;
 use super::checks::{self, Check, PlannedCheck, Weighing};
@@ -50,7 +51,7 @@ pub(super) struct Driver<'a> {
     timer: Timer,
     /// The deadline that the timer is set to; it may be earlier than the core's, never later.
     armed: Option<Instant>,
-    beat: Interval,
+    pulse: Pulse,
     master: Option<Process>,
     liveness: Liveness,
     checks: watch::Receiver<Vec<Check>>,
@@ -74,7 +75,6 @@ enum Event {
     Readable(LinkId),
     Facts,
     KernelEnded,
-    Beat,
     MasterDied,
     Checked,
     Incident(Incident),
@@ -102,8 +102,6 @@ impl<'a> Driver<'a> {
         let mut plan = plan(config, &node);
         let tracking = Tracking::new(config, &mut plan.links);
         let kernel = KernelThread::start(plan)?;
-        let mut beat = tokio::time::interval(BEAT.min(health::pace(config.health)));
-        beat.set_missed_tick_behavior(MissedTickBehavior::Skip);
         let run_dir = config.run_dir.as_deref();
         let guard = Guard::new(surroundings, run_dir, clock::now());
         let went_on = will.as_ref().is_some_and(Will::has_running_routers);
@@ -128,7 +126,7 @@ impl<'a> Driver<'a> {
             guard,
             timer: Timer::new()?,
             armed: None,
-            beat,
+            pulse: Pulse::new(BEAT.min(health::pace(config.health)), clock::now()),
             master: None,
             outgoing: Vec::with_capacity(MAX_DATAGRAM),
             incoming: Box::new([0; MAX_DATAGRAM]),
@@ -144,11 +142,15 @@ impl<'a> Driver<'a> {
     pub(super) async fn run(&mut self, stopping: watch::Receiver<bool>) -> Result<End, String> {
         let mut stopping = Some(stopping);
         loop {
-            let settled =
-                self.settle().map_err(|error| format!("cannot set the timer: {error}"))?;
-            if let Some(end) = settled {
+            if let Some(end) = self.settle() {
                 return Ok(end);
             }
+            if self.pulse.is_due(clock::now(), self.next_deadline()) {
+                failpoint("vrrp")?;
+                self.take_beat();
+                continue;
+            }
+            self.arm().map_err(|error| format!("cannot set the timer: {error}"))?;
             let event = self.next_event(&mut stopping).await;
             if let Some(end) = self.catch_up() {
                 return Ok(end);
@@ -176,11 +178,6 @@ impl<'a> Driver<'a> {
                 }
                 Event::KernelEnded if self.succession.is_retired() => self.tell(Incident::LetGo),
                 Event::KernelEnded => return Err(self.kernel.failure()),
-                Event::Beat => {
-                    failpoint("vrrp")?;
-                    self.take_beat();
-                    None
-                }
                 Event::Checked => {
                     self.judge_health(clock::now());
                     None
@@ -224,12 +221,12 @@ impl<'a> Driver<'a> {
         self.succession.after_a_failure().into()
     }
 
-    /// Lets due timers act, carries out what was asked for, and sets the timer for what is next.
-    fn settle(&mut self) -> io::Result<Option<End>> {
+    /// Lets due timers act, and carries out what was asked for.
+    fn settle(&mut self) -> Option<End> {
         let now = clock::now();
         // What was just dealt with may have taken its time, and more.
         if let Some(end) = self.notice_a_pause(now) {
-            return Ok(Some(end));
+            return Some(end);
         }
         self.beat(now);
         if !self.succession.is_retired() {
@@ -239,29 +236,29 @@ impl<'a> Driver<'a> {
         let end = self.settle_succession(now);
         self.perform_actions();
         self.kernel.confirm(now);
-        self.arm()?;
-        Ok(end)
+        end
     }
 
-    fn arm(&mut self) -> io::Result<()> {
+    fn next_deadline(&self) -> Option<Instant> {
         let election = self.node.poll_timeout().filter(|_| !self.succession.is_retired());
-        let due = election.into_iter().chain(self.succession.poll_timeout()).min();
+        election.into_iter().chain(self.succession.poll_timeout()).min()
+    }
+
+    /// Sets the timer for what is next.
+    fn arm(&mut self) -> io::Result<()> {
+        let beat = self.pulse.wake_at();
+        let due = self.next_deadline().map_or(beat, |deadline| deadline.min(beat));
         // A deadline that moved away needs no new timer: the old one wakes us once for nothing,
         // which is cheaper than a system call for every advertisement heard.
-        let late = match (self.armed, due) {
-            (Some(armed), Some(due)) => due < armed,
-            (None, Some(_)) => true,
-            (_, None) => false,
-        };
-        if late {
-            self.timer.set(due)?;
-            self.armed = due;
+        if self.armed.is_none_or(|armed| due < armed) {
+            self.timer.set(Some(due))?;
+            self.armed = Some(due);
         }
         Ok(())
     }
 
     async fn next_event(&mut self, stopping: &mut Option<watch::Receiver<bool>>) -> Event {
-        let Self { kernel, links, timer, beat, master, checks, succession, meeting, .. } = self;
+        let Self { kernel, links, timer, master, checks, succession, meeting, .. } = self;
         let facts = kernel.facts_mut();
         let busy = !succession.is_retired();
         let minds_the_kernel = succession.minds_the_kernel();
@@ -276,7 +273,6 @@ impl<'a> Driver<'a> {
             () = exited(master.as_ref()) => Event::MasterDied,
             incident = poll_fn(|cx| meeting.poll_incident(cx)) => Event::Incident(incident),
             Ok(()) = checks.changed(), if busy => Event::Checked,
-            _ = beat.tick() => Event::Beat,
             link = poll_fn(|cx| links.poll_readable(cx)) => Event::Readable(link),
         }
     }
@@ -345,6 +341,8 @@ impl<'a> Driver<'a> {
 
     fn take_beat(&mut self) {
         let now = clock::now();
+        self.pulse.note(now);
+        self.armed = None;
         let unsent = self.meeting.beat();
         self.succession.handle(Incident::Beat { unsent }, now);
         if self.succession.is_retired() {
