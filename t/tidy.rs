@@ -2,6 +2,7 @@
 
 mod circles;
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
@@ -218,6 +219,22 @@ fn no_test_is_skipped_and_no_lint_silenced_without_a_reason() {
 }
 
 #[test]
+fn no_two_types_share_a_name() {
+    let mut broken = Broken::default();
+    let mut places: BTreeMap<String, String> = BTreeMap::new();
+    for file in rust_files("src").iter().filter(|file| !file.path.contains("/tests")) {
+        for (number, name) in file.code().filter_map(|(at, line)| Some((at, type_name(line)?))) {
+            let place = format!("{}:{number}", file.path);
+            let before = places.insert(name.to_owned(), place);
+            let message = format!("{name} is a type in {before:?}, too");
+            broken.unless(before.is_none(), file, number, &message);
+        }
+    }
+    assert!(places.len() > 100, "the types are found");
+    broken.none();
+}
+
+#[test]
 fn names_of_tests_are_sentences() {
     let mut broken = Broken::default();
     for file in all_files() {
@@ -320,6 +337,15 @@ fn named_after<'a>(line: &'a str, prefix: &str) -> Vec<&'a str> {
         }
     }
     names
+}
+
+/// The name of the type that a line begins to define. Types of a function, of an `impl` or of the
+/// tests at the end of a file are indented, and their own affair.
+fn type_name(line: &str) -> Option<&str> {
+    let visible = ["pub ", "pub(super) ", "pub(crate) ", "pub(in crate::runtime) ", "    pub "];
+    let item = visible.iter().find_map(|prefix| line.strip_prefix(prefix)).unwrap_or(line);
+    let kinds = ["struct ", "enum ", "trait ", "type ", "union "];
+    kinds.iter().find_map(|kind| item.strip_prefix(kind)).map(first_word)
 }
 
 fn first_word(text: &str) -> &str {

@@ -33,7 +33,7 @@ fn resty_vrrp_core(lua: &Lua) -> mlua::Result<Table> {
         Ok(said(|| warnings_about(&json, &names, weights)))
     };
     module.set("warnings_about", lua.create_function(warned_about)?)?;
-    let started = |_: &Lua, (json, board, master_pid, guard, checks): Start| {
+    let started = |_: &Lua, (json, board, master_pid, guard, checks): StartArguments| {
         let checks = checks.iter().map(planned).collect::<mlua::Result<_>>()?;
         Ok(said(|| start(&json, Surroundings { master_pid, board, guard, checks })))
     };
@@ -43,10 +43,10 @@ fn resty_vrrp_core(lua: &Lua) -> mlua::Result<Table> {
 }
 
 /// What `start` is called with.
-type Start = (LuaString, PathBuf, u32, Option<PathBuf>, Vec<Table>);
+type StartArguments = (LuaString, PathBuf, u32, Option<PathBuf>, Vec<Table>);
 
 /// What `set_check` is called with. A reason may be any bytes: whatever they are, it is a reason.
-type Verdict = (LuaString, bool, Option<i16>, LuaString);
+type VerdictArguments = (LuaString, bool, Option<i16>, LuaString);
 
 fn planned(check: &Table) -> mlua::Result<PlannedCheck> {
     Ok(PlannedCheck {
@@ -62,11 +62,14 @@ struct Handle(Engine);
 
 impl UserData for Handle {
     fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
-        methods.add_method("set_check", |_, handle, (name, ok, weight, detail): Verdict| {
-            let (name, detail) = (name.to_string_lossy(), detail.to_string_lossy());
-            handle.0.set_check(Check { name, ok, weight, detail });
-            Ok(())
-        });
+        methods.add_method(
+            "set_check",
+            |_, handle, (name, ok, weight, detail): VerdictArguments| {
+                let (name, detail) = (name.to_string_lossy(), detail.to_string_lossy());
+                handle.0.set_check(Check { name, ok, weight, detail });
+                Ok(())
+            },
+        );
         methods.add_method("verdict", |_, handle, name: LuaString| {
             let known = handle.0.verdict(&name.to_string_lossy());
             Ok(known.map(|check| (check.ok, check.detail)).unzip())

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use self::link::Links;
+use self::link::LinkSockets;
 use self::plan::plan;
 use self::pulse::Pulse;
 pub(super) use self::succession::Start;
@@ -47,7 +47,7 @@ pub(super) struct Driver<'a> {
     node: Node,
     kernel: KernelThread,
     guard: Guard,
-    links: Links,
+    links: LinkSockets,
     timer: Timer,
     /// The deadline that the timer is set to; it may be earlier than the core's, never later.
     armed: Option<Instant>,
@@ -110,7 +110,7 @@ impl<'a> Driver<'a> {
         let succession =
             Succession::new(start.beginning, will, meeting.is_possible(), clock::now());
         let mut driver = Self {
-            links: Links::new(node.links().len()),
+            links: LinkSockets::new(node.links().len()),
             view: View::new(board, config),
             board_writer: BoardWriter::new(board, config),
             board,

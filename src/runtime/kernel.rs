@@ -32,7 +32,7 @@ use tokio::sync::watch;
 
 pub use self::facts::{AddressFacts, Facts, LinkView, RouterFacts};
 pub(super) use self::fight::accusation;
-use self::orders::{Ending, OrderReader, OrderWriter, Relay, Yield, orders};
+use self::orders::{Disposal, OrderReader, OrderWriter, Relay, Yield, orders};
 pub use self::plan::{KernelPlan, PlannedRouter};
 use self::publication::FactsWriter;
 use self::takeover::Takeover;
@@ -143,7 +143,7 @@ impl KernelThread {
     /// Ends the thread and leaves every address that is claimed where it is: another engine has
     /// them now.
     pub fn abandon(&mut self) {
-        self.orders.end(Ending::Abandon);
+        self.orders.end(Disposal::Abandon);
     }
 
     /// Returns the facts as they are now.
@@ -169,7 +169,7 @@ impl KernelThread {
     /// The facts tell afterwards what was left.
     #[must_use]
     pub fn stop(&mut self, deadline: Duration) -> bool {
-        let abandoned = self.orders.end(Ending::Release) == Ending::Abandon;
+        let abandoned = self.orders.end(Disposal::Release) == Disposal::Abandon;
         let ended = self.ended.recv_timeout(deadline) != Err(mpsc::RecvTimeoutError::Timeout);
         let facts = self.facts.borrow();
         let mut addresses = facts.routers.iter().flat_map(|router| &router.addresses);
@@ -190,13 +190,13 @@ fn live(plan: &KernelPlan, orders: &OrderReader, facts: FactsWriter) {
     let worked =
         catch_unwind(AssertUnwindSafe(|| runtime.block_on(work(&mut takeover, orders, &timer))));
     let failure = match worked {
-        Ok(Ok(Ending::Abandon)) => return,
-        Ok(Ok(Ending::Release)) => None,
+        Ok(Ok(Disposal::Abandon)) => return,
+        Ok(Ok(Disposal::Release)) => None,
         Ok(Err(error)) => Some(error),
         Err(panic) => Some(panic_text(&*panic)),
     };
     // Whatever failed: what another engine has is not ours any more.
-    if orders.ending() != Some(Ending::Abandon) {
+    if orders.disposal() != Some(Disposal::Abandon) {
         release(&mut takeover, plan, &runtime, &timer, failure.is_some());
     }
     if let Some(failure) = failure {
@@ -241,14 +241,14 @@ async fn work(
     takeover: &mut Takeover,
     orders: &OrderReader,
     timer: &Timer,
-) -> Result<Ending, String> {
+) -> Result<Disposal, String> {
     loop {
-        match orders.ending() {
-            Some(Ending::Abandon) => {
+        match orders.disposal() {
+            Some(Disposal::Abandon) => {
                 takeover.abandon(orders);
-                return Ok(Ending::Abandon);
+                return Ok(Disposal::Abandon);
             }
-            Some(Ending::Release) => return Ok(Ending::Release),
+            Some(Disposal::Release) => return Ok(Disposal::Release),
             None => {}
         }
         failpoint("vrrp-net")?;

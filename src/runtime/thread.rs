@@ -108,12 +108,14 @@ pub fn start(
     let (ending, ended) = sync_channel(1);
     surroundings.checks.extend(config.probe.as_ref().map(probe::planned));
     let verdicts = Verdicts::new(will::checks(&board, &surroundings.checks));
-    let life = Life { config, board, surroundings, stopping, verdicts: verdicts.clone() };
+    let context =
+        EngineContext { config, board, surroundings, stopping, verdicts: verdicts.clone() };
 
     // A handler of nginx that ran in this thread would set nginx's flags without waking its event
     // loop.
     let signals = SignalsBlocked::new()?;
-    let thread = std::thread::Builder::new().name(NAME.to_owned()).spawn(move || life.run(&ending));
+    let thread =
+        std::thread::Builder::new().name(NAME.to_owned()).spawn(move || context.run(&ending));
     drop(signals);
 
     let thread = thread.map_err(|source| StartError::Thread { name: NAME, source })?;
@@ -182,7 +184,7 @@ impl Drop for Engine {
 }
 
 /// Everything the thread needs to begin, and to begin again.
-struct Life {
+struct EngineContext {
     config: Config,
     board: Board,
     surroundings: Surroundings,
@@ -191,7 +193,7 @@ struct Life {
 }
 
 /// How a run of the driver ended.
-enum End {
+enum RunOutcome {
     Stopped,
     Again(Start),
     Failed {
@@ -201,14 +203,14 @@ enum End {
     },
 }
 
-impl End {
+impl RunOutcome {
     /// A failure of which nothing is left.
     fn failed(error: String) -> Self {
         Self::Failed { error, next: Beginning::Anew.into() }
     }
 }
 
-impl Life {
+impl EngineContext {
     fn run(mut self, ending: &SyncSender<()>) {
         if self.config.realtime {
             be_punctual();
@@ -221,8 +223,8 @@ impl Life {
         loop {
             let began = clock::now();
             let end = catch_unwind(AssertUnwindSafe(|| self.run_on_a_new_loop(start)))
-                .unwrap_or_else(|panic| End::failed(panic_text(&*panic)));
-            let End::Failed { error, next } = end else { break };
+                .unwrap_or_else(|panic| RunOutcome::failed(panic_text(&*panic)));
+            let RunOutcome::Failed { error, next } = end else { break };
             let pause = backoff.after_a_run_of(clock::now().since(began));
             tracing::error!("failed, next attempt in {pause:?}: {error}");
             self.board.set_engine(EngineState::Failed, &error);
@@ -236,30 +238,30 @@ impl Life {
         ending.send(()).ok();
     }
 
-    fn run_on_a_new_loop(&mut self, mut start: Start) -> End {
+    fn run_on_a_new_loop(&mut self, mut start: Start) -> RunOutcome {
         let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
             Ok(runtime) => runtime,
-            Err(error) => return End::failed(format!("cannot make an event loop: {error}")),
+            Err(error) => return RunOutcome::failed(format!("cannot make an event loop: {error}")),
         };
         // A task of its own: a flood of datagrams must not keep it from its turn.
         let probing = probe::run(self.config.probe.clone(), self.verdicts.clone());
         let mut probing = runtime.spawn(probing);
         loop {
             match self.run_once(&runtime, &mut probing, start) {
-                End::Again(next) => start = next,
-                end @ (End::Stopped | End::Failed { .. }) => return end,
+                RunOutcome::Again(next) => start = next,
+                end @ (RunOutcome::Stopped | RunOutcome::Failed { .. }) => return end,
             }
         }
     }
 
-    fn run_once(&mut self, runtime: &Runtime, probing: &mut Probing, start: Start) -> End {
+    fn run_once(&mut self, runtime: &Runtime, probing: &mut Probing, start: Start) -> RunOutcome {
         let stopping = self.stopping.clone();
         let checks = self.verdicts.subscribe();
         let _context = runtime.enter();
         let driver = Driver::new(&self.config, &mut self.board, &self.surroundings, checks, start);
         let mut driver = match driver {
             Ok(driver) => driver,
-            Err(error) => return End::failed(format!("cannot start: {error}")),
+            Err(error) => return RunOutcome::failed(format!("cannot start: {error}")),
         };
         let run = async {
             tokio::select! {
@@ -273,11 +275,11 @@ impl Life {
         // them.
         let left = catch_unwind(AssertUnwindSafe(|| driver.leave()));
         match (run, left) {
-            (Ok(Ok(driver::End::Stopped)), Ok(_)) => End::Stopped,
-            (Ok(Ok(driver::End::Again(start))), Ok(_)) => End::Again(start),
-            (Ok(Err(error)), Ok(next)) => End::Failed { error, next },
-            (Err(panic), Ok(next)) => End::Failed { error: panic_text(&*panic), next },
-            (_, Err(panic)) => End::failed(panic_text(&*panic)),
+            (Ok(Ok(driver::End::Stopped)), Ok(_)) => RunOutcome::Stopped,
+            (Ok(Ok(driver::End::Again(start))), Ok(_)) => RunOutcome::Again(start),
+            (Ok(Err(error)), Ok(next)) => RunOutcome::Failed { error, next },
+            (Err(panic), Ok(next)) => RunOutcome::Failed { error: panic_text(&*panic), next },
+            (_, Err(panic)) => RunOutcome::failed(panic_text(&*panic)),
         }
     }
 

@@ -40,14 +40,14 @@ pub(super) enum Expression {
 /// Part of a packet.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Field {
-    header: Header,
+    header: PayloadBase,
     offset: u32,
     length: u32,
 }
 
 /// `NFT_PAYLOAD_…_HEADER`.
 #[derive(Clone, Copy, Debug)]
-enum Header {
+enum PayloadBase {
     Network = 1,
     Transport = 2,
 }
@@ -224,16 +224,16 @@ fn emit_verdict(data: &mut Attributes<'_>, verdict: u32) {
     data.nest(2, |value| value.nest(DATA_VERDICT, |code| code.number(1, verdict)));
 }
 
-const SOURCE: Field = Field { header: Header::Network, offset: 12, length: 4 };
-const DESTINATION: Field = Field { header: Header::Network, offset: 16, length: 4 };
+const SOURCE: Field = Field { header: PayloadBase::Network, offset: 12, length: 4 };
+const DESTINATION: Field = Field { header: PayloadBase::Network, offset: 16, length: 4 };
 /// Both together, as the checksum counts pairs of octets.
-const TTL_AND_PROTOCOL: Field = Field { header: Header::Network, offset: 8, length: 2 };
-const TTL: Field = Field { header: Header::Network, offset: 8, length: 1 };
-const SOURCE_PORT: Field = Field { header: Header::Transport, offset: 0, length: 2 };
-const DESTINATION_PORT: Field = Field { header: Header::Transport, offset: 2, length: 2 };
-const TCP_FLAGS: Field = Field { header: Header::Transport, offset: 13, length: 1 };
-const ARP_SENDER: Field = Field { header: Header::Network, offset: 14, length: 4 };
-const ARP_TARGET: Field = Field { header: Header::Network, offset: 24, length: 4 };
+const TTL_AND_PROTOCOL: Field = Field { header: PayloadBase::Network, offset: 8, length: 2 };
+const TTL: Field = Field { header: PayloadBase::Network, offset: 8, length: 1 };
+const SOURCE_PORT: Field = Field { header: PayloadBase::Transport, offset: 0, length: 2 };
+const DESTINATION_PORT: Field = Field { header: PayloadBase::Transport, offset: 2, length: 2 };
+const TCP_FLAGS: Field = Field { header: PayloadBase::Transport, offset: 13, length: 1 };
+const ARP_SENDER: Field = Field { header: PayloadBase::Network, offset: 14, length: 4 };
+const ARP_TARGET: Field = Field { header: PayloadBase::Network, offset: 24, length: 4 };
 
 const TCP: u8 = 6;
 const SYN: u8 = 0x02;

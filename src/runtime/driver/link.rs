@@ -16,14 +16,14 @@ use crate::wire::ip::{Datagram, Malformed};
 
 /// All interfaces, in the order of [`Node::links`](crate::proto::Node::links).
 #[derive(Debug)]
-pub(super) struct Links {
-    links: Vec<Link>,
+pub(super) struct LinkSockets {
+    links: Vec<LinkSocket>,
     ready: ReadyList,
 }
 
 /// One interface, with the socket that receives and sends there.
 #[derive(Debug)]
-struct Link {
+struct LinkSocket {
     /// What `vrrp-net` said of it last.
     view: Option<LinkView>,
     socket: Option<VrrpSocket>,
@@ -41,10 +41,10 @@ struct Failures {
     quiet_until: Instant,
 }
 
-impl Links {
+impl LinkSockets {
     /// Creates so many links, of which nothing is known.
     pub(super) fn new(count: usize) -> Self {
-        let links = std::iter::repeat_with(Link::new).take(count).collect();
+        let links = std::iter::repeat_with(LinkSocket::new).take(count).collect();
         Self { links, ready: ReadyList::new(count) }
     }
 
@@ -78,7 +78,7 @@ impl Links {
 
     /// Tries again to open sockets, where it is time. Returns what that has changed.
     pub(super) fn retry(&mut self, now: Instant) -> Vec<(LinkId, LinkFacts)> {
-        let is_due = |link: &Link| link.retry_at.is_some_and(|at| at <= now);
+        let is_due = |link: &LinkSocket| link.retry_at.is_some_and(|at| at <= now);
         let due = self.links.iter().enumerate().filter(|(_, link)| is_due(link));
         let due: Vec<_> = due.filter_map(|(id, link)| Some((LinkId(id), link.view?))).collect();
         due.into_iter().map(|(id, view)| (id, self.listen_on(id, view, now))).collect()
@@ -148,7 +148,7 @@ impl Links {
     }
 }
 
-impl Link {
+impl LinkSocket {
     fn new() -> Self {
         Self {
             view: None,

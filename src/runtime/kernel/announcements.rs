@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::link_sites::AddressSlot;
+use super::link_sites::AddressIndex;
 use crate::config::AnnounceConfig;
 use crate::types::Instant;
 
@@ -14,11 +14,11 @@ use crate::types::Instant;
 #[derive(Debug)]
 pub(super) struct Announcements {
     config: AnnounceConfig,
-    addresses: BTreeMap<AddressSlot, Announced>,
+    addresses: BTreeMap<AddressIndex, Announced>,
     /// When the last repetition was asked for, by virtual router.
     repeated_at: BTreeMap<usize, Instant>,
     /// The addresses that are to be announced, by the time of their next announcement.
-    schedule: BTreeSet<(Instant, AddressSlot)>,
+    schedule: BTreeSet<(Instant, AddressIndex)>,
 }
 
 /// An address that is announced, or was at some time.
@@ -47,7 +47,7 @@ impl Announcements {
 
     /// Begins to announce an address, but not until `pause` after it was announced last. Once
     /// begun, nothing changes.
-    pub(super) fn begin(&mut self, slot: AddressSlot, pause: Duration, now: Instant) {
+    pub(super) fn begin(&mut self, slot: AddressIndex, pause: Duration, now: Instant) {
         let AnnounceConfig { count, refresh } = self.config;
         self.change(slot, |Announced { series, last_sent }| {
             let first = last_sent.map_or(now, |sent_at| now.max(sent_at + pause));
@@ -57,7 +57,7 @@ impl Announcements {
     }
 
     /// Ceases to announce an address.
-    pub(super) fn cease(&mut self, slot: AddressSlot) {
+    pub(super) fn cease(&mut self, slot: AddressIndex) {
         if self.addresses.contains_key(&slot) {
             self.change(slot, |announced| announced.series = None);
         }
@@ -95,13 +95,13 @@ impl Announcements {
 
     /// Returns up to `most` addresses that are due. Say of each whether it was [`sent`](Self::sent)
     /// or [`put_off`](Self::put_off).
-    pub(super) fn due(&self, now: Instant, most: usize) -> Vec<AddressSlot> {
+    pub(super) fn due(&self, now: Instant, most: usize) -> Vec<AddressIndex> {
         let due = self.schedule.iter().take_while(|(due, _)| *due <= now);
         due.map(|(_, slot)| *slot).take(most).collect()
     }
 
     /// Notes that an address was announced.
-    pub(super) fn sent(&mut self, slot: AddressSlot, now: Instant) {
+    pub(super) fn sent(&mut self, slot: AddressIndex, now: Instant) {
         let AnnounceConfig { count, refresh } = self.config;
         self.change(slot, |Announced { series, last_sent }| {
             *last_sent = Some(now);
@@ -120,7 +120,7 @@ impl Announcements {
     }
 
     /// Notes that an address could not be announced, and tries again soon.
-    pub(super) fn put_off(&mut self, slot: AddressSlot, now: Instant) {
+    pub(super) fn put_off(&mut self, slot: AddressIndex, now: Instant) {
         self.change(slot, |Announced { series, .. }| {
             let Some(series) = series else { return };
             for due in [&mut series.next, &mut series.extra].into_iter().flatten() {
@@ -129,12 +129,12 @@ impl Announcements {
         });
     }
 
-    fn slots_of(&self, router: usize) -> Vec<AddressSlot> {
+    fn slots_of(&self, router: usize) -> Vec<AddressIndex> {
         self.addresses.range((router, 0)..(router + 1, 0)).map(|(slot, _)| *slot).collect()
     }
 
     /// Changes what is known of an address, and the schedule with it.
-    fn change(&mut self, slot: AddressSlot, change: impl FnOnce(&mut Announced)) {
+    fn change(&mut self, slot: AddressIndex, change: impl FnOnce(&mut Announced)) {
         let announced = self.addresses.entry(slot).or_default();
         let before = announced.due();
         change(announced);
@@ -320,7 +320,7 @@ mod tests {
         assert_eq!(sent, [0, 1_000, 2_000, 3_000]);
     }
 
-    const SLOT: AddressSlot = (0, 0);
+    const SLOT: AddressIndex = (0, 0);
     const NO_PAUSE: Duration = Duration::ZERO;
 
     fn one_address(count: u8, refresh: Option<Duration>) -> Announcements {

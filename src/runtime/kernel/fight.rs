@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use super::link_sites::AddressSlot;
+use super::link_sites::AddressIndex;
 use crate::types::{Instant, LinkName, VirtualAddress};
 
 /// What somebody else on this host has removed lately, although it was wanted here.
@@ -14,7 +14,7 @@ use crate::types::{Instant, LinkName, VirtualAddress};
 #[derive(Debug, Default)]
 pub(super) struct Fights {
     /// Addresses that were removed within the last [`WINDOW`]: usually there are none.
-    lost: BTreeMap<AddressSlot, Losses>,
+    lost: BTreeMap<AddressIndex, Losses>,
     /// What the log was told of each link: its place in the plan.
     reports: BTreeMap<usize, LinkReport>,
 }
@@ -30,9 +30,9 @@ struct Losses {
 #[derive(Debug, Default)]
 struct LinkReport {
     /// The first address that was removed since the last news, and how often any was.
-    fresh: Option<(AddressSlot, u64)>,
+    fresh: Option<(AddressIndex, u64)>,
     /// The address named when the fight began that goes on.
-    fight: Option<AddressSlot>,
+    fight: Option<AddressIndex>,
     quiet_until: Instant,
     suppressed: u64,
 }
@@ -43,7 +43,7 @@ pub(super) struct FightNews {
     /// The link: its place in the plan.
     pub(super) link: usize,
     /// The address, or the first of several.
-    pub(super) slot: AddressSlot,
+    pub(super) slot: AddressIndex,
     /// What happened.
     pub(super) what: FightChange,
 }
@@ -61,7 +61,7 @@ pub(super) enum FightChange {
 
 impl Fights {
     /// Notes that somebody removed an address.
-    pub(super) fn lose(&mut self, slot: AddressSlot, link: usize, now: Instant) {
+    pub(super) fn lose(&mut self, slot: AddressIndex, link: usize, now: Instant) {
         let empty = || Losses { link, moments: VecDeque::new(), contested: false };
         self.lost.entry(slot).or_insert_with(empty).add(now);
         let fresh = &mut self.reports.entry(link).or_default().fresh;
@@ -69,12 +69,12 @@ impl Fights {
     }
 
     /// Notes that an address is not wanted here any more: nobody can take it away.
-    pub(super) fn forget(&mut self, slot: AddressSlot) {
+    pub(super) fn forget(&mut self, slot: AddressIndex) {
         self.lost.remove(&slot);
     }
 
     /// Forgets the addresses that nobody has removed for a while, and returns them.
-    pub(super) fn age(&mut self, now: Instant) -> Vec<AddressSlot> {
+    pub(super) fn age(&mut self, now: Instant) -> Vec<AddressIndex> {
         let mut calm = Vec::new();
         self.lost.retain(|slot, losses| {
             let is_calm = losses.calm_at().is_none_or(|calm_at| calm_at <= now);
@@ -85,7 +85,7 @@ impl Fights {
     }
 
     /// Tells whether an address is removed again and again.
-    pub(super) fn is_contested(&self, slot: AddressSlot) -> bool {
+    pub(super) fn is_contested(&self, slot: AddressIndex) -> bool {
         self.lost.get(&slot).is_some_and(|losses| losses.contested)
     }
 
@@ -301,7 +301,7 @@ mod tests {
         assert!(many.contains("keeps removing 192.0.2.1/24 and 2 more from eth0"), "{many}");
     }
 
-    const SLOT: AddressSlot = (0, 0);
+    const SLOT: AddressIndex = (0, 0);
     const LINK: usize = 0;
 
     fn at(ms: u64) -> Instant {

@@ -10,7 +10,7 @@ use crate::net::{Announcer, KernelLink, NetError, address, sysctl};
 use crate::types::{HeldAddress, LinkName, VirtualAddress};
 
 /// An address of a virtual router: the router, then the place in its list.
-pub(super) type AddressSlot = (usize, usize);
+pub(super) type AddressIndex = (usize, usize);
 
 /// The links of the plan, found by place, by name and by their present index.
 #[derive(Debug)]
@@ -29,7 +29,7 @@ pub(super) struct LinkSite {
     /// The virtual routers that speak here.
     pub(super) routers: Vec<usize>,
     /// Every virtual address that may come here, and whose it is.
-    pub(super) planned: BTreeMap<VirtualAddress, Vec<AddressSlot>>,
+    pub(super) planned: BTreeMap<VirtualAddress, Vec<AddressIndex>>,
     /// The link as the election knows it; `None` before the first look.
     pub(super) view: Option<LinkView>,
     /// The index that the name stands for now. All that follows is about the link of that index.
@@ -237,7 +237,7 @@ impl LinkSite {
     }
 
     /// Returns the virtual routers that have an address, and its place in their lists.
-    pub(super) fn slots(&self, address: &VirtualAddress) -> &[AddressSlot] {
+    pub(super) fn slots(&self, address: &VirtualAddress) -> &[AddressIndex] {
         self.planned.get(address).map_or(&[], Vec::as_slice)
     }
 

@@ -37,9 +37,9 @@ pub(super) struct Relay {
     pub(super) until: Instant,
 }
 
-/// How the thread ends.
+/// What becomes of the addresses when the thread ends.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Ending {
+pub(super) enum Disposal {
     /// It removes the addresses that are ours.
     Release,
     /// It leaves them where they are: another engine has them now.
@@ -82,13 +82,13 @@ struct Latest {
     claims: Vec<RouterClaim>,
     unread: BTreeSet<usize>,
     inherited: Option<Arc<[HeldAddress]>>,
-    ending: Option<Ending>,
+    disposal: Option<Disposal>,
 }
 
 /// Makes both ends for so many virtual routers, none of which claims anything.
 pub(super) fn orders(routers: usize, now: Instant) -> (OrderWriter, OrderReader) {
     let claims = vec![RouterClaim::default(); routers];
-    let latest = Latest { claims, unread: BTreeSet::new(), inherited: None, ending: None };
+    let latest = Latest { claims, unread: BTreeSet::new(), inherited: None, disposal: None };
     let orders = Arc::new(Orders {
         confirmed_at: AtomicU64::new(now.as_nanos()),
         latest: Mutex::new(latest),
@@ -103,7 +103,7 @@ impl OrderWriter {
     /// After the end nothing changes: the addresses are another engine's.
     pub(super) fn change(&self, router: usize, change: impl FnOnce(&mut RouterClaim) -> bool) {
         let mut latest = self.0.latest();
-        if latest.ending.is_some() {
+        if latest.disposal.is_some() {
             return;
         }
         latest.unread.insert(router);
@@ -119,10 +119,10 @@ impl OrderWriter {
     }
 
     /// Ends the thread, unless it was to end already; returns how it ends.
-    pub(super) fn end(&self, ending: Ending) -> Ending {
-        let ending = *self.0.latest().ending.get_or_insert(ending);
+    pub(super) fn end(&self, disposal: Disposal) -> Disposal {
+        let disposal = *self.0.latest().disposal.get_or_insert(disposal);
         self.0.has_news.notify_one();
-        ending
+        disposal
     }
 
     /// To be called after everything that was wanted by then was said.
@@ -138,7 +138,7 @@ impl OrderWriter {
 
 impl Drop for OrderWriter {
     fn drop(&mut self) {
-        self.end(Ending::Release);
+        self.end(Disposal::Release);
     }
 }
 
@@ -155,8 +155,8 @@ impl OrderReader {
     }
 
     /// Returns how the thread is to end, if it is.
-    pub(super) fn ending(&self) -> Option<Ending> {
-        self.0.latest().ending
+    pub(super) fn disposal(&self) -> Option<Disposal> {
+        self.0.latest().disposal
     }
 
     /// Waits for a word since the last time. Cancel-safe.
@@ -196,13 +196,13 @@ mod tests {
     fn after_the_end_nothing_is_wanted_any_more() {
         let (writer, reader) = orders(1, at(0));
 
-        assert_eq!(writer.end(Ending::Abandon), Ending::Abandon);
+        assert_eq!(writer.end(Disposal::Abandon), Disposal::Abandon);
         writer.change(0, |claim| std::mem::replace(&mut claim.claimed, true));
 
         assert!(reader.read().claims.is_empty());
-        assert_eq!(writer.end(Ending::Release), Ending::Abandon);
+        assert_eq!(writer.end(Disposal::Release), Disposal::Abandon);
         drop(writer);
-        assert_eq!(reader.ending(), Some(Ending::Abandon));
+        assert_eq!(reader.disposal(), Some(Disposal::Abandon));
     }
 
     #[test]
@@ -211,7 +211,7 @@ mod tests {
 
         drop(writer);
 
-        assert_eq!(reader.ending(), Some(Ending::Release));
+        assert_eq!(reader.disposal(), Some(Disposal::Release));
     }
 
     fn at(nanos: u64) -> Instant {

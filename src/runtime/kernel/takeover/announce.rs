@@ -7,7 +7,7 @@ use super::{Corrected, Current, Takeover};
 use crate::net::NetError;
 use crate::runtime::clock;
 use crate::runtime::kernel::LinkView;
-use crate::runtime::kernel::link_sites::AddressSlot;
+use crate::runtime::kernel::link_sites::AddressIndex;
 use crate::wire::arp;
 
 impl Takeover {
@@ -43,7 +43,7 @@ impl Takeover {
     }
 
     /// Announces one address, and returns whether its link has announcements at all.
-    fn send(&mut self, (router, place): AddressSlot) -> Result<bool, NetError> {
+    fn send(&mut self, (router, place): AddressIndex) -> Result<bool, NetError> {
         let planned = &self.routers[router].planned;
         let link = &mut self.links[planned.site.speaks_on.0];
         let Some(LinkView { index: Some(index), mac: Some(mac), .. }) = link.view else {
