@@ -406,6 +406,10 @@ fn counters_to_board(snapshot: &Snapshot<'_>) -> CounterSlot {
         interval: discarded(&[Discard::Interval, Discard::ZeroInterval])
             + received.interval_differs,
         address_list: discarded(&[Discard::AddressList]) + received.addresses_differ,
+        owner: discarded(&[Discard::Owner]) + received.duplicate_owner,
+        own_source: discarded(&[Discard::OwnSource]),
+        martian: discarded(&[Discard::Martian]),
+        not_running: discarded(&[Discard::NotRunning]),
     }
 }
 

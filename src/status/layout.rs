@@ -42,7 +42,7 @@ macro_rules! on_the_board {
 /// "RSTYVRRP", in the order of a little-endian machine.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"RSTYVRRP");
 /// Grows with every change of the layout.
-pub const LAYOUT: u32 = 9;
+pub const LAYOUT: u32 = 10;
 /// Added to [`Header::engine_beat_ms`] when the guard gives away what the engine held; no time is
 /// so long, and a double still counts it exactly.
 pub const WITHDRAWN: u64 = 1 << 52;
@@ -341,6 +341,14 @@ on_the_board! {
         pub interval: u64,
         /// Other addresses than ours.
         pub address_list: u64,
+        /// Although this node owns the addresses.
+        pub owner: u64,
+        /// From our own address.
+        pub own_source: u64,
+        /// From an address that no host has, or not to the group.
+        pub martian: u64,
+        /// For a virtual router in Initialize.
+        pub not_running: u64,
     }
 }
 
@@ -469,6 +477,10 @@ impl CounterSlot {
         auth: 0,
         interval: 0,
         address_list: 0,
+        owner: 0,
+        own_source: 0,
+        martian: 0,
+        not_running: 0,
     };
 }
 

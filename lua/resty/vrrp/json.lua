@@ -35,6 +35,7 @@ do
         advertisements_sent advertisements_received
         priority_zero_sent priority_zero_received announcements_sent errors
         checksum ttl vrid length type auth interval address_list
+        owner own_source martian not_running
     ]]
     local rank = 0
     for name in order:gmatch("%S+") do

@@ -78,6 +78,10 @@ typedef struct {
     uint64_t auth;
     uint64_t interval;
     uint64_t address_list;
+    uint64_t owner;
+    uint64_t own_source;
+    uint64_t martian;
+    uint64_t not_running;
 } resty_vrrp_counters;
 
 typedef struct {
@@ -152,7 +156,7 @@ typedef struct {
 return {
     -- "RSTYVRRP"
     MAGIC = 0x5052525659545352ULL,
-    VERSION = 9,
+    VERSION = 10,
     WITHDRAWN = 2 ^ 52,
     NEVER = 2 ^ 53,
     WORKERS = 1024,

@@ -134,6 +134,10 @@ local function counters_of(slot)
             auth = tonumber(counters.auth),
             interval = tonumber(counters.interval),
             address_list = tonumber(counters.address_list),
+            owner = tonumber(counters.owner),
+            own_source = tonumber(counters.own_source),
+            martian = tonumber(counters.martian),
+            not_running = tonumber(counters.not_running),
         },
     }
 end

@@ -110,6 +110,19 @@ proptest! {
     }
 }
 
+#[test]
+fn every_reason_to_discard_has_a_counter_on_the_board() {
+    let node = ready();
+    for discard in Discard::ALL {
+        let mut counters = Counters::default();
+        counters.received.count_discarded(discard);
+        let mut snapshot = node.snapshot(ROUTER);
+        snapshot.counters = &counters;
+
+        assert_ne!(counters_to_board(&snapshot), CounterSlot::ZERO, "{discard}");
+    }
+}
+
 /// Does all that an engine does with what stands on its board.
 fn read_everything(board: &mut Board, node: &mut Node) {
     let config = Config::from_json(OPTIONS).expect("the options are right");

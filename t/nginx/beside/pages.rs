@@ -202,7 +202,8 @@ const CONTRACT: &str = r#"{
             "priority_zero_received": 0, "announcements_sent": 0,
             "errors": {
                 "checksum": 0, "ttl": 0, "version": 0, "vrid": 0, "length": 0, "type": 0,
-                "auth": 0, "interval": 0, "address_list": 0
+                "auth": 0, "interval": 0, "address_list": 0,
+                "owner": 0, "own_source": 0, "martian": 0, "not_running": 0
             }
         },
         "history": [ { "at": "", "from": "", "to": "", "reason": "" } ]
