@@ -3,6 +3,7 @@
 //! [`Config::from_json`] is the only way in: it checks everything and names every option it
 //! refuses by its path.
 
+mod address;
 mod error;
 mod probe;
 mod read;

@@ -1,14 +1,14 @@
 //! Reads [`Config`] from JSON, which is what Lua tables and option files both become.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::Value;
 
+use super::address::virtual_address;
 use super::error::{ConfigError, ConfigErrors};
-use super::table::{Problems, Read, Table, boolean, one_of, shown, text, whole};
+use super::table::{Problems, Read, Table, boolean, exact, one_of, shown, text, whole};
 use super::{
     AnnounceConfig, Carrier, Config, HealthConfig, InstanceConfig, MAX_ADDRESSES, MAX_EXCLUDED,
     MAX_INSTANCES, MAX_TRACKED, MAX_WORKERS, ProbeConfig, TrackConfig,
@@ -116,7 +116,7 @@ fn announce(table: &mut Table<'_>) -> AnnounceConfig {
 }
 
 fn refresh(value: &Value) -> Read<u64> {
-    match value.as_u64() {
+    match exact(value) {
         Some(0) => Ok(0),
         _ => whole(1000..=86_400_000, "ms, or 0 for never")(value),
     }
@@ -180,13 +180,20 @@ fn weight(value: &Value) -> Read<i16> {
 }
 
 fn interface(value: &Value) -> Read<LinkName> {
-    value.as_str().and_then(LinkName::new).ok_or_else(|| {
+    let name = value.as_str().unwrap_or_default();
+    if let Some(end) = name.find(['@', ':']).filter(|end| *end > 0) {
+        let (real, rest) = name.split_at(end);
+        let what =
+            if rest.starts_with('@') { "what ip link shows" } else { "the label of an address" };
+        return Err(format!("{name:?} is {what}, the interface is called {real:?}: write that"));
+    }
+    LinkName::new(name).ok_or_else(|| {
         format!("expected the name of a network interface (1 to 15 bytes), got {}", shown(value))
     })
 }
 
 fn version(value: &Value) -> Read<Version> {
-    match value.as_u64() {
+    match exact(value) {
         Some(2) => Ok(Version::V2),
         Some(3) => Ok(Version::V3),
         _ => Err(format!("expected 2 (RFC 3768) or 3 (RFC 9568), got {}", shown(value))),
@@ -266,7 +273,8 @@ type Addresses = (Option<Vec<VirtualAddress>>, Vec<VirtualAddress>);
 fn addresses(table: &mut Table<'_>) -> Addresses {
     let carried = table.list("addresses", MAX_ADDRESSES, address);
     let excluded = table.list("addresses_excluded", MAX_EXCLUDED, address).unwrap_or_default();
-    if carried.as_ref().is_none_or(Vec::is_empty) {
+    let is_refused = carried.is_none() && table.has("addresses");
+    if !is_refused && carried.as_ref().is_none_or(Vec::is_empty) {
         let problem = "at least one address is needed, such as \"192.168.56.100/24\"";
         table.refuse("addresses", problem);
     }
@@ -280,40 +288,13 @@ fn addresses(table: &mut Table<'_>) -> Addresses {
 }
 
 fn address(value: &Value, path: &str, problems: &Problems) -> Option<VirtualAddress> {
-    match parse_address(value) {
+    match virtual_address(value) {
         Ok(address) => Some(address),
         Err(problem) => {
             problems.add(path, problem);
             None
         }
     }
-}
-
-fn parse_address(value: &Value) -> Read<VirtualAddress> {
-    let expected = || {
-        format!(
-            "expected an address with prefix length, such as \"192.168.56.100/24\", got {}",
-            shown(value)
-        )
-    };
-    let (address, prefix) =
-        value.as_str().and_then(|text| text.split_once('/')).ok_or_else(expected)?;
-    let address: IpAddr = address.parse().map_err(|_| expected())?;
-    let IpAddr::V4(ipv4) = address else {
-        return Err("IPv6 is not available in this version".to_owned());
-    };
-    let prefix = prefix.parse().ok().filter(|prefix| *prefix <= 32).ok_or_else(expected)?;
-    if !is_assignable(ipv4) {
-        return Err(format!("{ipv4} cannot be an address of a host"));
-    }
-    Ok(VirtualAddress { address, prefix })
-}
-
-fn is_assignable(address: Ipv4Addr) -> bool {
-    !address.is_multicast()
-        && !address.is_unspecified()
-        && !address.is_broadcast()
-        && !address.is_loopback()
 }
 
 /// Refuses two instances with one name, one (interface, family, vrid), or one address.

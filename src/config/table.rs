@@ -75,6 +75,11 @@ impl<'a> Table<'a> {
         self.fields?.get(name).filter(|value| !value.is_null())
     }
 
+    /// Tells whether an option was written at all, right or wrong.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.given(name).is_some()
+    }
+
     /// Reads an option that may be left out.
     pub(super) fn optional<T>(
         &mut self,
@@ -202,12 +207,15 @@ pub(super) fn whole(
     range: RangeInclusive<u64>,
     meaning: &'static str,
 ) -> impl Fn(&Value) -> Read<u64> {
-    move |value| match value.as_u64().or_else(|| exact(value)) {
+    move |value| match exact(value) {
         Some(number) if range.contains(&number) => Ok(number),
         _ => {
             let (start, end) = (range.start(), range.end());
             let range = format!("{start} to {end} {meaning}");
-            Err(format!("expected a whole number from {}, got {}", range.trim_end(), shown(value)))
+            let is_text = value.as_str().is_some_and(|text| text.parse::<f64>().is_ok());
+            let hint = if is_text { ", which is a text: use tonumber()" } else { "" };
+            let shown = shown(value);
+            Err(format!("expected a whole number from {}, got {shown}{hint}", range.trim_end()))
         }
     }
 }
@@ -236,14 +244,17 @@ pub(super) fn shown(value: &Value) -> String {
     format!("{}…", text.chars().take(MAX_SHOWN).collect::<String>())
 }
 
-/// A number such as `1e3` or `50.0` is whole although it was not written so; LuaJIT's numbers are
-/// doubles.
+/// Returns a whole number. One such as `1e3` or `50.0` is whole although it was not written so:
+/// LuaJIT's numbers are doubles.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     reason = "the value was just found to be whole, not negative and below 2^53"
 )]
-fn exact(value: &Value) -> Option<u64> {
+pub(super) fn exact(value: &Value) -> Option<u64> {
+    if let Some(number) = value.as_u64() {
+        return Some(number);
+    }
     let number = value.as_f64()?;
     let whole = number.fract() == 0.0 && (0.0..9_007_199_254_740_992.0).contains(&number);
     whole.then_some(number as u64)

@@ -46,6 +46,25 @@ fn the_smallest_configuration_has_the_documented_defaults() {
 }
 
 #[test]
+fn a_whole_number_may_be_written_as_json_writes_a_double() {
+    let text = r#"{ "announce": { "refresh_ms": 0.0 }, "instances": [{ "name": "VI_1",
+        "interface": "eth0", "vrid": 51.0, "version": 3.0, "priority": 1.5e2,
+        "addresses": ["192.0.2.1/24"] }] }"#;
+
+    let config = Config::from_json(text).expect("it is valid");
+
+    assert_eq!(config.announce.refresh, None);
+    let instance = &config.instances[0];
+    assert_eq!((instance.version, instance.priority.get()), (Version::V3, 150));
+}
+
+#[test]
+fn addresses_that_were_refused_are_not_missed_as_well() {
+    assert_eq!(said(&json!({ "addresses": ["192.0.2.300/24"] })).lines().count(), 1);
+    assert_eq!(said(&json!({ "addresses": "192.0.2.1/24" })).lines().count(), 1);
+}
+
+#[test]
 fn a_typo_is_answered_with_the_option_that_was_probably_meant() {
     assert_eq!(
         said(&json!({ "priorty": 150 })),
@@ -61,10 +80,19 @@ fn wrong_types_and_ranges_name_the_option_and_what_is_allowed() {
         (json!({ "priority": 256 }), "instances[1].priority: expected"),
         (json!({ "priority": "high" }), "got \"high\""),
         (json!({ "priority": 1.5 }), "got 1.5"),
+        (json!({ "priority": "150" }), "got \"150\", which is a text: use tonumber()"),
         (json!({ "vrid": 0 }), "instances[1].vrid: expected a whole number from 1 to 255, got 0"),
         (json!({ "vrid": null }), "instances[1].vrid: required, but not given"),
         (json!({ "interface": "an interface" }), "instances[1].interface: expected the name"),
         (json!({ "interface": "sixteen-letters-" }), "instances[1].interface: expected the name"),
+        (
+            json!({ "interface": "eth0.100@eth0" }),
+            "\"eth0.100@eth0\" is what ip link shows, the interface is called \"eth0.100\"",
+        ),
+        (
+            json!({ "interface": "eth0:1" }),
+            "\"eth0:1\" is the label of an address, the interface is called \"eth0\": write that",
+        ),
         (json!({ "version": 4 }), "instances[1].version: expected 2 (RFC 3768) or 3 (RFC 9568)"),
         (json!({ "preempt": "yes" }), "instances[1].preempt: expected true or false"),
         (json!({ "dead_factor": 0 }), "instances[1].dead_factor: expected"),

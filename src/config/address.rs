@@ -1,0 +1,134 @@
+//! Reads virtual addresses, and tells what to write instead of what was pasted from elsewhere.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use serde_json::Value;
+
+use super::table::{Read, shown};
+use crate::types::VirtualAddress;
+
+/// Reads an address with its prefix length: `"192.168.56.100/24"`.
+pub(super) fn virtual_address(value: &Value) -> Read<VirtualAddress> {
+    let text = value.as_str().unwrap_or_default();
+    let expected = || {
+        let hint = instead_of(text).map(|hint| format!(": {hint}")).unwrap_or_default();
+        let example = "an address with prefix length, such as \"192.168.56.100/24\"";
+        format!("expected {example}, got {}{hint}", shown(value))
+    };
+    let (address, prefix) = text.split_once('/').ok_or_else(expected)?;
+    let address: IpAddr = address.parse().map_err(|_| expected())?;
+    let IpAddr::V4(ipv4) = address else {
+        return Err("IPv6 is not available in this version".to_owned());
+    };
+    let prefix = prefix.parse().ok().filter(|prefix| *prefix <= 32).ok_or_else(expected)?;
+    match why_not(ipv4, prefix) {
+        Some(reason) => Err(format!("{ipv4}/{prefix} {reason}")),
+        None => Ok(VirtualAddress { address, prefix }),
+    }
+}
+
+/// Returns what to write instead of a text that names an address in another program's notation.
+fn instead_of(text: &str) -> Option<String> {
+    let words: Vec<_> = text.split_whitespace().collect();
+    let (address, length) = match words.first()?.split_once('/') {
+        Some((address, length)) => (address, Some(length)),
+        None => (*words.first()?, None),
+    };
+    let address: Ipv4Addr = address.parse().ok()?;
+    let after = |name| words.windows(2).find(|pair| pair[0] == name).map(|pair| pair[1]);
+    let masks = [length, after("netmask"), words.get(1).copied()];
+    let address = match masks.into_iter().flatten().find_map(prefix_length) {
+        Some(prefix) => format!("write \"{address}/{prefix}\""),
+        None => format!("write \"{address}/24\" in a network of 256 addresses"),
+    };
+    let device = after("dev").map(|name| format!("; dev becomes interface = {name:?}"));
+    let label = after("label").map(|_| "; a label cannot be given");
+    Some(address + &device.unwrap_or_default() + label.unwrap_or_default())
+}
+
+/// Reads a prefix length, also one that is written as a netmask.
+fn prefix_length(text: &str) -> Option<u32> {
+    if let Ok(mask) = text.parse::<Ipv4Addr>() {
+        let bits = mask.to_bits();
+        return (bits.leading_ones() + bits.trailing_zeros() == 32).then(|| bits.leading_ones());
+    }
+    text.parse().ok().filter(|prefix| *prefix <= 32)
+}
+
+/// Returns why no host can have this address, if so.
+fn why_not(address: Ipv4Addr, prefix: u8) -> Option<&'static str> {
+    let hosts = u32::MAX.checked_shr(prefix.into()).unwrap_or(0);
+    let host = address.to_bits() & hosts;
+    match address.octets()[0] {
+        0 => Some("cannot be an address of a host: 0.0.0.0/8 means this network"),
+        127 => Some("cannot be a virtual address: 127.0.0.0/8 never leaves a host"),
+        224..=239 => Some("cannot be an address of a host: it is a multicast address"),
+        240.. => Some("cannot be an address of a host: 240.0.0.0/4 is reserved"),
+        _ if prefix < SHORTEST_PREFIX => Some(
+            "would send most of the Internet to this interface: write 8 to 32 behind the slash",
+        ),
+        _ if prefix <= 30 && host == 0 => {
+            Some("is the address of its network, not of a host in it")
+        }
+        _ if prefix <= 30 && host == hosts => Some("is the broadcast address of its network"),
+        _ => None,
+    }
+}
+
+/// The prefix length of the largest network that was ever assigned.
+const SHORTEST_PREFIX: u8 = 8;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(text: &str) -> String {
+        match virtual_address(&Value::from(text)) {
+            Ok(address) => address.to_string(),
+            Err(problem) => problem,
+        }
+    }
+
+    #[test]
+    fn an_address_in_the_notation_of_another_program_is_answered_with_ours() {
+        for (pasted, instead) in [
+            (
+                "10.0.0.1/24 dev eth1 label eth1:0",
+                "write \"10.0.0.1/24\"; dev becomes interface = \
+             \"eth1\"; a label cannot be given",
+            ),
+            ("10.0.0.1/24 brd + scope global", "write \"10.0.0.1/24\""),
+            ("10.0.0.1/255.255.255.0", "write \"10.0.0.1/24\""),
+            ("10.0.0.1 255.255.254.0", "write \"10.0.0.1/23\""),
+            ("10.0.0.1 netmask 255.255.0.0 dev lan", "write \"10.0.0.1/16\"; dev becomes"),
+            ("10.0.0.1", "write \"10.0.0.1/24\" in a network of 256 addresses"),
+            ("10.0.0.1/255.0.255.0", "write \"10.0.0.1/24\" in a network of 256 addresses"),
+        ] {
+            let said = said(pasted);
+            assert!(said.starts_with("expected an address with prefix length"), "{said}");
+            assert!(said.contains(&format!("got \"{pasted}\": {instead}")), "{said}");
+        }
+        assert!(said("virtual/24").ends_with("got \"virtual/24\""));
+    }
+
+    #[test]
+    fn addresses_that_no_host_can_have_are_refused_with_the_reason() {
+        for (address, reason) in [
+            ("0.1.2.3/24", "0.0.0.0/8 means this network"),
+            ("127.1.0.1/32", "127.0.0.0/8 never leaves a host"),
+            ("224.0.0.18/32", "it is a multicast address"),
+            ("240.0.0.1/24", "240.0.0.0/4 is reserved"),
+            ("255.255.255.255/32", "240.0.0.0/4 is reserved"),
+            ("192.0.2.1/7", "would send most of the Internet to this interface"),
+            ("192.0.2.1/0", "would send most of the Internet to this interface"),
+            ("192.0.2.0/24", "is the address of its network"),
+            ("192.0.2.255/24", "is the broadcast address of its network"),
+            ("192.0.2.3/30", "is the broadcast address of its network"),
+        ] {
+            assert!(said(address).starts_with(address) && said(address).contains(reason));
+        }
+        for address in ["192.0.2.0/31", "192.0.2.255/32", "192.0.2.255/23", "10.0.0.1/8"] {
+            assert_eq!(said(address), address);
+        }
+    }
+}
