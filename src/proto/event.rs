@@ -372,6 +372,15 @@ pub enum Problem {
     },
 }
 
+impl Problem {
+    /// Tells whether the problem is shown for as long as it lasts, in
+    /// [`Snapshot::warning`](super::Snapshot::warning).
+    #[must_use]
+    pub fn lasts(&self) -> bool {
+        matches!(self, Self::WeightInVain { .. })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

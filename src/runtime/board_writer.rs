@@ -9,15 +9,13 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use super::checks::Check;
 use super::events;
-use super::kernel::accusation;
-use super::report;
 use super::view::View;
 use super::words::{
     BoardWord as _, address_places, bequest_to_board, instance_to_board, key_from_board,
 };
 use crate::config::Config;
-use crate::proto::{Bequests, LinkCarrier, Node, Reason, RouterId, Snapshot};
-use crate::status::layout::{CheckSlot, InstanceSlot, WarningSlot, text};
+use crate::proto::{Bequests, LinkCarrier, Node, Reason, RouterId};
+use crate::status::layout::{CheckSlot, InstanceSlot, text};
 use crate::status::{Board, EngineState};
 
 /// Writes the slots of the board. It knows nothing that is not on the board.
@@ -39,12 +37,16 @@ impl BoardWriter {
         Self { places: address_places(config), waits: true }
     }
 
-    /// Shows that the engine lives, and every router of which something is new.
-    pub(super) fn beat(&self, board: &mut Board, view: &mut View, node: &mut Node) {
-        let mut changed = node.take_changed();
-        changed.append(&mut view.take_changed());
+    /// Shows that the engine lives, and the routers of which something is new.
+    pub(super) fn beat(
+        &self,
+        board: &mut Board,
+        view: &View,
+        node: &Node,
+        changed: &BTreeSet<RouterId>,
+    ) {
         for router in changed {
-            self.show(board, view, node, router);
+            self.show(board, view, node, *router);
         }
         board.set_draining(node.is_draining());
         board.set_engine(EngineState::Running, "");
@@ -54,16 +56,9 @@ impl BoardWriter {
     pub(super) fn show(&self, board: &mut Board, view: &View, node: &Node, router: RouterId) {
         let snapshot = node.snapshot(router);
         let (check, checks) = filled(CheckSlot::EMPTY, checks(view, node, router));
-        let (warning, warnings) = filled(WarningSlot::EMPTY, warnings(view, &snapshot, router));
         let first_address = u32::try_from(self.places[router.0].start).unwrap_or(u32::MAX);
-        let mut slot = InstanceSlot {
-            checks,
-            warnings,
-            first_address,
-            check,
-            warning,
-            ..instance_to_board(&snapshot)
-        };
+        let mut slot =
+            InstanceSlot { checks, first_address, check, ..instance_to_board(&snapshot) };
         slot.counters.announcements_sent = view.announcements(router);
         board.publish(router.0, &slot);
     }
@@ -122,21 +117,6 @@ fn checks(view: &View, node: &Node, router: RouterId) -> impl Iterator<Item = Ch
     own.into_iter().chain(view.checks(router).map(Check::to_board))
 }
 
-/// Returns what an operator should look into, although it holds nothing up.
-fn warnings(
-    view: &View,
-    snapshot: &Snapshot<'_>,
-    router: RouterId,
-) -> impl Iterator<Item = WarningSlot> {
-    let contested = view.contested(router).and_then(|(first, others)| {
-        let mut all = snapshot.addresses.iter().chain(snapshot.addresses_excluded);
-        Some((WARNING_CONTESTED, accusation(all.nth(first)?, others, snapshot.link)))
-    });
-    let in_vain = snapshot.warning.as_ref().map(|it| (WARNING_IN_VAIN, report::problem(it)));
-    let warnings = [contested, in_vain].into_iter().flatten();
-    warnings.map(|(name, words)| WarningSlot { name: text(name), text: text(&words) })
-}
-
 /// Fills as many slots as there are, and returns how many are in use.
 fn filled<T: Copy, const N: usize>(empty: T, all: impl Iterator<Item = T>) -> ([T; N], u8) {
     let mut slots = [empty; N];
@@ -147,8 +127,3 @@ fn filled<T: Copy, const N: usize>(empty: T, all: impl Iterator<Item = T>) -> ([
     }
     (slots, count)
 }
-
-/// Something else on this host keeps removing an address.
-const WARNING_CONTESTED: &str = "address_contested";
-/// A weight has lowered the priority of the active router, and no peer has taken over.
-const WARNING_IN_VAIN: &str = "weight_in_vain";

@@ -33,6 +33,7 @@ use super::report;
 use super::surroundings::Surroundings;
 use super::tracking::Tracking;
 use super::view::View;
+use super::warnings::Warnings;
 use super::will;
 use crate::config::Config;
 use crate::net::{Process, Timer};
@@ -63,6 +64,7 @@ pub(super) struct Driver<'a> {
     board: &'a mut Board,
     view: View,
     board_writer: BoardWriter,
+    warnings: Warnings,
     /// One message on its way out; kept so that sending allocates nothing.
     outgoing: Vec<u8>,
     incoming: Box<[u8; MAX_DATAGRAM]>,
@@ -113,6 +115,7 @@ impl<'a> Driver<'a> {
             links: LinkSockets::new(node.links().len()),
             view: View::new(board, config),
             board_writer: BoardWriter::new(board, config),
+            warnings: Warnings::new(board, clock::now()),
             board,
             liveness,
             checks,
@@ -352,8 +355,23 @@ impl<'a> Driver<'a> {
         self.retry_links(now);
         self.tell_guard(Some(now));
         if !self.succession.is_waiting() {
-            self.board_writer.beat(self.board, &mut self.view, &mut self.node);
+            self.show_all(now);
         }
+    }
+
+    /// Shows everything that is new, and logs the warnings that are.
+    fn show_all(&mut self, now: Instant) {
+        let Self { node, view, board, board_writer, warnings, .. } = self;
+        let mut changed = node.take_changed();
+        changed.append(&mut view.take_changed());
+        for &router in &changed {
+            warnings.look_at(router, &node.snapshot(router), view, now);
+        }
+        for news in warnings.news(now) {
+            news.log(node);
+        }
+        warnings.show(board);
+        board_writer.beat(board, view, node, &changed);
     }
 
     fn drain(&mut self, draining: bool, now: Instant) {
@@ -391,6 +409,8 @@ impl<'a> Driver<'a> {
                     let changed = Incident::Changed(transition.router);
                     self.succession.handle(changed, transition.at);
                 }
+                // A warning is logged as such.
+                Action::Report(told) if told.problem.lasts() => {}
                 Action::Report(told) => report::report(&self.node, &told),
             }
         }

@@ -27,6 +27,7 @@ mod surroundings;
 mod thread;
 mod tracking;
 mod view;
+mod warnings;
 mod will;
 mod words;
 

@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::error::Error;
 
-use crate::proto::{Node, Problem, Reason, Report, State, Transition};
+use crate::proto::{Node, Problem, Reason, Report, RouterId, State, Transition};
 
 /// Logs a change of state: at `warn` when an operator may want to know tonight.
 pub(super) fn transition(node: &Node, transition: &Transition) {
@@ -33,10 +33,7 @@ pub(super) fn transition(node: &Node, transition: &Transition) {
 /// Logs a report of the core, which has limited their rate.
 pub(super) fn report(node: &Node, report: &Report) {
     let subject = match report.router {
-        Some(router) => {
-            let snapshot = node.snapshot(router);
-            format!("{} (vrid {} on {})", snapshot.name, snapshot.vrid, snapshot.link)
-        }
+        Some(router) => subject(node, router),
         None => node.links()[report.link.0].to_string(),
     };
     let mut line = format!("{subject}: {}", problem(&report.problem));
@@ -47,6 +44,12 @@ pub(super) fn report(node: &Node, report: &Report) {
         line += &format!(" ({} more like this since the last report)", report.suppressed);
     }
     tracing::warn!("{line}");
+}
+
+/// Returns how the log names a virtual router.
+pub(super) fn subject(node: &Node, router: RouterId) -> String {
+    let snapshot = node.snapshot(router);
+    format!("{} (vrid {} on {})", snapshot.name, snapshot.vrid, snapshot.link)
 }
 
 /// Returns an error with all its causes: `cannot add 192.0.2.1/24 to eth0: no such device`.
@@ -61,7 +64,7 @@ pub fn chain(error: &dyn Error) -> String {
     text
 }
 
-/// Returns what somebody said who panicked.
+/// Returns the panic's message.
 #[must_use]
 pub fn panic_text(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().map(String::as_str);

@@ -1,6 +1,7 @@
 //! The board as its writer sees it.
 
 mod beat;
+mod seq;
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -8,7 +9,7 @@ use std::path::Path;
 use std::ptr;
 use std::slice;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
-use std::sync::atomic::{AtomicU8, AtomicU64, fence};
+use std::sync::atomic::{AtomicU8, AtomicU64};
 use std::time::Duration;
 
 use memmap2::MmapRaw;
@@ -18,7 +19,7 @@ use rustix::io::Errno;
 pub use self::beat::Beat;
 use super::layout::{
     AddressSlot, EVENTS, EngineState, EventSlot, Header, InstanceSlot, LAYOUT, MAGIC, REASONS,
-    WORKERS, WorkerSlot, request,
+    WARNINGS, WORKERS, WarningSlot, WorkerSlot, request,
 };
 use super::text::cut;
 use crate::types::Instant;
@@ -162,17 +163,7 @@ impl Board {
     /// If there is no such virtual router.
     #[must_use]
     pub fn instance(&self, index: usize) -> Option<InstanceSlot> {
-        let words = self.instance_words(index);
-        for _ in 0..READ_ATTEMPTS {
-            let before = words[0].load(Acquire);
-            let copy = std::array::from_fn(|word| words[word].load(Relaxed));
-            fence(Acquire);
-            if before % 2 == 0 && words[0].load(Relaxed) == before {
-                return Some(slot_of(&copy));
-            }
-            std::hint::spin_loop();
-        }
-        None
+        seq::read(self.instance_words(index))
     }
 
     /// Publishes virtual router `index`. A reader sees the old slot or the new one, never a
@@ -182,16 +173,27 @@ impl Board {
     ///
     /// If there is no such virtual router.
     pub fn publish(&mut self, index: usize, slot: &InstanceSlot) {
-        let words = self.instance_words(index);
-        // A writer that was killed between the two stores has left an odd number.
-        let odd = words[0].load(Relaxed) | 1;
+        seq::publish(self.instance_words(index), slot);
+    }
 
-        words[0].store(odd, Relaxed);
-        fence(Release);
-        for (shared, own) in words.iter().zip(words_of(slot)).skip(1) {
-            shared.store(*own, Relaxed);
+    /// Returns the warnings as they were last published.
+    pub fn warnings(&self) -> impl Iterator<Item = WarningSlot> {
+        let count = self.header().warnings.load(Acquire) as usize;
+        (0..count.min(WARNINGS)).filter_map(|place| seq::read(self.warning_words(place)))
+    }
+
+    /// Publishes the warnings that there are now; `warnings` has [`WARNINGS`] at most.
+    pub fn publish_warnings(&mut self, warnings: impl Iterator<Item = WarningSlot>) {
+        let mut count = 0;
+        for (place, warning) in warnings.take(WARNINGS).enumerate() {
+            let words = self.warning_words(place);
+            let published: WarningSlot = seq::copy(words);
+            if published != (WarningSlot { seq: published.seq, ..warning }) {
+                seq::publish(words, &warning);
+            }
+            count += 1;
         }
-        words[0].store(odd.wrapping_add(1), Release);
+        self.header().warnings.store(count, Release);
     }
 
     /// Returns the addresses of all virtual routers; each [`InstanceSlot`] tells which ones are
@@ -275,22 +277,14 @@ impl Board {
 
     /// Puts a change of state into its place for Lua, which it tells from now on.
     pub fn put_event(&mut self, event: &EventSlot) {
-        let words = self.event_words(event.number);
-        words[0].store(0, Relaxed);
-        fence(Release);
-        for (shared, own) in words.iter().zip(event_words_of(event)).skip(1) {
-            shared.store(*own, Relaxed);
-        }
-        words[0].store(event.number, Release);
+        seq::put(self.event_words(event.number), event);
         self.header().events.fetch_max(event.number, Release);
     }
 
     /// Returns a change of state by its number, if it is still there.
     #[must_use]
     pub fn event(&self, number: u64) -> Option<EventSlot> {
-        let words = self.event_words(number);
-        let copy = std::array::from_fn(|word| words[word].load(Relaxed));
-        let event = event_of(&copy);
+        let event: EventSlot = seq::copy(self.event_words(number));
         (event.number == number).then_some(event)
     }
 
@@ -324,6 +318,7 @@ impl Board {
         header.workers_offset.store(size(Tables::WORKERS_AT), Relaxed);
         header.event_size.store(size(size_of::<EventSlot>()), Relaxed);
         header.events_offset.store(size(Tables::EVENTS_AT), Relaxed);
+        header.warnings_offset.store(size(Tables::WARNINGS_AT), Relaxed);
         header.instances_offset.store(size(Tables::INSTANCES_AT), Relaxed);
         header.addresses_offset.store(size(tables.addresses_at), Relaxed);
         let timeout = u32::try_from(plan.worker_timeout.as_millis()).unwrap_or(u32::MAX);
@@ -351,6 +346,7 @@ impl Board {
         header.instance_size.load(Relaxed) as usize == size_of::<InstanceSlot>()
             && header.workers_offset.load(Relaxed) as usize == Tables::WORKERS_AT
             && header.events_offset.load(Relaxed) as usize == Tables::EVENTS_AT
+            && header.warnings_offset.load(Relaxed) as usize == Tables::WARNINGS_AT
             && header.instances_offset.load(Relaxed) as usize == Tables::INSTANCES_AT
             && header.addresses_offset.load(Relaxed) as usize == tables.addresses_at
             && self.map.len() == tables.end
@@ -367,6 +363,13 @@ impl Board {
         let offset = Tables::EVENTS_AT + place * size_of::<EventSlot>();
         // SAFETY: `create` and `of` made sure that all places lie there, aligned to words.
         unsafe { slice::from_raw_parts(self.map.as_ptr().add(offset).cast(), EVENT_WORDS) }
+    }
+
+    fn warning_words(&self, place: usize) -> &[AtomicU64] {
+        debug_assert!(place < WARNINGS, "there is no slot {place} for a warning");
+        let offset = Tables::WARNINGS_AT + place * size_of::<WarningSlot>();
+        // SAFETY: `create` and `of` made sure that all slots lie there, aligned to words.
+        unsafe { slice::from_raw_parts(self.map.as_ptr().add(offset).cast(), WARNING_WORDS) }
     }
 
     fn instance_words(&self, index: usize) -> &[AtomicU64] {
@@ -389,7 +392,8 @@ struct Tables {
 impl Tables {
     const WORKERS_AT: usize = size_of::<Header>();
     const EVENTS_AT: usize = Self::WORKERS_AT + WORKERS * size_of::<WorkerSlot>();
-    const INSTANCES_AT: usize = Self::EVENTS_AT + EVENTS * size_of::<EventSlot>();
+    const WARNINGS_AT: usize = Self::EVENTS_AT + EVENTS * size_of::<EventSlot>();
+    const INSTANCES_AT: usize = Self::WARNINGS_AT + WARNINGS * size_of::<WarningSlot>();
 
     /// Returns `None` if the header cannot name such places.
     fn new(instances: usize, addresses: usize) -> Option<Self> {
@@ -430,26 +434,6 @@ fn write_text(field: &[AtomicU8], text: &str) {
     }
 }
 
-fn words_of(slot: &InstanceSlot) -> &[u64] {
-    // SAFETY: the slot is aligned to words and has no gaps, as `layout` asserts.
-    unsafe { slice::from_raw_parts(ptr::from_ref(slot).cast(), INSTANCE_WORDS) }
-}
-
-fn slot_of(words: &[u64; INSTANCE_WORDS]) -> InstanceSlot {
-    // SAFETY: the slot has the size and alignment of the words, and any bits make one.
-    unsafe { ptr::from_ref(words).cast::<InstanceSlot>().read() }
-}
-
-fn event_words_of(event: &EventSlot) -> &[u64] {
-    // SAFETY: the slot is aligned to words and has no gaps, as `layout` asserts.
-    unsafe { slice::from_raw_parts(ptr::from_ref(event).cast(), EVENT_WORDS) }
-}
-
-fn event_of(words: &[u64; EVENT_WORDS]) -> EventSlot {
-    // SAFETY: the slot has the size and alignment of the words, and any bits make one.
-    unsafe { ptr::from_ref(words).cast::<EventSlot>().read() }
-}
-
 /// Sizes and counts that [`Tables::new`] has found to fit.
 fn size(bytes: usize) -> u32 {
     u32::try_from(bytes).unwrap_or(u32::MAX)
@@ -457,5 +441,4 @@ fn size(bytes: usize) -> u32 {
 
 const EVENT_WORDS: usize = size_of::<EventSlot>() / size_of::<u64>();
 const INSTANCE_WORDS: usize = size_of::<InstanceSlot>() / size_of::<u64>();
-/// A writer needs a microsecond.
-const READ_ATTEMPTS: usize = 1000;
+const WARNING_WORDS: usize = size_of::<WarningSlot>() / size_of::<u64>();

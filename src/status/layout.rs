@@ -1,12 +1,16 @@
 //! What lies where on the board.
 //!
 //! ```text
-//!  +--------+------------------+-----------------+-----------------+----------------+
-//!  | Header | WorkerSlot[1024] | EventSlot[1024] | InstanceSlot[n] | AddressSlot[m] |
-//!  +--------+------------------+-----------------+-----------------+----------------+
+//!  +--------+------------------+-----------------+------------------+
+//!  | Header | WorkerSlot[1024] | EventSlot[1024] | WarningSlot[256] |
+//!  +--------+--------+---------+-------+---------+------------------+
+//!  | InstanceSlot[n] | AddressSlot[m] |
+//!  +-----------------+----------------+
 //! ```
 //!
 //! No structure has a gap between or after its fields: a slot is copied as whole words.
+
+mod empty;
 
 use std::sync::atomic::{AtomicI32, AtomicU8, AtomicU32, AtomicU64};
 
@@ -53,8 +57,10 @@ pub const EVENTS: usize = 1024;
 /// Checks of one virtual router: its link, address and workers, eight tracked interfaces, twelve
 /// checks in Lua, and the probe.
 pub const CHECKS: usize = 24;
-/// Warnings about one virtual router that the board has room for: one of each kind.
-pub const WARNINGS: usize = 2;
+/// Warnings that the board has room for.
+pub const WARNINGS: usize = 256;
+/// The [`WarningSlot::instance`] of a warning about the whole node.
+pub const NODE: u32 = u32::MAX;
 /// Transitions of one virtual router that the board remembers.
 pub const HISTORY: usize = 32;
 /// Reasons of transitions that can be named.
@@ -91,6 +97,10 @@ on_the_board! {
         pub event_size: AtomicU32,
         /// Where the event slots begin.
         pub events_offset: AtomicU32,
+        /// Where the warning slots begin.
+        pub warnings_offset: AtomicU32,
+        /// Number of warning slots in use: the first ones.
+        pub warnings: AtomicU32,
         /// Where the instance slots begin.
         pub instances_offset: AtomicU32,
         /// Where the address slots begin.
@@ -284,10 +294,8 @@ on_the_board! {
         pub checks: u8,
         /// The checksum form of its next advertisement: one of [`checksum`].
         pub checksum: u8,
-        /// Number of [`warnings`](Self::warning) in use.
-        pub warnings: u8,
         /// Keeps what follows on a whole word.
-        pub reserved: [u8; 3],
+        pub reserved: [u8; 4],
         /// The first of its addresses among the address slots.
         pub first_address: u32,
         /// The number of its addresses.
@@ -302,8 +310,6 @@ on_the_board! {
         pub counters: CounterSlot,
         /// What it takes to leave Initialize.
         pub check: [CheckSlot; CHECKS],
-        /// What is not as it should be, although it is no fault.
-        pub warning: [WarningSlot; WARNINGS],
         /// The last changes of state, as a ring.
         pub history: [TransitionSlot; HISTORY],
     }
@@ -371,13 +377,21 @@ on_the_board! {
 }
 
 on_the_board! {
-    /// Something that somebody should look into.
+    /// Something that an operator should look into.
     #[derive(Clone, Copy, Debug, Eq, PartialEq)]
     pub struct WarningSlot {
+        /// Odd while the slot is being written.
+        pub seq: u64,
+        /// Since when.
+        pub since_ms: u64,
+        /// Which virtual router it is about, by its place among the instance slots; or [`NODE`].
+        pub instance: u32,
+        /// Keeps the slot on whole words.
+        pub reserved: [u8; 4],
         /// Name in the status.
         pub name: [u8; 32],
-        /// What is wrong and what to do, for people.
-        pub text: [u8; 256],
+        /// What is the case and what to do, for people.
+        pub text: [u8; 456],
     }
 }
 
@@ -421,80 +435,4 @@ on_the_board! {
         /// How often somebody else removed it.
         pub lost: AtomicU64,
     }
-}
-
-impl InstanceSlot {
-    /// A slot that says nothing.
-    pub const EMPTY: Self = Self {
-        seq: 0,
-        state: state::INITIALIZE as u32,
-        adver_interval_ms: 0,
-        since_ms: 0,
-        transitions: 0,
-        active_down_interval_us: 0,
-        active_last_advert_ms: 0,
-        active_address: [0; 16],
-        active_family: 0,
-        active_priority: 0,
-        active_is_self: 0,
-        reason: 0,
-        vrid: 0,
-        family: 0,
-        version: 0,
-        priority: 0,
-        effective_priority: 0,
-        preempt: 0,
-        checks: 0,
-        checksum: 0,
-        warnings: 0,
-        reserved: [0; 3],
-        first_address: 0,
-        addresses: 0,
-        name: [0; 64],
-        interface: [0; 16],
-        fault: [0; 256],
-        counters: CounterSlot::ZERO,
-        check: [CheckSlot::EMPTY; CHECKS],
-        warning: [WarningSlot::EMPTY; WARNINGS],
-        history: [TransitionSlot::EMPTY; HISTORY],
-    };
-}
-
-impl CounterSlot {
-    /// Nothing counted yet.
-    pub const ZERO: Self = Self {
-        advertisements_sent: 0,
-        advertisements_received: 0,
-        priority_zero_sent: 0,
-        priority_zero_received: 0,
-        announcements_sent: 0,
-        checksum: 0,
-        ttl: 0,
-        version: 0,
-        vrid: 0,
-        length: 0,
-        kind: 0,
-        auth: 0,
-        interval: 0,
-        address_list: 0,
-        owner: 0,
-        own_source: 0,
-        martian: 0,
-        not_running: 0,
-    };
-}
-
-impl CheckSlot {
-    /// A slot that says nothing.
-    pub const EMPTY: Self = Self { name: [0; 32], weight: 0, weighted: 0, ok: 0, reserved: [0; 4] };
-}
-
-impl WarningSlot {
-    /// A slot that says nothing.
-    pub const EMPTY: Self = Self { name: [0; 32], text: [0; 256] };
-}
-
-impl TransitionSlot {
-    /// A slot that says nothing.
-    pub const EMPTY: Self = Self { at_ms: 0, from: 0, to: 0, reason: 0, reserved: [0; 5] };
 }

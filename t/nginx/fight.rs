@@ -38,7 +38,7 @@ fn a_fight_over_an_address_shows_while_it_lasts_and_is_logged_at_its_begin_and_e
         let one = instance_when(host, |one| one["warnings"] == json!([]));
         assert_eq!(one["addresses"][0]["contested"], false);
         let logged = |what: &str| nginx.error_log().matches(what).count();
-        let ended = "the fight over 192.168.56.100/24 on eth0 has ended";
+        let ended = "address_contested: no longer the case";
         wait_until("the end is logged", TENTH * 5, || logged(ended) == 1);
         assert_eq!(logged("somebody removed 192.168.56.100/24 from eth0; it is put back"), 1);
         assert_eq!((logged("keeps removing"), logged(ACCUSATION)), (1, 1));

@@ -13,6 +13,7 @@ local format = string.format
 local gc = ffi.gc
 local io_open = io.open
 local ipairs = ipairs
+local min = math.min
 local now_ms = clock.now_ms
 local pairs = pairs
 local sizeof = ffi.sizeof
@@ -51,11 +52,10 @@ local READ_ATTEMPTS = 10000
 local HEADER = ffi.typeof("resty_vrrp_header *")
 local WORKERS = ffi.typeof("resty_vrrp_worker *")
 local EVENTS = ffi.typeof("resty_vrrp_event *")
+local WARNINGS = ffi.typeof("resty_vrrp_warning *")
 local INSTANCES = ffi.typeof("resty_vrrp_instance *")
 local ADDRESSES = ffi.typeof("resty_vrrp_address *")
 local INSTANCE_SIZE = sizeof("resty_vrrp_instance")
-local first = ffi.new("resty_vrrp_instance")
-local second = ffi.new("resty_vrrp_instance")
 
 
 local function why()
@@ -70,6 +70,7 @@ local function at(header)
         header = header,
         workers = cast(WORKERS, start + header.workers_offset),
         events = cast(EVENTS, start + header.events_offset),
+        warnings = cast(WARNINGS, start + header.warnings_offset),
         addresses = cast(ADDRESSES, start + header.addresses_offset),
         -- Slots, in the order of the configuration, and by name.
         instances = {},
@@ -173,25 +174,34 @@ function _M.find()
 end
 
 
--- Returns a copy of an instance as the engine last published it. The copy is
--- valid until the next call.
-function _M.read(slot)
-    for _ = 1, READ_ATTEMPTS do
-        copy(first, slot, INSTANCE_SIZE)
-        copy(second, slot, INSTANCE_SIZE)
-        -- Two equal copies: the slot was not being written meanwhile.
-        if first.seq % 2 == 0 and C.resty_vrrp_memcmp(first, second,
-                                                      INSTANCE_SIZE) == 0 then
-            return first
+-- Returns a function that returns a copy of a slot of this type, as the engine
+-- last published it. The copy is valid until the next call.
+local function reader(slot_type)
+    local size = sizeof(slot_type)
+    local first, second = ffi.new(slot_type), ffi.new(slot_type)
+
+    local function read(slot)
+        for _ = 1, READ_ATTEMPTS do
+            copy(first, slot, size)
+            copy(second, slot, size)
+            -- Two equal copies: the slot was not being written meanwhile.
+            if first.seq % 2 == 0
+               and C.resty_vrrp_memcmp(first, second, size) == 0 then
+                return first
+            end
         end
+        -- The engine was killed while it wrote. The slot stays like this.
+        return first
     end
-    -- The engine was killed while it wrote. The slot stays like this.
-    return first
+
+    -- The JIT compiler could remove the second copy as a repetition.
+    jit.off(read)
+    return read
 end
 
 
--- The JIT compiler could remove the second copy as a repetition.
-jit.off(_M.read)
+_M.read = reader("resty_vrrp_instance")
+_M.read_warning = reader("resty_vrrp_warning")
 
 
 -- Returns the time of the engine's last heartbeat (0: none yet), and whether
@@ -277,6 +287,28 @@ local function carry_addresses_over(board, slot, previous, before)
 end
 
 
+-- Warnings keep their time. Those about routers that are gone are left out.
+local function carry_warnings_over(board, previous)
+    local place = {}
+    for index, slot in ipairs(board.instances) do
+        place[ffi_string(slot.name)] = index - 1
+    end
+    local count = 0
+    for index = 0, previous:count_warnings() - 1 do
+        local warning = _M.read_warning(previous.warnings + index)
+        local about = previous.instances[warning.instance + 1]
+        local instance = about and place[ffi_string(about.name)]
+        if instance or warning.instance == layout.NODE then
+            local slot = board.warnings[count]
+            copy(slot, warning, sizeof(slot))
+            slot.instance = instance or layout.NODE
+            count = count + 1
+        end
+    end
+    board.header.warnings = count
+end
+
+
 -- Copies the state of an earlier board. This board shows it until its engine
 -- has taken over: until then the addresses stay where they are. If the earlier
 -- engine hangs, its successor knows no more of it than this copy.
@@ -289,6 +321,7 @@ function _M:carry_over(previous)
             carry_addresses_over(self, slot, previous, before)
         end
     end
+    carry_warnings_over(self, previous)
     local header, earlier = self.header, previous.header
     copy(self.events, previous.events, layout.EVENTS * header.event_size)
     header.events = earlier.events
@@ -300,6 +333,12 @@ function _M:carry_over(previous)
     header.guarded_ms = earlier.guarded_ms
     header.engine_state = earlier.engine_state
     header.draining = earlier.draining
+end
+
+
+-- Returns how many warning slots are in use.
+function _M:count_warnings()
+    return min(self.header.warnings, layout.WARNINGS)
 end
 
 

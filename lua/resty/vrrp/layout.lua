@@ -19,6 +19,8 @@ typedef struct {
     uint32_t workers_offset;
     uint32_t event_size;
     uint32_t events_offset;
+    uint32_t warnings_offset;
+    uint32_t warnings;
     uint32_t instances_offset;
     uint32_t addresses_offset;
     uint32_t worker_timeout_ms;
@@ -93,8 +95,12 @@ typedef struct {
 } resty_vrrp_check;
 
 typedef struct {
+    uint64_t seq;
+    uint64_t since_ms;
+    uint32_t instance;
+    uint8_t reserved[4];
     char name[32];
-    char text[256];
+    char text[456];
 } resty_vrrp_warning;
 
 typedef struct {
@@ -126,8 +132,7 @@ typedef struct {
     uint8_t preempt;
     uint8_t checks;
     uint8_t checksum;
-    uint8_t warnings;
-    uint8_t reserved[3];
+    uint8_t reserved[4];
     uint32_t first_address;
     uint32_t addresses;
     char name[64];
@@ -135,7 +140,6 @@ typedef struct {
     char fault[256];
     resty_vrrp_counters counters;
     resty_vrrp_check check[24];
-    resty_vrrp_warning warning[2];
     resty_vrrp_transition history[32];
 } resty_vrrp_instance;
 
@@ -161,6 +165,9 @@ return {
     NEVER = 2 ^ 53,
     WORKERS = 1024,
     EVENTS = 1024,
+    WARNINGS = 256,
+    -- The instance of a warning about the whole node.
+    NODE = 2 ^ 32 - 1,
     HISTORY = 32,
 
     -- The header's engine_state.

@@ -99,20 +99,21 @@ local function checks_of(slot)
 end
 
 
--- Of an engine that does not run, only the reason is known: err.
-local function warnings_of(slot, err)
-    if err then
-        return { { name = ENGINE_DOWN, text = err } }
-    end
-    local warnings = {}
-    for index = 1, slot.warnings do
-        local warning = slot.warning[index - 1]
-        warnings[index] = {
+-- Returns the warnings about each instance: a list for its place among the
+-- instances, and one for layout.NODE.
+local function read_warnings(board)
+    local about = {}
+    for index = 0, board:count_warnings() - 1 do
+        local warning = board.read_warning(board.warnings + index)
+        local list = about[warning.instance] or {}
+        about[warning.instance] = list
+        list[#list + 1] = {
             name = ffi_string(warning.name),
+            since = time_or_null(warning.since_ms),
             text = ffi_string(warning.text),
         }
     end
-    return warnings
+    return about
 end
 
 
@@ -173,7 +174,7 @@ local function state_of(board, slot, running, awaited)
 end
 
 
-local function instance_of(board, shared, running, err, awaited)
+local function instance_of(board, shared, warnings, running, awaited)
     local slot = board.read(shared)
     local state, reason = state_of(board, slot, running, awaited)
     return {
@@ -195,7 +196,7 @@ local function instance_of(board, shared, running, err, awaited)
         active = running and active_of(slot) or null,
         addresses = addresses_of(board, slot),
         checks = checks_of(slot),
-        warnings = warnings_of(slot, err),
+        warnings = warnings,
         counters = counters_of(slot),
         history = history_of(board, slot),
     }
@@ -207,7 +208,7 @@ local function positive_or_null(number)
 end
 
 
-local function node_of(board, running)
+local function node_of(board, warnings, running)
     local header = board.header
     local total, alive = board:count_workers()
     local beat_ms = board:last_beat()
@@ -225,6 +226,7 @@ local function node_of(board, running)
         healthy = running and header.healthy == 1,
         draining = header.draining == 1,
         workers = { total = total, alive = alive },
+        warnings = warnings,
     }
 end
 
@@ -235,11 +237,17 @@ function _M.walk(board)
     -- Asked once for the whole status: the engine may start meanwhile.
     local running, err, awaited = board:engine()
     running = running == true
+    -- Of an engine that does not run, only the reason is known.
+    local down = err and { { name = ENGINE_DOWN, since = null, text = err } }
+    local warnings = down and {} or read_warnings(board)
     local index = 0
-    return node_of(board, running), function()
+    local node = node_of(board, down or warnings[layout.NODE] or {}, running)
+    return node, function()
         index = index + 1
         local shared = board.instances[index]
-        return shared and instance_of(board, shared, running, err, awaited)
+        return shared and instance_of(board, shared,
+                                      down or warnings[index - 1] or {},
+                                      running, awaited)
     end
 end
 

@@ -160,7 +160,7 @@ impl Driver<'_> {
             }
         };
         self.perform_actions();
-        self.board_writer.beat(self.board, &mut self.view, &mut self.node);
+        self.show_all(clock::now());
         heirless
     }
 

@@ -9,8 +9,8 @@ use crate::types::{Instant, LinkName, VirtualAddress};
 /// What somebody else on this host has removed lately, although it was wanted here.
 ///
 /// An address that is removed [`ENOUGH`] times within [`WINDOW`] is contested, until nobody has
-/// removed it for that long. The log gets one line for each link about the begin of that and one
-/// about its end; about other removals it gets one line for each link and [`WINDOW`].
+/// removed it for that long. The log gets one line for each link and [`WINDOW`] about removals that
+/// make no fight; a fight is a warning.
 #[derive(Debug, Default)]
 pub(super) struct Fights {
     /// Addresses that were removed within the last [`WINDOW`]: usually there are none.
@@ -31,32 +31,19 @@ struct Losses {
 struct LinkReport {
     /// The first address that was removed since the last news, and how often any was.
     fresh: Option<(AddressIndex, u64)>,
-    /// The address named when the fight began that goes on.
-    fight: Option<AddressIndex>,
     quiet_until: Instant,
     suppressed: u64,
 }
 
-/// Something for the log.
+/// Removals that the log is to be told of.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct FightNews {
+pub(super) struct Removals {
     /// The link: its place in the plan.
     pub(super) link: usize,
     /// The address, or the first of several.
     pub(super) slot: AddressIndex,
-    /// What happened.
-    pub(super) what: FightChange,
-}
-
-/// What happened to an address.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum FightChange {
-    /// Somebody removed it; so many more removals were not told of.
-    Removed(u64),
-    /// It is contested now, and so many others of the link with it.
-    Began(usize),
-    /// No address of the link is contested any more.
-    Ended,
+    /// How many more there were that the log was not told of.
+    pub(super) more: u64,
 }
 
 impl Fights {
@@ -95,28 +82,17 @@ impl Fights {
         contested.filter_map(Losses::calm_at).min()
     }
 
-    /// Returns what is to be said now.
-    pub(super) fn news(&mut self, now: Instant) -> Vec<FightNews> {
+    /// Returns what the log is to be told now.
+    pub(super) fn news(&mut self, now: Instant) -> Vec<Removals> {
         let mut news = Vec::new();
         for (&link, report) in &mut self.reports {
-            let mut contested =
-                self.lost.iter().filter(|(_, losses)| losses.link == link && losses.contested);
-            let first = contested.next().map(|(slot, _)| *slot);
-            let told = match (report.fight, first, report.fresh.take()) {
-                (None, Some(slot), _) => {
-                    (report.fight, report.suppressed) = (Some(slot), 0);
-                    Some((slot, FightChange::Began(contested.count())))
-                }
-                (Some(slot), None, _) => {
-                    report.fight = None;
-                    Some((slot, FightChange::Ended))
-                }
-                (None, None, Some((slot, times))) => {
-                    report.admit(times, now).map(|more| (slot, FightChange::Removed(more)))
-                }
-                (Some(_), Some(_), _) | (None, None, None) => None,
-            };
-            news.extend(told.map(|(slot, what)| FightNews { link, slot, what }));
+            let Some((slot, times)) = report.fresh.take() else { continue };
+            let mut losses = self.lost.values().filter(|losses| losses.link == link);
+            if losses.any(|losses| losses.contested) {
+                report.suppressed = 0;
+            } else if let Some(more) = report.admit(times, now) {
+                news.push(Removals { link, slot, more });
+            }
         }
         news
     }
@@ -149,18 +125,14 @@ impl LinkReport {
     }
 }
 
-impl FightNews {
-    /// Writes it into the log, with the names of the address and of the link.
+impl Removals {
+    /// Writes them into the log, with the names of the address and of the link.
     pub(super) fn log(&self, address: &VirtualAddress, link: &LinkName) {
-        match self.what {
-            FightChange::Removed(0) => {
-                tracing::warn!("somebody removed {address} from {link}; it is put back");
-            }
-            FightChange::Removed(more) => tracing::warn!(
+        match self.more {
+            0 => tracing::warn!("somebody removed {address} from {link}; it is put back"),
+            more => tracing::warn!(
                 "somebody removed {address} from {link}; it is put back ({more} more like this)"
             ),
-            FightChange::Began(others) => tracing::warn!("{}", accusation(address, others, link)),
-            FightChange::Ended => tracing::info!("the fight over {address} on {link} has ended"),
         }
     }
 }
@@ -227,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fight_is_one_line_at_its_begin_and_one_at_its_end() {
+    fn removals_are_told_of_until_they_are_a_fight() {
         let mut fights = Fights::default();
         let mut said = Vec::new();
 
@@ -236,15 +208,10 @@ mod tests {
             if ms < 30_000 {
                 fights.lose(SLOT, LINK, at(ms));
             }
-            said.extend(fights.news(at(ms)).into_iter().map(|news| (ms, news.what)));
+            said.extend(fights.news(at(ms)).into_iter().map(|news| (ms, news.more)));
         }
 
-        let expected = [
-            (0, FightChange::Removed(0)),
-            (20, FightChange::Began(0)),
-            (39_990, FightChange::Ended),
-        ];
-        assert_eq!(said, expected);
+        assert_eq!(said, [(0, 0)]);
     }
 
     #[test]
@@ -257,9 +224,8 @@ mod tests {
 
         let said = fights.news(at(0));
 
-        let line = |link, slot, what| FightNews { link, slot, what };
-        let first = line(LINK, (0, 0), FightChange::Removed(999));
-        assert_eq!(said, [first, line(LINK + 1, (1, 0), FightChange::Removed(0))]);
+        let first = Removals { link: LINK, slot: (0, 0), more: 999 };
+        assert_eq!(said, [first, Removals { link: LINK + 1, slot: (1, 0), more: 0 }]);
         assert_eq!(fights.news(at(0)), []);
     }
 
@@ -271,10 +237,10 @@ mod tests {
         for ms in [0, 6_000, 12_000] {
             fights.age(at(ms));
             fights.lose(SLOT, LINK, at(ms));
-            said.extend(fights.news(at(ms)).into_iter().map(|news| (ms, news.what)));
+            said.extend(fights.news(at(ms)).into_iter().map(|news| (ms, news.more)));
         }
 
-        assert_eq!(said, [(0, FightChange::Removed(0)), (12_000, FightChange::Removed(1))]);
+        assert_eq!(said, [(0, 0), (12_000, 1)]);
     }
 
     #[test]
@@ -284,7 +250,6 @@ mod tests {
         fights.forget(SLOT);
 
         assert!(!fights.is_contested(SLOT));
-        assert_eq!(fights.news(at(1)).last().map(|news| news.what), Some(FightChange::Ended));
         fights.lose(SLOT, LINK, at(2));
         assert!(!fights.is_contested(SLOT), "what was before does not count");
     }
@@ -308,13 +273,13 @@ mod tests {
         Instant::from_nanos((100_000 + ms) * 1_000_000)
     }
 
-    /// A fight that has just begun, and was told of.
+    /// A fight that has just begun.
     fn fighting(now: Instant) -> Fights {
         let mut fights = Fights::default();
         for _ in 0..ENOUGH {
             fights.lose(SLOT, LINK, now);
         }
-        assert_eq!(fights.news(now).len(), 1);
+        assert_eq!(fights.news(now), []);
         fights
     }
 }

@@ -145,7 +145,9 @@ fn read_everything(board: &mut Board, node: &mut Node) {
     let facts = RouterFacts { addresses: vec![address], ..RouterFacts::default() };
     let changed = view.take_facts(&Facts { routers: vec![facts.into()], ..Facts::default() });
     writer.show_addresses(board, &view, changed, true);
-    writer.beat(board, &mut view, node);
+    let mut changed = node.take_changed();
+    changed.append(&mut view.take_changed());
+    writer.beat(board, &view, node, &changed);
     writer.mirror(board, &node.bequeath(NOW));
 
     let Some(will) = will else { return };

@@ -8,8 +8,8 @@ use resty_vrrp::runtime::BoardWord as _;
 use resty_vrrp::status::EngineState;
 use resty_vrrp::status::layout::{
     AddressSlot, CHECKS, CheckSlot, CounterSlot, EVENTS, EventSlot, HISTORY, Header, InstanceSlot,
-    LAYOUT, MAGIC, REASONS, TransitionSlot, WARNINGS, WITHDRAWN, WORKERS, WarningSlot, WorkerSlot,
-    carrier, request,
+    LAYOUT, MAGIC, NODE, REASONS, TransitionSlot, WARNINGS, WITHDRAWN, WORKERS, WarningSlot,
+    WorkerSlot, carrier, request,
 };
 
 use crate::{ONE, conf_with, lua, on_every_nginx, start_active};
@@ -39,13 +39,11 @@ const NOT_CARRIED_OVER: &[&str] = &[
     "priority",
     "effective_priority",
     "preempt",
-    "warnings",
     "reserved",
     "first_address",
     "addresses",
     "name",
     "interface",
-    "warning",
 ];
 
 #[test]
@@ -86,16 +84,17 @@ fn the_numbers_that_lua_knows_are_those_of_the_layout() {
              local header = ffi.new('resty_vrrp_header')
              local instance = ffi.new('resty_vrrp_instance')
              return table.concat({ tostring(it.MAGIC), it.VERSION, withdrawn,
-                it.WORKERS, it.EVENTS, it.HISTORY,
+                it.WORKERS, it.EVENTS, it.WARNINGS, ('%d'):format(it.NODE), it.HISTORY,
                 ffi.sizeof(instance.history) / ffi.sizeof('resty_vrrp_transition'),
                 ffi.sizeof(instance.check) / ffi.sizeof('resty_vrrp_check'),
-                ffi.sizeof(instance.warning) / ffi.sizeof('resty_vrrp_warning'),
                 ffi.sizeof(header.reasons) / 24 }, ' ')",
         );
 
-        let counts =
-            [EVENTS, HISTORY, HISTORY, CHECKS, WARNINGS, REASONS].map(|count| count.to_string());
-        let known = format!("{MAGIC}ULL {LAYOUT} {WITHDRAWN} {WORKERS} {}", counts.join(" "));
+        let counts = [HISTORY, HISTORY, CHECKS, REASONS].map(|count| count.to_string());
+        let known = format!(
+            "{MAGIC}ULL {LAYOUT} {WITHDRAWN} {WORKERS} {EVENTS} {WARNINGS} {NODE} {}",
+            counts.join(" ")
+        );
         assert_eq!(seen, known);
     });
 }

@@ -1,0 +1,236 @@
+//! What does not stop the engine, but needs a look: the warnings of the status, and their lines in
+//! the log.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::mem;
+use std::time::Duration;
+
+use super::kernel::accusation;
+use super::report;
+use super::view::View;
+use super::words::BoardWord as _;
+use crate::proto::{Node, RouterId, Snapshot};
+use crate::status::Board;
+use crate::status::layout::{NODE, WARNINGS, WarningSlot, text, untext};
+use crate::types::Instant;
+
+/// What a warning is about.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(super) enum WarningScope {
+    /// The whole node.
+    Node,
+    /// One virtual router.
+    Router(RouterId),
+}
+
+/// The warnings that there are now.
+///
+/// Each is known by its scope and name. It is one line in the log when it appears. Warnings of one
+/// name that appear together are one line, and a name that comes and goes has one line for each
+/// [`QUIET`].
+pub(super) struct Warnings {
+    current: BTreeMap<(WarningScope, &'static str), Warning>,
+    topics: BTreeMap<&'static str, Topic>,
+    /// What an earlier engine warned of, and since when. It counts for as long as this engine
+    /// needs to find it out again.
+    earlier: BTreeMap<(WarningScope, String), Instant>,
+    earlier_until: Instant,
+    changed: bool,
+}
+
+#[derive(Debug)]
+struct Warning {
+    since: Instant,
+    text: String,
+}
+
+/// What the log is to be told of the warnings of one name.
+#[derive(Debug, Default)]
+struct Topic {
+    unsaid: BTreeSet<WarningScope>,
+    is_said: bool,
+    /// How many have come and gone without a line.
+    suppressed: u64,
+    quiet_until: Instant,
+}
+
+/// A line of the log.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) enum WarningNews {
+    /// A warning has appeared, and so have so many others of its name.
+    Began { scope: WarningScope, others: usize, line: String },
+    /// There is no warning of this name any more.
+    Ended(&'static str),
+}
+
+impl Warnings {
+    /// Begins with none. Those that an earlier engine shows on the board will keep their time, and
+    /// are not logged again.
+    pub(super) fn new(board: &Board, now: Instant) -> Self {
+        let earlier = board.warnings().filter_map(|slot| {
+            let place = usize::try_from(slot.instance).unwrap_or(usize::MAX);
+            let is_node = slot.instance == NODE;
+            let scope =
+                if is_node { WarningScope::Node } else { WarningScope::Router(RouterId(place)) };
+            Some(((scope, untext(&slot.name)), Instant::from_board(&slot.since_ms)?.min(now)))
+        });
+        Self {
+            current: BTreeMap::new(),
+            topics: BTreeMap::new(),
+            earlier: earlier.collect(),
+            earlier_until: now + REDISCOVERY,
+            changed: true,
+        }
+    }
+
+    /// Raises a warning, or gives it another text; `None` clears it.
+    pub(super) fn set(
+        &mut self,
+        scope: WarningScope,
+        name: &'static str,
+        text: Option<String>,
+        now: Instant,
+    ) {
+        let Some(text) = text else { return self.clear(scope, name) };
+        if let Some(warning) = self.current.get_mut(&(scope, name)) {
+            self.changed |= warning.text != text;
+            warning.text = text;
+            return;
+        }
+        let earlier = self.earlier.remove(&(scope, name.to_owned()));
+        let earlier = earlier.filter(|_| now < self.earlier_until);
+        self.current.insert((scope, name), Warning { since: earlier.unwrap_or(now), text });
+        let topic = self.topics.entry(name).or_default();
+        if earlier.is_some() {
+            topic.is_said = true;
+        } else {
+            topic.unsaid.insert(scope);
+        }
+        self.changed = true;
+    }
+
+    fn clear(&mut self, scope: WarningScope, name: &'static str) {
+        if self.current.remove(&(scope, name)).is_none() {
+            return;
+        }
+        self.changed = true;
+        let topic = self.topics.entry(name).or_default();
+        topic.suppressed += u64::from(topic.unsaid.remove(&scope));
+    }
+
+    /// Looks for what a virtual router is to be warned of.
+    pub(super) fn look_at(
+        &mut self,
+        router: RouterId,
+        snapshot: &Snapshot<'_>,
+        view: &View,
+        now: Instant,
+    ) {
+        let contested = view.contested(router).and_then(|(first, others)| {
+            let mut all = snapshot.addresses.iter().chain(snapshot.addresses_excluded);
+            Some(accusation(all.nth(first)?, others, snapshot.link))
+        });
+        let in_vain = snapshot.warning.as_ref().map(report::problem);
+        let scope = WarningScope::Router(router);
+        self.set(scope, WARNING_CONTESTED, contested, now);
+        self.set(scope, WARNING_IN_VAIN, in_vain, now);
+    }
+
+    /// Returns what the log is to be told now.
+    pub(super) fn news(&mut self, now: Instant) -> Vec<WarningNews> {
+        let Self { current, topics, .. } = self;
+        let mut news = Vec::new();
+        for (&name, topic) in topics.iter_mut().filter(|(_, topic)| topic.quiet_until <= now) {
+            let others = topic.unsaid.len().saturating_sub(1);
+            let first = mem::take(&mut topic.unsaid).pop_first();
+            let warning = first.and_then(|scope| Some((scope, current.get(&(scope, name))?)));
+            if let Some((scope, warning)) = warning {
+                let line = topic.line(name, &warning.text);
+                news.push(WarningNews::Began { scope, others, line });
+                (topic.is_said, topic.quiet_until) = (true, now + QUIET);
+            } else if topic.is_said && !current.keys().any(|(_, known)| *known == name) {
+                topic.is_said = false;
+                news.push(WarningNews::Ended(name));
+            }
+        }
+        news
+    }
+
+    /// Shows the warnings on the board if they have changed.
+    pub(super) fn show(&mut self, board: &mut Board) {
+        if mem::take(&mut self.changed) {
+            board.publish_warnings(self.slots());
+        }
+    }
+
+    /// Returns the slots of the board: as many as there are, the node's first.
+    fn slots(&self) -> impl Iterator<Item = WarningSlot> {
+        let left_out = self.current.len().saturating_sub(WARNINGS);
+        let all = self.current.iter().map(|((scope, name), it)| slot(*scope, name, it));
+        let shown = if left_out > 0 { WARNINGS - 1 } else { WARNINGS };
+        let more = (left_out > 0).then(|| {
+            let text = format!(
+                "{} more warnings than the status has room for: mend those shown first",
+                left_out + 1
+            );
+            let since = self.current.values().map(|warning| warning.since).max();
+            let warning = Warning { since: since.unwrap_or_default(), text };
+            slot(WarningScope::Node, WARNING_MORE, &warning)
+        });
+        more.into_iter().chain(all.take(shown))
+    }
+}
+
+impl WarningNews {
+    /// Writes it into the log.
+    pub(super) fn log(&self, node: &Node) {
+        match self {
+            Self::Began { scope: WarningScope::Node, line, .. } => tracing::warn!("{line}"),
+            Self::Began { scope: WarningScope::Router(router), others: 0, line } => {
+                tracing::warn!("{}: {line}", report::subject(node, *router));
+            }
+            Self::Began { scope: WarningScope::Router(router), others, line } => {
+                tracing::warn!("{} and {others} others: {line}", report::subject(node, *router));
+            }
+            Self::Ended(name) => tracing::info!("{name}: no longer the case"),
+        }
+    }
+}
+
+impl Topic {
+    fn line(&mut self, name: &str, text: &str) -> String {
+        match mem::take(&mut self.suppressed) {
+            0 => format!("{name}: {text}"),
+            more => format!("{name}: {text} ({more} more like this have come and gone)"),
+        }
+    }
+}
+
+fn slot(scope: WarningScope, name: &str, warning: &Warning) -> WarningSlot {
+    let instance = match scope {
+        WarningScope::Node => NODE,
+        WarningScope::Router(RouterId(place)) => u32::try_from(place).unwrap_or(NODE),
+    };
+    WarningSlot {
+        since_ms: warning.since.to_board(),
+        instance,
+        name: text(name),
+        text: text(&warning.text),
+        ..WarningSlot::EMPTY
+    }
+}
+
+/// Something else on this host keeps removing an address.
+const WARNING_CONTESTED: &str = "address_contested";
+/// A weight has lowered the priority of the active router, and no peer has taken over.
+const WARNING_IN_VAIN: &str = "weight_in_vain";
+/// There are more warnings than the board has room for.
+const WARNING_MORE: &str = "warnings_left_out";
+
+/// How long a name is not logged again.
+const QUIET: Duration = Duration::from_secs(10);
+/// How long an engine may need to find out again what the one before it warned of.
+const REDISCOVERY: Duration = Duration::from_secs(60);
