@@ -1,4 +1,4 @@
-//! Makes the addresses of a link what they should be, and touches nobody else's.
+//! Adds and removes addresses until those of a link are as wanted; addresses of others are kept.
 //!
 //! An address is ours if this process added it, or if it bears our tag: [`PROTOCOL`] in
 //! `IFA_PROTO`, which the kernel keeps and shows since 5.18.
@@ -21,19 +21,19 @@ use crate::types::VirtualAddress;
 
 pub use crate::net::link::PROTOCOL;
 
-/// The difference between what should be on a link and what is.
+/// The difference between the addresses wanted on a link and those present.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Changes {
-    /// Wanted, but not there.
+    /// Wanted, and not present.
     pub add: Vec<VirtualAddress>,
-    /// Wanted, and left there by another process of ours.
+    /// Wanted, and left behind by another process of ours.
     pub adopt: Vec<VirtualAddress>,
     /// Ours, but not wanted. Secondary addresses come first.
     pub remove: Vec<VirtualAddress>,
 }
 
 impl Changes {
-    /// Tells whether everything is as it should be.
+    /// Tells whether there is no difference.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.add.is_empty() && self.adopt.is_empty() && self.remove.is_empty()
@@ -93,14 +93,14 @@ pub struct Applied {
     pub refused: Vec<(VirtualAddress, NetError)>,
 }
 
-/// Makes the changes on a link, all in one go.
+/// Makes the changes on a link in one batch of requests.
 ///
 /// With a `lifetime` the kernel removes the addresses by itself that long (in whole seconds) after
 /// they were added or last given to [`refresh`].
 ///
 /// # Errors
 ///
-/// When the conversation broke.
+/// When the socket failed.
 pub fn apply(
     netlink: &mut Netlink,
     link: (u32, &str),
@@ -134,7 +134,7 @@ pub fn apply(
 ///
 /// # Errors
 ///
-/// When the conversation broke.
+/// When the socket failed.
 pub fn refresh(
     netlink: &mut Netlink,
     link: (u32, &str),
@@ -163,7 +163,7 @@ impl Step {
         }
     }
 
-    /// Tells whether a refusal means that there is nothing left to do.
+    /// Tells whether a refusal means that nothing is left to do.
     fn is_moot(self, error: &io::Error) -> bool {
         match self {
             // Somebody else was faster, or the link has gone and its event is on the way.

@@ -1,6 +1,6 @@
-//! What the messages of the kernel mean here.
+//! Parses the rtnetlink messages about links and addresses.
 //!
-//! Only the attributes of interest are looked at: one that a newer kernel writes in another way
+//! Only the attributes that are needed are parsed: one that a newer kernel writes in another way
 //! must not hide a link.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -13,7 +13,7 @@ use rtnetlink::packet_route::link::{LinkFlags, LinkHeader};
 use crate::net::{KernelEvent, LinkSignal};
 use crate::types::VirtualAddress;
 
-/// Reads one message; `None` is one about something else.
+/// Parses a message; `None` if it is about something else.
 pub(super) fn event(message: &NetlinkBuffer<&[u8]>) -> Option<KernelEvent> {
     let payload = message.payload();
     match message.message_type() {
@@ -39,7 +39,8 @@ pub(super) fn event(message: &NetlinkBuffer<&[u8]>) -> Option<KernelEvent> {
 
 /// Reads the header of a message about a link.
 ///
-/// One about the link's part in a bridge looks alike: "deleted" means there that it left it.
+/// A message about the port of a bridge looks alike; its "deleted" means that the link has left the
+/// bridge.
 fn link_header(payload: &[u8]) -> Option<LinkHeader> {
     let header = LinkHeader::parse(payload).ok()?;
     (header.interface_family == AddressFamily::Unspec).then_some(header)

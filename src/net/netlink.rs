@@ -1,8 +1,8 @@
-//! The conversation with the kernel about links and addresses (rtnetlink).
+//! The netlink socket for links and addresses (rtnetlink).
 //!
-//! Requests and events share one socket, so that their order is known: the kernel carries out a
-//! request while it is being sent, queues the events it caused, then the answer. So a request never
-//! waits, and once it is answered, [`Netlink::events`] returns all that happened before.
+//! Requests and events share one socket, so that their order is known. The kernel carries out a
+//! request within `send`, queues the events that it caused, then the answer. So the answer is there
+//! when `send` returns, and [`Netlink::events`] then returns everything that happened before.
 
 use std::collections::VecDeque;
 use std::io;
@@ -27,9 +27,9 @@ use crate::net::socket::bound_receive_buffer;
 use crate::net::watched::Watched;
 use crate::net::{KernelEvent, NetError, message};
 
-/// A netlink socket that hears of every link and every IPv4 address of this host.
+/// A netlink socket that receives the events of all links and IPv4 addresses of this host.
 ///
-/// After an error it has lost count of what happened: open another one and [`dump`](Self::dump).
+/// After an error events may be missing: open another socket and [`dump`](Self::dump).
 #[derive(Debug)]
 pub struct Netlink {
     socket: Watched,
@@ -52,12 +52,12 @@ impl Netlink {
         Ok(Self { socket, sequence: 0, buffer, heard: VecDeque::new() })
     }
 
-    /// Returns every link, then every IPv4 address, then what happened meanwhile: to believe all of
-    /// it in that order ends in the truth.
+    /// Returns every link, then every IPv4 address, then the events that arrived meanwhile. Applied
+    /// in this order, they give the present state.
     ///
     /// # Errors
     ///
-    /// When the conversation broke.
+    /// When the socket failed.
     pub fn dump(&mut self) -> Result<Vec<KernelEvent>, NetError> {
         let mut records = Vec::new();
         let mut addresses = AddressMessage::default();
@@ -78,7 +78,7 @@ impl Netlink {
     ///
     /// # Errors
     ///
-    /// When the conversation broke: some of the requests may have been carried out.
+    /// When the socket failed. Some of the requests may have been carried out.
     pub fn request(&mut self, requests: &[Request]) -> Result<Vec<io::Result<()>>, NetError> {
         let mut answers = Vec::with_capacity(requests.len());
         for batch in requests.chunks(BATCH) {
@@ -116,12 +116,12 @@ impl Netlink {
         Ok(std::mem::take(&mut self.heard))
     }
 
-    /// Returns several dumps, one after the other: while addresses come and go, the kernel may
-    /// leave one out that was there all the time, and does not always say so.
+    /// Returns several dumps, one after the other: while addresses are added and removed, a dump may
+    /// lack one that was there all the time, and the kernel does not always say so.
     ///
-    /// It makes one change at a time, and tells of each before the next. So what took more than one
-    /// datagram, came twice the same, and had no event come in since the first of the two began,
-    /// was changed once at most, and is whole. Where something changes all the time, what is
+    /// The kernel makes one change at a time, and reports each before the next. So if two dumps of
+    /// several datagrams are equal, and no event arrived since the first one began, there was one
+    /// change at most, and they are complete. If something changes all the time, a record that is
     /// missing in one dump is in another.
     fn dump_whole(&mut self, ask: &RouteNetlinkMessage) -> io::Result<Vec<KernelEvent>> {
         let mut records = Vec::new();
@@ -217,7 +217,7 @@ impl Netlink {
     }
 }
 
-/// Something to ask of the kernel.
+/// A request to the kernel.
 #[derive(Clone, Debug)]
 pub struct Request {
     flags: u16,
@@ -282,19 +282,20 @@ fn sort(
     }
 }
 
-/// One takes a millisecond for some thousand addresses.
+/// Most dumps in a row. One takes a millisecond for some thousand addresses.
 const MOST_DUMPS: usize = 8;
 
-/// Requests in one datagram: their answers and the events they cause fit the receive buffer.
+/// Most requests in one datagram: their answers and events fit the receive buffer.
 const BATCH: usize = 64;
 
-/// Datagrams read before somebody else gets a turn; what is left is read in the next one.
+/// Most datagrams read in one turn; the others are read in the next one.
 const MOST_READS: usize = 1024;
 
-/// The kernel never builds a larger datagram for a reader (`max_recvmsg_len`).
+/// The largest datagram that the kernel builds for a reader (`max_recvmsg_len`).
 const LARGEST_READ: usize = 1 << 16;
 
-/// Some 4,000 events; when it is full the kernel says so and everything is read again.
+/// Room for some 4,000 events. When it is full the kernel reports that, and everything is dumped
+/// again.
 const RECEIVE_BUFFER: usize = 4 << 20;
 
 /// Messages start at multiples of this (`NLMSG_ALIGNTO`).

@@ -1,6 +1,6 @@
 //! Rules of `nf_tables` that let open connections outlive a planned move of their address.
 //!
-//! They stand for as long as the socket is open that made them. `nft list ruleset` shows them:
+//! The rules exist for as long as the socket that made them is open. `nft list ruleset` shows them:
 //!
 //! ```text
 //! table ip vrrp-4711 {
@@ -66,26 +66,28 @@ use crate::net::NetError;
 /// What happens to addresses that move from one host to another.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Rules {
-    /// Addresses that this host has just taken, and who had them before: a segment of TCP that is
-    /// for no connection of this host goes there, instead of being answered by a reset.
+    /// Addresses that this host has just taken, each with the host that had it before. A TCP
+    /// segment that belongs to no connection of this host is sent there; a reset would end the
+    /// connection.
     pub relayed: BTreeMap<Ipv4Addr, Ipv4Addr>,
-    /// Addresses that another host has taken, and by which other one this host shows itself
-    /// meanwhile: it answers no ARP for the former, and asks nobody in their name.
+    /// Addresses that another host has taken, each with the primary address of this host. This
+    /// host does not answer ARP requests for the former, and sends its own requests from the
+    /// latter.
     pub silent: BTreeMap<Ipv4Addr, Ipv4Addr>,
 }
 
-/// The place of our rules in the kernel. They are gone as soon as it is dropped.
+/// The tables with our rules. The kernel removes them when this is dropped.
 #[derive(Debug)]
 pub struct Firewall {
     socket: OwnedFd,
-    /// The name of our tables, like no other one of this network namespace.
+    /// The name of our tables, unique in this network namespace.
     table: String,
     rules: Rules,
 }
 
 impl Firewall {
-    /// Opens the socket, and makes sure that the kernel understands what will be asked of it: a
-    /// rule that it cannot follow, and modules that it has to load, show here.
+    /// Opens the socket, and has the kernel add and remove every kind of rule once: it loads its
+    /// modules now, and refuses now what it does not support.
     ///
     /// # Errors
     ///
@@ -94,8 +96,8 @@ impl Firewall {
         let error = |error| NetError::new("use", "nf_tables", error);
         let (socket, port) = open().map_err(error)?;
         let firewall = Self { socket, table: format!("vrrp-{port}"), rules: Rules::default() };
-        let somebody = BTreeMap::from([(Ipv4Addr::UNSPECIFIED, Ipv4Addr::UNSPECIFIED)]);
-        let all = Rules { relayed: somebody.clone(), silent: somebody };
+        let sample = BTreeMap::from([(Ipv4Addr::UNSPECIFIED, Ipv4Addr::UNSPECIFIED)]);
+        let all = Rules { relayed: sample.clone(), silent: sample };
         let mut batch = Batch::new();
         firewall.change(&mut batch, &Rules::default(), &all);
         firewall.change(&mut batch, &all, &Rules::default());
@@ -103,12 +105,12 @@ impl Firewall {
         Ok(firewall)
     }
 
-    /// Replaces all rules at once. Connections that were noted stay noted while any address is
-    /// relayed.
+    /// Replaces all rules in one transaction. The set of opened connections is kept while any
+    /// address is relayed.
     ///
     /// # Errors
     ///
-    /// When the kernel refuses them: those before still stand.
+    /// When the kernel refuses them. The earlier rules stay in force.
     pub fn set(&mut self, rules: &Rules) -> Result<(), NetError> {
         if self.rules == *rules {
             return Ok(());
@@ -248,7 +250,7 @@ impl Firewall {
         }
     }
 
-    /// Lets the kernel do all of a batch or nothing. It has answered when the call returns.
+    /// Sends a batch, which the kernel carries out as a whole or not at all, before `send` returns.
     fn commit(&self, batch: Batch) -> io::Result<()> {
         send(&self.socket, &batch.end(), SendFlags::empty())?;
         let mut outcome = Ok(());
@@ -264,13 +266,13 @@ impl Firewall {
     }
 }
 
-/// Addresses on the move, and another one for each.
+/// Moving addresses, each with the address that the map of the table gives for it.
 type MovedAddresses = BTreeMap<Ipv4Addr, Ipv4Addr>;
 
-/// Parts that follow each other.
+/// A rule: lists of expressions, one after the other.
 type Rule = &'static [&'static [Expression]];
 
-/// A chain that the kernel calls by itself.
+/// A base chain: the kernel calls it at a hook.
 struct Chain {
     name: &'static str,
     hook: u32,
@@ -289,15 +291,17 @@ fn open() -> io::Result<(OwnedFd, u32)> {
 /// The map of each table.
 const ADDRESSES: &str = "addresses";
 
-/// Who has opened a connection here since the address came.
+/// The set of connections that were opened here since the address was taken.
 const OPENED: &str = "opened";
 
-/// Some megabytes. A connection that finds no room here is reset by the host that had the address.
+/// Most connections in the set, some megabytes. Segments of one that finds no room are relayed, and
+/// the other host resets it.
 const MOST_OPENED: u32 = 65_536;
 
-/// Longer than any address moves. Should nobody remove the rules by then, they do nothing more.
+/// Lifetime of an element of the map, longer than any move. If nobody removes the rules, they have
+/// no effect after this time.
 const MOVED_AFTER_MS: u64 = 1000;
-/// Longer than the rules for an address do anything.
+/// Lifetime of a connection in the set, longer than that of an element of the map.
 const FORGOTTEN_AFTER_MS: u64 = 2000;
 
 /// `NF_INET_PRE_ROUTING`, `NF_ARP_IN` and `NF_ARP_OUT`.
@@ -305,10 +309,11 @@ const PRE_ROUTING: u32 = 0;
 const ARP_IN: u32 = 0;
 const ARP_OUT: u32 = 1;
 
-/// What some other rule has sent to another host by then is no affair of ours.
+/// After destination NAT: packets that another rule has redirected are not ours any more.
 const AFTER_DNAT: i32 = -90;
 
-/// `NFT_TABLE_F_OWNER`: nobody else can change the table, and it goes with the socket.
+/// `NFT_TABLE_F_OWNER`: only this socket can change the table, and the kernel removes it with the
+/// socket.
 const TABLE_IS_OWNED: u32 = 2;
 
 /// `NFT_SET_MAP`, `NFT_SET_TIMEOUT` and `NFT_SET_EVAL`.
@@ -316,15 +321,15 @@ const SET_IS_MAP: u32 = 0x08;
 const SET_FORGETS: u32 = 0x10;
 const SET_IS_FILLED_BY_RULES: u32 = 0x20;
 
-/// How `nft` is to show keys and values.
+/// Types of keys and values, by which `nft` formats them.
 const TYPE_IPV4_ADDR: u32 = 7;
 const TYPE_INET_SERVICE: u32 = 13;
 const TYPE_BITS: u32 = 6;
 
-/// Addresses in one message: its attributes have lengths of 16 bits.
+/// Most addresses in one message: the length of an attribute has 16 bits.
 const LONGEST_LIST: usize = 1024;
 
-/// An answer is as long as the message that it answers, and some octets.
+/// An answer quotes the message that it answers, which fits.
 const LARGEST_READ: usize = 1 << 16;
 
 /// Numbers of attributes in `linux/netfilter/nf_tables.h`.

@@ -1,10 +1,10 @@
-//! How a change of `nf_tables` is written down: messages that the kernel carries out together.
+//! The messages of a change of `nf_tables`: a transaction of the kernel.
 
 use std::io;
 
 use rtnetlink::packet_core::{NLM_F_ACK, NLM_F_REQUEST, NetlinkBuffer};
 
-/// What a message asks for: its number in `enum nf_tables_msg_types`.
+/// The type of a message, in `enum nf_tables_msg_types`.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum TableMessage {
     NewTable = 0,
@@ -16,14 +16,14 @@ pub(super) enum TableMessage {
     DelSetElem = 14,
 }
 
-/// Which packets a table sees: `NFPROTO_…`.
+/// The family of a table: `NFPROTO_…`.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum TableFamily {
     Ip = 2,
     Arp = 3,
 }
 
-/// Messages that the kernel carries out together, or not at all.
+/// Messages that the kernel carries out as a whole or not at all.
 #[derive(Debug)]
 pub(super) struct Batch {
     datagram: Vec<u8>,
@@ -79,7 +79,7 @@ impl Batch {
     }
 }
 
-/// Attributes on their way into a message, or into another attribute.
+/// The attributes of a message, or of another attribute.
 #[derive(Debug)]
 pub(super) struct Attributes<'a>(&'a mut Vec<u8>);
 
@@ -95,7 +95,7 @@ impl Attributes<'_> {
         });
     }
 
-    /// Unlike the frame, numbers are written in network order.
+    /// Appends a number in network order; the headers are in the order of the machine.
     pub(super) fn number(&mut self, kind: u16, value: u32) {
         self.octets(kind, &value.to_be_bytes());
     }
@@ -121,7 +121,7 @@ impl Attributes<'_> {
     }
 }
 
-/// Returns what became of the messages that a datagram of the kernel answers.
+/// Returns the outcome of the messages that a datagram of the kernel answers.
 pub(super) fn outcome(mut datagram: &[u8]) -> io::Result<()> {
     let mut outcome = Ok(());
     while let Ok(message) = NetlinkBuffer::new_checked(datagram) {

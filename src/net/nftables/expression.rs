@@ -1,7 +1,7 @@
-//! What our rules are made of: the expressions that `nft --debug=netlink` shows.
+//! The expressions of our rules, as `nft --debug=netlink` shows them.
 //!
-//! A rule runs one after the other until one of them does not hold. All of them work on the same
-//! register, or on its four parts.
+//! The kernel evaluates the expressions of a rule in order, until one of them ends the rule. All of
+//! them use the same register, or its four parts.
 
 use super::batch::Attributes;
 use super::{ADDRESSES, OPENED};
@@ -9,31 +9,31 @@ use super::{ADDRESSES, OPENED};
 /// One step of a rule.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Expression {
-    /// Takes part of the packet into the register; ends the rule if there is no such part.
+    /// Loads part of the packet into the register; ends the rule if there is no such part.
     Load(Field),
-    /// Takes the protocol above IP into the register.
+    /// Loads the protocol above IP into the register.
     LoadProtocol,
-    /// Takes part of the packet into one of the registers that are read together.
+    /// Loads part of the packet into one of the four parts of the register.
     LoadAt(u32, Field),
-    /// Keeps some bits of the register, and sets others.
+    /// Masks the register, then inverts some of its bits.
     Alter { keep: &'static [u8], set: &'static [u8] },
-    /// Ends the rule unless the register compares so.
+    /// Ends the rule unless the comparison of the register with a value is true.
     Require(Comparison, &'static [u8]),
-    /// Ends the rule unless the register is an address on the move.
+    /// Ends the rule unless the register is an address in the map.
     RequireMoving,
-    /// Replaces an address on the move by what stands beside it; ends the rule if there is nothing.
+    /// Replaces the register by the value that the map has for it; ends the rule if it has none.
     Translate,
-    /// Notes who opens a connection; ends the rule if there is no room.
+    /// Adds the connection in the registers to the set; ends the rule if the set is full.
     NoteOpened,
-    /// Ends the rule unless the registers are of somebody who has opened a connection.
+    /// Ends the rule unless the connection in the registers is in the set.
     RequireOpened,
-    /// Puts the register in the place of part of the packet.
+    /// Writes the register to part of the packet.
     Store(Field, Checksum),
-    /// Sends a copy of the packet by way of the host in the register.
+    /// Sends a copy of the packet to the host in the register.
     Duplicate,
-    /// Ends all rules of the chain: the packet goes its way.
+    /// Accepts the packet: no other rule of the chain is evaluated.
     Accept,
-    /// Ends everything.
+    /// Drops the packet.
     Drop,
 }
 
@@ -59,7 +59,7 @@ pub(super) enum Comparison {
     Different = 1,
 }
 
-/// Where a change shows beside its own place.
+/// The checksum that a change of the packet has to update.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Checksum {
     None,
@@ -67,7 +67,7 @@ pub(super) enum Checksum {
     Ip,
 }
 
-/// Segments that open a connection to or from an address on the move: they are noted.
+/// Adds the connection that a segment to a moving address opens to the set.
 pub(super) const OPENING: &[Expression] = &[
     Expression::Load(DESTINATION),
     Expression::RequireMoving,
@@ -83,7 +83,7 @@ pub(super) const OPENING: &[Expression] = &[
     Expression::NoteOpened,
 ];
 
-/// Other segments to such an address, but those that were relayed here.
+/// Matches other segments to a moving address that were not relayed to this host.
 pub(super) const OPEN: &[Expression] = &[
     Expression::Load(DESTINATION),
     Expression::RequireMoving,
@@ -96,7 +96,7 @@ pub(super) const OPEN: &[Expression] = &[
     Expression::Require(Comparison::Different, &[LAST_HOP]),
 ];
 
-/// … of a connection that was opened here.
+/// Accepts a segment of a connection that was opened here.
 pub(super) const OPENED_HERE: &[Expression] = &[
     Expression::LoadAt(0, SOURCE),
     Expression::LoadAt(1, DESTINATION),
@@ -106,8 +106,8 @@ pub(super) const OPENED_HERE: &[Expression] = &[
     Expression::Accept,
 ];
 
-/// Packets for the host that had the address. That is their last hop: if it has the address no
-/// more, it must not send them back.
+/// Relays a segment to the host that had the address. That is the last hop: a host that does not
+/// have the address any more must not send the segment back.
 pub(super) const RELAYED: &[Expression] = &[
     Expression::Load(TTL_AND_PROTOCOL),
     Expression::Alter { keep: &[0, 0xff], set: &[LAST_HOP + 1, 0] },
@@ -118,11 +118,11 @@ pub(super) const RELAYED: &[Expression] = &[
     Expression::Drop,
 ];
 
-/// ARP that asks for an address on the move.
+/// Drops ARP requests for a moving address.
 pub(super) const UNANSWERED: &[Expression] =
     &[Expression::Load(ARP_TARGET), Expression::RequireMoving, Expression::Drop];
 
-/// ARP that asks in the name of an address on the move.
+/// Replaces a moving address as the sender of ARP requests.
 pub(super) const RENAMED: &[Expression] = &[
     Expression::Load(ARP_SENDER),
     Expression::Translate,
@@ -226,7 +226,7 @@ fn emit_verdict(data: &mut Attributes<'_>, verdict: u32) {
 
 const SOURCE: Field = Field { header: PayloadBase::Network, offset: 12, length: 4 };
 const DESTINATION: Field = Field { header: PayloadBase::Network, offset: 16, length: 4 };
-/// Both together, as the checksum counts pairs of octets.
+/// TTL and protocol together, since the checksum counts pairs of octets.
 const TTL_AND_PROTOCOL: Field = Field { header: PayloadBase::Network, offset: 8, length: 2 };
 const TTL: Field = Field { header: PayloadBase::Network, offset: 8, length: 1 };
 const SOURCE_PORT: Field = Field { header: PayloadBase::Transport, offset: 0, length: 2 };
@@ -237,7 +237,7 @@ const ARP_TARGET: Field = Field { header: PayloadBase::Network, offset: 24, leng
 
 const TCP: u8 = 6;
 const SYN: u8 = 0x02;
-/// Enough to arrive, too little to be passed on. A copy is sent with one less than it has.
+/// The TTL of a relayed segment. It arrives with one less, and is not forwarded.
 const LAST_HOP: u8 = 1;
 
 /// `NFTA_LIST_ELEM`, `NFTA_EXPR_NAME`, `NFTA_EXPR_DATA` and `NFTA_DATA_VERDICT`.

@@ -1,4 +1,4 @@
-//! What the kernel refuses, as long as it does.
+//! The additions and removals of addresses that the kernel refuses.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +8,7 @@ use crate::types::VirtualAddress;
 #[derive(Debug, Default)]
 pub(super) struct Refusals {
     links: BTreeMap<u32, BTreeMap<VirtualAddress, String>>,
-    /// What the log has been told: the first refusal, and how many others there were.
+    /// The last line of the log: the first refusal, and how many others there were.
     logged: Option<(String, usize)>,
 }
 
@@ -18,7 +18,7 @@ impl Refusals {
         self.links.is_empty()
     }
 
-    /// Takes the outcome of an attempt to settle some addresses of a link.
+    /// Keeps the outcome of an attempt to settle some addresses of a link.
     pub(super) fn settled(
         &mut self,
         index: u32,
@@ -33,7 +33,7 @@ impl Refusals {
         }
     }
 
-    /// Forgets what was refused on links that nothing is wanted of any more.
+    /// Forgets the refusals on links that are of no interest any more.
     pub(super) fn retain_links(&mut self, is_of_interest: impl Fn(u32) -> bool) {
         self.links.retain(|index, _| is_of_interest(*index));
     }
@@ -54,7 +54,7 @@ impl Refusals {
         addresses.iter().find_map(|address| link.get(address))
     }
 
-    /// Tells the log what is refused, if that is new.
+    /// Logs what is refused, if that is new.
     pub(super) fn log(&mut self) {
         let first = self.links.values().flat_map(BTreeMap::values).next();
         let others = self.links.values().map(BTreeMap::len).sum::<usize>().saturating_sub(1);

@@ -1,17 +1,17 @@
-//! What has to be compared with the kernel again.
+//! The links and addresses that have to be compared with the kernel again.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::types::VirtualAddress;
 
-/// The links and addresses about which something is new: only these are looked at.
+/// The links and addresses of which something has changed: only these are compared.
 #[derive(Debug, Default)]
 pub(super) struct Unsettled {
     links: BTreeMap<usize, Scope>,
     is_retry: bool,
 }
 
-/// How much of a link is to be looked at, besides the link itself.
+/// How much of a link is compared, besides the link itself.
 #[derive(Debug, Eq, PartialEq)]
 pub(super) enum Scope {
     /// Some addresses, or none.
@@ -25,27 +25,27 @@ impl Unsettled {
         self.links.is_empty() && !self.is_retry
     }
 
-    /// Has the link itself looked at.
+    /// Marks a link, without its addresses.
     pub(super) fn link(&mut self, link: usize) {
         self.links.entry(link).or_default();
     }
 
-    /// Has an address of a link looked at.
+    /// Marks an address of a link.
     pub(super) fn address(&mut self, link: usize, address: VirtualAddress) {
         self.links.entry(link).or_default().add(address);
     }
 
-    /// Has a link looked at with all of its addresses.
+    /// Marks a link with all of its addresses.
     pub(super) fn whole_link(&mut self, link: usize) {
         self.links.insert(link, Scope::All);
     }
 
-    /// Has whatever the kernel refused tried again.
+    /// Marks everything that the kernel has refused.
     pub(super) fn refused(&mut self) {
         self.is_retry = true;
     }
 
-    /// Returns the links and how much of each, and forgets them.
+    /// Takes the links, with how much of each is compared.
     pub(super) fn take(&mut self) -> BTreeMap<usize, Scope> {
         std::mem::take(self).links
     }

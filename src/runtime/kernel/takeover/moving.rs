@@ -1,4 +1,4 @@
-//! Sees to connections that are open while addresses move between living hosts.
+//! Which rules of `nf_tables` keep connections open while addresses move between living hosts.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
@@ -9,7 +9,8 @@ use crate::runtime::kernel::PlannedRouter;
 use crate::types::{Instant, VirtualAddress};
 
 impl Takeover {
-    /// Notes what a virtual router's claim, or the time, has changed about its addresses.
+    /// Updates whether a virtual router moves and keeps its addresses, after its claim has changed or
+    /// a move may be over.
     pub(super) fn note_move(&mut self, router: usize, now: Instant) {
         let site = &mut self.routers[router];
         let yields = site.claim.yields.is_some_and(|it| now < self.passage.end_of(&it));
@@ -25,7 +26,7 @@ impl Takeover {
         }
     }
 
-    /// Notes which moves are over.
+    /// Updates the routers whose move may be over.
     pub(super) fn note_moves(&mut self, now: Instant) {
         for router in self.moving.clone() {
             self.note_move(router, now);
@@ -42,7 +43,7 @@ impl Takeover {
         ends.flatten().filter(|end| now < *end).min()
     }
 
-    /// Returns the rules that the moves of this moment need.
+    /// Returns the rules for the moves that are under way.
     pub(super) fn rules(&self, now: Instant) -> Rules {
         let mut rules = Rules::default();
         for router in &self.moving {
@@ -56,7 +57,7 @@ impl Takeover {
             let link = &self.links[router.planned.site.speaks_on.0];
             let source = link.view.and_then(|view| view.sources.ipv4);
             if let (Some(source), false) = (source, claim.claimed) {
-                // For as long as it is here, whatever that is due to.
+                // As long as the address is on this host, for whatever reason.
                 let all = router.planned.addresses.iter().zip(&router.facts.addresses);
                 let ours = all.filter(|(_, facts)| facts.ours).filter_map(|(held, _)| ipv4(held));
                 rules.silent.extend(ours.map(|address| (address, source)));
