@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -76,6 +77,14 @@ pub enum Input<'a> {
     ///
     /// Whoever is Active resigns, but goes on answering until another router is Active.
     Drain(bool),
+    /// The host did not run for a while: peers may have sent what is lost. To be told before what
+    /// is heard and done next.
+    Slept {
+        /// When the node was last awake.
+        since: Instant,
+        /// How much later than it wanted it woke.
+        late: Duration,
+    },
     /// The node did not stir for so long that somebody else has resigned for it and removed its
     /// addresses. It stirs again.
     Withdrawn,

@@ -125,7 +125,10 @@ impl Node {
 
     /// Has the node serve at the lowest priority, rather than nobody, while nginx does not.
     #[must_use]
-    pub fn with_last_one_standing(self, last_one_standing: bool) -> Self {
+    pub fn with_last_one_standing(mut self, last_one_standing: bool) -> Self {
+        for router in &mut self.routers {
+            router.reserve_the_lowest_priority(last_one_standing);
+        }
         Self { last_one_standing, ..self }
     }
 
@@ -225,6 +228,13 @@ impl Node {
             Input::Drain(draining) => {
                 self.draining = draining;
                 self.settle_all();
+            }
+            Input::Slept { since, late } => {
+                for id in self.routers() {
+                    if self.routers[id.0].slept(since, late, self.now) {
+                        self.collect(id);
+                    }
+                }
             }
             Input::Withdrawn => {
                 for id in self.routers() {

@@ -3,6 +3,7 @@
 mod inherit;
 mod last_resort;
 mod leave;
+mod sleep;
 mod weight;
 
 use std::collections::VecDeque;
@@ -39,6 +40,8 @@ pub(super) struct VirtualRouter {
     pub(super) counters: Counters,
     pub(super) history: History,
     phase: Phase,
+    /// Priority 1 means that no router serves (`last_one_standing`).
+    lowest_is_reserved: bool,
     /// Until then, a late advertisement belongs to a lateness that was announced for.
     late_until: Instant,
     limiter: Limiter,
@@ -61,6 +64,7 @@ impl VirtualRouter {
             counters: Counters::default(),
             history: History::new(),
             phase: Phase::Initialize { hold: Hold::Stopped, listen_first: true },
+            lowest_is_reserved: false,
             late_until: Instant::default(),
             limiter: Limiter::default(),
             actions: VecDeque::new(),
@@ -152,7 +156,8 @@ impl VirtualRouter {
         }
     }
 
-    /// Replaces the priority in use with one of 1–254; an owner keeps its own.
+    /// Replaces the priority in use with one of 1–254 (2–254 with `last_one_standing`); an owner
+    /// keeps its own.
     ///
     /// The next advertisement of an Active router carries it. The timer of a Backup moves by the
     /// difference of the two skews, so a higher priority never waits longer than the lower one did.
@@ -161,7 +166,7 @@ impl VirtualRouter {
             return;
         }
         let before = self.effective_priority();
-        self.priority = Priority::new(priority.get().clamp(1, 254));
+        self.priority = Priority::new(priority.get().clamp(self.lowest_priority().get(), 254));
         if let Phase::Backup(mut backup) = self.phase {
             let skew = |priority| self.skew_time(priority, backup.adver_interval);
             backup.down_at = backup.down_at + skew(self.effective_priority()) - skew(before);
@@ -252,56 +257,6 @@ impl VirtualRouter {
         }
     }
 
-    /// Handles that one advertisement was missed at least: switches may have learned from another
-    /// router meanwhile.
-    ///
-    /// Who is late all the time announces only at the beginning. The announcements of a thousand
-    /// routers take time as well, and must not be what makes the next advertisements late.
-    fn announce_after_lateness(&mut self, now: Instant) {
-        if now >= self.late_until {
-            self.actions.push_back(Action::Announce(self.id));
-        }
-        let few = PUNCTUAL_INTERVALS * self.config.adver_interval.duration();
-        self.late_until = now + few.max(PUNCTUAL_TIME);
-    }
-
-    /// Listens anew if the host was paused or starved for a whole `Active_Down_Interval`.
-    ///
-    /// An Active router that has sent nothing for so long is dead to the others; and the silence
-    /// that a Backup slept through proves nothing.
-    fn listen_if_overslept(&mut self, now: Instant) {
-        let slept_since = match self.phase {
-            Phase::Initialize { .. } | Phase::Leaving(_) => return,
-            Phase::Backup(backup) => backup.deadline(),
-            Phase::Active { adver_at, .. } => adver_at - self.config.adver_interval.duration(),
-        };
-        if now > slept_since + self.active_down_interval() {
-            self.listen_anew(now);
-        }
-    }
-
-    /// Handles that somebody else has resigned for us and removed the addresses, as we did not stir
-    /// any more: peers have them.
-    pub(super) fn withdraw(&mut self, now: Instant) {
-        match self.phase {
-            Phase::Initialize { .. } | Phase::Backup(_) => {}
-            Phase::Active { .. } => self.listen_anew(now),
-            Phase::Leaving(leaving) => {
-                self.leave_further(Leaving { release_at: now, ..leaving }, now);
-            }
-        }
-    }
-
-    /// Takes no part any more in what was before a long sleep.
-    fn listen_anew(&mut self, now: Instant) {
-        if matches!(self.phase, Phase::Active { .. }) {
-            self.actions.push_back(Action::Release(self.id));
-        }
-        let adver_interval = self.active_adver_interval();
-        let backup = self.listening(adver_interval, now);
-        self.enter(Phase::Backup(backup), Reason::Overslept, now);
-    }
-
     /// Handles an advertisement while Backup (RFC 9568 §6.4.2).
     fn heard_as_backup(&mut self, mut backup: Backup, heard: &Accepted<'_>, now: Instant) {
         if heard.priority.is_resigning() {
@@ -313,7 +268,9 @@ impl VirtualRouter {
             }
             backup.active = None;
             backup.takeover = Reason::Resigned;
-        } else if heard.priority < self.effective_priority() && self.preempts(&mut backup, now) {
+        } else if heard.priority < self.effective_priority()
+            && self.preempts(&mut backup, heard.priority, now)
+        {
             // That may be anybody: the addresses are with who leaves them, or the best one heard.
             if backup.is_outranked_by(heard.priority, heard.source) {
                 backup.active = Some(sender(heard, now));
@@ -336,8 +293,12 @@ impl VirtualRouter {
     /// Tells whether a living router of lower priority is to be replaced.
     ///
     /// The first one heard starts `preempt_delay`; while it runs, `Preempt_Mode` is as if false. An
-    /// owner always preempts (RFC 9568 §6.1).
-    fn preempts(&self, backup: &mut Backup, now: Instant) -> bool {
+    /// owner always preempts (RFC 9568 §6.1), and a last one standing is always preempted: it is
+    /// Active only as long as no router serves.
+    fn preempts(&self, backup: &mut Backup, priority: Priority, now: Instant) -> bool {
+        if self.is_last_one_standing(priority) {
+            return true;
+        }
         let patience = now + self.config.preempt_delay;
         let tolerated_until = *backup.preempt_after.get_or_insert(patience);
         self.effective_priority().is_owner() || self.config.preempt && now >= tolerated_until
@@ -494,7 +455,3 @@ fn next_tick(due: Instant, adver_interval: Centiseconds, now: Instant) -> Instan
 fn millis(interval: Centiseconds) -> u32 {
     u32::from(interval.get()) * 10
 }
-
-/// A lateness has ended after so many advertisements in time, and so long.
-const PUNCTUAL_INTERVALS: u32 = 3;
-const PUNCTUAL_TIME: Duration = Duration::from_secs(1);

@@ -52,6 +52,9 @@ pub(super) struct Driver<'a> {
     timer: Timer,
     /// The deadline that the timer is set to; it may be earlier than the core's, never later.
     armed: Option<Instant>,
+    /// When the loop last turned, and until when it meant to wait then.
+    awake_at: Instant,
+    wake_by: Instant,
     pulse: Pulse,
     master: Option<Process>,
     liveness: Liveness,
@@ -129,6 +132,8 @@ impl<'a> Driver<'a> {
             guard,
             timer: Timer::new()?,
             armed: None,
+            awake_at: clock::now(),
+            wake_by: clock::now(),
             pulse: Pulse::new(BEAT.min(health::pace(config.health)), clock::now()),
             master: None,
             outgoing: Vec::with_capacity(MAX_DATAGRAM),
@@ -251,6 +256,7 @@ impl<'a> Driver<'a> {
     fn arm(&mut self) -> io::Result<()> {
         let beat = self.pulse.wake_at();
         let due = self.next_deadline().map_or(beat, |deadline| deadline.min(beat));
+        self.wake_by = due;
         // A deadline that moved away needs no new timer: the old one wakes us once for nothing,
         // which is cheaper than a system call for every advertisement heard.
         if self.armed.is_none_or(|armed| due < armed) {

@@ -1,9 +1,10 @@
 //! A node that was paused, as virtual machines and starved hosts are: a peer serves by then.
 
+use std::thread;
 use std::time::{Duration, Instant};
 
 use harness::{
-    AddressWatch, Carrier, Host, Lab, Nginx, Probe, Signal, Sniffer, carriers, holds_for,
+    AddressWatch, Carrier, Host, Lab, Nginx, Probe, Signal, Sniffer, Traffic, carriers, holds_for,
     wait_until,
 };
 
@@ -46,6 +47,29 @@ fn a_node_that_was_paused_and_does_not_preempt_leaves_the_address_where_it_is() 
         assert!(report.failures().is_empty(), "{:?}", report.failures());
         let servers: Vec<_> = report.served_by().into_iter().map(|(who, ..)| who).collect();
         assert_eq!(servers, ["worker-02"]);
+    });
+}
+
+/// As in a virtual machine whose host takes a snapshot: what is sent meanwhile is lost.
+#[test]
+fn a_backup_that_missed_what_was_sent_while_it_was_paused_listens_first() {
+    on_every_pausable("deaf", true, |paused| {
+        let Paused { two, sniffer, .. } = paused;
+        for _ in 0..PAUSES {
+            let carrier = two.nginx.carrier_pid();
+            two.host.drop_received(Traffic::Vrrp);
+            harness::signal(carrier, Signal::SIGSTOP);
+            let asleep = Asleep(carrier);
+            thread::sleep(ACTIVE_DOWN_INTERVAL * 5 / 3);
+            two.host.heal();
+            let woken = Instant::now();
+            drop(asleep);
+
+            let heard = sniffer.adverts().len();
+            wait_until("the first node goes on", PATIENCE, || sniffer.adverts().len() > heard + 8);
+            two.assert_quiet(sniffer, woken..Instant::now());
+            two.wait_for("backup");
+        }
     });
 }
 

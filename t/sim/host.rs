@@ -24,6 +24,8 @@ pub(crate) struct Host {
     pub(crate) carrier: LinkCarrier,
     pub(crate) health: Health,
     pub(crate) condition: Condition,
+    /// When it was last paused, on the clock of the LAN.
+    pub(crate) paused_at: Duration,
     pub(crate) node: Node,
     /// The addresses of these routers are on the link.
     pub(crate) table: BTreeSet<RouterId>,
@@ -63,6 +65,8 @@ pub(crate) enum Cause {
     Timeout,
     Datagram(Vec<u8>),
     Startup,
+    /// Nothing was handled since that moment of the LAN's clock.
+    Slept(Duration),
     Link,
     Health,
     Priority(RouterId, Priority),
@@ -86,6 +90,7 @@ impl Host {
             carrier: LinkCarrier::Up,
             health: Health::Serving,
             condition: Condition::Dead,
+            paused_at: Duration::ZERO,
             node: Node::new(&instances),
             table: BTreeSet::new(),
             mailbox: VecDeque::new(),
@@ -129,11 +134,16 @@ impl Host {
                 self.node.handle(Input::Datagram { link: LINK, received }, now);
             }
             Cause::Startup => self.node.handle(Input::Startup, now),
+            Cause::Slept(since) => {
+                let since = self.local(*since);
+                self.node.handle(Input::Slept { since, late: now.since(since) }, now);
+            }
             Cause::Link => self.node.handle(Input::Link { link: LINK, facts: self.facts() }, now),
             Cause::Health => self.node.handle(Input::Health(self.health.clone()), now),
             Cause::Priority(router, priority) => {
                 if !self.priorities[router.0].is_owner() {
-                    self.priorities[router.0] = Priority::new(priority.get().clamp(1, 254));
+                    let lowest = self.lowest_priority(self.instance(*router));
+                    self.priorities[router.0] = Priority::new(priority.get().clamp(lowest, 254));
                 }
                 self.node.handle(Input::Priority { router: *router, priority: *priority }, now);
             }
@@ -149,18 +159,28 @@ impl Host {
 
     /// Configures the next engine. What tracking has done to a priority remains.
     pub(crate) fn configure(&mut self, instances: Vec<InstanceConfig>) {
-        for (priority, (old, new)) in
-            self.priorities.iter_mut().zip(self.instances.iter().zip(&instances))
+        let lowest: Vec<u8> = instances.iter().map(|it| self.lowest_priority(it)).collect();
+        for ((priority, lowest), (old, new)) in
+            self.priorities.iter_mut().zip(lowest).zip(self.instances.iter().zip(&instances))
         {
             let [used, old, new] = [*priority, old.priority, new.priority].map(Priority::get);
             let moved = i16::from(new) + i16::from(used) - i16::from(old);
             *priority = match (old, new) {
                 (255, _) | (_, 255) => Priority::new(new),
-                _ => Priority::new(u8::try_from(moved.clamp(1, 254)).expect("it is clamped")),
+                _ => {
+                    let moved = moved.clamp(i16::from(lowest), 254);
+                    Priority::new(u8::try_from(moved).expect("it is clamped"))
+                }
             };
         }
         self.slowest = self.slowest.max(slowest(&instances));
         self.instances = instances;
+    }
+
+    /// The lowest priority that tracking leaves to a router.
+    fn lowest_priority(&self, instance: &InstanceConfig) -> u8 {
+        let lowest = if self.last_one_standing { 2 } else { 1 };
+        lowest.min(instance.priority.get())
     }
 
     /// Lets the engine say where it is, to its successor.

@@ -174,12 +174,14 @@ impl Lan {
     pub(crate) fn pause(&mut self, name: &str) {
         let host = self.touch(name, "pause");
         self.hosts[host].condition = Condition::Paused;
+        self.hosts[host].paused_at = self.now;
         self.observe();
     }
 
     pub(crate) fn resume(&mut self, name: &str) {
         let host = self.touch(name, "resume");
         self.hosts[host].condition = Condition::Running;
+        self.act(host, &Cause::Slept(self.hosts[host].paused_at));
         let reads_first = self.reads_before_waking.unwrap_or_else(|| self.rng.chance(50));
         if !reads_first {
             self.act(host, &Cause::Timeout);

@@ -358,6 +358,7 @@ fn is_barred(host: &Host, cause: &Cause) -> bool {
         Cause::Timeout
         | Cause::Datagram(_)
         | Cause::Startup
+        | Cause::Slept(_)
         | Cause::Drain(_)
         | Cause::Leave
         | Cause::Succeed
@@ -373,6 +374,7 @@ fn leaves_in_order(host: &Host, cause: &Cause) -> bool {
         Cause::Timeout
         | Cause::Datagram(_)
         | Cause::Startup
+        | Cause::Slept(_)
         | Cause::Link
         | Cause::Drain(_)
         | Cause::Leave

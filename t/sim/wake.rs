@@ -73,6 +73,41 @@ fn a_backup_that_slept_too_long_does_not_take_its_own_silence_for_death() {
     }
 }
 
+/// As the guest of a host that takes a snapshot: what is sent meanwhile is lost.
+#[test]
+fn a_backup_that_was_deaf_while_it_slept_listens_for_what_is_left_of_its_patience() {
+    for slept in [ms(2_500), ms(5_000), ms(7_000)] {
+        let mut lan = pair(false);
+        lan.run_until(secs(6));
+
+        lan.pause("b");
+        lan.cut("b");
+        lan.run_for(slept);
+        lan.heal();
+        lan.resume("b");
+        lan.run_for(secs(10));
+
+        assert_eq!((lan.takeovers("b"), lan.active()), (vec![], vec!["a"]), "{slept:?}");
+    }
+}
+
+#[test]
+fn a_backup_that_slept_beside_a_dead_router_takes_over_after_what_is_left_of_its_patience() {
+    let mut lan = pair(false);
+    lan.run_until(secs(6));
+    lan.kill("a");
+    lan.run_for(secs(1));
+
+    lan.pause("b");
+    lan.run_for(ms(1_500));
+    lan.resume("b");
+    lan.run_for(secs(10));
+
+    let [(at, reason)] = lan.takeovers("b")[..] else { panic!("{:?}", lan.takeovers("b")) };
+    assert_eq!(reason, Reason::NoResponse);
+    assert!((ms(10_300)..ms(10_350)).contains(&at), "{at:?}");
+}
+
 #[test]
 fn adverts_missed_during_a_pause_are_not_sent_in_a_burst() {
     let mut lan = Lan::of(b3().every_cs(10));

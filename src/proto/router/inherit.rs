@@ -109,7 +109,7 @@ impl VirtualRouter {
         }
         let [ours, theirs, used] = [configured, bequest.priority, bequest.effective_priority]
             .map(|priority| i16::from(priority.get()));
-        let priority = (ours + used - theirs).clamp(1, 254);
+        let priority = (ours + used - theirs).clamp(i16::from(self.lowest_priority().get()), 254);
         Priority::new(u8::try_from(priority).unwrap_or(configured.get()))
     }
 

@@ -50,6 +50,23 @@ impl VirtualRouter {
         }
     }
 
+    /// Has a router of this node be Active at the lowest priority rather than nobody: nobody else
+    /// uses that priority.
+    pub(in crate::proto) fn reserve_the_lowest_priority(&mut self, reserved: bool) {
+        self.lowest_is_reserved = reserved;
+    }
+
+    /// Tells whether a router of this priority is Active only because no router serves.
+    pub(super) fn is_last_one_standing(&self, priority: Priority) -> bool {
+        self.lowest_is_reserved && priority == LOWEST
+    }
+
+    /// Returns the lowest priority that a weight leaves.
+    pub(super) fn lowest_priority(&self) -> Priority {
+        let lowest = if self.lowest_is_reserved { LOWEST_THAT_SERVES } else { LOWEST };
+        lowest.min(self.config.priority)
+    }
+
     /// Returns the priority in use.
     pub(in crate::proto) fn effective_priority(&self) -> Priority {
         if self.is_last_resort() { LOWEST } else { self.priority }
@@ -67,3 +84,5 @@ impl VirtualRouter {
 
 /// What a router of last resort advertises.
 pub(super) const LOWEST: Priority = Priority::new(1);
+/// The lowest priority of a router that serves, where the lowest of all is reserved.
+const LOWEST_THAT_SERVES: Priority = Priority::new(2);

@@ -27,6 +27,10 @@ enum Op {
     Startup,
     Shutdown,
     Drain(bool),
+    /// Time passes in which the host does not run.
+    Slept {
+        millis: u64,
+    },
     Withdrawn,
     Leave,
     /// A successor goes on.
@@ -62,6 +66,7 @@ fn op() -> impl Strategy<Value = Op> {
         1 => Just(Op::Shutdown),
         2 => any::<bool>().prop_map(Op::Drain),
         1 => Just(Op::Withdrawn),
+        1 => (0_u64..9_000).prop_map(|millis| Op::Slept { millis }),
         1 => Just(Op::Leave),
         2 => (0_u64..3_000).prop_map(|millis| Op::Succeed { millis }),
         1 => (0_u64..5_000).prop_map(|millis| Op::Earlier { millis }),
@@ -137,6 +142,11 @@ impl Run {
             Op::Startup => self.handle(Input::Startup),
             Op::Shutdown => self.handle(Input::Shutdown),
             Op::Drain(draining) => self.handle(Input::Drain(*draining)),
+            Op::Slept { millis } => {
+                let (since, late) = (self.now, Duration::from_millis(*millis));
+                self.now = self.now + late;
+                self.handle(Input::Slept { since, late });
+            }
             Op::Withdrawn => self.handle(Input::Withdrawn),
             Op::Leave => self.handle(Input::Leave),
             Op::Succeed { millis } => return self.succeed(Duration::from_millis(*millis)),

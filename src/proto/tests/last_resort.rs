@@ -48,6 +48,48 @@ fn it_does_not_while_another_router_is_active() {
 }
 
 #[test]
+fn a_router_that_serves_relieves_it_even_if_it_does_not_preempt() {
+    let patient = InstanceConfig { preempt_delay: 60 * SECOND, ..config() };
+    for config in [InstanceConfig { preempt: false, ..config() }, patient] {
+        let mut subject = Subject::willing(&config);
+        subject.handle(Input::Startup);
+
+        let mut done = Vec::new();
+        for _ in 0..4 {
+            assert_eq!(subject.hears(&Advert::new(1)), []);
+            done.extend(subject.run(SECOND));
+        }
+
+        assert!(done.iter().any(|(_, action)| *action == CLAIM), "{done:?}");
+        assert_eq!(subject.reason(), Some(Reason::Preempted));
+    }
+}
+
+#[test]
+fn without_the_option_priority_1_is_a_priority_as_any_other() {
+    let mut subject = Subject::started(&InstanceConfig { preempt: false, ..config() });
+
+    for _ in 0..10 {
+        subject.hears(&Advert::new(1));
+        subject.run(SECOND);
+    }
+
+    assert_eq!(subject.state(), State::Backup);
+}
+
+/// The lowest priority says that a router does not serve; this one does.
+#[test]
+fn no_weight_lowers_a_router_that_serves_to_priority_1() {
+    let lowest = |mut subject: Subject| {
+        subject.handle(Input::Priority { router: ROUTER, priority: Priority::new(1) });
+        subject.snapshot().effective_priority.get()
+    };
+
+    assert_eq!(lowest(backup()), 2);
+    assert_eq!(lowest(Subject::started(&config())), 1);
+}
+
+#[test]
 fn it_yields_to_whoever_comes_with_more() {
     let mut subject = standing();
 

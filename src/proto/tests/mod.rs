@@ -112,6 +112,13 @@ impl Subject {
         self.wake()
     }
 
+    /// Lets time pass in which the host does not run.
+    fn sleep(&mut self, duration: Duration) {
+        let since = self.now;
+        self.now = self.now + duration;
+        assert_eq!(self.handle(Input::Slept { since, late: duration }), []);
+    }
+
     fn wake(&mut self) -> Vec<Action> {
         self.node.handle_timeout(self.now);
         self.drain()

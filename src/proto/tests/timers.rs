@@ -277,6 +277,43 @@ fn a_backup_that_overslept_listens_before_it_takes_over() {
 }
 
 #[test]
+fn what_a_backup_slept_through_does_not_count_as_silence() {
+    for slept in [millis(2_500), 5 * SECOND, 7 * SECOND] {
+        let mut subject = Subject::started(&config());
+        subject.hears(&Advert::new(200));
+        subject.run(SECOND);
+
+        subject.sleep(slept);
+
+        assert_eq!(subject.wake(), []);
+        assert_eq!(subject.takes_over_after(), DOWN.saturating_sub(SECOND), "{slept:?}");
+    }
+}
+
+#[test]
+fn a_backup_that_wakes_late_by_less_than_a_quarter_of_an_interval_has_missed_nothing() {
+    let mut subject = Subject::started(&config());
+    subject.run(SECOND);
+
+    subject.sleep(millis(250));
+
+    assert_eq!(subject.takes_over_after(), DOWN.saturating_sub(SECOND + millis(250)));
+}
+
+#[test]
+fn however_long_a_backup_slept_it_listens_no_longer_than_it_would_anew() {
+    let hold = InstanceConfig { startup_hold: 5 * SECOND, ..config() };
+    for (config, listens) in [(config(), DOWN), (hold, 5 * SECOND)] {
+        let mut subject = Subject::started(&config);
+
+        subject.sleep(3600 * SECOND);
+
+        assert_eq!(subject.wake(), []);
+        assert_eq!(subject.takes_over_after(), listens);
+    }
+}
+
+#[test]
 fn a_router_whose_addresses_were_given_away_releases_and_listens_however_short_its_sleep() {
     for config in [config(), owner()] {
         // An owner that has started is Active.

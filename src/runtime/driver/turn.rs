@@ -1,5 +1,7 @@
 //! How a turn of the loop begins: this engine may have slept, and is no more what it was then.
 
+use std::time::Duration;
+
 use super::{Driver, End};
 use crate::proto::Input;
 use crate::runtime::clock;
@@ -29,8 +31,18 @@ impl Driver<'_> {
         self.perform_commands()
     }
 
+    /// Tells the election if this host did not run for a while.
+    fn notice_a_sleep(&mut self, now: Instant) {
+        let since = std::mem::replace(&mut self.awake_at, now);
+        let late = now.since(since.max(self.wake_by));
+        if late >= SHORTEST_SLEEP && !self.succession.is_retired() {
+            self.node.handle(Input::Slept { since, late }, now);
+        }
+    }
+
     /// Says that this engine lives, and hears whether its guard has given up on it.
     pub(super) fn beat(&mut self, now: Instant) {
+        self.notice_a_sleep(now);
         if self.succession.is_waiting() {
             return self.board.beat_while_waiting(now);
         }
@@ -41,3 +53,6 @@ impl Driver<'_> {
         }
     }
 }
+
+/// A quarter of the shortest advertisement interval: no router is deaf for less.
+const SHORTEST_SLEEP: Duration = Duration::from_micros(2_500);

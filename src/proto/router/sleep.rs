@@ -1,0 +1,79 @@
+//! A router whose host did not run for a while: what it missed, and what it may still claim.
+
+use super::{Action, Duration, Instant, Leaving, Phase, Reason, VirtualRouter};
+
+impl VirtualRouter {
+    /// Handles that this host did not run since a moment, and so woke `late`.
+    ///
+    /// What was sent in that time may be lost: a Backup was deaf, and what it did not hear then
+    /// does not count as silence. A moment that no advertisement is lost in changes nothing.
+    /// Returns whether that has changed anything.
+    pub(in crate::proto) fn slept(&mut self, since: Instant, late: Duration, now: Instant) -> bool {
+        let Phase::Backup(mut backup) = self.phase else { return false };
+        if late <= backup.adver_interval.duration() / 4 {
+            return false;
+        }
+        let deaf = now.since(since);
+        backup.down_at = (backup.down_at + deaf).min(now + self.patience(backup.adver_interval));
+        if backup.claim_after > since {
+            let latest = now + self.config.startup_hold;
+            backup.claim_after = (backup.claim_after + deaf).min(latest);
+        }
+        self.phase = Phase::Backup(backup);
+        true
+    }
+
+    /// Handles that one advertisement was missed at least: switches may have learned from another
+    /// router meanwhile.
+    ///
+    /// Who is late all the time announces only at the beginning. The announcements of a thousand
+    /// routers take time as well, and must not be what makes the next advertisements late.
+    pub(super) fn announce_after_lateness(&mut self, now: Instant) {
+        if now >= self.late_until {
+            self.actions.push_back(Action::Announce(self.id));
+        }
+        let few = PUNCTUAL_INTERVALS * self.config.adver_interval.duration();
+        self.late_until = now + few.max(PUNCTUAL_TIME);
+    }
+
+    /// Listens anew if the host was paused or starved for a whole `Active_Down_Interval`.
+    ///
+    /// An Active router that has sent nothing for so long is dead to the others; and the silence
+    /// that a Backup slept through proves nothing.
+    pub(super) fn listen_if_overslept(&mut self, now: Instant) {
+        let slept_since = match self.phase {
+            Phase::Initialize { .. } | Phase::Leaving(_) => return,
+            Phase::Backup(backup) => backup.deadline(),
+            Phase::Active { adver_at, .. } => adver_at - self.config.adver_interval.duration(),
+        };
+        if now > slept_since + self.active_down_interval() {
+            self.listen_anew(now);
+        }
+    }
+
+    /// Handles that somebody else has resigned for us and removed the addresses, as we did not stir
+    /// any more: peers have them.
+    pub(in crate::proto) fn withdraw(&mut self, now: Instant) {
+        match self.phase {
+            Phase::Initialize { .. } | Phase::Backup(_) => {}
+            Phase::Active { .. } => self.listen_anew(now),
+            Phase::Leaving(leaving) => {
+                self.leave_further(Leaving { release_at: now, ..leaving }, now);
+            }
+        }
+    }
+
+    /// Takes no part any more in what was before a long sleep.
+    pub(super) fn listen_anew(&mut self, now: Instant) {
+        if matches!(self.phase, Phase::Active { .. }) {
+            self.actions.push_back(Action::Release(self.id));
+        }
+        let adver_interval = self.active_adver_interval();
+        let backup = self.listening(adver_interval, now);
+        self.enter(Phase::Backup(backup), Reason::Overslept, now);
+    }
+}
+
+/// A lateness has ended after so many advertisements in time, and so long.
+const PUNCTUAL_INTERVALS: u32 = 3;
+const PUNCTUAL_TIME: Duration = Duration::from_secs(1);
