@@ -116,8 +116,8 @@ impl Netlink {
         Ok(std::mem::take(&mut self.heard))
     }
 
-    /// Returns several dumps, one after the other: while addresses are added and removed, a dump may
-    /// lack one that was there all the time, and the kernel does not always say so.
+    /// Returns several dumps, one after the other: while addresses are added and removed, a dump
+    /// may lack one that was there all the time, and the kernel does not always say so.
     ///
     /// The kernel makes one change at a time, and reports each before the next. So if two dumps of
     /// several datagrams are equal, and no event arrived since the first one began, there was one
