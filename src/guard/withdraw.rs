@@ -10,6 +10,7 @@ use tokio::time::sleep;
 use super::order::Claim;
 use crate::net::address;
 use crate::net::{KernelEvent, Links, NetError, Netlink, SendSocket};
+use crate::status::on_one_line;
 use crate::types::VirtualAddress;
 
 /// Why the guard withdraws what an engine holds.
@@ -67,6 +68,7 @@ pub(super) async fn withdraw(
 /// Tells the operator, in nginx's error log where that is its error output.
 pub(super) fn say(text: &str) {
     // A log that is full, say, must keep nobody from clearing up.
+    let text = on_one_line(text);
     writeln!(io::stderr(), "vrrp: guard {}: {text}", std::process::id()).ok();
 }
 

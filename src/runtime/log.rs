@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
+use crate::status::on_one_line;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
@@ -79,7 +80,8 @@ impl<S: Subscriber> Layer<S> for Queued {
 fn line_of(event: &Event<'_>) -> Line {
     let mut text = Text::default();
     event.record(&mut text);
-    Line { level: level(*event.metadata().level()), text: text.message + &text.fields }
+    let text = text.message + &text.fields;
+    Line { level: level(*event.metadata().level()), text: on_one_line(&text).into_owned() }
 }
 
 fn level(level: Level) -> u8 {
@@ -130,13 +132,16 @@ mod tests {
     fn a_line_that_cannot_be_said_is_counted_and_harms_nobody() {
         tracing::subscriber::with_default(Registry::default().with(Queued), || {
             tracing::info!("before");
+            let why = format_args!("a\u{85}b\x1b[31m\tc");
+            tracing::info!(?why, "no line\r\nis begun by a text");
             tracing::warn!(what = ?Unspeakable, "it happened");
         });
 
         let lines: Vec<_> = drain(10).into_iter().map(|line| line.text).collect();
 
-        assert_eq!(lines.len(), 2, "{lines:?}");
+        assert_eq!(lines.len(), 3, "{lines:?}");
         assert_eq!(lines[0], "before");
-        assert!(lines[1].starts_with("1 log lines were dropped"), "{lines:?}");
+        assert_eq!(lines[1], "no line  is begun by a text, why: a b [31m c");
+        assert!(lines[2].starts_with("1 log lines were dropped"), "{lines:?}");
     }
 }

@@ -14,3 +14,4 @@ mod text;
 
 pub use board::{Beat, Board, BoardError, Plan, Workers};
 pub use layout::EngineState;
+pub use text::on_one_line;

@@ -3,19 +3,19 @@
 
 local checks = require "resty.vrrp.checks"
 local clock = require "resty.vrrp.clock"
-local errlog = require "ngx.errlog"
 local events = require "resty.vrrp.events"
 local ffi = require "ffi"
 local layout = require "resty.vrrp.layout"
+local log_module = require "resty.vrrp.log"
 local pulse = require "resty.vrrp.pulse"
 
 local C = ffi.C
 local ipairs = ipairs
+local log = log_module.write
 local min = math.min
 local ngx = ngx
 local now_ms = clock.now_ms
 local pcall = pcall
-local raw_log = errlog.raw_log
 local tonumber = tonumber
 local tostring = tostring
 
@@ -56,12 +56,11 @@ local LEVELS = {
     [ngx.NOTICE] = "notice", [ngx.INFO] = "info", [ngx.DEBUG] = "debug",
 }
 
-local RIGHTS = [[
-; the engine needs CAP_NET_ADMIN and CAP_NET_RAW. Either start nginx as root
-and let OpenResty's privileged agent carry it, or start nginx with these
-settings of its systemd unit, and without a "user" directive:
-  User=www-data
-  AmbientCapabilities=CAP_NET_ADMIN CAP_NET_RAW CAP_NET_BIND_SERVICE]]
+local RIGHTS = "; the engine needs CAP_NET_ADMIN and CAP_NET_RAW. Either start"
+    .. " nginx as root and let OpenResty's privileged agent carry it, or start"
+    .. " nginx without a user directive and with two settings of its systemd"
+    .. " unit: User=www-data, and AmbientCapabilities=CAP_NET_ADMIN CAP_NET_RAW"
+    .. " CAP_NET_BIND_SERVICE"
 
 
 -- The engine and the native library, in the one process that has them; and an
@@ -72,11 +71,6 @@ local engine, core, vm_sentinel
 -- after the next failure.
 local attempt_at_ms, last_error
 local backoff_s = 1
-
-
-local function log(level, text)
-    raw_log(level, "vrrp: " .. text)
-end
 
 
 local function drain_log(write)

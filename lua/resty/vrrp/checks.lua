@@ -1,9 +1,11 @@
 -- Health checks in Lua. They run in the process that carries the engine, each
 -- in a timer of its own. Two calls of one check never run at the same time.
 
-local errlog = require "ngx.errlog"
+local log_module = require "resty.vrrp.log"
+local text_module = require "resty.vrrp.text"
 
 local kill = ngx.thread.kill
+local log = log_module.write
 local ngx = ngx
 local pcall = pcall
 local sleep = ngx.sleep
@@ -34,17 +36,9 @@ local TAKEN = { interface = true, primary_address = true, workers = true,
 local checks = {}
 
 
--- Tells whether a text is UTF-8 without control characters. The status and the
--- log show it unchanged.
+-- Tells whether a text can be shown unchanged by the status and the log.
 local function is_printable(text)
-    if text:find("\224[\128-\159]") or text:find("\237[\160-\191]")
-       or text:find("\240[\128-\143]") or text:find("\244[\144-\191]") then
-        return false
-    end
-    local rest = text:gsub("[\194-\223][\128-\191]", "_")
-                     :gsub("[\224-\239][\128-\191][\128-\191]", "_")
-                     :gsub("[\240-\244][\128-\191][\128-\191][\128-\191]", "_")
-    return not rest:find("[%c\128-\255]")
+    return text_module.is_utf8(text) and text_module.on_one_line(text) == text
 end
 
 
@@ -153,11 +147,6 @@ local function examine(check)
 end
 
 
-local function log(level, text)
-    errlog.raw_log(level, "vrrp: " .. text)
-end
-
-
 -- Turns answers into a verdict: the first answer counts at once, later ones
 -- only if there are enough of the same kind in a row.
 local function judge(check, ok, err)
@@ -174,9 +163,7 @@ local function judge(check, ok, err)
     local first = check.ok == nil
     check.ok, check.detail, check.streak = ok, err, 0
     if not ok then
-        -- An application's text must not start another line of the log.
-        log(ngx.WARN, "check " .. check.name .. " fails: "
-                      .. err:gsub("%c", " "))
+        log(ngx.WARN, "check " .. check.name .. " fails: " .. err)
     elseif not first then
         log(ngx.NOTICE, "check " .. check.name .. " is well again")
     end

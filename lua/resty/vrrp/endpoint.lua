@@ -28,7 +28,7 @@ end
 
 
 local function answer(code, value)
-    return send(code, { json.encode(value), "\n" })
+    return send(code, { json.show(value), "\n" })
 end
 
 
@@ -42,11 +42,11 @@ end
 local function show_status(board)
     local node, next_instance = status.walk(board)
     local pieces = { '{"version":' .. status.VERSION .. ',"node":',
-                     json.encode(node), ',"instances":[' }
+                     json.show(node), ',"instances":[' }
     local separator = ""
     for instance in next_instance do
         pieces[#pieces + 1] = separator
-        pieces[#pieces + 1] = json.encode(instance)
+        pieces[#pieces + 1] = json.show(instance)
         separator = ","
     end
     pieces[#pieces + 1] = "]}\n"
@@ -88,7 +88,20 @@ local function show_health(board)
 end
 
 
+-- Tells whether the page of a web site has a browser send this request. A
+-- browser says so in every POST, and no page can keep it from that.
+local function is_sent_by_a_page()
+    local site = ngx.var.http_sec_fetch_site
+    return ngx.var.http_origin ~= nil or site ~= nil and site ~= "none"
+end
+
+
 local function control(board, request)
+    if is_sent_by_a_page() then
+        return refuse(ngx.HTTP_FORBIDDEN,
+                      "a web page must not ask for this: the request has the"
+                      .. " header Origin or Sec-Fetch-Site")
+    end
     if board.header.control ~= 1 then
         return refuse(ngx.HTTP_FORBIDDEN,
                       "not enabled: setup() needs control = true")

@@ -4,9 +4,10 @@
 -- ended.
 
 local clock = require "resty.vrrp.clock"
-local errlog = require "ngx.errlog"
 local layout = require "resty.vrrp.layout"
+local log_module = require "resty.vrrp.log"
 
+local log = log_module.write
 local max = math.max
 local ngx = ngx
 local now_ms = clock.now_ms
@@ -47,8 +48,7 @@ local function call_back(event)
     for index = 1, #callbacks do
         local ok, err = pcall(callbacks[index], event)
         if not ok then
-            errlog.raw_log(ngx.ERR, "vrrp: a callback of on_state failed: "
-                                    .. tostring(err))
+            log(ngx.ERR, "a callback of on_state failed: " .. tostring(err))
         end
         if delivery ~= this then
             return
@@ -98,9 +98,9 @@ local function give_up_if_late(board)
     end
     local header = board.header
     local begun = tonumber(header.events_begun)
-    errlog.raw_log(ngx.ERR, "vrrp: a callback of on_state has not returned from"
-                            .. " event " .. begun .. " for " .. _M.patience_ms
-                            .. " ms; the next event comes without it")
+    log(ngx.ERR, "a callback of on_state has not returned from event " .. begun
+                 .. " for " .. _M.patience_ms
+                 .. " ms; the next event comes without it")
     header.events_told = max(begun, tonumber(header.events_told))
     busy = false
 end
@@ -121,7 +121,7 @@ local function deliver(board)
         busy_since_ms = now_ms()
         local ok, more = pcall(deliver_next, board)
         if not ok then
-            errlog.raw_log(ngx.ERR, "vrrp: events: " .. tostring(more))
+            log(ngx.ERR, "events: " .. tostring(more))
         end
         if delivery ~= this then
             return

@@ -1,6 +1,8 @@
 -- Writes JSON: options for the native library, and the status. It reads none.
 -- Not every nginx comes with a JSON library.
 
+local text = require "resty.vrrp.text"
+
 local ngx = ngx
 local abs = math.abs
 local byte = string.byte
@@ -8,6 +10,7 @@ local concat = table.concat
 local floor = math.floor
 local format = string.format
 local gsub = string.gsub
+local is_utf8 = text.is_utf8
 local sort = table.sort
 local pairs = pairs
 local type = type
@@ -60,8 +63,8 @@ local function escape(char)
 end
 
 
-local function quoted(text)
-    return '"' .. gsub(text, '[%c"\\]', escape) .. '"'
+local function quoted(value)
+    return '"' .. gsub(value, '[%c"\\]', escape) .. '"'
 end
 
 
@@ -132,6 +135,9 @@ local function write_object(object, out, path, depth)
     sort(names, before)
 
     for index, name in ipairs(names) do
+        if not is_utf8(name) then
+            return fail(path, "a name is not valid UTF-8")
+        end
         out[#out + 1] = (index == 1 and "{" or ",") .. quoted(name) .. ":"
         local ok, err = write(object[name], out, path_of(path, name), depth)
         if not ok then
@@ -156,6 +162,12 @@ end
 function write(value, out, path, depth)
     local kind = type(value)
     if kind == "string" then
+        if not is_utf8(value) then
+            if not out.repairs then
+                return fail(path, "not valid UTF-8")
+            end
+            value = gsub(value, "[\128-\255]", "?")
+        end
         out[#out + 1] = quoted(value)
         return true
     end
@@ -192,6 +204,15 @@ function _M.encode(value)
     if not ok then
         return nil, err
     end
+    return concat(out)
+end
+
+
+-- Returns a value of the status as JSON. Any process of nginx can have written
+-- its texts: what is not UTF-8 becomes question marks.
+function _M.show(value)
+    local out = { repairs = true }
+    write(value, out, "", 0)
     return concat(out)
 end
 

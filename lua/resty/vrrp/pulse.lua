@@ -5,7 +5,7 @@
 -- needs new ones would stop. So the first turn keeps both, and waits between
 -- the calls.
 
-local errlog = require "ngx.errlog"
+local log = require "resty.vrrp.log"
 local semaphore = require "ngx.semaphore"
 
 local exiting = ngx.worker.exiting
@@ -39,7 +39,7 @@ function _M.every(interval_s, turn)
         repeat
             local ok, err = pcall(turn, false)
             if not ok then
-                errlog.raw_log(ngx.ERR, "vrrp: " .. tostring(err))
+                log.write(ngx.ERR, tostring(err))
             end
             wake:wait(interval_s)
         until exiting()

@@ -5,6 +5,7 @@
 
 pub(crate) mod checks;
 mod events;
+mod foreign;
 mod health;
 mod installation;
 mod layout;
