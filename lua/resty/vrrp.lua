@@ -2,17 +2,21 @@
 
 local board_module = require "resty.vrrp.board"
 local layout = require "resty.vrrp.layout"
+local log_module = require "resty.vrrp.log"
 -- A module that has loaded it before may have enabled the agent, too.
 local agent_is_shared = package.loaded["ngx.process"] ~= nil
 local process = require "ngx.process"
 local pulse = require "resty.vrrp.pulse"
+local text_module = require "resty.vrrp.text"
 
 local error = error
 local get_phase = ngx.get_phase
 local ipairs = ipairs
+local log = log_module.write
 local max = math.max
 local min = math.min
 local ngx = ngx
+local on_one_line = text_module.on_one_line
 local os_getenv = os.getenv
 local process_type = process.type
 local type = type
@@ -30,6 +34,13 @@ local MIN_BEAT_MS = 25
 -- nginx cuts an error message at 2048 bytes, which also hold a traceback and
 -- the place of the error.
 local MAX_MESSAGE = 1500
+-- What RESTY_VRRP_CHECK may say.
+local IS_CHECK = {
+    ["1"] = true, ["true"] = true, yes = true, on = true,
+    ["0"] = false, ["false"] = false, no = false, off = false, [""] = false,
+}
+local NO_MASTER = "master_process is off: nobody would start the carrier again,"
+                  .. " and a reload would end it"
 
 -- The board of this Lua VM, its slots by name, and the options as JSON.
 local board, json
@@ -60,30 +71,30 @@ end
 
 -- Tells whether nginx was started to check the options, and for nothing else.
 local function only_checks()
-    return (os_getenv("RESTY_VRRP_CHECK") or "") ~= ""
+    return IS_CHECK[(os_getenv("RESTY_VRRP_CHECK") or ""):lower()]
 end
 
 
 local function warn(problems)
     for _, problem in ipairs(problems) do
         if only_checks() then
-            io.stderr:write("resty.vrrp: warning: ", problem, "\n")
+            io.stderr:write("resty.vrrp: warning: ", on_one_line(problem), "\n")
         else
-            ngx.log(ngx.WARN, "vrrp: ", problem)
+            log(ngx.WARN, problem)
         end
     end
 end
 
 
 local function fail(problem)
-    local text = "resty.vrrp: " .. problem
+    local text = "resty.vrrp: " .. problem:gsub("[^\n]+", on_one_line)
     if only_checks() then
         io.stderr:write(text, "\n")
         os.exit(1)
     end
     if #text > MAX_MESSAGE then
         for line in problem:gmatch("[^\n]+") do
-            ngx.log(ngx.ERR, "vrrp: ", line)
+            log(ngx.ERR, line)
         end
     end
     return text
@@ -102,16 +113,20 @@ end
 -- path of a JSON file. To be called in init_by_lua*. Raises an error that lists
 -- all problems: nginx does not start then, or refuses the reload.
 --
--- With RESTY_VRRP_CHECK=1 in its environment nginx ends in this function. Its
--- exit status says whether the options are right.
+-- With RESTY_VRRP_CHECK=1 (or true, yes, on) in its environment nginx ends in
+-- this function. Its exit status says whether the options are right.
 function _M.setup(options)
     if get_phase() ~= "init" then
         error("setup() must be called in init_by_lua_block", 2)
     end
     local role = process_type()
+    if only_checks() == nil then
+        error(fail("RESTY_VRRP_CHECK in the environment must be 1, true, yes or"
+                   .. " on; or 0, false, no, off or nothing; got "
+                   .. os_getenv("RESTY_VRRP_CHECK")), 2)
+    end
     if role == "single" then
-        error(fail("master_process is off: nobody would start the carrier"
-                   .. " again, and a reload would end it"), 2)
+        error(fail(NO_MASTER), 2)
     end
     if role ~= "master" then
         return
@@ -167,6 +182,12 @@ function _M.init_worker()
         error("init_worker() must be called in init_worker_by_lua_block", 2)
     end
     local role = process_type()
+    if role == "single" and board then
+        -- The directive follows the http block: setup() could not know it.
+        board:set_engine(layout.FAILED, NO_MASTER)
+        log(ngx.ERR, "the engine cannot start, nginx serves on: " .. NO_MASTER)
+        return
+    end
     local is_agent = role == "privileged agent"
     if not is_agent and role ~= "worker" then
         return
@@ -264,7 +285,10 @@ end
 
 local function is_active_slowly(name)
     local current = board_or_nil()
-    local slot = current and current.by_name[name]
+    if not current then
+        return nil, "setup() was not called"
+    end
+    local slot = current.by_name[name]
     if not slot then
         return unknown(name)
     end

@@ -19,6 +19,15 @@ use crate::types::{
 };
 
 impl Config {
+    /// Reads and checks a whole configuration that was read from a file.
+    ///
+    /// # Errors
+    ///
+    /// As [`from_json`](Self::from_json), and if it is not UTF-8.
+    pub fn from_octets(json: &[u8]) -> Result<Self, ConfigErrors> {
+        std::str::from_utf8(json).map_err(|_| not_utf8(json)).and_then(Self::from_json)
+    }
+
     /// Reads and checks a whole configuration.
     ///
     /// # Errors
@@ -35,6 +44,29 @@ impl Config {
             (Some(config), problems) if problems.is_empty() => Ok(config),
             (_, problems) => Err(ConfigErrors(problems)),
         }
+    }
+}
+
+/// Names the first text that is not UTF-8.
+fn not_utf8(json: &[u8]) -> ConfigErrors {
+    let lossy = serde_json::from_str(&String::from_utf8_lossy(json)).unwrap_or(Value::Null);
+    let path = path_of_replaced(&lossy, String::new()).unwrap_or_default();
+    ConfigErrors(vec![ConfigError { path, problem: "not valid UTF-8".to_owned() }])
+}
+
+fn path_of_replaced(value: &Value, path: String) -> Option<String> {
+    let is_replaced = |text: &str| text.contains(char::REPLACEMENT_CHARACTER);
+    match value {
+        Value::String(text) => is_replaced(text).then_some(path),
+        Value::Array(list) => {
+            let mut elements = (1..).zip(list);
+            elements.find_map(|(index, one)| path_of_replaced(one, format!("{path}[{index}]")))
+        }
+        Value::Object(fields) => fields.iter().find_map(|(name, one)| {
+            let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+            if is_replaced(name) { Some(path) } else { path_of_replaced(one, path) }
+        }),
+        Value::Null | Value::Bool(_) | Value::Number(_) => None,
     }
 }
 

@@ -65,6 +65,20 @@ fn addresses_that_were_refused_are_not_missed_as_well() {
 }
 
 #[test]
+fn a_text_that_is_not_utf_8_is_named_by_its_path() {
+    for (json, path) in [
+        (&b"{ \"router_id\": \"a\xff\" }"[..], "router_id: "),
+        (b"{ \"instances\": [{}, { \"name\": \"\xe9\" }] }", "instances[2].name: "),
+        (b"{ \"health\": { \"\xe9\": 1 } }", "health.\u{fffd}: "),
+        (b"\xff", ""),
+    ] {
+        let problems = Config::from_octets(json).expect_err("it is no UTF-8");
+
+        assert_eq!(problems.to_string(), format!("{path}not valid UTF-8"));
+    }
+}
+
+#[test]
 fn a_typo_is_answered_with_the_option_that_was_probably_meant() {
     assert_eq!(
         said(&json!({ "priorty": 150 })),

@@ -94,7 +94,7 @@ fn check(
     path: &Path,
     workers: Option<u32>,
 ) -> Result<&'static str, Box<dyn Error>> {
-    let config = Config::from_json(&json.to_str()?)?;
+    let config = Config::from_octets(&json.as_bytes())?;
     workers.map_or(Ok(()), |workers| config.check_workers(workers))?;
     Board::create(path, &plan::of(&config))?;
     Ok(match config.carrier {
@@ -106,7 +106,7 @@ fn check(
 
 /// `warnings(json)`: returns a list of what is to be said of options that are right.
 fn warnings(json: &LuaString) -> Result<Vec<String>, Box<dyn Error>> {
-    let config = Config::from_json(&json.to_str()?)?;
+    let config = Config::from_octets(&json.as_bytes())?;
     Ok(config.warnings().iter().map(ToString::to_string).collect())
 }
 
@@ -116,7 +116,7 @@ fn warnings_about(
     names: &[LuaString],
     weights: Vec<i16>,
 ) -> Result<Vec<String>, Box<dyn Error>> {
-    let config = Config::from_json(&json.to_str()?)?;
+    let config = Config::from_octets(&json.as_bytes())?;
     let checks: Vec<_> = names.iter().map(LuaString::to_string_lossy).zip(weights).collect();
     Ok(config.warnings_about(&checks))
 }
@@ -125,7 +125,7 @@ fn warnings_about(
 /// the guard at a path unless that is nil, and returns the engine. It will be told verdicts about
 /// `checks`, a list of tables with `name`, `timeout_ms` and perhaps `weight`.
 fn start(json: &LuaString, surroundings: Surroundings) -> Result<Handle, Box<dyn Error>> {
-    let config = Config::from_json(&json.to_str()?)?;
+    let config = Config::from_octets(&json.as_bytes())?;
     let board = Board::open(&surroundings.board)?;
     Ok(Handle(runtime::start(config, board, surroundings)?))
 }

@@ -4,6 +4,7 @@
 local clock = require "resty.vrrp.clock"
 local ffi = require "ffi"
 local layout = require "resty.vrrp.layout"
+local text = require "resty.vrrp.text"
 
 local C = ffi.C
 local cast = ffi.cast
@@ -365,8 +366,7 @@ end
 -- Writes the state of the engine, and the reason if it failed.
 function _M:set_engine(state, err)
     local header = self.header
-    local kept = (err or ""):sub(1, sizeof(header.error) - 1)
-    copy(header.error, kept)
+    copy(header.error, text.cut(err or "", sizeof(header.error) - 1))
     header.engine_state = state
 end
 

@@ -60,6 +60,10 @@ local function server()
     local exe = format("/proc/%d/exe -v 2>&1", C.resty_vrrp_getpid())
     local pipe = io.popen(exe)
     local line = pipe and pipe:read("*l")
+    if pipe then
+        -- Waits for the shell, which would become a child of nginx otherwise.
+        pipe:close()
+    end
     return line and line:match("version: (%S+)") or "nginx"
 end
 

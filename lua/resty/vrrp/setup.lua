@@ -7,6 +7,7 @@ local ffi = require "ffi"
 local json = require "resty.vrrp.json"
 local layout = require "resty.vrrp.layout"
 local process = require "ngx.process"
+local text_module = require "resty.vrrp.text"
 
 -- The workers' modules are loaded in the master: files that are installed later
 -- belong to the next configuration.
@@ -126,7 +127,8 @@ local function make_board(text)
         previous.header.superseded = 1
         board:carry_over(previous)
     end
-    ffi.copy(header.nginx, server_or_err:sub(1, ffi.sizeof(header.nginx) - 1))
+    ffi.copy(header.nginx,
+             text_module.cut(server_or_err, ffi.sizeof(header.nginx) - 1))
     return board, wanted, warnings
 end
 

@@ -91,7 +91,13 @@ impl Nginx {
     /// Starts nginx and waits until a worker is there.
     #[track_caller]
     pub fn launch(&self) -> Result<(), StartFailure> {
-        self.call(&[])?;
+        self.launch_with(&[])
+    }
+
+    /// Starts nginx with more variables in its environment, and waits until a worker is there.
+    #[track_caller]
+    pub fn launch_with(&self, variables: &[(&str, &str)]) -> Result<(), StartFailure> {
+        self.call(&[], variables)?;
         wait_until(&format!("{} has a worker", self.label()), PATIENCE, || {
             self.master().is_some_and(is_alive) && !self.pids(Role::Worker).is_empty()
         });
@@ -127,7 +133,7 @@ impl Nginx {
 
     /// Runs `nginx -t` on the configuration.
     pub fn check(&self) -> Result<(), StartFailure> {
-        self.call(&["-t", "-q"])
+        self.call(&["-t", "-q"], &[])
     }
 
     /// Reloads, and waits until new workers serve and the old ones accept no more.
@@ -238,12 +244,12 @@ impl Nginx {
 
     /// Runs the executable with our directives and some more arguments, to its end.
     #[track_caller]
-    fn call(&self, arguments: &[&str]) -> Result<(), StartFailure> {
+    fn call(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Result<(), StartFailure> {
         let terminal = self.prefix.join("terminal");
         let out = File::create(&terminal).expect("the prefix is writable");
         let copy = out.try_clone().expect("a file can be shared");
         let mut command = self.command();
-        command.args(arguments).stdout(out).stderr(copy);
+        command.args(arguments).envs(variables.iter().copied()).stdout(out).stderr(copy);
         let status = self.host.spawn(&mut command).wait(PATIENCE);
         let output = fs::read_to_string(terminal).unwrap_or_default();
         if status.success() {

@@ -8,7 +8,7 @@ use crate::{ONE, conf_with, instance_when, logs, lua, on_every_nginx, start_acti
 fn a_reason_of_a_check_or_an_error_of_a_callback_begins_no_line_of_the_log() {
     on_every_nginx("forged lines", |host, carrier| {
         let hooks = r"init_worker_by_lua_block {
-            local forged = 'no\n2000/01/01 00:00:00 [emerg] 1#1: forged \27[31m\194\155 \127.'
+            local forged = 'no\n2000/01/01 [emerg] 1#1: forged \27[31m\194\155 \127.'
             local vrrp = require('resty.vrrp')
             vrrp.check('app', function() return nil, forged end)
             vrrp.on_state(function() error({}) end)

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use harness::{Carrier, CarrierKind, Host, Nginx, Role, wait_until};
+use harness::{Carrier, CarrierKind, Host, Nginx, Role, eventually, wait_until};
 
 use crate::{ONE, PATIENCE, conf_with, get, lua, on_every_nginx, start_active, status_when};
 
@@ -109,6 +109,21 @@ fn nginx_without_a_master_is_refused() {
 
         let said = failure.output + &failure.error_log;
         assert!(said.contains("resty.vrrp: master_process is off"), "{said}");
+
+        // The master cannot know it yet.
+        nginx.write("nginx.conf", &format!("{} master_process off;", conf_with(ONE)));
+        let mut command = Command::new(&carrier.program);
+        let prefix = nginx.prefix().display().to_string();
+        command.args(["-p", &prefix, "-c", "conf/nginx.conf", "-e", "logs/error.log"]);
+        let directives = directives(carrier, &prefix) + "error_log logs/error.log;";
+        let started = host.enter(|| command.args(["-g", &directives]).output());
+        assert!(started.expect("it can be run").status.success());
+        let health = eventually("nginx serves", PATIENCE, || {
+            host.get("127.0.0.1:80", "/ha/healthz").map_err(|error| error.to_string())
+        });
+        assert_eq!(health.status, 503);
+        assert!(health.body.contains("master_process is off"), "{}", health.body);
+        assert!(nginx.error_log().contains("nginx serves on: master_process is off"));
     });
 }
 
@@ -155,7 +170,8 @@ fn what_json_cannot_hold_is_refused_by_its_path() {
             ("(function() local t = {}; t.t = t; return t end)()", "a table within itself"),
             ("nil", "options must be a table, or the path of a JSON file, got nil"),
             ("'/nowhere/at/all.json'", "cannot read the options: /nowhere/at/all.json"),
-            ("{ router_id = '\\255' }", "utf-8"),
+            ("{ router_id = '\\255' }", "router_id: not valid UTF-8"),
+            ("{ health = { ['\\255'] = 1 } }", "health: a name is not valid UTF-8"),
         ] {
             let nginx = Nginx::prepare(host, carrier, &conf_with(options));
             let failure = nginx.launch().expect_err("nginx must not start");
@@ -329,6 +345,43 @@ fn the_guard_starts_nothing_where_setup_is_never_called() {
     });
 }
 
+#[test]
+fn a_check_is_asked_for_by_a_word_that_means_yes() {
+    on_every_nginx("check words", |host, carrier| {
+        for word in ["true", "YES", "on"] {
+            let checked = checked_with(word, host, carrier);
+            assert_eq!(checked.status.code(), Some(0), "{word}: {}", checked.said);
+            assert!(checked.said.contains("configuration is valid"), "{}", checked.said);
+        }
+        let unknown = checked_with("maybe", host, carrier);
+        assert_eq!(unknown.status.code(), Some(1), "{}", unknown.said);
+        let words = "RESTY_VRRP_CHECK in the environment must be 1, true, yes or on; or 0";
+        assert!(unknown.said.contains(words), "{}", unknown.said);
+
+        for word in ["0", "false", "No", "off", ""] {
+            let nginx = Nginx::prepare(host, carrier, &conf_with(ONE));
+            let started = nginx.launch_with(&[("RESTY_VRRP_CHECK", word)]);
+            started.unwrap_or_else(|failure| panic!("{word}: {}", failure.error_log));
+            nginx.stop();
+        }
+    });
+}
+
+#[test]
+fn without_setup_every_question_is_answered_in_the_same_way() {
+    on_every_nginx("no setup", |host, carrier| {
+        let conf = "events {} http { server { listen 80; location /lua { content_by_lua_block {
+            local vrrp = require 'resty.vrrp'
+            for _, ask in ipairs { vrrp.is_active, vrrp.state, vrrp.status } do
+                ngx.say(select(2, ask('VI_1')))
+            end
+        } } } }";
+        let _nginx = Nginx::start(host, carrier, conf);
+
+        assert_eq!(get(host, "/lua").body, "setup() was not called\n".repeat(3));
+    });
+}
+
 /// Returns options that make `require "resty.vrrp.core"` do something else.
 fn in_place_of_the_library(chunk: &str) -> String {
     format!(
@@ -350,6 +403,13 @@ pub(crate) fn checked(host: &Host, carrier: &Carrier, options: &str) -> Checked 
     let nginx = Nginx::prepare(host, carrier, &conf_with(options));
     let mut command = Command::new(&carrier.program);
     run_check(command.env("RESTY_VRRP_CHECK", "1"), &nginx, host)
+}
+
+/// Checks right options by another word than 1.
+fn checked_with(word: &str, host: &Host, carrier: &Carrier) -> Checked {
+    let nginx = Nginx::prepare(host, carrier, &conf_with(ONE));
+    let mut command = Command::new(&carrier.program);
+    run_check(command.env("RESTY_VRRP_CHECK", word), &nginx, host)
 }
 
 /// Checks what is prepared by `guard check nginx …`, and looks at what is left behind.
