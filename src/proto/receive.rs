@@ -64,6 +64,9 @@ impl<'a> Heard<'a> {
     /// The first rung that does not hold, whether or not a router is there: a damaged datagram for
     /// an unknown router is damaged.
     pub fn check(&self, expected: Option<&Expectations<'_>>) -> Result<Accepted<'a>, Discard> {
+        let expected = expected.filter(|expected| {
+            (Some(expected.config.vrid), expected.config.family()) == (self.vrid, self.family())
+        });
         if self.datagram.envelope.hop_limit != HOP_LIMIT {
             return Err(Discard::Ttl);
         }
