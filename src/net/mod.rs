@@ -10,6 +10,7 @@
 //! | netlink socket | [`Netlink`] | dropped |
 //! | addresses with tag 112 | [`address`] | released; after a crash, at the next start |
 //! | tables of `nf_tables` | [`Firewall`] | dropped, or its process has ended |
+//! | socket at a path | [`local`] | its owner removes the path |
 //! | lock on a file | [`Lock`] | dropped, or its process has ended |
 //! | memory with a mutex | [`HeldMutex`], [`HolderWatch`] | dropped in all processes |
 //! | process outside of nginx's tree | [`spawn`] | it ends itself |
@@ -23,6 +24,7 @@ mod confine;
 mod descriptors;
 mod error;
 mod link;
+pub mod local;
 mod lock;
 mod message;
 mod mutex;

@@ -1,9 +1,11 @@
 //! The rights and signals of one thread. Linux gives both to threads, not to processes.
 
 use std::fmt;
+use std::fs;
 use std::io;
 
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
+use rustix::process::Pid;
 use rustix::thread::{
     CapabilitySet, CapabilitySets, capabilities, clear_ambient_capability_set,
     configure_capability_in_ambient_set, set_capabilities,
@@ -27,6 +29,23 @@ impl Rights {
     pub fn missing(self) -> io::Result<Self> {
         let held = capabilities(None)?.effective;
         Ok(Self(self.0.difference(held)))
+    }
+
+    /// Tells whether any thread of a process has all of these rights.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such process.
+    pub fn are_held_by(self, pid: i32) -> io::Result<bool> {
+        for task in fs::read_dir(format!("/proc/{pid}/task"))?.flatten() {
+            let thread = task.file_name().to_str().and_then(|name| name.parse().ok());
+            // A thread may have ended meanwhile.
+            let held = thread.and_then(Pid::from_raw).map(|thread| capabilities(Some(thread)));
+            if held.and_then(Result::ok).is_some_and(|held| held.permitted.contains(self.0)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Takes every other right from the calling thread, for good.

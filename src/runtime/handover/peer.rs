@@ -5,6 +5,7 @@ use std::task::{Context, Poll, ready};
 
 use tokio::net::UnixStream;
 
+use crate::net::local;
 use crate::succession::HandoverMessage;
 
 /// A connection to another engine. Bytes wait here in both directions; nothing waits for them.
@@ -16,14 +17,9 @@ pub(in crate::runtime) struct Peer {
 }
 
 impl Peer {
-    /// Keeps a connection if the process at its other end is trusted: root's, or of our own user.
+    /// Keeps a connection if the process at its other end may be an engine of this nginx.
     pub(super) fn trusted(stream: UnixStream) -> io::Result<Self> {
-        let theirs = stream.peer_cred()?.uid();
-        let ours = rustix::process::geteuid().as_raw();
-        if theirs != 0 && theirs != ours {
-            let told = format!("a process of user {theirs} wants to take the routers over");
-            return Err(io::Error::new(io::ErrorKind::PermissionDenied, told));
-        }
+        local::check_peer(&stream)?;
         Ok(Self { stream, incoming: Vec::new(), outgoing: Vec::new() })
     }
 

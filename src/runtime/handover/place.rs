@@ -1,19 +1,18 @@
 //! Where the engines of one host meet.
 
-use std::fs::{self, DirBuilder, Permissions};
+use std::fs::{self, DirBuilder};
 use std::io;
-use std::os::fd::OwnedFd;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::task::{Context, Poll};
 
 use rustix::fs::{Access, AtFlags, CWD, accessat};
 use rustix::process::geteuid;
-use socket2::{Domain, SockAddr, Socket, Type};
 use tokio::net::{UnixListener, UnixStream};
 
 use super::Peer;
 use crate::guard::DoorId;
+use crate::net::local;
 
 /// The path of the socket: one for each network namespace, as its addresses are its own.
 #[derive(Clone, Debug)]
@@ -55,12 +54,8 @@ impl Place {
 
     /// Connects to whoever has the routers; `None` if nobody has. Waits for nothing.
     pub(in crate::runtime) fn knock(&self) -> Option<Peer> {
-        let connect = || -> io::Result<UnixStream> {
-            let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking(), None)?;
-            socket.connect(&SockAddr::unix(&self.path)?)?;
-            UnixStream::from_std(OwnedFd::from(socket).into())
-        };
-        match Peer::trusted(connect().ok()?) {
+        let stream = local::connect(&self.path).and_then(UnixStream::from_std).ok()?;
+        match Peer::trusted(stream) {
             Ok(peer) => Some(peer),
             Err(error) => {
                 tracing::warn!("nobody to take the routers over from: {error}");
@@ -80,12 +75,7 @@ impl Place {
     ///
     /// When the directory does not let us.
     pub(in crate::runtime) fn open(&self) -> io::Result<Door> {
-        let fresh = self.path.with_extension(format!("{}.new", std::process::id()));
-        // Left over from a process of this number that was killed in this very moment.
-        fs::remove_file(&fresh).ok();
-        let listener = UnixListener::bind(&fresh)?;
-        fs::set_permissions(&fresh, Permissions::from_mode(0o600))?;
-        fs::rename(&fresh, &self.path)?;
+        let listener = local::listen(&self.path)?;
         let id = DoorId::at(&self.path)?;
         Ok(Door { path: self.path.clone(), id, listener })
     }
