@@ -19,6 +19,9 @@
 //! * and the master has not started another engine within the time after which peers take over by
 //!   themselves (the shortest `Active_Down_Interval` claimed).
 //!
+//! And it tells the next engine what this one holds (`memory`): the board says so, too, but whoever
+//! could write there may have lied.
+//!
 //! # How the guard learns of a death
 //!
 //! The thread of the engine holds a robust mutex (`net::mutex`) in memory that only engine and
@@ -61,6 +64,7 @@
 
 mod check;
 mod door;
+mod memory;
 mod order;
 mod silence;
 mod watch;
@@ -76,6 +80,7 @@ use crate::net::{Channel, Lock, NetError, Rights, pidfd, spawn};
 
 pub use check::check;
 pub use door::DoorId;
+pub use memory::recall;
 pub use order::{Claim, Order, Resignation};
 pub use watch::run;
 
@@ -108,4 +113,4 @@ pub fn start(
 
 const TITLE: &CStr = c"resty-vrrp-guard";
 /// An engine and a guard of different versions must not misunderstand each other.
-const PROTOCOL: &CStr = c"4";
+const PROTOCOL: &CStr = c"5";

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use super::door::DoorId;
-use crate::types::VirtualAddress;
+use crate::types::{Family, LinkName, VirtualAddress, Vrid};
 use crate::wire::ip::{Datagram, Endpoints, Envelope};
 
 /// What an engine tells its guard.
@@ -32,6 +32,12 @@ pub enum Order {
 /// What a virtual router leaves behind if nginx dies.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Claim {
+    /// The interface that it runs on: with family and VRID it tells the next engine which it is.
+    pub interface: LinkName,
+    /// Its address family.
+    pub family: Family,
+    /// Its virtual router identifier.
+    pub vrid: Vrid,
     /// The index of the link that has its addresses, and on which it advertises.
     pub link: u32,
     /// How long peers wait for its next advertisement.
@@ -69,6 +75,12 @@ impl Order {
                 let count = u8::try_from(claim.resignations.len()).unwrap_or(u8::MAX);
                 message.push(CLAIM);
                 message.extend(router.to_be_bytes());
+                emit_name(&claim.interface, message);
+                message.push(match claim.family {
+                    Family::Ipv4 => IPV4,
+                    Family::Ipv6 => IPV6,
+                });
+                message.push(claim.vrid.get());
                 message.extend(claim.link.to_be_bytes());
                 message.extend(millis.to_be_bytes());
                 message.push(count);
@@ -115,6 +127,13 @@ fn emit_resignation(Resignation { envelope, message }: &Resignation, order: &mut
     order.extend(&message[..usize::from(length)]);
 }
 
+fn emit_name(name: &LinkName, order: &mut Vec<u8>) {
+    let octets = name.as_str().as_bytes();
+    // It has 15 octets at most.
+    order.push(u8::try_from(octets.len()).unwrap_or(0));
+    order.extend(octets);
+}
+
 fn emit_address(held: &VirtualAddress, order: &mut Vec<u8>) {
     emit_ip(held.address, order);
     order.push(held.prefix);
@@ -138,6 +157,13 @@ struct Rest<'a>(&'a [u8]);
 
 impl<'a> Rest<'a> {
     fn claim(&mut self) -> Option<Claim> {
+        let interface = self.name()?;
+        let family = match u8::from_be_bytes(self.array()?) {
+            IPV4 => Family::Ipv4,
+            IPV6 => Family::Ipv6,
+            _ => return None,
+        };
+        let vrid = Vrid::new(u8::from_be_bytes(self.array()?))?;
         let link = self.number()?;
         let active_down_interval = Duration::from_millis(self.number()?.into());
         let count = u8::from_be_bytes(self.array()?);
@@ -146,7 +172,12 @@ impl<'a> Rest<'a> {
         while !self.0.is_empty() {
             addresses.push(self.address()?);
         }
-        Some(Claim { link, active_down_interval, resignations, addresses })
+        Some(Claim { interface, family, vrid, link, active_down_interval, resignations, addresses })
+    }
+
+    fn name(&mut self) -> Option<LinkName> {
+        let length = u8::from_be_bytes(self.array()?);
+        LinkName::new(std::str::from_utf8(self.octets(length.into())?).ok()?)
     }
 
     fn resignation(&mut self) -> Option<Resignation> {
@@ -197,7 +228,7 @@ const IPV4: u8 = 4;
 const IPV6: u8 = 6;
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
     #[test]
@@ -218,12 +249,15 @@ mod tests {
         assert_eq!(Order::parse(&[BYE, 0]), None);
     }
 
-    fn claim() -> Order {
+    pub(in crate::guard) fn claim() -> Order {
         let addresses = ["192.0.2.1", "2001:db8::1"]
             .map(|address| VirtualAddress { address: address.parse().unwrap(), prefix: 24 });
         let endpoints = [("192.0.2.2", "224.0.0.18"), ("fe80::2", "ff02::12")]
             .map(|(from, to)| Endpoints::new(from.parse().unwrap(), to.parse().unwrap()).unwrap());
         let claim = Claim {
+            interface: LinkName::new("eth0").unwrap(),
+            family: Family::Ipv4,
+            vrid: Vrid::new(51).unwrap(),
             link: 3,
             active_down_interval: Duration::from_millis(341),
             resignations: endpoints
@@ -237,7 +271,7 @@ mod tests {
         Order::Claim { router: 7, claim }
     }
 
-    fn written(order: &Order) -> Vec<u8> {
+    pub(in crate::guard) fn written(order: &Order) -> Vec<u8> {
         let mut message = Vec::new();
         order.emit(&mut message);
         message

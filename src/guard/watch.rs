@@ -17,6 +17,7 @@ use tokio::time::{sleep, timeout};
 
 use super::PROTOCOL;
 use super::door::DoorId;
+use super::memory::{Memory, Telling};
 use super::order::{Claim, Order};
 use super::silence::Silence;
 use super::withdraw::{Cause, say, withdraw};
@@ -69,10 +70,13 @@ fn try_run() -> Result<(), Box<dyn Error>> {
             place: door.filter(|path| !path.is_empty()).map(PathBuf::from),
             door: None,
             claims: BTreeMap::new(),
+            memory: Memory::default(),
+            telling: None,
             buffer: Vec::with_capacity(LONGEST_ORDER),
             socket: SendSocket::open()?,
         };
         if watch.carrier_is_killed().await && watch.nobody_is_in_charge().await {
+            watch.memory.clear();
             watch.mark();
             withdraw(&watch.claims, &watch.socket, Cause::Killed).await;
         }
@@ -94,6 +98,9 @@ struct Watch {
     /// The door of the engine that is guarded, since it has the routers.
     door: Option<DoorId>,
     claims: BTreeMap<u32, Claim>,
+    /// What the next engine is told of them.
+    memory: Memory,
+    telling: Option<Telling>,
     buffer: Vec<u8>,
     /// Open from the start: when nginx is killed there is no time to lose.
     socket: SendSocket,
@@ -143,16 +150,33 @@ impl Watch {
                 if self.claims.is_empty() {
                     self.silence.begin(clock::now());
                 }
+                self.memory.note(router, &self.buffer);
                 self.claims.insert(router, claim);
             }
-            Some(Order::Release { router }) => drop(self.claims.remove(&router)),
-            Some(Order::Door(door)) => self.door = Some(door),
+            Some(Order::Release { router }) => {
+                self.memory.forget(router);
+                self.claims.remove(&router);
+            }
+            Some(Order::Door(door)) => {
+                self.door = Some(door);
+                self.begin_to_tell();
+            }
             Some(Order::Bye) => return false,
             None => say("an order is not understood"),
         }
         let longest = self.claims.values().map(|claim| claim.active_down_interval).max();
         self.silence.set_active_down_interval(longest);
         true
+    }
+
+    /// Is there for the next engine from now on: this one has the routers.
+    fn begin_to_tell(&mut self) {
+        let Some(place) = &self.place else { return };
+        self.telling = None;
+        match self.memory.tell_beside(place) {
+            Ok(telling) => self.telling = Some(telling),
+            Err(error) => say(&format!("cannot tell the next engine what this one holds: {error}")),
+        }
     }
 
     /// Returns when to look whether the engine still beats, if it has anything.
@@ -172,6 +196,7 @@ impl Watch {
         if last.is_withdrawn() || !self.board.withdraw(last) {
             return true;
         }
+        self.memory.clear();
         if withdraw(&self.claims, &self.socket, Cause::Hangs(silence)).await {
             self.claims.clear();
         }

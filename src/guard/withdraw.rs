@@ -93,7 +93,7 @@ fn resign(claims: &BTreeMap<u32, Claim>, socket: &SendSocket, silence: Duration)
 fn remove(claims: &BTreeMap<u32, Claim>) -> Result<usize, NetError> {
     let mut kernel = Netlink::open()?;
     let dump = kernel.dump()?;
-    let tags_are_kept = dump.iter().any(is_tagged);
+    let tags_are_kept = dump.iter().any(KernelEvent::is_tagged);
     let mut links = Links::default();
     links.reset(dump);
 
@@ -111,11 +111,6 @@ fn remove(claims: &BTreeMap<u32, Claim>) -> Result<usize, NetError> {
         }
     }
     Ok(removed)
-}
-
-/// Tells whether an address bears any tag, as 127.0.0.1 does wherever the kernel keeps them.
-fn is_tagged(event: &KernelEvent) -> bool {
-    matches!(event, KernelEvent::Address { protocol, .. } if *protocol != 0)
 }
 
 fn by_link(claims: &BTreeMap<u32, Claim>) -> BTreeMap<u32, BTreeSet<VirtualAddress>> {

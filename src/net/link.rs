@@ -234,6 +234,15 @@ pub enum KernelEvent {
     },
 }
 
+impl KernelEvent {
+    /// Tells whether it is about an address with a tag, as 127.0.0.1 has one wherever the kernel
+    /// keeps them.
+    #[must_use]
+    pub fn is_tagged(&self) -> bool {
+        matches!(self, Self::Address { protocol, .. } if *protocol != 0)
+    }
+}
+
 /// The tag of our addresses: VRRP's number, as nobody else has a use for it here.
 pub const PROTOCOL: u8 = 112;
 

@@ -25,7 +25,7 @@ use super::checks::{self, Check, PlannedCheck, Weighing};
 use super::clock;
 use super::events;
 use super::failpoint::failpoint;
-use super::guard::{Guard, Held};
+use super::guard::{self, Guard, Held};
 use super::handover::Meeting;
 use super::health::{self, Liveness};
 use super::kernel::KernelThread;
@@ -102,12 +102,12 @@ impl<'a> Driver<'a> {
         checks: watch::Receiver<Vec<Check>>,
         start: Start,
     ) -> io::Result<Self> {
-        let will = will::read(board, config);
+        let run_dir = config.run_dir.as_deref();
+        let will = will::read(board, &guard::recall(run_dir));
         let node = Node::new(&config.instances).with_last_one_standing(config.last_one_standing);
         let mut plan = plan(config, &node);
         let tracking = Tracking::new(config, &mut plan.links);
         let kernel = KernelThread::start(plan)?;
-        let run_dir = config.run_dir.as_deref();
         let guard = Guard::new(surroundings, run_dir, clock::now());
         let went_on = will.as_ref().is_some_and(Will::has_running_routers);
         let liveness = Liveness::new(config.health, &surroundings.checks, went_on, clock::now());

@@ -253,6 +253,11 @@ impl Guard {
     }
 }
 
+/// Returns what the engine before this one holds, as its guard says.
+pub(super) fn recall(run_dir: Option<&Path>) -> Vec<Claim> {
+    Place::find(run_dir).map(|place| guard::recall(place.path())).unwrap_or_default()
+}
+
 /// Where the guard finds what there is to guard.
 pub(super) struct Held<'a> {
     pub(super) node: &'a Node,
@@ -277,6 +282,9 @@ impl Held<'_> {
             .filter(|(place, _)| !(is_known && (self.is_foreign)(router, *place)))
             .map(|(_, address)| *address);
         Some(Claim {
+            interface: snapshot.link.clone(),
+            family: snapshot.family,
+            vrid: snapshot.vrid,
             link,
             active_down_interval: snapshot.active_down_interval,
             resignations: resignations.collect(),

@@ -1,11 +1,11 @@
 //! What an earlier engine left on the board: all that peers would miss, and what it had checked.
 
-use std::sync::atomic::Ordering::Relaxed;
+use std::collections::BTreeSet;
 
 use super::checks::{Check, PlannedCheck, failure};
-use super::words::{BoardWord as _, address_places, bequest_from_board};
-use crate::config::Config;
-use crate::proto::{Bequests, Untold};
+use super::words::{BoardWord as _, bequest_from_board};
+use crate::guard::Claim;
+use crate::proto::{Bequests, Hold, Phase, RouterKey, Untold};
 use crate::status::layout::{InstanceSlot, untext};
 use crate::status::{Beat, Board};
 use crate::succession::Will;
@@ -13,9 +13,19 @@ use crate::types::HeldAddress;
 
 /// Reads the will of the engine that last wrote on the board of a configuration; `None` if none
 /// ever did.
-pub(super) fn read(board: &Board, config: &Config) -> Option<Will> {
+///
+/// `claims` is what the guard of that engine says it held. The board may say more: that counts for
+/// nothing. So whoever could write on it makes no router Active, and has no address removed.
+pub(super) fn read(board: &Board, claims: &[Claim]) -> Option<Will> {
     let beat = board.last_beat()?;
-    let state = state_of(board, config, beat);
+    let mut state = state_of(board, beat);
+    let held: BTreeSet<_> = claims.iter().map(key_of).collect();
+    for router in &mut state.routers {
+        if router.phase.holds() && !held.contains(&router.key) {
+            router.phase = Phase::Initialize { hold: Hold::Stopped, listen_first: true };
+        }
+    }
+    state.addresses = claims.iter().flat_map(addresses_of).collect();
     Some(Will { state: Box::new(state), guarded: board.guarded() })
 }
 
@@ -27,7 +37,7 @@ pub(super) fn checks(board: &Board, planned: &[PlannedCheck]) -> Vec<Check> {
     planned.iter().filter_map(found).collect()
 }
 
-fn state_of(board: &Board, config: &Config, beat: Beat) -> Bequests {
+fn state_of(board: &Board, beat: Beat) -> Bequests {
     let at = beat.at();
     let slots = (0..board.instances()).map(|index| board.instance(index));
     Bequests {
@@ -41,25 +51,18 @@ fn state_of(board: &Board, config: &Config, beat: Beat) -> Bequests {
         unattributed: Vec::new(),
         // They are still on the board.
         untold: Untold::default(),
-        addresses: addresses(board, config),
+        addresses: Vec::new(),
     }
 }
 
-/// Returns those of the configured addresses that its engine had put on links.
-fn addresses(board: &Board, config: &Config) -> Vec<HeldAddress> {
-    let mut held = Vec::new();
-    for (instance, places) in config.instances.iter().zip(address_places(config)) {
-        let all = instance.addresses.iter().chain(&instance.addresses_excluded).zip(places);
-        let is_ours = |place: usize| {
-            let slot = board.addresses().get(place);
-            slot.is_some_and(|slot| slot.ours.load(Relaxed) != 0)
-        };
-        let ours = all.filter(|(_, place)| is_ours(*place));
-        let on_link =
-            |address: &_| HeldAddress { link: instance.interface.clone(), address: *address };
-        held.extend(ours.map(|(address, _)| on_link(address)));
-    }
-    held
+fn key_of(claim: &Claim) -> RouterKey {
+    let Claim { interface, family, vrid, .. } = claim;
+    RouterKey { interface: interface.clone(), family: *family, vrid: *vrid }
+}
+
+fn addresses_of(claim: &Claim) -> impl Iterator<Item = HeldAddress> {
+    let link = &claim.interface;
+    claim.addresses.iter().map(|address| HeldAddress { link: link.clone(), address: *address })
 }
 
 fn found_before(planned: &PlannedCheck, slot: &InstanceSlot) -> Option<Check> {

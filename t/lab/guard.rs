@@ -19,7 +19,8 @@ use resty_vrrp::guard::{self, Claim, Order, Resignation};
 use resty_vrrp::net::{Channel, HeldMutex, Lock};
 use resty_vrrp::status::{Board, Plan};
 use resty_vrrp::types::{
-    Centiseconds, ChecksumForm, GROUP_IPV4, HOP_LIMIT, Priority, Version, VirtualAddress, Vrid,
+    Centiseconds, ChecksumForm, Family, GROUP_IPV4, HOP_LIMIT, LinkName, Priority, Version,
+    VirtualAddress, Vrid,
 };
 use resty_vrrp::wire::advertisement::Outgoing;
 use resty_vrrp::wire::ip::{Endpoints, Envelope};
@@ -380,6 +381,9 @@ impl Engine {
 fn claim_of(host: &Host, router: u8, addresses: &[&str]) -> Order {
     let addresses: Vec<_> = addresses.iter().map(|text| parse(text)).collect();
     let claim = Claim {
+        interface: LinkName::new("eth0").expect("a valid name"),
+        family: Family::Ipv4,
+        vrid: Vrid::new(51 + router).expect("it is not 0"),
         link: index(host),
         active_down_interval: ACTIVE_DOWN_INTERVAL,
         resignations: vec![resignation(51 + router, &addresses)],

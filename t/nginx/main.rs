@@ -3,6 +3,7 @@
 //! Takes root. Tests run one after the other, but for those in [`beside`].
 #![expect(clippy::disallowed_methods, reason = "a test reads clocks and starts processes")]
 
+mod authority;
 mod beside;
 mod board;
 mod chaos;

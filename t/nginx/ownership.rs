@@ -191,7 +191,7 @@ fn a_stranger_at_the_door_is_turned_away_by_name_and_gets_nothing() {
             CarrierKind::Agent => "/run/openresty",
             CarrierKind::Worker => "/run/resty-vrrp",
         };
-        let door = host.exec("find", &[directory, "-type", "s"]);
+        let door = host.exec("find", &[directory, "-name", "*.sock"]);
         let door = door.trim();
         let locked = host.enter(|| knock_as(STRANGER, door)).expect_err("it is locked");
         assert_eq!(locked.kind(), ErrorKind::PermissionDenied);

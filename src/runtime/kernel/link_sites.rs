@@ -206,13 +206,15 @@ impl LinkSite {
     /// Returns what of the link is to be settled.
     ///
     /// `inherited` is what an earlier engine said that it held. To look for its leftovers once is
-    /// enough: what comes later is somebody else's.
+    /// enough: what comes later is somebody else's. So is what bears no tag of ours, where the
+    /// kernel keeps tags.
     pub(super) fn settling(
         &self,
         link: usize,
         scope: Scope,
         kernel: Option<&KernelLink>,
         inherited: Option<&[HeldAddress]>,
+        tags_are_kept: bool,
     ) -> Settling {
         let mut leftovers = BTreeSet::new();
         let addresses = match scope {
@@ -221,9 +223,13 @@ impl LinkSite {
                 if let (Some(kernel), Some(inherited), false) =
                     (kernel, inherited, self.leftovers_are_cleared)
                 {
-                    leftovers = address::tagged(self.planned.keys(), kernel.addresses());
                     let held = inherited.iter().filter(|held| held.link == self.name);
-                    leftovers.extend(held.map(|held| held.address));
+                    let held: BTreeSet<_> = held.map(|held| held.address).collect();
+                    let all = self.planned.keys().chain(&held);
+                    leftovers = address::tagged(all, kernel.addresses());
+                    if !tags_are_kept {
+                        leftovers.extend(held);
+                    }
                 }
                 self.planned.keys().chain(&self.owned).chain(&leftovers).copied().collect()
             }

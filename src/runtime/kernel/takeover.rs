@@ -45,7 +45,7 @@ pub(super) struct Takeover {
     inherited: Option<Arc<[HeldAddress]>>,
     kernel: Option<Netlink>,
     kernel_links: Links,
-    /// An address with our tag was seen: this kernel keeps it.
+    /// An address with a tag was seen: this kernel keeps them.
     tags_are_kept: bool,
     unsettled: Unsettled,
     /// Virtual routers whose addresses are on their way from one host to another.
@@ -261,7 +261,9 @@ impl Takeover {
 
     fn connect(&mut self) -> Result<(), NetError> {
         let mut kernel = Netlink::open()?;
-        self.kernel_links.reset(kernel.dump()?);
+        let dump = kernel.dump()?;
+        self.tags_are_kept |= dump.iter().any(KernelEvent::is_tagged);
+        self.kernel_links.reset(dump);
         self.kernel = Some(kernel);
         let Self { kernel_links, links, tags_are_kept, .. } = self;
         // While nobody listened, an address of ours may have become somebody else's.
@@ -277,10 +279,8 @@ impl Takeover {
     fn read_events(&mut self) -> Result<(), NetError> {
         let Some(kernel) = &mut self.kernel else { return Ok(()) };
         for event in kernel.events()? {
+            self.tags_are_kept |= event.is_tagged();
             match &event {
-                KernelEvent::Address { protocol, .. } => {
-                    self.tags_are_kept |= *protocol == PROTOCOL;
-                }
                 KernelEvent::AddressGone { index, address } => {
                     self.links.address_gone(*index, address);
                 }
@@ -289,7 +289,7 @@ impl Takeover {
                         self.unsettled.whole_link(link);
                     }
                 }
-                KernelEvent::Link { .. } => {}
+                KernelEvent::Link { .. } | KernelEvent::Address { .. } => {}
             }
             match self.kernel_links.handle(event) {
                 None => {}

@@ -134,7 +134,7 @@ fn read_everything(board: &mut Board, node: &mut Node) {
         reason: Reason::Startup,
     };
 
-    let will = will::read(board, &config).map(Will::of_the_living);
+    let will = will::read(board, &[]).map(Will::of_the_living);
     let checked = will::checks(board, &[planned()]);
     assert!(checked.len() <= 1);
     events::push(board, "VI_1", &transition);
@@ -151,7 +151,8 @@ fn read_everything(board: &mut Board, node: &mut Node) {
     writer.mirror(board, &node.bequeath(NOW));
 
     let Some(will) = will else { return };
-    assert!(will.routers.len() <= 1 && will.addresses.len() <= 1);
+    assert!(will.routers.len() <= 1 && will.addresses.is_empty());
+    assert!(will.routers.iter().all(|router| !router.phase.holds()), "no guard says so");
     let mut heir = ready();
     if heir.inherit(&will, NOW).is_ok() {
         heir.handle(Input::Withdrawn, NOW);

@@ -22,7 +22,8 @@ impl Takeover {
             self.observe_link(link, now);
             let site = &self.links[link];
             let kernel = site.index.and_then(|index| self.kernel_links.at(index));
-            let mut settling = site.settling(link, scope, kernel, self.inherited.as_deref());
+            let inherited = self.inherited.as_deref();
+            let mut settling = site.settling(link, scope, kernel, inherited, self.tags_are_kept);
             // Whatever is new about the link may be what they waited for.
             settling.addresses.extend(site.index.into_iter().flat_map(|it| self.refusals.on(it)));
             all.push(settling);
