@@ -8,7 +8,7 @@ use harness::{CarrierKind, Host, Nginx, Role, eventually, holds_for};
 use crate::pair::{
     INTERVAL, PATIENCE, Pair, VRID, conf, instance, on_every_pair_of, on_pairs_carried_by,
 };
-use crate::{logs, lua};
+use crate::{get, logs, lua, on_every_nginx, start_active};
 
 #[test]
 fn a_worker_that_lies_about_a_dead_engine_makes_nobody_active_and_has_no_address_removed() {
@@ -37,6 +37,34 @@ fn a_worker_that_lies_about_a_dead_engine_makes_nobody_active_and_has_no_address
         let mut adverts = sniffer.adverts_since(killed);
         adverts.retain(|advert| advert.source == two.source());
         assert!(adverts.is_empty(), "{adverts:?}");
+    });
+}
+
+#[test]
+fn whatever_a_worker_writes_the_master_reloads_and_goes_on() {
+    on_every_nginx("scribbled", |host, carrier| {
+        let nginx = start_active(host, carrier);
+        let master = nginx.master();
+        for (round, chunk) in SCRIBBLES.iter().enumerate() {
+            let written = format!(
+                "local board = require('resty.vrrp.board').find()
+                 {chunk}
+                 return 'written'"
+            );
+            assert_eq!(lua(host, &written), "written", "{chunk}");
+
+            nginx.reload();
+
+            assert_eq!(nginx.master(), master, "{chunk}");
+            eventually("the next configuration answers", PATIENCE, || {
+                let status = get(host, "/ha/status");
+                let carries = nginx.pids(Role::Carrier).len() == 1;
+                let is_active = status.body.contains("\"state\":\"active\"");
+                if carries && is_active { Ok(()) } else { Err(status.body) }
+            });
+            println!("round {round} is over");
+        }
+        nginx.quit();
     });
 }
 
@@ -107,4 +135,21 @@ const LIES: &str = "
             address.assigned, address.ours = 1, 1
         end
     end";
+/// What the master could follow to its death.
+const SCRIBBLES: &[&str] = &[
+    "board.header.instances = 0xffffffff",
+    "board.header.addresses = 0xffffffff",
+    "board.header.length = 2 ^ 60",
+    "board.header.events_offset, board.header.workers_offset = 0xfffffff0, 0xfffffff0",
+    "board.header.instances_offset, board.header.addresses_offset = 0xfffffff0, 0xfffffff0",
+    "board.header.event_size, board.header.instance_size = 0x7fffffff, 0x7fffffff",
+    "for _, slot in ipairs(board.instances) do
+        slot.first_address, slot.addresses = 0xffffffff, 0xffffffff
+    end",
+    "board.header.generation = 0xffffffff",
+    "board.header.warnings, board.header.warnings_offset = 0xffffffff, 0xfffffff0",
+    "local ffi = require('ffi')
+     local start = ffi.cast('char *', board.header) + ffi.sizeof('resty_vrrp_header')
+     ffi.fill(start, tonumber(board.header.length) - ffi.sizeof('resty_vrrp_header'), 0x41)",
+];
 const OF_THE_HOST: &str = "192.168.56.110/24";

@@ -56,7 +56,17 @@ local EVENTS = ffi.typeof("resty_vrrp_event *")
 local WARNINGS = ffi.typeof("resty_vrrp_warning *")
 local INSTANCES = ffi.typeof("resty_vrrp_instance *")
 local ADDRESSES = ffi.typeof("resty_vrrp_address *")
+local HEADER_SIZE = sizeof("resty_vrrp_header")
 local INSTANCE_SIZE = sizeof("resty_vrrp_instance")
+local ADDRESS_SIZE = sizeof("resty_vrrp_address")
+local EVENTS_SIZE = layout.EVENTS * sizeof("resty_vrrp_event")
+local WORKERS_AT = HEADER_SIZE
+local EVENTS_AT = WORKERS_AT + layout.WORKERS * sizeof("resty_vrrp_worker")
+local WARNINGS_AT = EVENTS_AT + EVENTS_SIZE
+local INSTANCES_AT = WARNINGS_AT
+                     + layout.WARNINGS * sizeof("resty_vrrp_warning")
+-- No page is larger.
+local PAGE = 65536
 
 
 local function why()
@@ -64,36 +74,63 @@ local function why()
 end
 
 
--- Returns the board whose header is at this address.
-local function at(header)
+-- Returns a text of the board. A worker may have overwritten the end of it.
+local function text_of(field)
+    return ffi_string(field, sizeof(field)):match("^%Z*")
+end
+
+
+_M.text_of = text_of
+
+
+-- Returns a number of the board that can be counted on: nothing gets so far.
+local function countable(number)
+    return min(tonumber(number), 2 ^ 52)
+end
+
+
+_M.countable = countable
+
+
+-- Returns the number of instances and of addresses, or nil if this is no board
+-- of this version. Whatever a worker has written, all tables lie within length.
+local function counts(header, length)
+    if length < HEADER_SIZE or header.magic ~= layout.MAGIC
+       or header.layout ~= layout.VERSION or header.length ~= length then
+        return nil
+    end
+    local instances, addresses = header.instances, header.addresses
+    if INSTANCES_AT + instances * INSTANCE_SIZE + addresses * ADDRESS_SIZE
+       ~= length then
+        return nil
+    end
+    return instances, addresses
+end
+
+
+-- Returns the board whose header is at this address. The numbers are those that
+-- were checked: those on the board may be others by now.
+local function at(header, instances, addresses)
     local start = cast("char *", header)
+    local slots = cast(INSTANCES, start + INSTANCES_AT)
     local board = setmetatable({
         header = header,
-        workers = cast(WORKERS, start + header.workers_offset),
-        events = cast(EVENTS, start + header.events_offset),
-        warnings = cast(WARNINGS, start + header.warnings_offset),
-        addresses = cast(ADDRESSES, start + header.addresses_offset),
+        workers = cast(WORKERS, start + WORKERS_AT),
+        events = cast(EVENTS, start + EVENTS_AT),
+        warnings = cast(WARNINGS, start + WARNINGS_AT),
+        addresses = cast(ADDRESSES, slots + instances),
+        address_count = addresses,
         -- Slots, in the order of the configuration, and by name.
         instances = {},
         by_name = {},
     }, mt)
 
-    local slots = cast(INSTANCES, start + header.instances_offset)
-    for index = 1, header.instances do
+    for index = 1, instances do
         local slot = slots + (index - 1)
         board.instances[index] = slot
-        board.by_name[ffi_string(slot.name)] = slot
+        board.by_name[text_of(slot.name)] = slot
     end
     return board
-end
-
-
-local function is_board(header, length)
-    return length >= sizeof("resty_vrrp_header")
-           and header.magic == layout.MAGIC
-           and header.layout == layout.VERSION
-           and header.instance_size == INSTANCE_SIZE
-           and header.length == length
 end
 
 
@@ -122,7 +159,8 @@ function _M.map(fd)
         return nil, "cannot map the board: " .. why()
     end
     local header = cast(HEADER, memory)
-    if not is_board(header, length) then
+    local instances, addresses = counts(header, length)
+    if not instances then
         C.resty_vrrp_munmap(memory, length)
         return nil, "core.so and the Lua files are of different versions:"
                     .. " install both from one release"
@@ -143,7 +181,7 @@ function _M.map(fd)
         if newest then
             newest.header.superseded = 0
         end
-    end))
+    end), instances, addresses)
     board.fd = fd
     return board
 end
@@ -156,22 +194,24 @@ function _M.find()
     if not maps then
         return nil
     end
-    local newest
+    local newest, instances, addresses
     for line in maps:lines() do
         local from, to, name = line:match("^(%x+)%-(%x+) rw%-s .-/memfd:(.-) ")
         if name == NAME then
             from, to = tonumber(from, 16), tonumber(to, 16)
             local header = cast(HEADER, from)
-            local whole = header.length <= to - from
-                          and is_board(header, header.length)
-            if whole and (not newest
+            -- The map ends with the page in which the board ends.
+            local length = tonumber(header.length)
+            local whole = length <= to - from and length > to - from - PAGE
+            local slots, places = counts(header, whole and length or 0)
+            if slots and (not newest
                           or header.generation > newest.generation) then
-                newest = header
+                newest, instances, addresses = header, slots, places
             end
         end
     end
     maps:close()
-    return newest and at(newest)
+    return newest and at(newest, instances, addresses)
 end
 
 
@@ -233,7 +273,7 @@ function _M:engine()
         return nil, format("no sign of life for %d ms", age_ms)
     end
     if state == layout.FAILED then
-        return nil, ffi_string(header.error)
+        return nil, text_of(header.error)
     end
     if state == layout.STARTING then
         return nil, "it is starting", true
@@ -264,6 +304,20 @@ local function carry_slot_over(slot, before)
 end
 
 
+-- Iterates over the addresses of a slot, if the board has those that it names.
+function _M:each_address(slot)
+    local next_place = slot.first_address
+    local last = next_place + slot.addresses - 1
+    return function()
+        local place = next_place
+        next_place = place + 1
+        if place <= last and last < self.address_count then
+            return self.addresses[place]
+        end
+    end
+end
+
+
 -- Returns a key that identifies an address within its slot.
 local function address_key(one)
     return ffi_string(one.address, sizeof(one.address)) .. one.prefix
@@ -272,12 +326,10 @@ end
 
 local function carry_addresses_over(board, slot, previous, before)
     local known = {}
-    for index = 1, before.addresses do
-        local one = previous.addresses[before.first_address + index - 1]
+    for one in previous:each_address(before) do
         known[address_key(one)] = one
     end
-    for index = 1, slot.addresses do
-        local one = board.addresses[slot.first_address + index - 1]
+    for one in board:each_address(slot) do
         local earlier = known[address_key(one)]
         if earlier then
             one.assigned = earlier.assigned
@@ -292,13 +344,13 @@ end
 local function carry_warnings_over(board, previous)
     local place = {}
     for index, slot in ipairs(board.instances) do
-        place[ffi_string(slot.name)] = index - 1
+        place[text_of(slot.name)] = index - 1
     end
     local count = 0
     for index = 0, previous:count_warnings() - 1 do
         local warning = _M.read_warning(previous.warnings + index)
         local about = previous.instances[warning.instance + 1]
-        local instance = about and place[ffi_string(about.name)]
+        local instance = about and place[text_of(about.name)]
         if instance or warning.instance == layout.NODE then
             local slot = board.warnings[count]
             copy(slot, warning, sizeof(slot))
@@ -317,14 +369,14 @@ function _M:carry_over(previous)
     for name, slot in pairs(self.by_name) do
         local before = previous.by_name[name]
         if before and before.vrid == slot.vrid
-           and ffi_string(before.interface) == ffi_string(slot.interface) then
+           and text_of(before.interface) == text_of(slot.interface) then
             carry_slot_over(slot, _M.read(before))
             carry_addresses_over(self, slot, previous, before)
         end
     end
     carry_warnings_over(self, previous)
     local header, earlier = self.header, previous.header
-    copy(self.events, previous.events, layout.EVENTS * header.event_size)
+    copy(self.events, previous.events, EVENTS_SIZE)
     header.events = earlier.events
     header.events_begun = earlier.events_begun
     header.events_told = earlier.events_told
@@ -343,6 +395,14 @@ function _M:count_warnings()
 end
 
 
+-- Returns the name of a reason, or an empty text.
+function _M:reason(number)
+    local reasons = self.header.reasons
+    return number * sizeof(reasons[0]) < sizeof(reasons)
+           and text_of(reasons[number]) or ""
+end
+
+
 -- Returns a change of state by its number, or nil if it has been overwritten.
 function _M:event(number)
     local slot = self.events[number % layout.EVENTS]
@@ -352,10 +412,10 @@ function _M:event(number)
     local event = {
         seq = number,
         at = clock.iso8601(tonumber(slot.at_ms)),
-        instance = ffi_string(slot.instance),
+        instance = text_of(slot.instance),
         from = layout.STATES[slot.from],
         to = layout.STATES[slot.to],
-        reason = ffi_string(self.header.reasons[slot.reason]),
+        reason = self:reason(slot.reason),
         generation = self.header.generation,
     }
     -- The slot may have been overwritten meanwhile.
@@ -392,13 +452,14 @@ function _M:count_workers()
     local header = self.header
     local oldest_ms = now_ms() - header.worker_timeout_ms
     local alive = 0
-    for id = 0, header.workers_total - 1 do
+    local total = min(header.workers_total, layout.WORKERS)
+    for id = 0, total - 1 do
         local beat_ms = tonumber(self.workers[id].beat_ms)
         if beat_ms > 0 and beat_ms >= oldest_ms then
             alive = alive + 1
         end
     end
-    return header.workers_total, alive
+    return total, alive
 end
 
 

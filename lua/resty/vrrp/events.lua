@@ -3,11 +3,13 @@
 -- last one that was delivered: so the next carrier goes on where this one
 -- ended.
 
+local board_module = require "resty.vrrp.board"
 local clock = require "resty.vrrp.clock"
 local layout = require "resty.vrrp.layout"
 local log_module = require "resty.vrrp.log"
 
 local log = log_module.write
+local countable = board_module.countable
 local max = math.max
 local ngx = ngx
 local now_ms = clock.now_ms
@@ -61,8 +63,8 @@ end
 -- false if nothing is to be delivered now.
 local function deliver_next(board)
     local header = board.header
-    local last = tonumber(header.events)
-    local delivered = tonumber(header.events_told)
+    local last = countable(header.events)
+    local delivered = countable(header.events_told)
     if delivered >= last or now_ms() < tonumber(header.events_from_ms) then
         return false
     end
@@ -85,7 +87,7 @@ local function deliver_next(board)
         header.events_begun = number
         call_back(event)
     end
-    header.events_told = max(number, tonumber(header.events_told))
+    header.events_told = max(number, countable(header.events_told))
     return true
 end
 
@@ -97,11 +99,11 @@ local function give_up_if_late(board)
         return
     end
     local header = board.header
-    local begun = tonumber(header.events_begun)
+    local begun = countable(header.events_begun)
     log(ngx.ERR, "a callback of on_state has not returned from event " .. begun
                  .. " for " .. _M.patience_ms
                  .. " ms; the next event comes without it")
-    header.events_told = max(begun, tonumber(header.events_told))
+    header.events_told = max(begun, countable(header.events_told))
     busy = false
 end
 

@@ -168,6 +168,7 @@ return {
     WARNINGS = 256,
     -- The instance of a warning about the whole node.
     NODE = 2 ^ 32 - 1,
+    CHECKS = 24,
     HISTORY = 32,
 
     -- The header's engine_state.

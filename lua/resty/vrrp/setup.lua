@@ -17,10 +17,11 @@ require "resty.vrrp.endpoint"
 require "resty.vrrp.status"
 
 local C = ffi.C
-local ffi_string = ffi.string
 local format = string.format
 local io_open = io.open
+local min = math.min
 local ngx = ngx
+local text_of = board_module.text_of
 local type = type
 
 
@@ -89,10 +90,10 @@ end
 
 local function warn_of_missing_interfaces(board, warnings)
     for _, slot in ipairs(board.instances) do
-        local interface = ffi_string(slot.interface)
+        local interface = text_of(slot.interface)
         if C.resty_vrrp_if_nametoindex(interface) == 0 then
             warnings[#warnings + 1] =
-                ffi_string(slot.name) .. ": there is no interface "
+                text_of(slot.name) .. ": there is no interface "
                 .. interface .. " yet; it is in fault until there is one"
         end
     end
@@ -122,7 +123,7 @@ local function make_board(text)
     local header = board.header
     header.generation = 1
     if previous then
-        header.generation = previous.header.generation + 1
+        header.generation = min(previous.header.generation, 2 ^ 31) + 1
         -- The earlier engine waits a moment for its successor when it stops.
         previous.header.superseded = 1
         board:carry_over(previous)
@@ -160,7 +161,7 @@ end
 function _M.describe(board)
     local header = board.header
     return format("configuration is valid: %d instances, %d addresses,"
-                  .. " carrier: %s", header.instances, header.addresses,
+                  .. " carrier: %s", #board.instances, board.address_count,
                   header.carrier == layout.AGENT and "privileged agent"
                   or "worker")
 end

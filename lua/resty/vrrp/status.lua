@@ -1,17 +1,20 @@
 -- Reads the board into a table with the member names of the status.
 
+local board_module = require "resty.vrrp.board"
 local clock = require "resty.vrrp.clock"
 local ffi = require "ffi"
 local json = require "resty.vrrp.json"
 local layout = require "resty.vrrp.layout"
 
 local C = ffi.C
+local countable = board_module.countable
 local ffi_string = ffi.string
 local floor = math.floor
 local iso8601 = clock.iso8601
 local min = math.min
 local now_ms = clock.now_ms
 local null = json.null
+local text_of = board_module.text_of
 local tonumber = tonumber
 
 
@@ -51,7 +54,7 @@ end
 
 
 local function reason_of(board, reason)
-    local name = ffi_string(board.header.reasons[reason])
+    local name = board:reason(reason)
     return name ~= "" and name or null
 end
 
@@ -72,9 +75,8 @@ end
 
 local function addresses_of(board, slot)
     local addresses = {}
-    for index = 1, slot.addresses do
-        local one = board.addresses[slot.first_address + index - 1]
-        addresses[index] = {
+    for one in board:each_address(slot) do
+        addresses[#addresses + 1] = {
             address = address_of(one.address, one.family) .. "/" .. one.prefix,
             assigned = one.assigned == 1,
             lost = tonumber(one.lost),
@@ -87,10 +89,10 @@ end
 
 local function checks_of(slot)
     local checks = {}
-    for index = 1, slot.checks do
+    for index = 1, min(slot.checks, layout.CHECKS) do
         local check = slot.check[index - 1]
         checks[index] = {
-            name = ffi_string(check.name),
+            name = text_of(check.name),
             ok = check.ok == 1,
             weight = check.weighted == 1 and check.weight or null,
         }
@@ -108,9 +110,9 @@ local function read_warnings(board)
         local list = about[warning.instance] or {}
         about[warning.instance] = list
         list[#list + 1] = {
-            name = ffi_string(warning.name),
+            name = text_of(warning.name),
             since = time_or_null(warning.since_ms),
-            text = ffi_string(warning.text),
+            text = text_of(warning.text),
         }
     end
     return about
@@ -147,7 +149,7 @@ end
 -- Oldest first.
 local function history_of(board, slot)
     local history = {}
-    local total = tonumber(slot.transitions)
+    local total = countable(slot.transitions)
     for number = total - min(total, layout.HISTORY), total - 1 do
         local one = slot.history[number % layout.HISTORY]
         history[#history + 1] = {
@@ -178,8 +180,8 @@ local function instance_of(board, shared, warnings, running, awaited)
     local slot = board.read(shared)
     local state, reason = state_of(board, slot, running, awaited)
     return {
-        name = ffi_string(slot.name),
-        interface = ffi_string(slot.interface),
+        name = text_of(slot.name),
+        interface = text_of(slot.interface),
         vrid = slot.vrid,
         family = FAMILY[slot.family],
         version = slot.version,
@@ -213,9 +215,9 @@ local function node_of(board, warnings, running)
     local total, alive = board:count_workers()
     local beat_ms = board:last_beat()
     return {
-        router_id = ffi_string(header.router_id),
-        module = ffi_string(header.module),
-        nginx = ffi_string(header.nginx),
+        router_id = text_of(header.router_id),
+        module = text_of(header.module),
+        nginx = text_of(header.nginx),
         carrier = CARRIER[header.carrier],
         pid = positive_or_null(header.carrier_pid),
         master_pid = positive_or_null(header.master_pid),
@@ -275,13 +277,13 @@ function _M.is_healthy(board, name, wanted)
     for _, shared in ipairs(slots) do
         local slot = board.read(shared)
         local state = layout.STATES[slot.state]
-        local label = ffi_string(slot.name)
+        local label = text_of(slot.name)
         if wanted and state ~= wanted then
             return false, label .. " is in state " .. state .. ", not "
                           .. wanted
         end
         if not wanted and slot.state == layout.FAULT then
-            return false, label .. " is in fault: " .. ffi_string(slot.fault)
+            return false, label .. " is in fault: " .. text_of(slot.fault)
         end
     end
     return true

@@ -84,13 +84,13 @@ fn the_numbers_that_lua_knows_are_those_of_the_layout() {
              local header = ffi.new('resty_vrrp_header')
              local instance = ffi.new('resty_vrrp_instance')
              return table.concat({ tostring(it.MAGIC), it.VERSION, withdrawn,
-                it.WORKERS, it.EVENTS, it.WARNINGS, ('%d'):format(it.NODE), it.HISTORY,
+                it.WORKERS, it.EVENTS, it.WARNINGS, ('%d'):format(it.NODE), it.HISTORY, it.CHECKS,
                 ffi.sizeof(instance.history) / ffi.sizeof('resty_vrrp_transition'),
                 ffi.sizeof(instance.check) / ffi.sizeof('resty_vrrp_check'),
                 ffi.sizeof(header.reasons) / 24 }, ' ')",
         );
 
-        let counts = [HISTORY, HISTORY, CHECKS, REASONS].map(|count| count.to_string());
+        let counts = [HISTORY, CHECKS, HISTORY, CHECKS, REASONS].map(|count| count.to_string());
         let known = format!(
             "{MAGIC}ULL {LAYOUT} {WITHDRAWN} {WORKERS} {EVENTS} {WARNINGS} {NODE} {}",
             counts.join(" ")
