@@ -1,6 +1,7 @@
 -- VRRP inside nginx: election and takeover of virtual addresses.
 
 local board_module = require "resty.vrrp.board"
+local ffi = require "ffi"
 local layout = require "resty.vrrp.layout"
 local log_module = require "resty.vrrp.log"
 -- A module that has loaded it before may have enabled the agent, too.
@@ -9,6 +10,7 @@ local process = require "ngx.process"
 local pulse = require "resty.vrrp.pulse"
 local text_module = require "resty.vrrp.text"
 
+local C = ffi.C
 local error = error
 local get_phase = ngx.get_phase
 local ipairs = ipairs
@@ -24,11 +26,23 @@ local worker_id = ngx.worker.id
 local worker_pid = ngx.worker.pid
 
 
+-- nginx's clock: the milliseconds of CLOCK_MONOTONIC at the last turn of the
+-- event loop.
+ffi.cdef [[
+extern uintptr_t resty_vrrp_current_msec __asm__("ngx_current_msec");
+]]
+
+
 local _M = { _VERSION = "0.1.0" }
 
 
 local ACTIVE = layout.ACTIVE
 local STATES = layout.STATES
+local RUNNING = layout.RUNNING
+-- The heartbeat of a living engine is at most so much older than nginx's time,
+-- which may itself be as old.
+local TIMEOUT_MS = 1ULL * board_module.engine_timeout_ms
+local BOTH_MS = 2 * TIMEOUT_MS
 local MAX_BEAT_MS = 500
 local MIN_BEAT_MS = 25
 -- nginx cuts an error message at 2048 bytes, which also hold a traceback and
@@ -42,30 +56,43 @@ local IS_CHECK = {
 local NO_MASTER = "master_process is off: nobody would start the carrier again,"
                   .. " and a reload would end it"
 
--- The board of this Lua VM, its slots by name, and the options as JSON.
-local board, json
+-- The board of this Lua VM, its header, its slots by name, and the options as
+-- JSON.
+local board, header, json
 local slots = {}
--- Whether the engine was alive at the last heartbeat of this process.
-local engine_alive = false
 
 
 local function use(new_board)
     board = new_board
+    header = new_board.header
     slots = new_board.by_name
-    engine_alive = new_board:engine() == true
 end
 
 
--- A VM that did not run setup() uses the board that its process inherited.
--- With lua_code_cache off, every request has such a VM.
+-- A VM that did not run setup() uses the board that its process inherited: that
+-- of the stream block, and with lua_code_cache off that of every request.
 local function board_or_nil()
     if not board then
-        local inherited = board_module.find()
+        local inherited = board_module.open()
+        if get_phase() == "init" then
+            -- The next generation, which is being made, has another board.
+            return inherited
+        end
         if inherited then
             use(inherited)
         end
     end
     return board
+end
+
+
+-- Raises an error in the stream block: the module works in the http block.
+local function only_in_http(name)
+    if ngx.config.subsystem ~= "http" then
+        error(name .. "() must be called in the http block: it needs one beside"
+              .. " stream, with init_by_lua_block, init_worker_by_lua_block and"
+              .. " a location for the status", 3)
+    end
 end
 
 
@@ -116,6 +143,7 @@ end
 -- With RESTY_VRRP_CHECK=1 (or true, yes, on) in its environment nginx ends in
 -- this function. Its exit status says whether the options are right.
 function _M.setup(options)
+    only_in_http("setup")
     if get_phase() ~= "init" then
         error("setup() must be called in init_by_lua_block", 2)
     end
@@ -154,30 +182,19 @@ function _M.setup(options)
 end
 
 
--- Notes whether the engine is alive. A process that shuts down has no further
--- heartbeats: without slots, is_active() looks for itself each time.
-local function note_engine(premature)
-    if premature then
-        slots = {}
-    else
-        engine_alive = board:engine() == true
-    end
-end
-
-
 local function beat(premature)
     if premature then
         board:leave(worker_id())
     else
         board:beat(worker_id())
     end
-    note_engine(premature)
 end
 
 
 -- Starts the heartbeat of a worker, and the engine in the process that carries
 -- it. To be called in init_worker_by_lua*.
 function _M.init_worker()
+    only_in_http("init_worker")
     if get_phase() ~= "init_worker" then
         error("init_worker() must be called in init_worker_by_lua_block", 2)
     end
@@ -196,16 +213,15 @@ function _M.init_worker()
         error("init_worker() needs setup() in init_by_lua_block", 2)
     end
 
-    local header = board.header
+    board:begin()
     local id = worker_id() or 0
-    local interval_ms = min(header.worker_timeout_ms / 4, MAX_BEAT_MS)
     header.master_pid = process.get_master_pid() or worker_pid()
     header.workers_total = ngx.worker.count()
     if not is_agent then
         beat(false)
+        local interval_ms = min(header.worker_timeout_ms / 4, MAX_BEAT_MS)
+        pulse.every(max(interval_ms, MIN_BEAT_MS) / 1000, beat)
     end
-    pulse.every(max(interval_ms, MIN_BEAT_MS) / 1000,
-                is_agent and note_engine or beat)
 
     local by_agent = header.carrier == layout.AGENT
     if by_agent and is_agent or not by_agent and not is_agent and id == 0 then
@@ -220,6 +236,7 @@ end
 -- exit_worker_by_lua*. Optional: without it the engine stops a moment later,
 -- when nginx closes the Lua VM.
 function _M.exit_worker()
+    only_in_http("exit_worker")
     if get_phase() ~= "exit_worker" then
         error("exit_worker() must be called in exit_worker_by_lua_block", 2)
     end
@@ -233,6 +250,7 @@ end
 -- the process that carries the engine. To be called in init_by_lua* or
 -- init_worker_by_lua*.
 function _M.on_state(fn)
+    only_in_http("on_state")
     local phase = get_phase()
     if phase ~= "init" and phase ~= "init_worker" then
         error("on_state() must be called in init_by_lua_block or"
@@ -252,6 +270,7 @@ end
 -- instead of being a fault. To be called in init_by_lua* or
 -- init_worker_by_lua*.
 function _M.check(name, fn, opts)
+    only_in_http("check")
     local phase = get_phase()
     if phase ~= "init" and phase ~= "init_worker" then
         error("check() must be called in init_by_lua_block or"
@@ -296,14 +315,24 @@ local function is_active_slowly(name)
 end
 
 
--- Tells whether an instance is active on this node. Takes a few nanoseconds and
--- allocates nothing. Returns nil and an error if no instance has this name.
+-- Tells whether an instance is active on this node, as state() does. Takes a
+-- few nanoseconds and allocates nothing. Returns nil and an error if no
+-- instance has this name.
 function _M.is_active(name)
     local slot = slots[name]
     if not slot then
         return is_active_slowly(name)
     end
-    return engine_alive and slot.state == ACTIVE
+    if slot.state ~= ACTIVE then
+        return false
+    end
+    -- A heartbeat that the guard has marked is one of the far future.
+    local age_ms = C.resty_vrrp_current_msec + TIMEOUT_MS
+                   - header.engine_beat_ms
+    if header.engine_state == RUNNING and age_ms <= BOTH_MS then
+        return true
+    end
+    return is_active_slowly(name)
 end
 
 
@@ -345,6 +374,7 @@ end
 
 -- Answers the current request: …/status, …/healthz, …/drain, …/undrain.
 function _M.serve()
+    only_in_http("serve")
     if get_phase() ~= "content" then
         error("serve() must be called in content_by_lua_block", 2)
     end

@@ -14,6 +14,7 @@ local format = string.format
 local gc = ffi.gc
 local io_open = io.open
 local ipairs = ipairs
+local max = math.max
 local min = math.min
 local now_ms = clock.now_ms
 local pairs = pairs
@@ -26,6 +27,7 @@ ffi.cdef [[
 int resty_vrrp_memfd_create(const char *, unsigned) __asm__("memfd_create");
 long resty_vrrp_lseek(int, long, int) __asm__("lseek");
 void *resty_vrrp_mmap(void *, size_t, int, int, int, long) __asm__("mmap");
+void *resty_vrrp_mremap(void *, size_t, size_t, int) __asm__("mremap");
 int resty_vrrp_munmap(void *, size_t) __asm__("munmap");
 int resty_vrrp_close(int) __asm__("close");
 int resty_vrrp_memcmp(const void *, const void *, size_t) __asm__("memcmp");
@@ -33,7 +35,9 @@ char *resty_vrrp_strerror(int) __asm__("strerror");
 ]]
 
 
-local _M = {}
+-- An engine without a heartbeat for engine_timeout_ms is dead or hung. It beats
+-- ten times as often.
+local _M = { engine_timeout_ms = 1000 }
 local mt = { __index = _M }
 
 
@@ -43,10 +47,8 @@ local MFD_ALLOW_SEALING = 2
 local SEEK_END = 2
 local PROT_READ_WRITE = 3
 local MAP_SHARED = 1
+local MREMAP_MAYMOVE = 1
 
--- An engine without a heartbeat for this long is dead or hung. It beats ten
--- times as often.
-local ENGINE_TIMEOUT_MS = 1000
 -- A slot is written in a microsecond.
 local READ_ATTEMPTS = 10000
 
@@ -215,6 +217,25 @@ function _M.find()
 end
 
 
+-- Maps the newest board of this process once more, for a Lua VM that did not
+-- make it: whoever has mapped it already may unmap it at any moment.
+function _M.open()
+    local found = _M.find()
+    if not found then
+        return nil
+    end
+    local length = tonumber(found.header.length)
+    -- Of shared memory, a move of nothing makes a second map.
+    local memory = C.resty_vrrp_mremap(found.header, 0, length, MREMAP_MAYMOVE)
+    if cast("intptr_t", memory) == -1 then
+        return nil
+    end
+    return at(gc(cast(HEADER, memory), function()
+        C.resty_vrrp_munmap(memory, length)
+    end))
+end
+
+
 -- Returns a function that returns a copy of a slot of this type, as the engine
 -- last published it. The copy is valid until the next call.
 local function reader(slot_type)
@@ -266,8 +287,11 @@ function _M:engine()
         if withdrawn then
             return nil, "it hung, and its guard has removed the addresses"
         end
+        if beat_ms == self.carried_ms then
+            beat_ms = max(beat_ms, self.begun_ms)
+        end
         local age_ms = now_ms() - beat_ms
-        if age_ms <= ENGINE_TIMEOUT_MS then
+        if age_ms <= _M.engine_timeout_ms then
             return true
         end
         return nil, format("no sign of life for %d ms", age_ms)
@@ -282,6 +306,13 @@ function _M:engine()
         return nil, "it was stopped"
     end
     return nil, "it was not started: is init_worker() called?", true
+end
+
+
+-- Notes that a process begins to use this board. If the earlier engine ran when
+-- this board was made, it has until a moment from now to be replaced.
+function _M:begin()
+    self.begun_ms = now_ms()
 end
 
 
@@ -366,6 +397,10 @@ end
 -- has taken over: until then the addresses stay where they are. If the earlier
 -- engine hangs, its successor knows no more of it than this copy.
 function _M:carry_over(previous)
+    if previous:engine() then
+        self.carried_ms = previous:last_beat()
+        self:begin()
+    end
     for name, slot in pairs(self.by_name) do
         local before = previous.by_name[name]
         if before and before.vrid == slot.vrid
