@@ -232,7 +232,7 @@ impl fmt::Display for Family {
 }
 
 /// The addresses that this host sends from on a link: one of each family, if there is one.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
 pub struct Sources {
     /// The primary IPv4 address: the first one on the link that is not virtual.
     pub ipv4: Option<Ipv4Addr>,
@@ -273,6 +273,19 @@ pub struct HeldAddress {
     pub link: LinkName,
     /// Which one.
     pub address: VirtualAddress,
+}
+
+/// What a process knows of a link.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct KnownLink {
+    /// Its name.
+    pub name: LinkName,
+    /// Its index; `None` if there is no such link.
+    pub index: Option<u32>,
+    /// Whether frames can pass.
+    pub is_up: bool,
+    /// The addresses to send from.
+    pub sources: Sources,
 }
 
 /// The name of a network interface: 1–15 bytes, no `/`, no white space (Linux's `dev_valid_name`).

@@ -77,7 +77,7 @@ fn config(value: &Value, problems: &Problems) -> Option<Config> {
     let instances = table.list("instances", MAX_INSTANCES, instance);
     let (health, probe) = health(&mut table);
     let announce = announce(&mut table);
-    let lifetime_s = table.or("address_lifetime_s", 3, whole(0..=3600, "s (0 = permanent)"));
+    let lifetime_s = table.or("address_lifetime_s", 4, whole(0..=3600, "s (0 = permanent)"));
     let last_one_standing = table.or("last_one_standing", false, boolean);
     let run_dir = table.optional("run_dir", run_dir);
     let realtime = table.or("realtime", false, boolean);

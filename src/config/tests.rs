@@ -34,7 +34,7 @@ fn the_smallest_configuration_has_the_documented_defaults() {
     assert_eq!(config.health.worker_timeout, Duration::from_secs(2));
     assert_eq!(config.announce.count, 3);
     assert_eq!(config.announce.refresh, Some(Duration::from_secs(60)));
-    assert_eq!(config.address_lifetime, Some(Duration::from_secs(3)));
+    assert_eq!(config.address_lifetime, Some(Duration::from_secs(4)));
     assert!(!config.last_one_standing);
     let instance = &config.instances[0];
     assert_eq!((instance.version, instance.priority.get()), (Version::V3, 100));

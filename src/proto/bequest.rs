@@ -12,7 +12,7 @@ use super::receive::ReceiveCounters;
 use super::snapshot::Counters;
 use crate::config::MAX_INSTANCES;
 use crate::types::{
-    Centiseconds, ChecksumForm, Family, HeldAddress, Instant, LinkName, Priority, Vrid,
+    Centiseconds, ChecksumForm, Family, HeldAddress, Instant, KnownLink, LinkName, Priority, Vrid,
 };
 
 /// What a whole node leaves to its successor.
@@ -44,6 +44,10 @@ pub struct Bequests {
     /// What the process around the node has put on links and not removed. The node cannot know.
     #[serde(default)]
     pub addresses: Vec<HeldAddress>,
+    /// What the process around the node knows of its links: a successor that may wait for the
+    /// kernel begins with it. Empty where an earlier version wrote it.
+    #[serde(default)]
+    pub links: Vec<KnownLink>,
 }
 
 /// Transitions of the whole node on their way to whoever asked for them.

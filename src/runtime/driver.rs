@@ -1,5 +1,6 @@
 //! The loop of the thread `vrrp`: wait for one thing, tell the core, carry out what it asks for.
 
+mod known_links;
 mod link;
 mod nginx;
 mod plan;
@@ -16,19 +17,20 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use self::known_links::{state_given, state_in};
 use self::link::LinkSockets;
 use self::plan::plan;
 use self::pulse::Pulse;
 pub(super) use self::succession::Start;
 use super::board_writer::BoardWriter;
-use super::checks::{self, Check, PlannedCheck, Weighing};
+use super::checks::{Check, PlannedCheck, Weighing};
 use super::clock;
 use super::events;
 use super::failpoint::failpoint;
 use super::guard::{self, Guard, Held};
 use super::handover::Meeting;
 use super::health::{self, Liveness};
-use super::kernel::KernelThread;
+use super::kernel::{KernelThread, LinkView};
 use super::report;
 use super::surroundings::Surroundings;
 use super::tracking::Tracking;
@@ -40,7 +42,7 @@ use crate::net::{Process, Timer};
 use crate::proto::{Action, Input, LinkId, Node, RouterId, Transition};
 use crate::status::Board;
 use crate::succession::{Incident, Succession, Will};
-use crate::types::{Instant, Priority};
+use crate::types::{Instant, LinkName, Priority};
 use crate::wire::ip::Datagram;
 
 /// Everything the loop owns.
@@ -49,6 +51,9 @@ pub(super) struct Driver<'a> {
     kernel: KernelThread,
     guard: Guard,
     links: LinkSockets,
+    /// The names of the links that `vrrp-net` watches, and what is known of them: nothing, or all.
+    watched: Vec<LinkName>,
+    known_links: Vec<LinkView>,
     timer: Timer,
     /// The deadline that the timer is set to; it may be earlier than the core's, never later.
     armed: Option<Instant>,
@@ -107,15 +112,19 @@ impl<'a> Driver<'a> {
         let node = Node::new(&config.instances).with_last_one_standing(config.last_one_standing);
         let mut plan = plan(config, &node);
         let tracking = Tracking::new(config, &mut plan.links);
+        let watched = plan.links.clone();
         let kernel = KernelThread::start(plan)?;
         let guard = Guard::new(surroundings, run_dir, clock::now());
         let went_on = will.as_ref().is_some_and(Will::has_running_routers);
         let liveness = Liveness::new(config.health, &surroundings.checks, went_on, clock::now());
         let meeting = Meeting::new(run_dir, start.holder);
+        let given = state_given(&start.beginning).cloned();
         let succession =
             Succession::new(start.beginning, will, meeting.is_possible(), clock::now());
         let mut driver = Self {
             links: LinkSockets::new(node.links().len()),
+            watched,
+            known_links: Vec::new(),
             view: View::new(board, config),
             board_writer: BoardWriter::new(board, config),
             warnings: Warnings::new(board, clock::now()),
@@ -139,6 +148,9 @@ impl<'a> Driver<'a> {
             outgoing: Vec::with_capacity(MAX_DATAGRAM),
             incoming: Box::new([0; MAX_DATAGRAM]),
         };
+        if let Some(state) = given {
+            driver.take_links_of(&state, clock::now());
+        }
         driver.watch_master(surroundings.master_pid);
         driver.perform_commands();
         failpoint("start").map_err(io::Error::other)?;
@@ -170,6 +182,9 @@ impl<'a> Driver<'a> {
                 }
                 Event::Incident(incident) => {
                     failpoint("incident")?;
+                    if let Some(state) = state_in(&incident) {
+                        self.take_links_of(state, clock::now());
+                    }
                     self.tell(incident)
                 }
                 Event::Deadline => {
@@ -243,7 +258,9 @@ impl<'a> Driver<'a> {
         self.perform_actions();
         let end = self.settle_succession(now);
         self.perform_actions();
-        self.kernel.confirm(now);
+        if !self.succession.is_retired() {
+            self.kernel.confirm(now);
+        }
         end
     }
 
@@ -309,29 +326,17 @@ impl<'a> Driver<'a> {
     /// Hands on what has changed in the kernel, and nothing else.
     fn take_facts(&mut self) {
         let now = clock::now();
-        let Self { node, kernel, links, tracking, weighing, succession, view, .. } = self;
-        let facts = kernel.facts_mut().borrow_and_update();
-        if succession.is_retired() {
+        let facts = self.kernel.facts_mut().borrow_and_update();
+        if self.succession.is_retired() {
             return;
         }
-        // Behind the links of the routers there are those that are only tracked.
-        for (index, link_view) in facts.links.iter().enumerate().take(links.len()) {
-            let link = LinkId(index);
-            if let Some(facts) = links.take(link, *link_view, now) {
-                node.handle(Input::Link { link, facts }, now);
-            }
-        }
-        if (0..links.len()).all(|link| node.facts(LinkId(link)).is_some()) {
-            succession.handle(Incident::LinksKnown, now);
-        }
-        for (router, tracked) in tracking.look(&facts.links) {
-            let down = checks::broken(&tracked).map(|check| check.detail.as_str());
-            node.handle(Input::Tracked { router, down }, now);
-            weighing.track(router, &tracked);
-            view.take_tracked(router, tracked);
-        }
-        let changed = view.take_facts(&facts);
+        let is_news = !facts.links.is_empty() && facts.links != self.known_links;
+        let links = is_news.then(|| facts.links.clone());
+        let changed = self.view.take_facts(&facts);
         drop(facts);
+        if let Some(links) = links {
+            self.take_links(links, now);
+        }
         self.show_addresses(changed);
         self.judge_health(now);
     }

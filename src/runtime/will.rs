@@ -52,6 +52,7 @@ fn state_of(board: &Board, beat: Beat) -> Bequests {
         // They are still on the board.
         untold: Untold::default(),
         addresses: Vec::new(),
+        links: Vec::new(),
     }
 }
 

@@ -91,19 +91,20 @@ impl Succession {
 
     /// Goes on asking, or takes the routers over.
     pub(super) fn settle(&mut self, now: Instant) {
-        if !self.links_are_known {
-            return;
-        }
+        let links_are_known = self.links_are_known;
         let is_known = self.health != Health::Unknown;
         let serves = self.health == Health::Serving;
         match self.take_stage() {
-            Stage::Waiting(Waiting::Alone { state }) if is_known => {
+            Stage::Waiting(Waiting::Alone { state }) if links_are_known && is_known => {
                 self.open(None, Inheritance::Found(state));
             }
             // Its word is enough while the workers here are about to begin.
-            Stage::Waiting(Waiting::Given { predecessor, state }) if is_known || state.serving => {
+            Stage::Waiting(Waiting::Given { predecessor, state })
+                if links_are_known && (is_known || state.serving) =>
+            {
                 self.inherit(predecessor, state, now);
             }
+            // Its answer may tell of the links, too.
             Stage::Waiting(Waiting::Asking { predecessor, will })
                 if serves && !self.is_superseded =>
             {
@@ -112,7 +113,9 @@ impl Succession {
             Stage::Waiting(Waiting::Asked { predecessor, will, .. }) if self.is_superseded => {
                 self.stage = Stage::Waiting(Waiting::Asking { predecessor, will });
             }
-            Stage::Waiting(Waiting::Asked { predecessor, will, until }) if until <= now => {
+            Stage::Waiting(Waiting::Asked { predecessor, will, until })
+                if links_are_known && until <= now =>
+            {
                 // Should it only be slow, it will hear that it was done without.
                 tracing::warn!("the engine before this one hangs; it is done without");
                 self.open(Some(predecessor), Inheritance::Found(will));

@@ -8,7 +8,7 @@
 //! ```text
 //!   successor                       holder
 //!      │──── Hello ──────────────────►│  "when I am ready I shall ask"
-//!      │──── Take ───────────────────►│  nginx serves here, the links are known
+//!      │──── Take ───────────────────►│  nginx serves here
 //!      │◄─── State ───────────────────│  goes on: twice is harmless, not at all is not
 //!      │──── Took { heirless } ──────►│  resigns for what is heirless, and falls silent
 //!      │◄─── Standby ─────────────────│  "should you stop, think of me"
@@ -163,7 +163,10 @@ impl Succession {
     /// can change anything. Poll again after every other call.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.stage.deadline()
+        // Without the links, an engine that has asked could do nothing then.
+        let could_act =
+            self.links_are_known || !matches!(self.stage, Stage::Waiting(Waiting::Asked { .. }));
+        self.stage.deadline().filter(|_| could_act)
     }
 
     /// Tells whether the routers are this engine's.

@@ -13,6 +13,7 @@ mod fight;
 mod guard;
 mod keepalived;
 mod kernel;
+mod lifetime;
 mod many;
 mod moving;
 mod owners;

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use harness::{
     AddressWatch, Carrier, Host, Lab, Nginx, Role, Signal, Sniffer, StuckThread, carriers,
@@ -69,6 +69,32 @@ fn the_kernel_removes_the_addresses_itself_if_the_guard_is_killed_as_well() {
         nginx.kill9(Role::All);
 
         wait_until("the addresses have gone", SECOND * 3, || !host.has(VIP) && !host.has(VIP_2));
+    });
+}
+
+#[test]
+fn the_kernel_keeps_the_addresses_of_the_dead_little_longer_than_peers_wait() {
+    on_a_network("all killed", |_, host, carrier| {
+        let options = ONE.replacen("advert_interval_ms = 100", "advert_interval_ms = 1000", 1);
+        let nginx = Nginx::start(host, carrier, &conf_with(&options));
+        status_when(host, "active");
+        wait_until("the addresses are here", SECOND, || host.has(VIP) && host.has(VIP_2));
+        let watch = AddressWatch::start(host);
+        let refreshed = Instant::now();
+        wait_until("an address is refreshed", SECOND * 4, || {
+            !watch.since(refreshed, VIP).is_empty()
+        });
+        // The peers of a router of the usual priority.
+        let active_down_interval = Duration::from_millis(3_610);
+
+        kill_with_guard(&nginx, host);
+
+        let killed = Instant::now();
+        for address in [VIP, VIP_2] {
+            let gone = watch.wait_for_removal(killed, address, SECOND * 8) - killed;
+            println!("all killed: {address} is gone after {gone:.1?}");
+            assert!(gone <= active_down_interval + SECOND, "{address} after {gone:?}");
+        }
     });
 }
 

@@ -10,10 +10,11 @@ use harness::{
 };
 use serde_json::Value;
 
-use crate::LATE;
 use crate::pair::{
-    ADDRESS, INTERVAL, Node, PATIENCE, SERVER, SKEW, conf, instance, on_every_pair, options,
+    ADDRESS, INTERVAL, Node, PATIENCE, SERVER, SKEW, conf, instance, on_every_fallible_pair,
+    on_every_pair, options,
 };
+use crate::{LATE, logs};
 
 #[test]
 fn nobody_notices_a_reload() {
@@ -47,6 +48,33 @@ fn nobody_notices_a_reload() {
         assert!(noticed <= RELOADS_LATE, "{noticed} of {RELOADS}: {long:.1?}");
         assert!(report.failures().is_empty(), "{:?}", report.failures());
         pair.one.nginx.assert_no_complaints();
+    });
+}
+
+/// `vrrp-net` of the next engine waits, as for a driver that resets its card.
+#[test]
+fn nobody_notices_a_reload_while_the_kernel_keeps_netlink_waiting() {
+    on_every_fallible_pair("netlink waits", "", |pair, _| {
+        let nginx = &pair.one.nginx;
+        let calm = pair.calm();
+        nginx.write("nginx.conf", &conf(&options(1)));
+        nginx.failpoints().arm("vrrp-net", "sleep(4000)");
+
+        nginx.reload();
+        logs(nginx, "goes on where the engine before this one was");
+        let handed_over = Instant::now();
+        nginx.failpoints().disarm("vrrp-net");
+
+        wait_until("the kernel keeps it waiting no more", PATIENCE, || {
+            handed_over.elapsed() > Duration::from_secs(5)
+        });
+        let longest = pair.assert_calm(&calm);
+        println!("netlink waits: longest silence {longest:.1?}");
+        let instance = pair.one.wait_for_instance();
+        assert_eq!(instance["addresses"][0]["assigned"], true);
+        // It has adopted the address: it takes it along.
+        nginx.quit();
+        assert!(!pair.one.has());
     });
 }
 

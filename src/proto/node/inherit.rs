@@ -35,6 +35,7 @@ impl Node {
             unattributed: Vec::new(),
             untold: Untold::default(),
             addresses: Vec::new(),
+            links: Vec::new(),
         }
     }
 

@@ -168,7 +168,8 @@ impl Driver<'_> {
     fn bequeath(&mut self, ends: bool, now: Instant) -> Box<Bequests> {
         let untold = events::bequeath(self.board, ends, now);
         let addresses = self.view.held_addresses(&self.node);
-        Box::new(Bequests { untold, addresses, ..self.node.bequeath(now) })
+        let links = self.links_for_the_next();
+        Box::new(Bequests { untold, addresses, links, ..self.node.bequeath(now) })
     }
 
     fn news(&self, backlog: Backlog, now: Instant) -> Bequests {

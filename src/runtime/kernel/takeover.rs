@@ -27,7 +27,7 @@ use super::unsettled::{Scope, Unsettled};
 use crate::net::address::PROTOCOL;
 use crate::net::{KernelChange, KernelEvent, Links, NetError, Netlink};
 use crate::runtime::clock;
-use crate::types::{HeldAddress, Instant};
+use crate::types::{HeldAddress, Instant, VirtualAddress};
 
 /// The state of the thread between two looks at the kernel.
 #[derive(Debug)]
@@ -55,6 +55,9 @@ pub(super) struct Takeover {
     quiet_until: Instant,
     fights: Fights,
     refresh_at: Option<Instant>,
+    /// What was added, adopted or refreshed, or may have been, by index of the link. It is ours if
+    /// it is there once all that happened in the kernel before has been read.
+    gained: Vec<(u32, VirtualAddress)>,
     refusals: Refusals,
     retry: Retry,
     facts: FactsWriter,
@@ -94,6 +97,7 @@ impl Takeover {
             quiet_until: Instant::default(),
             fights: Fights::default(),
             refresh_at: None,
+            gained: Vec::new(),
             refusals: Refusals::default(),
             retry: Retry::default(),
             facts,
@@ -127,9 +131,12 @@ impl Takeover {
         self.publish();
     }
 
-    /// Removes what was released and yielded last, and leaves what is claimed to another engine.
+    /// Removes what was released and yielded last, and leaves what is claimed to another engine,
+    /// for as long as the kernel may keep that one waiting.
     pub(super) fn abandon(&mut self, orders: &OrderReader) {
-        self.note_orders(orders.read(), clock::now());
+        let orders = orders.read();
+        let confirmed_at = orders.confirmed_at;
+        self.note_orders(orders, clock::now());
         for router in &mut self.routers {
             router.claim.yields = None;
             router.keeps_addresses = router.claim.claimed;
@@ -137,6 +144,10 @@ impl Takeover {
         self.confirmed_at = None;
         self.unsettle_everything();
         self.correct(&Current { at: clock::now() });
+        if clock::now().since(confirmed_at) < LATE {
+            // What it cannot refresh, the next engine adds.
+            self.bequeath_lifetime().ok();
+        }
     }
 
     /// Forgets all but what is ours: after a panic nothing else can be relied on.
@@ -144,6 +155,7 @@ impl Takeover {
         let fresh = Self::new(plan, self.facts.clone());
         let before = std::mem::replace(self, fresh);
         self.links.inherit(before.links);
+        self.gained = before.gained;
         self.tags_are_kept = before.tags_are_kept;
         // An address that was being added may be there, although nobody has noted it.
         self.inherited = before.inherited;
@@ -265,6 +277,7 @@ impl Takeover {
         self.tags_are_kept |= dump.iter().any(KernelEvent::is_tagged);
         self.kernel_links.reset(dump);
         self.kernel = Some(kernel);
+        self.own_what_was_gained();
         let Self { kernel_links, links, tags_are_kept, .. } = self;
         // While nobody listened, an address of ours may have become somebody else's.
         links.retain_owned(|index, address| {
@@ -301,7 +314,20 @@ impl Takeover {
                 Some(KernelChange::Link { index }) => self.unsettle_index(index),
             }
         }
+        self.own_what_was_gained();
         Ok(())
+    }
+
+    /// Notes that what was gained, and is there, is ours.
+    fn own_what_was_gained(&mut self) {
+        let Self { links, kernel_links, tags_are_kept, .. } = self;
+        for (index, held) in self.gained.drain(..) {
+            let Some(link) = links.at_index(index) else { continue };
+            let present = kernel_links.at(index).and_then(|link| link.addresses().get(&held));
+            if present.is_some_and(|it| it.protocol == PROTOCOL || !*tags_are_kept) {
+                links[link].owned.insert(held);
+            }
+        }
     }
 
     /// Has everything looked at that the kernel is to be asked for again by now.
@@ -358,3 +384,7 @@ impl Takeover {
 
 /// How soon the election is asked again whether it still stands by its claims.
 const DOUBT_PAUSE: Duration = Duration::from_millis(10);
+
+/// How long after the election stood by its claims for the last time they are refreshed for the
+/// next engine. Later that one may have given them up, and would get them back.
+const LATE: Duration = Duration::from_millis(300);

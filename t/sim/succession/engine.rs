@@ -157,14 +157,21 @@ impl World {
         it.run += 1;
         it.life = LifeModel::Running;
         it.node = Node::new(&it.conf);
+        let given = match &beginning {
+            Beginning::GivenBack { state, .. } => Some(state.clone()),
+            Beginning::First | Beginning::Anew | Beginning::Orphaned => None,
+        };
         it.succession = Succession::new(beginning, will, true, self.now);
         it.net = NetModel::default();
         it.guard = GuardModel::default();
         (it.door, it.knocked_at, it.alarm) = (None, door, None);
         (it.health, it.is_interrupted, it.answer) = (Health::Unknown, false, None);
         let run = it.run;
-        let links = ms(1) + self.rng.up_to(self.weather.net_delay * 2);
+        let links = ms(1) + self.weather.links_delay + self.rng.up_to(self.weather.net_delay * 2);
         self.post(links, engine, LoopEvent::LinksKnown);
+        if let Some(state) = given {
+            self.take_links_of(engine, &state);
+        }
         // The workers of a configuration that goes on beat already.
         let is_first = self.boards[self.engines[engine].board].beat_at.is_none()
             || self.engines.iter().filter(|it| it.board == self.engines[engine].board).count() < 2;

@@ -15,6 +15,21 @@ fn a_reload_is_noticed_by_nobody() {
     assert_eq!(world.holder(), Some(1));
 }
 
+/// `vrrp-net` of the next engine waits for the kernel, which says nothing about the links.
+#[test]
+fn a_reload_while_the_kernel_keeps_netlink_waiting_is_noticed_by_nobody() {
+    let mut world = serving();
+    world.weather.links_delay = ms(4000);
+
+    world.reload(0, conf(150));
+    world.run_for(ms(1000));
+    world.reload(0, conf(150));
+    world.run_for(ms(5000));
+
+    world.assert_unnoticed();
+    assert_eq!(world.holder(), Some(2));
+}
+
 #[test]
 fn a_reload_in_the_middle_of_another_one_is_noticed_by_nobody() {
     for pause in [0, 5, 12, 40, 100, 110, 160] {

@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use resty_vrrp::proto::{Action, Bequests, Datagram, Health, Input, LinkId};
+use resty_vrrp::proto::{Action, Bequests, Datagram, Health, Input, LinkCarrier, LinkId};
 use resty_vrrp::succession::{
     Backlog, Beginning, Command, DoorOpening, DoorSight, Ending, HandoverMessage, Incident, PeerId,
     Question,
 };
-use resty_vrrp::types::HeldAddress;
+use resty_vrrp::types::{HeldAddress, KnownLink};
 
 use super::engine::{Fate, LifeModel};
 use super::world::{EngineIndex, LoopEvent, World, our_facts};
@@ -111,8 +111,24 @@ impl World {
 
     pub(super) fn tell(&mut self, engine: EngineIndex, incident: Incident) {
         self.trace(|| format!("engine {engine} is told {}", brief(&incident)));
+        if let Incident::Heard(_, HandoverMessage::State(state) | HandoverMessage::Return(state)) =
+            &incident
+        {
+            self.take_links_of(engine, state);
+        }
         let now = self.now;
         self.engines[engine].succession.handle(incident, now);
+    }
+
+    /// Begins with what the engine before knew of the link.
+    pub(super) fn take_links_of(&mut self, engine: EngineIndex, state: &Bequests) {
+        let now = self.now;
+        let it = &mut self.engines[engine];
+        let is_news = it.succession.is_waiting() && it.node.facts(LINK).is_none();
+        if is_news && !state.links.is_empty() {
+            it.node.handle(Input::Link { link: LINK, facts: our_facts() }, now);
+            it.succession.handle(Incident::LinksKnown, now);
+        }
     }
 
     /// Does what the driver does at the end of every turn.
@@ -372,7 +388,15 @@ impl World {
 
     fn bequeath(&self, engine: EngineIndex) -> Box<Bequests> {
         let addresses = self.held_addresses(engine);
-        Box::new(Bequests { addresses, ..self.engines[engine].node.bequeath(self.now) })
+        let node = &self.engines[engine].node;
+        let known = node.facts(LINK).map(|facts| KnownLink {
+            name: node.links()[LINK.0].clone(),
+            index: Some(1),
+            is_up: facts.carrier == LinkCarrier::Up,
+            sources: facts.sources,
+        });
+        let links = known.into_iter().collect();
+        Box::new(Bequests { addresses, links, ..node.bequeath(self.now) })
     }
 
     fn step_aside(&mut self, engine: EngineIndex, holder: PeerId) {

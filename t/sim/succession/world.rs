@@ -53,6 +53,8 @@ pub(super) struct Weather {
     pub(super) lateness: Duration,
     /// How long `vrrp-net` may take for a turn.
     pub(super) net_delay: Duration,
+    /// How long `vrrp-net` of a new engine waits for the kernel before it knows the links.
+    pub(super) links_delay: Duration,
     /// How long the workers of a new generation may take to beat.
     pub(super) workers_delay: Duration,
 }
@@ -129,6 +131,7 @@ impl World {
                 doubled_percent: 0,
                 lateness: us(300),
                 net_delay: ms(2),
+                links_delay: ms(0),
                 workers_delay: ms(30),
             },
             engines: Vec::new(),

@@ -1,6 +1,7 @@
 //! Makes the addresses of the kernel those that are wanted, and keeps them alive.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use super::{RouterSite, Takeover};
 use crate::net::address;
@@ -57,10 +58,15 @@ impl Takeover {
                 site.keep_secondaries();
             }
             let at = (index, kernel_link.name());
+            // Should the conversation break, some of them may be there.
+            let known = self.gained.len();
+            let tried = changes.add.iter().chain(&changes.adopt).map(|held| (index, *held));
+            self.gained.extend(tried);
             let applied = address::apply(kernel, at, &changes, self.lifetime)?;
-            site.owned.extend(&applied.gained);
+            self.gained.truncate(known);
+            self.gained.extend(applied.gained.iter().map(|held| (index, *held)));
             if let (Some(lifetime), None) = (self.lifetime, self.refresh_at) {
-                self.refresh_at = Some(now + lifetime / REFRESHES_PER_LIFETIME);
+                self.refresh_at = Some(now + pause_between_refreshes(lifetime));
             }
             // What was only put back has been spoken of, as often as is good.
             let (added, removed) = (applied.gained.len(), changes.remove.len());
@@ -117,21 +123,32 @@ impl Takeover {
         if self.refresh_at.is_none_or(|at| now < at) || self.is_in_doubt(now) {
             return Ok(());
         }
-        let (Some(lifetime), Some(kernel)) = (self.lifetime, &mut self.kernel) else {
-            return Ok(());
-        };
-        for site in self.links.iter() {
+        let Some(lifetime) = self.lifetime else { return Ok(()) };
+        self.start_lifetime(lifetime)?;
+        self.refresh_at =
+            (!self.links.own_nothing()).then(|| now + pause_between_refreshes(lifetime));
+        self.read_events()
+    }
+
+    /// Lets what is ours live until the next engine can refresh it.
+    pub(super) fn bequeath_lifetime(&mut self) -> Result<(), NetError> {
+        self.lifetime.map_or(Ok(()), |lifetime| self.start_lifetime(lifetime.max(BEQUEATHED)))
+    }
+
+    fn start_lifetime(&mut self, lifetime: Duration) -> Result<(), NetError> {
+        let Self { links, kernel: Some(kernel), gained, .. } = self else { return Ok(()) };
+        for site in links.iter() {
             let Some(index) = site.index.filter(|_| !site.owned.is_empty()) else { continue };
             let owned = site.owned.iter().copied();
             let link = (index, site.name.as_str());
             let refreshed = address::refresh(kernel, link, owned, lifetime)?;
+            // What was removed in this moment has come back.
+            gained.extend(refreshed.gained.into_iter().map(|held| (index, held)));
             // If that goes on, the address is lost, put back and counted.
             if let Some((_, error)) = refreshed.refused.first() {
                 tracing::warn!("{}", error.with_cause());
             }
         }
-        self.refresh_at =
-            (!self.links.own_nothing()).then(|| now + lifetime / REFRESHES_PER_LIFETIME);
         Ok(())
     }
 }
@@ -145,5 +162,11 @@ fn present(
     all.filter_map(|held| link.addresses().get_key_value(held)).map(|(a, b)| (*a, *b)).collect()
 }
 
-/// Two refreshes may fail before an address is lost.
-const REFRESHES_PER_LIFETIME: u32 = 3;
+/// Returns when to refresh next. Every refresh is an event for each netlink listener of the host:
+/// there are as few as leave almost half of the lifetime for a refresh that comes late.
+fn pause_between_refreshes(lifetime: Duration) -> Duration {
+    lifetime * 11 / 20
+}
+
+/// How long the kernel may keep the next engine waiting.
+const BEQUEATHED: Duration = Duration::from_secs(10);

@@ -1,0 +1,83 @@
+//! What is known of the links: from `vrrp-net`, or, before that has asked the kernel, from the
+//! engine before this one.
+
+use super::Driver;
+use crate::net::LinkSignal;
+use crate::proto::{Bequests, Input, LinkId};
+use crate::runtime::checks;
+use crate::runtime::kernel::LinkView;
+use crate::succession::{Beginning, HandoverMessage, Incident};
+use crate::types::{Instant, KnownLink, LinkName};
+
+impl Driver<'_> {
+    /// Tells the core what is new about the links.
+    pub(super) fn take_links(&mut self, known: Vec<LinkView>, now: Instant) {
+        let Self { node, links, tracking, weighing, succession, view, .. } = self;
+        // Behind the links of the routers there are those that are only tracked.
+        for (index, link_view) in known.iter().enumerate().take(links.len()) {
+            let link = LinkId(index);
+            if let Some(facts) = links.take(link, *link_view, now) {
+                node.handle(Input::Link { link, facts }, now);
+            }
+        }
+        for (router, tracked) in tracking.look(&known) {
+            let down = checks::broken(&tracked).map(|check| check.detail.as_str());
+            node.handle(Input::Tracked { router, down }, now);
+            weighing.track(router, &tracked);
+            view.take_tracked(router, tracked);
+        }
+        self.known_links = known;
+        if (0..links.len()).all(|link| node.facts(LinkId(link)).is_some()) {
+            succession.handle(Incident::LinksKnown, now);
+        }
+    }
+
+    /// Begins with what the engine before knew of the links, while `vrrp-net` may wait for the
+    /// kernel. A link that only this engine has is worth waiting for.
+    pub(super) fn take_links_of(&mut self, state: &Bequests, now: Instant) {
+        if !self.known_links.is_empty() || !self.succession.is_waiting() {
+            return;
+        }
+        let found = |name: &LinkName| state.links.iter().find(|known| known.name == *name);
+        let known: Option<Vec<_>> = self.watched.iter().map(|it| found(it).map(seen)).collect();
+        if let Some(known) = known {
+            self.take_links(known, now);
+        }
+    }
+
+    /// Returns what there is to know of the links for the next engine.
+    pub(super) fn links_for_the_next(&self) -> Vec<KnownLink> {
+        let all = self.watched.iter().zip(&self.known_links);
+        all.map(|(name, view)| KnownLink {
+            name: name.clone(),
+            index: view.index,
+            is_up: view.carrier == LinkSignal::Up,
+            sources: view.sources,
+        })
+        .collect()
+    }
+}
+
+/// Returns the state that another engine gives with a message.
+pub(super) fn state_in(incident: &Incident) -> Option<&Bequests> {
+    let Incident::Heard(_, HandoverMessage::State(state) | HandoverMessage::Return(state)) =
+        incident
+    else {
+        return None;
+    };
+    Some(state)
+}
+
+/// Returns the state that another engine has given before the loop began.
+pub(super) fn state_given(beginning: &Beginning) -> Option<&Bequests> {
+    match beginning {
+        Beginning::GivenBack { state, .. } => Some(state),
+        Beginning::First | Beginning::Anew | Beginning::Orphaned => None,
+    }
+}
+
+/// Returns what another engine has seen, without the hardware address: only `vrrp-net` needs that.
+fn seen(known: &KnownLink) -> LinkView {
+    let carrier = if known.is_up { LinkSignal::Up } else { LinkSignal::Down };
+    LinkView { index: known.index, carrier, mac: None, sources: known.sources }
+}
