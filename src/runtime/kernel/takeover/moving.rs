@@ -9,8 +9,8 @@ use crate::runtime::kernel::PlannedRouter;
 use crate::types::{Instant, VirtualAddress};
 
 impl Takeover {
-    /// Updates whether a virtual router moves and keeps its addresses, after its claim has changed or
-    /// a move may be over.
+    /// Updates whether a virtual router moves and keeps its addresses, after its claim has changed
+    /// or a move may be over.
     pub(super) fn note_move(&mut self, router: usize, now: Instant) {
         let site = &mut self.routers[router];
         let yields = site.claim.yields.is_some_and(|it| now < self.passage.end_of(&it));
