@@ -1,5 +1,6 @@
 //! A timer that keeps to the nanosecond what it is told.
 
+use std::cell::Cell;
 use std::io;
 use std::task::{Context, Poll, ready};
 
@@ -8,15 +9,21 @@ use rustix::time::{
     timerfd_settime,
 };
 
+use crate::net::clock;
 use crate::net::watched::Watched;
 use crate::types::Instant;
 
 /// One deadline on `CLOCK_MONOTONIC`.
 ///
 /// tokio's own timers round up to a millisecond, a tenth of the shortest advertisement interval.
+///
+/// The timer is never read: the kernel tells of each expiration, and the clock tells of which
+/// deadline it was. So a deadline costs one system call, and the wait for it.
 #[derive(Debug)]
 pub struct Timer {
     fd: Watched,
+    /// The deadline that has not expired yet.
+    deadline: Cell<Option<Instant>>,
 }
 
 impl Timer {
@@ -28,18 +35,24 @@ impl Timer {
     pub fn new() -> io::Result<Self> {
         let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
         let fd = timerfd_create(TimerfdClockId::Monotonic, flags)?;
-        Ok(Self { fd: Watched::new(fd)? })
+        Ok(Self { fd: Watched::new(fd)?, deadline: Cell::new(None) })
     }
 
-    /// Replaces the deadline; `None` never expires. A deadline that has passed expires at once.
+    /// Replaces the deadline; `None` never expires. A deadline that has passed expires at once. The
+    /// deadline that is set already costs nothing.
     ///
     /// # Errors
     ///
     /// When the kernel refuses the deadline, which it does for none that [`Instant`] can hold.
     pub fn set(&self, deadline: Option<Instant>) -> io::Result<()> {
+        if self.deadline.get() == deadline { Ok(()) } else { self.arm(deadline) }
+    }
+
+    fn arm(&self, deadline: Option<Instant>) -> io::Result<()> {
         let it_value = deadline.map_or(DISARMED, timespec);
         let spec = Itimerspec { it_interval: DISARMED, it_value };
         timerfd_settime(&self.fd, TimerfdTimerFlags::ABSTIME, &spec)?;
+        self.deadline.set(deadline);
         Ok(())
     }
 
@@ -49,13 +62,16 @@ impl Timer {
     ///
     /// When the runtime shuts down.
     pub fn poll_expired(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let mut expirations = [0; 8];
         loop {
-            ready!(self.fd.poll_readable(cx))?;
-            match self.fd.read(|fd| rustix::io::read(fd, expirations.as_mut_slice())) {
-                Ok(_) => return Poll::Ready(Ok(())),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Poll::Ready(Err(error)),
+            ready!(self.fd.poll_edge(cx))?;
+            match self.deadline.get() {
+                Some(deadline) if deadline <= clock::now() => {
+                    self.deadline.set(None);
+                    return Poll::Ready(Ok(()));
+                }
+                // It was the deadline before this one that has expired.
+                Some(deadline) => self.arm(Some(deadline))?,
+                None => {}
             }
         }
     }
@@ -86,9 +102,8 @@ const NANOS_PER_SECOND: u64 = 1_000_000_000;
 mod tests {
     use std::time::Duration;
 
-    use rustix::time::{ClockId, clock_gettime};
-
     use super::*;
+    use crate::net::clock::now;
 
     #[test]
     fn a_deadline_is_met_and_never_early() {
@@ -128,14 +143,27 @@ mod tests {
         });
     }
 
-    fn is_pending(timer: &Timer) -> bool {
-        timer.poll_expired(&mut Context::from_waker(std::task::Waker::noop())).is_pending()
+    #[test]
+    fn a_deadline_that_was_replaced_when_it_had_expired_takes_nothing_from_the_next_one() {
+        run(async {
+            let timer = Timer::new().unwrap();
+            for _ in 0..3 {
+                timer.set(Some(Instant::from_nanos(1))).unwrap();
+                // The kernel tells of the expiration before anybody asks for it.
+                tokio::task::yield_now().await;
+                let deadline = now() + Duration::from_millis(2);
+                timer.set(Some(deadline)).unwrap();
+
+                timer.expired().await.unwrap();
+
+                assert!(now() >= deadline);
+                assert!(is_pending(&timer));
+            }
+        });
     }
 
-    fn now() -> Instant {
-        let time = clock_gettime(ClockId::Monotonic);
-        let nanos = time.tv_sec * 1_000_000_000 + time.tv_nsec;
-        Instant::from_nanos(u64::try_from(nanos).unwrap())
+    fn is_pending(timer: &Timer) -> bool {
+        timer.poll_expired(&mut Context::from_waker(std::task::Waker::noop())).is_pending()
     }
 
     fn run(test: impl Future<Output = ()>) {

@@ -3,7 +3,7 @@
 use std::future::poll_fn;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -28,6 +28,18 @@ impl Watched {
     pub(super) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.fd.poll_read_ready(cx))?.retain_ready();
         Poll::Ready(Ok(()))
+    }
+
+    /// Waits until the kernel says that the descriptor has become readable, once for each time.
+    pub(super) fn poll_edge(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.fd.poll_read_ready(cx))?.clear_ready();
+        Poll::Ready(Ok(()))
+    }
+
+    /// Tells whether the descriptor may be readable, without a system call. Whoever waits for it
+    /// has to wait anew.
+    pub(super) fn may_be_readable(&self) -> bool {
+        self.poll_readable(&mut Context::from_waker(Waker::noop())).is_ready()
     }
 
     /// Waits until the descriptor may be readable. Cancel-safe.
