@@ -44,9 +44,9 @@ impl ReadyList {
         Self { list, wakers }
     }
 
-    /// Has a link looked at in its turn: its socket is new.
+    /// Has a link looked at in its turn: its socket is new. Whoever waits has to wait anew.
     pub(super) fn add(&self, link: LinkId) {
-        self.list.add(link);
+        self.list.turns().add(link);
     }
 
     /// Returns the links whose turn is about to come.
@@ -69,7 +69,8 @@ impl ReadyList {
         for _ in 0..turns {
             let Some(link) = self.list.next() else { break };
             if is_ready(link, &mut Context::from_waker(&self.wakers[link.0])) {
-                self.list.add(link);
+                // Nobody waits now, and there is nobody to wake.
+                self.add(link);
                 return Poll::Ready(link);
             }
         }
@@ -78,11 +79,10 @@ impl ReadyList {
 }
 
 impl List {
-    fn add(&self, link: LinkId) {
+    /// Has a link looked at by the task that waits.
+    fn wake(&self, link: LinkId) {
         let mut turns = self.turns();
-        if !std::mem::replace(&mut turns.is_queued[link.0], true) {
-            turns.queue.push_back(link);
-        }
+        turns.add(link);
         let waiting = turns.waiting.take();
         drop(turns);
         waiting.into_iter().for_each(Waker::wake);
@@ -107,13 +107,21 @@ impl List {
     }
 }
 
+impl Turns {
+    fn add(&mut self, link: LinkId) {
+        if !std::mem::replace(&mut self.is_queued[link.0], true) {
+            self.queue.push_back(link);
+        }
+    }
+}
+
 impl Wake for LinkWaker {
     fn wake(self: Arc<Self>) {
-        self.list.add(self.link);
+        self.list.wake(self.link);
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        self.list.add(self.link);
+        self.list.wake(self.link);
     }
 }
 
@@ -164,6 +172,18 @@ mod tests {
 
         assert_eq!(sockets.task.0.load(Relaxed), 1);
         assert_eq!(list.pending(), [LinkId(1), LinkId(0)]);
+    }
+
+    #[test]
+    fn a_link_that_is_ready_does_not_wake_the_task_that_reads_it() {
+        let (list, sockets) = (ReadyList::new(1), Sockets::default());
+        list.add(LinkId(0));
+        assert_eq!(sockets.next(&list), None);
+        sockets.receive(LinkId(0), 2);
+
+        assert_eq!([(); 3].map(|()| sockets.next(&list)), [Some(LinkId(0)), Some(LinkId(0)), None]);
+
+        assert_eq!(sockets.task.0.load(Relaxed), 1);
     }
 
     /// As a socket does that has no time at present: it wants to be looked at again at once.
