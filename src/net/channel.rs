@@ -49,6 +49,14 @@ impl Channel {
         Ok(())
     }
 
+    /// Tells whether there may be something to receive, without a system call.
+    ///
+    /// Whoever waits in [`recv`](Self::recv) has to call it anew.
+    #[must_use]
+    pub fn may_have_news(&self) -> bool {
+        self.socket.may_be_readable()
+    }
+
     /// Receives one message into `buffer`, cut off at its capacity; an empty one is the end.
     ///
     /// # Errors

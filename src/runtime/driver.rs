@@ -334,6 +334,7 @@ impl<'a> Driver<'a> {
         let links = is_news.then(|| facts.links.clone());
         let changed = self.view.take_facts(&facts);
         drop(facts);
+        self.guard.look_at(changed.iter().copied());
         if let Some(links) = links {
             self.take_links(links, now);
         }

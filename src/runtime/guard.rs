@@ -38,8 +38,10 @@ pub(super) struct Guard {
     /// Released, but the kernel may have the addresses yet; these are claimed, too.
     releasing: BTreeSet<RouterId>,
     told: BTreeMap<RouterId, Claim>,
-    /// Claimed or gone since the guard was told last.
+    /// What the guard knows of these may not be so any more.
     stale: BTreeSet<RouterId>,
+    /// When to compare everything again: not all that changes an order is worth a word.
+    compare_at: Instant,
     order: Vec<u8>,
     answer: Vec<u8>,
 }
@@ -83,6 +85,19 @@ impl Guard {
     /// Has the guard told everything anew: it has forgotten what it has acted upon.
     pub(super) fn tell_anew(&mut self) {
         self.told.clear();
+        self.look_at_all();
+    }
+
+    /// Has the virtual routers compared with what the guard knows of them, at the next
+    /// [`tell`](Self::tell): something about them has changed.
+    pub(super) fn look_at(&mut self, routers: impl IntoIterator<Item = RouterId>) {
+        let Self { claimed, stale, .. } = self;
+        stale.extend(routers.into_iter().filter(|router| claimed.contains(router)));
+    }
+
+    /// Has all virtual routers compared with what the guard knows of them.
+    pub(super) fn look_at_all(&mut self) {
+        self.stale.extend(self.claimed.iter().chain(self.told.keys()));
     }
 
     /// Notes that a virtual router holds its addresses; told with the next
@@ -111,10 +126,19 @@ impl Guard {
         });
     }
 
-    /// Tells the guard what was claimed and released.
+    /// Tells the guard what has changed; what finds no room is told later.
     pub(super) fn tell(&mut self, held: &Held<'_>) {
-        let stale = std::mem::take(&mut self.stale);
-        self.tell_of(stale, held);
+        if self.channel.is_none() {
+            return;
+        }
+        let (claimed, released): (BTreeSet<_>, BTreeSet<_>) =
+            self.stale.iter().partition(|router| self.claimed.contains(router));
+        for router in released.into_iter().chain(claimed) {
+            if self.tell_of(router, held).is_err() {
+                return;
+            }
+            self.stale.remove(&router);
+        }
     }
 
     /// Sees to it that there is a guard, and that what it knows is so.
@@ -127,9 +151,11 @@ impl Guard {
             self.start(now);
         }
         self.tell_door();
-        self.stale.clear();
-        let all = self.claimed.iter().chain(self.told.keys()).copied().collect();
-        self.tell_of(all, held);
+        if now >= self.compare_at {
+            self.compare_at = now + COMPARISON_PAUSE;
+            self.look_at_all();
+        }
+        self.tell(held);
     }
 
     /// Lets the guard end without doing anything: this engine ends as planned, or another one has
@@ -170,7 +196,10 @@ impl Guard {
         self.start_at = now + RESTART_PAUSE;
         let program = program.clone();
         match self.try_start(&program) {
-            Ok(channel) => self.channel = Some(channel),
+            Ok(channel) => {
+                self.channel = Some(channel);
+                self.look_at_all();
+            }
             Err(error) => {
                 tracing::warn!("nobody would clear up if all of nginx is killed: {error}");
                 // What cannot be executed now cannot be later: say so once.
@@ -211,35 +240,26 @@ impl Guard {
         }
     }
 
-    /// Sends the difference between what is so of some routers and what was told. To look at all of
-    /// them takes time, and in a mass failover one after the other changes.
-    fn tell_of(&mut self, routers: BTreeSet<RouterId>, held: &Held<'_>) {
-        if self.channel.is_none() {
-            return;
+    /// Sends the difference between what is so of a router and what was told.
+    fn tell_of(&mut self, router: RouterId, held: &Held<'_>) -> io::Result<()> {
+        let told = self.told.get(&router);
+        if !self.claimed.contains(&router) {
+            if told.is_some() {
+                self.send(&Order::Release { router: number(router) })?;
+                self.told.remove(&router);
+            }
+            return Ok(());
         }
-        let (claimed, mut released): (Vec<_>, Vec<_>) =
-            routers.into_iter().partition(|router| self.claimed.contains(router));
-        released.retain(|router| self.told.contains_key(router));
-        for router in released {
-            if self.send(&Order::Release { router: number(router) }).is_err() {
-                return;
-            }
-            self.told.remove(&router);
+        let Some(claim) = held.claim(router, told.is_some()) else { return Ok(()) };
+        if told == Some(&claim) {
+            return Ok(());
         }
-        for router in claimed {
-            let is_known = self.told.contains_key(&router);
-            let Some(claim) = held.claim(router, is_known) else { continue };
-            if self.told.get(&router) == Some(&claim) {
-                continue;
-            }
-            let order = Order::Claim { router: number(router), claim };
-            if self.send(&order).is_err() {
-                return;
-            }
-            if let Order::Claim { claim, .. } = order {
-                self.told.insert(router, claim);
-            }
+        let order = Order::Claim { router: number(router), claim };
+        self.send(&order)?;
+        if let Order::Claim { claim, .. } = order {
+            self.told.insert(router, claim);
         }
+        Ok(())
     }
 
     fn send(&mut self, order: &Order) -> io::Result<()> {
@@ -295,6 +315,9 @@ impl Held<'_> {
 
 /// Tells whether the guard has gone. It never says anything, so that silence means that it lives.
 fn has_ended(channel: &Channel, answer: &mut Vec<u8>) -> bool {
+    if !channel.may_have_news() {
+        return false;
+    }
     match channel.try_recv(answer) {
         Ok(()) => answer.is_empty(),
         Err(error) => error.kind() != io::ErrorKind::WouldBlock,
@@ -305,6 +328,8 @@ fn number(router: RouterId) -> u32 {
     u32::try_from(router.0).unwrap_or(u32::MAX)
 }
 
+/// Such as another checksum form of the peers.
+const COMPARISON_PAUSE: Duration = Duration::from_secs(1);
 /// A guard that ends again and again is not started more often.
 const RESTART_PAUSE: Duration = Duration::from_secs(2);
 
@@ -316,7 +341,7 @@ mod tests {
     use crate::config::Config;
 
     #[test]
-    fn a_change_of_one_router_is_all_that_is_looked_at_until_the_next_beat() {
+    fn a_change_of_one_router_is_all_that_is_looked_at_until_a_second_has_passed() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let _context = runtime.enter();
         let (channel, _other_end) = Channel::pair().unwrap();
@@ -334,8 +359,34 @@ mod tests {
         }
 
         assert_eq!((looks.get(), guard.told.len()), (100, 100));
-        guard.beat(&held(&node, &index_of), Instant::default());
-        assert_eq!(looks.get(), 200);
+        let mut looks_after = |ms: u64| {
+            looks.set(0);
+            guard.beat(&held(&node, &index_of), Instant::default() + Duration::from_millis(ms));
+            looks.get()
+        };
+        assert_eq!([0, 100, 900, 1_000, 1_100].map(&mut looks_after), [100, 0, 0, 100, 0]);
+    }
+
+    #[test]
+    fn what_finds_no_room_is_told_as_soon_as_there_is_some() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let _context = runtime.enter();
+        let (channel, other_end) = Channel::pair().unwrap();
+        let (mut guard, other_end) = (guard_with(channel), Channel::of(other_end).unwrap());
+        let node = node_of(250);
+        while guard.send(&Order::Bye).is_ok() {}
+        node.routers().for_each(|router| guard.claim(router));
+        let held = held(&node, &|_| Some(1));
+        guard.tell(&held);
+        assert_eq!(guard.told.len(), 0);
+
+        let mut order = Vec::with_capacity(1024);
+        for _ in 0..1_000 {
+            while other_end.try_recv(&mut order).is_ok() {}
+            guard.tell(&held);
+        }
+
+        assert_eq!((guard.told.len(), guard.stale.len()), (250, 0));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::types::{Instant, KnownLink, LinkName};
 impl Driver<'_> {
     /// Tells the core what is new about the links.
     pub(super) fn take_links(&mut self, known: Vec<LinkView>, now: Instant) {
-        let Self { node, links, tracking, weighing, succession, view, .. } = self;
+        let Self { node, guard, links, tracking, weighing, succession, view, .. } = self;
         // Behind the links of the routers there are those that are only tracked.
         for (index, link_view) in known.iter().enumerate().take(links.len()) {
             let link = LinkId(index);
@@ -26,6 +26,7 @@ impl Driver<'_> {
             weighing.track(router, &tracked);
             view.take_tracked(router, tracked);
         }
+        guard.look_at_all();
         self.known_links = known;
         if (0..links.len()).all(|link| node.facts(LinkId(link)).is_some()) {
             succession.handle(Incident::LinksKnown, now);
