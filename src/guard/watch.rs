@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::env;
 use std::error::Error;
 use std::fs::File;
-use std::future::pending;
-use std::io::ErrorKind::{ConnectionRefused, NotFound};
+use std::io::{
+    self,
+    ErrorKind::{ConnectionRefused, NotFound},
+};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -22,7 +24,9 @@ use super::order::{Claim, Order};
 use super::silence::Silence;
 use super::withdraw::{Cause, say, withdraw};
 use crate::net::spawn::{self, FIRST_FD};
-use crate::net::{Channel, HolderWatch, Lock, Process, Rights, SendSocket, SignalsBlocked, clock};
+use crate::net::{
+    Channel, HolderWatch, Lock, Process, Rights, SendSocket, SignalsBlocked, Timer, clock,
+};
 use crate::status::Board;
 use crate::types::Instant;
 
@@ -74,8 +78,9 @@ fn try_run() -> Result<(), Box<dyn Error>> {
             telling: None,
             buffer: Vec::with_capacity(LONGEST_ORDER),
             socket: SendSocket::open()?,
+            timer: Timer::new()?,
         };
-        if watch.carrier_is_killed().await && watch.nobody_is_in_charge().await {
+        if watch.carrier_is_killed().await? && watch.nobody_is_in_charge().await {
             watch.memory.clear();
             watch.mark();
             withdraw(&watch.claims, &watch.socket, Cause::Killed).await;
@@ -104,30 +109,33 @@ struct Watch {
     buffer: Vec<u8>,
     /// Open from the start: when nginx is killed there is no time to lose.
     socket: SendSocket,
+    /// For the next look: tokio's own timers would wake the guard twice as often.
+    timer: Timer,
 }
 
 impl Watch {
     /// Follows orders until there is nothing left to guard, or the carrier dies without a bye.
-    async fn carrier_is_killed(&mut self) -> bool {
+    async fn carrier_is_killed(&mut self) -> io::Result<bool> {
         loop {
-            let next_look = self.next_look();
+            self.timer.set(self.next_look())?;
             let received = tokio::select! {
                 biased;
                 received = self.orders.recv(&mut self.buffer) => received,
-                () = self.engine.holder_died() => return self.take_last_orders(),
-                () = sleep_until(next_look) => {
+                () = self.engine.holder_died() => return Ok(self.take_last_orders()),
+                expired = self.timer.expired() => {
+                    expired?;
                     if !self.look().await {
-                        return false;
+                        return Ok(false);
                     }
                     continue;
                 }
             };
             if received.is_err() || self.buffer.is_empty() {
                 // The engine left without a bye: its process is about to end, or has another one.
-                return timeout(DEATH_THROES, self.carrier.exited()).await.is_ok();
+                return Ok(timeout(DEATH_THROES, self.carrier.exited()).await.is_ok());
             }
             if !self.take_order() {
-                return false;
+                return Ok(false);
             }
         }
     }
@@ -264,13 +272,6 @@ impl Watch {
         let answer = timeout(SHORTEST_PATIENCE, UnixStream::connect(place)).await;
         // Who is too busy to answer is there, too.
         !matches!(answer, Ok(Err(error)) if matches!(error.kind(), NotFound | ConnectionRefused))
-    }
-}
-
-async fn sleep_until(moment: Option<Instant>) {
-    match moment {
-        Some(moment) => sleep(moment.since(clock::now())).await,
-        None => pending().await,
     }
 }
 
