@@ -73,6 +73,23 @@ pub enum Input<'a> {
         /// What is wrong: `interface eth1 is down`.
         down: Option<&'a str>,
     },
+    /// An [`Action::Advertise`] was carried out, or could not be.
+    Sent {
+        /// The virtual router.
+        router: RouterId,
+        /// The priority of the advertisement.
+        priority: Priority,
+        /// Whether the kernel took it.
+        outcome: SendOutcome,
+    },
+    /// A router that [yields](super::Node::yields_as_mute) has asked the kernel to take an
+    /// advertisement that reaches nobody.
+    Tried {
+        /// The virtual router.
+        router: RouterId,
+        /// Whether the kernel took it.
+        outcome: SendOutcome,
+    },
     /// The node is to keep away from the addresses (`true`), or may take part again (`false`).
     ///
     /// Whoever is Active resigns, but goes on answering until another router is Active.
@@ -112,6 +129,15 @@ pub enum LinkCarrier {
     Down,
     /// It is up and has a signal.
     Up,
+}
+
+/// What became of an advertisement.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum SendOutcome {
+    /// The kernel took it.
+    Sent,
+    /// The kernel refused it: nobody will hear it.
+    Refused,
 }
 
 /// Whether this nginx can serve what is sent to the virtual addresses.
@@ -252,6 +278,8 @@ pub enum Reason {
     LastOneStanding,
     /// Another interface that the router depends on does not work.
     TrackedLinkDown,
+    /// The kernel does not send our advertisements, and another router is Active.
+    CannotSend,
 }
 
 impl State {
@@ -269,7 +297,7 @@ impl State {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Startup,
         Self::Owner,
         Self::NoResponse,
@@ -285,6 +313,7 @@ impl Reason {
         Self::Drained,
         Self::LastOneStanding,
         Self::TrackedLinkDown,
+        Self::CannotSend,
     ];
 
     /// Returns the name in the status.
@@ -306,6 +335,7 @@ impl Reason {
             Self::Drained => "drained",
             Self::LastOneStanding => "last_one_standing",
             Self::TrackedLinkDown => "tracked_link_down",
+            Self::CannotSend => "cannot_send",
         }
     }
 }
@@ -399,6 +429,6 @@ mod tests {
         for (place, &reason) in Reason::ALL.iter().enumerate() {
             assert_eq!(reason as usize, place, "{reason}");
         }
-        assert_eq!(Reason::ALL.last(), Some(&Reason::TrackedLinkDown), "the last one declared");
+        assert_eq!(Reason::ALL.last(), Some(&Reason::CannotSend), "the last one declared");
     }
 }

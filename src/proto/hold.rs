@@ -21,6 +21,8 @@ pub enum Hold {
     NoPrimaryAddress,
     /// Another interface that the router depends on does not work.
     Tracked,
+    /// The kernel does not send our advertisements, and another router is Active.
+    CannotSend,
     /// nginx does not serve.
     Unhealthy,
     /// The node was told to keep away from the addresses.
@@ -38,6 +40,7 @@ impl Hold {
             Self::LinkDown,
             Self::NoPrimaryAddress,
             Self::Tracked,
+            Self::CannotSend,
             Self::Unhealthy,
             Self::Drained,
         ];
@@ -50,6 +53,7 @@ impl Hold {
             Self::Stopped
             | Self::Unknown
             | Self::Tracked
+            | Self::CannotSend
             | Self::Unhealthy
             | Self::Drained
             | Self::Left => true,
@@ -67,6 +71,7 @@ impl Hold {
             | Self::LinkDown
             | Self::NoPrimaryAddress
             | Self::Tracked
+            | Self::CannotSend
             | Self::Unhealthy => false,
         }
     }
@@ -78,6 +83,7 @@ impl Hold {
             | Self::LinkDown
             | Self::NoPrimaryAddress
             | Self::Tracked
+            | Self::CannotSend
             | Self::Unhealthy => State::Fault,
         }
     }
@@ -90,6 +96,7 @@ impl Hold {
             Self::LinkDown => Reason::LinkDown,
             Self::NoPrimaryAddress => Reason::NoPrimaryAddress,
             Self::Tracked => Reason::TrackedLinkDown,
+            Self::CannotSend => Reason::CannotSend,
             Self::Unknown | Self::Unhealthy => Reason::Unhealthy,
         }
     }

@@ -1,8 +1,8 @@
 //! All virtual routers of this host.
 
+mod held;
 mod inherit;
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 
@@ -163,6 +163,20 @@ impl Node {
         self.links[router.site.speaks_on.0].source(router.config.family())
     }
 
+    /// Tells whether the kernel refuses to send a router's advertisements, for so long that peers
+    /// take the router for dead.
+    #[must_use]
+    pub fn is_mute(&self, router: RouterId) -> bool {
+        self.routers[router.0].is_mute(self.now)
+    }
+
+    /// Tells whether a router leaves the addresses to another one as long as it
+    /// [cannot send](Self::is_mute).
+    #[must_use]
+    pub fn yields_as_mute(&self, router: RouterId) -> bool {
+        self.routers[router.0].yields_as_mute()
+    }
+
     /// Tells whether the node was told to keep away from the addresses.
     #[must_use]
     pub fn is_draining(&self) -> bool {
@@ -224,6 +238,14 @@ impl Node {
                     self.tracked[router.0] = down.map(str::to_owned);
                     self.settle(router);
                 }
+            }
+            Input::Sent { router, priority, outcome } => {
+                self.routers[router.0].note_sent(priority, outcome, self.now);
+                self.changed.insert(router);
+            }
+            Input::Tried { router, outcome } => {
+                self.routers[router.0].note_tried(outcome, self.now);
+                self.settle(router);
             }
             Input::Drain(draining) => {
                 self.draining = draining;
@@ -368,7 +390,14 @@ impl Node {
         let running = router.is_running();
         let expected = Expectations { config: &router.config, source, running };
         match heard.check(Some(&expected)) {
-            Ok(accepted) => router.handle_advertisement(&accepted, source, self.now),
+            Ok(accepted) => {
+                router.handle_advertisement(&accepted, source, self.now);
+                router.yield_if_mute(&accepted, self.now);
+                if router.yields_as_mute() {
+                    return self.settle(id);
+                }
+            }
+            Err(Discard::NotRunning) => router.handle_while_not_running(heard.source(), self.now),
             Err(discard) => router.handle_discard(discard, heard.source(), self.now),
         }
         self.collect(id);
@@ -401,81 +430,11 @@ impl Node {
         }
     }
 
-    /// Holds a router in Initialize if anything holds it there, else lets it go.
-    fn settle(&mut self, id: RouterId) {
-        self.settled += 1;
-        let hold = self.hold(id);
-        let router = &mut self.routers[id.0];
-        match hold {
-            Some(Hold::Unhealthy) if self.last_one_standing && !self.draining => {
-                router.stand_by(self.now);
-            }
-            Some(hold) => router.hold(hold, self.now),
-            None => router.let_go(self.now),
-        }
-        self.collect(id);
-    }
-
-    /// Returns what holds a router in Initialize, the weightiest reason first.
-    fn hold(&self, id: RouterId) -> Option<Hold> {
-        if self.life == Life::Stopped {
-            return Some(Hold::Stopped);
-        }
-        match self.carrier_of(id) {
-            None => return Some(Hold::Unknown),
-            Some(LinkCarrier::Missing) => return Some(Hold::LinkMissing),
-            Some(LinkCarrier::Down) => return Some(Hold::LinkDown),
-            Some(LinkCarrier::Up) => {}
-        }
-        if self.source_of(id).is_none() {
-            return Some(Hold::NoPrimaryAddress);
-        }
-        if self.life == Life::Leaving {
-            return Some(Hold::Left);
-        }
-        if self.tracked[id.0].is_some() {
-            return Some(Hold::Tracked);
-        }
-        match self.health {
-            Health::Unknown => Some(Hold::Unknown),
-            Health::Failing(_) => Some(Hold::Unhealthy),
-            Health::Serving => self.draining.then_some(Hold::Drained),
-        }
-    }
-
-    /// Returns whichever link of a router is worse, once both are known.
-    fn worst_link(&self, router: RouterId) -> Option<(LinkCarrier, LinkId)> {
-        let Site { listens_on, speaks_on } = self.site_of(router);
-        let carrier = |link: LinkId| self.facts(link).map(|facts| (facts.carrier, link));
-        Some(carrier(speaks_on)?.min(carrier(listens_on)?))
-    }
-
-    fn fault(&self, router: &VirtualRouter) -> Option<Cow<'_, str>> {
-        let worst = self.worst_link(router.id).map_or(router.site.speaks_on, |(_, link)| link);
-        let [worst, speaks_on] = [worst, router.site.speaks_on].map(|link| &self.names[link.0]);
-        match router.held_by()? {
-            Hold::Stopped | Hold::Unknown | Hold::Drained | Hold::Left => None,
-            Hold::LinkMissing => Some(format!("interface {worst} does not exist").into()),
-            Hold::LinkDown => Some(format!("interface {worst} is down").into()),
-            Hold::NoPrimaryAddress => {
-                let kind = match router.config.family() {
-                    Family::Ipv4 => "IPv4",
-                    Family::Ipv6 => "link-local IPv6",
-                };
-                Some(format!("interface {speaks_on} has no {kind} address").into())
-            }
-            Hold::Tracked => self.tracked[router.id.0].as_deref().map(Cow::from),
-            Hold::Unhealthy => match &self.health {
-                Health::Failing(why) => Some(why.into()),
-                Health::Unknown | Health::Serving => None,
-            },
-        }
-    }
-
     /// Takes over what a router wants done, and when it wants to be woken.
     fn collect(&mut self, id: RouterId) {
         let router = &mut self.routers[id.0];
         router.watch_weight(self.now);
+        router.forget_what_is_over();
         router.drain_actions(&mut self.actions);
         self.deadlines.set(id, router.poll_timeout());
         self.changed.insert(id);

@@ -3,6 +3,7 @@
 mod inherit;
 mod last_resort;
 mod leave;
+mod mute;
 mod sleep;
 mod weight;
 
@@ -44,6 +45,7 @@ pub(super) struct VirtualRouter {
     lowest_is_reserved: bool,
     /// Until then, a late advertisement belongs to a lateness that was announced for.
     late_until: Instant,
+    mute: mute::Mute,
     limiter: Limiter,
     actions: VecDeque<Action>,
 }
@@ -66,6 +68,7 @@ impl VirtualRouter {
             phase: Phase::Initialize { hold: Hold::Stopped, listen_first: true },
             lowest_is_reserved: false,
             late_until: Instant::default(),
+            mute: mute::Mute::default(),
             limiter: Limiter::default(),
             actions: VecDeque::new(),
         }
@@ -247,10 +250,9 @@ impl VirtualRouter {
             self.form = form;
         }
         if heard.interval_differs {
-            let theirs_ms = millis(heard.adver_interval);
-            let ours_ms = millis(self.config.adver_interval);
-            let problem = Problem::IntervalDiffers { theirs_ms, ours_ms };
-            self.report(problem, Some(heard.source), now);
+            let intervals = [heard.adver_interval, self.config.adver_interval];
+            let [theirs_ms, ours_ms] = intervals.map(millis);
+            self.report(Problem::IntervalDiffers { theirs_ms, ours_ms }, Some(heard.source), now);
         }
         if heard.addresses_differ {
             self.report(Problem::AddressesDiffer, Some(heard.source), now);
@@ -406,8 +408,6 @@ impl VirtualRouter {
     }
 
     fn advertise(&mut self, priority: Priority) {
-        self.counters.advertisements_sent += 1;
-        self.counters.priority_zero_sent += u64::from(priority.is_resigning());
         self.actions.push_back(Action::Advertise { router: self.id, priority });
     }
 

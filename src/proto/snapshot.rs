@@ -97,7 +97,7 @@ pub struct ActiveRouter {
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Counters {
-    /// Advertisements asked to be sent, those of priority 0 included.
+    /// Advertisements that the kernel took, those of priority 0 included.
     pub advertisements_sent: u64,
     /// Of these: with priority 0.
     pub priority_zero_sent: u64,

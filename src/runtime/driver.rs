@@ -6,10 +6,11 @@ mod nginx;
 mod plan;
 mod pulse;
 mod ready;
+mod sending;
+mod show;
 mod succession;
 mod turn;
 
-use std::collections::BTreeSet;
 use std::future::poll_fn;
 use std::io;
 use std::net::IpAddr;
@@ -39,11 +40,10 @@ use super::warnings::Warnings;
 use super::will;
 use crate::config::Config;
 use crate::net::{Process, Timer};
-use crate::proto::{Action, Input, LinkId, Node, RouterId, Transition};
+use crate::proto::{Action, Input, LinkId, Node, Transition};
 use crate::status::Board;
 use crate::succession::{Incident, Succession, Will};
-use crate::types::{Instant, LinkName, Priority};
-use crate::wire::ip::Datagram;
+use crate::types::{Instant, LinkName};
 
 /// Everything the loop owns.
 pub(super) struct Driver<'a> {
@@ -342,11 +342,6 @@ impl<'a> Driver<'a> {
         self.judge_health(now);
     }
 
-    fn show_addresses(&mut self, changed: BTreeSet<RouterId>) {
-        let waits = self.succession.is_waiting();
-        self.board_writer.show_addresses(self.board, &self.view, changed, waits);
-    }
-
     /// Tries again to listen where that failed.
     fn retry_links(&mut self, now: Instant) {
         for (link, facts) in self.links.retry(now) {
@@ -365,25 +360,11 @@ impl<'a> Driver<'a> {
         }
         self.judge_health(now);
         self.retry_links(now);
+        self.try_mute_routers(now);
         self.tell_guard(Some(now));
         if !self.succession.is_waiting() {
             self.show_all(now);
         }
-    }
-
-    /// Shows everything that is new, and logs the warnings that are.
-    fn show_all(&mut self, now: Instant) {
-        let Self { node, view, board, board_writer, warnings, .. } = self;
-        let mut changed = node.take_changed();
-        changed.append(&mut view.take_changed());
-        for &router in &changed {
-            warnings.look_at(router, &node.snapshot(router), view, now);
-        }
-        for news in warnings.news(now) {
-            news.log(node);
-        }
-        warnings.show(board);
-        board_writer.beat(board, view, node, &changed);
     }
 
     fn drain(&mut self, draining: bool, now: Instant) {
@@ -450,18 +431,6 @@ impl<'a> Driver<'a> {
         match beat {
             Some(now) => guard.beat(&held, now),
             None => guard.tell(&held),
-        }
-    }
-
-    /// Sends one advertisement to each destination, or drops it: the next one is never far.
-    fn advertise(&mut self, router: RouterId, priority: Priority) {
-        let message = &mut self.outgoing;
-        for destination in self.node.destinations(router) {
-            let envelope = self.node.encode(router, priority, destination, message);
-            if let Some(envelope) = envelope {
-                let datagram = Datagram { envelope, payload: message };
-                self.links.send(self.node.site_of(router).speaks_on, datagram);
-            }
         }
     }
 }

@@ -223,6 +223,8 @@ fn slot(scope: WarningScope, name: &str, warning: &Warning) -> WarningSlot {
     }
 }
 
+/// The kernel refuses to send advertisements, for so long that peers take the router for dead.
+pub(super) const WARNING_CANNOT_SEND: &str = "cannot_send";
 /// Something else on this host keeps removing an address.
 const WARNING_CONTESTED: &str = "address_contested";
 /// A weight has lowered the priority of the active router, and no peer has taken over.

@@ -16,6 +16,7 @@ mod kernel;
 mod lifetime;
 mod many;
 mod moving;
+mod mute;
 mod owners;
 mod pair;
 mod router;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use resty_vrrp::config::InstanceConfig;
 use resty_vrrp::proto::{
     Action, Bequests, Datagram, Health, Input, LinkCarrier, LinkFacts, LinkId, Node, RouterId,
-    State,
+    SendOutcome, State,
 };
 use resty_vrrp::types::{Instant, Priority, Sources, Version, Vrid};
 
@@ -217,8 +217,19 @@ impl Host {
         Node::new(&self.instances).with_last_one_standing(self.last_one_standing)
     }
 
+    /// Returns all that the core asks for. The kernel takes every advertisement.
     pub(crate) fn drain(&mut self) -> Vec<Action> {
-        std::iter::from_fn(|| self.node.poll_action()).collect()
+        let mut actions = Vec::new();
+        while let Some(action) = self.node.poll_action() {
+            if let Action::Advertise { router, priority } = action {
+                let outcome = SendOutcome::Sent;
+                let sent = Input::Sent { router, priority, outcome };
+                // At the moment of the last input: time does not run backwards.
+                self.node.handle(sent, Instant::default());
+            }
+            actions.push(action);
+        }
+        actions
     }
 
     pub(crate) fn keep(&mut self, datagram: Vec<u8>) {

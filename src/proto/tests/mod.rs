@@ -7,6 +7,7 @@ mod holds;
 mod invariants;
 mod last_resort;
 mod leaving;
+mod mute;
 mod reception;
 mod sites;
 mod table;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::ready::ReadyList;
 use crate::net::{LinkSignal, VrrpSocket};
-use crate::proto::{LinkCarrier, LinkFacts, LinkId};
+use crate::proto::{LinkCarrier, LinkFacts, LinkId, SendOutcome};
 use crate::runtime::backoff::Backoff;
 use crate::runtime::clock;
 use crate::runtime::kernel::LinkView;
@@ -31,6 +31,8 @@ struct LinkSocket {
     retry_at: Option<Instant>,
     backoff: Backoff,
     failures: Failures,
+    /// The error number of the last datagram, if that could not be sent.
+    refusal: Option<i32>,
 }
 
 /// What fails on a link, on its way to the log.
@@ -109,16 +111,27 @@ impl LinkSockets {
         }
     }
 
-    /// Sends a datagram, unless there is no socket.
-    pub(super) fn send(&mut self, id: LinkId, datagram: Datagram<'_>) {
+    /// Sends a datagram. Without a socket it is refused.
+    pub(super) fn send(&mut self, id: LinkId, datagram: Datagram<'_>) -> SendOutcome {
         let link = &mut self.links[id.0];
-        let Some(socket) = &link.socket else { return };
+        let Some(socket) = &link.socket else { return SendOutcome::Refused };
         match socket.send(datagram) {
-            Ok(()) => link.failures.end(),
+            Ok(()) => {
+                link.failures.end();
+                link.refusal = None;
+                SendOutcome::Sent
+            }
             Err(error) => {
                 link.failures.log(&format!("cannot send advertisements: {error}"), clock::now());
+                link.refusal = error.raw_os_error();
+                SendOutcome::Refused
             }
         }
+    }
+
+    /// Returns why the kernel refused the last datagram of a link, if it did.
+    pub(super) fn refusal(&self, id: LinkId) -> Option<io::Error> {
+        self.links[id.0].refusal.map(io::Error::from_raw_os_error)
     }
 
     /// Has a socket for a link if that is possible.
@@ -156,6 +169,7 @@ impl LinkSocket {
             retry_at: None,
             backoff: Backoff::up_to(LONGEST_PAUSE),
             failures: Failures::default(),
+            refusal: None,
         }
     }
 }

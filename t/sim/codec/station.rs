@@ -6,7 +6,7 @@ use std::time::Duration;
 use resty_vrrp::config::InstanceConfig;
 use resty_vrrp::proto::{
     Action, Datagram, Discard, Health, Input, LinkCarrier, LinkFacts, LinkId, Node, Problem,
-    ReceiveCounters, RouterId, Snapshot, State,
+    ReceiveCounters, RouterId, SendOutcome, Snapshot, State,
 };
 use resty_vrrp::types::{Instant, Sources};
 
@@ -142,6 +142,8 @@ impl Station {
                     for octets in encoded(&self.node, router, priority) {
                         self.sent.push((self.now, octets));
                     }
+                    let outcome = SendOutcome::Sent;
+                    self.node.handle(Input::Sent { router, priority, outcome }, self.now);
                 }
                 Action::Report(report) => self.told.push(report.problem),
                 Action::Claim(_)

@@ -1,0 +1,102 @@
+//! A router whose advertisements the kernel refuses to send: peers take it for dead.
+
+use super::{Accepted, Discard, Duration, Instant, IpAddr, Phase, Priority, VirtualRouter};
+use crate::proto::event::SendOutcome;
+
+/// What became of the advertisements of late.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Mute {
+    /// Since when every one was refused, while the addresses are here.
+    refused_since: Option<Instant>,
+    /// The router leaves the addresses to another one.
+    yielded: Option<Yielded>,
+}
+
+/// How long a mute router leaves the addresses to another one.
+#[derive(Clone, Copy, Debug)]
+struct Yielded {
+    /// When the other one was last heard, and how long it may be silent.
+    heard_at: Instant,
+    patience: Duration,
+    /// Since when the kernel takes every attempt.
+    taken_since: Option<Instant>,
+}
+
+impl VirtualRouter {
+    /// Counts an advertisement that left, or notes that it could not.
+    pub(in crate::proto) fn note_sent(
+        &mut self,
+        priority: Priority,
+        outcome: SendOutcome,
+        now: Instant,
+    ) {
+        match outcome {
+            SendOutcome::Sent => {
+                self.counters.advertisements_sent += 1;
+                self.counters.priority_zero_sent += u64::from(priority.is_resigning());
+                self.mute.refused_since = None;
+            }
+            SendOutcome::Refused => {
+                self.mute.refused_since.get_or_insert(now);
+            }
+        }
+        self.forget_what_is_over();
+    }
+
+    /// Notes what became of an attempt that reaches nobody. The router takes part again when the
+    /// kernel sends, or when the other one is silent: then nobody is left to serve.
+    ///
+    /// A firewall that is being worked on comes and goes: only after [`STEADY`] the kernel counts
+    /// as sending.
+    pub(in crate::proto) fn note_tried(&mut self, outcome: SendOutcome, now: Instant) {
+        let Some(yielded) = &mut self.mute.yielded else { return };
+        let taken_since = match outcome {
+            SendOutcome::Sent => Some(*yielded.taken_since.get_or_insert(now)),
+            SendOutcome::Refused => None,
+        };
+        yielded.taken_since = taken_since;
+        let is_steady = taken_since.is_some_and(|since| now >= since + STEADY);
+        if is_steady || now > yielded.heard_at + yielded.patience {
+            self.mute = Mute::default();
+        }
+    }
+
+    /// Notes that another router is Active although this one is. If that one cannot hear this one,
+    /// for the kernel sends nothing, the addresses are left to it.
+    pub(in crate::proto) fn yield_if_mute(&mut self, heard: &Accepted<'_>, now: Instant) {
+        if matches!(self.phase, Phase::Active { .. }) && self.is_mute(now) {
+            let patience = self.patience(heard.adver_interval);
+            self.mute.yielded = Some(Yielded { heard_at: now, patience, taken_since: None });
+        }
+    }
+
+    /// Handles that a router is Active while this one takes no part.
+    pub(in crate::proto) fn handle_while_not_running(&mut self, source: IpAddr, now: Instant) {
+        self.handle_discard(Discard::NotRunning, source, now);
+        if let Some(yielded) = &mut self.mute.yielded {
+            yielded.heard_at = now;
+        }
+    }
+
+    /// Tells whether the router leaves the addresses to another one, as it cannot send.
+    pub(in crate::proto) fn yields_as_mute(&self) -> bool {
+        self.mute.yielded.is_some()
+    }
+
+    /// Tells whether the kernel has refused every advertisement for `Active_Down_Interval`.
+    pub(in crate::proto) fn is_mute(&self, now: Instant) -> bool {
+        let since = self.mute.refused_since;
+        self.yields_as_mute()
+            || since.is_some_and(|since| now >= since + self.active_down_interval())
+    }
+
+    /// Forgets what was refused while the addresses were here. Call it after every other call.
+    pub(in crate::proto) fn forget_what_is_over(&mut self) {
+        if !self.holds() {
+            self.mute.refused_since = None;
+        }
+    }
+}
+
+/// How long the kernel must take every attempt before it counts as sending again.
+const STEADY: Duration = Duration::from_secs(3);

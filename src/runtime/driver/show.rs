@@ -1,0 +1,47 @@
+//! Shows what the loop knows: on the board, and the warnings in the log, too.
+
+use std::collections::BTreeSet;
+
+use super::Driver;
+use crate::proto::RouterId;
+use crate::runtime::warnings::{WARNING_CANNOT_SEND, WarningScope};
+use crate::types::Instant;
+
+impl Driver<'_> {
+    /// Shows what became of the addresses of routers.
+    pub(super) fn show_addresses(&mut self, changed: BTreeSet<RouterId>) {
+        let waits = self.succession.is_waiting();
+        self.board_writer.show_addresses(self.board, &self.view, changed, waits);
+    }
+
+    /// Shows everything that is new, and logs the warnings that are.
+    pub(super) fn show_all(&mut self, now: Instant) {
+        let mut changed = self.node.take_changed();
+        changed.append(&mut self.view.take_changed());
+        for &router in &changed {
+            let Self { node, view, warnings, .. } = self;
+            warnings.look_at(router, &node.snapshot(router), view, now);
+            self.look_at_sending(router, now);
+        }
+        for news in self.warnings.news(now) {
+            news.log(&self.node);
+        }
+        self.warnings.show(self.board);
+        self.board_writer.beat(self.board, &self.view, &self.node, &changed);
+    }
+
+    fn look_at_sending(&mut self, router: RouterId, now: Instant) {
+        let mute = self.node.is_mute(router).then(|| {
+            let link = self.node.site_of(router).speaks_on;
+            let refusal = self.links.refusal(link).map(|error| format!(" ({error})"));
+            format!(
+                "the kernel does not send the advertisements on {}{}: peers take this node for \
+                 dead. Look for a firewall of this host that drops IP protocol 112 on output \
+                 (nft list ruleset)",
+                self.node.links()[link.0],
+                refusal.unwrap_or_default()
+            )
+        });
+        self.warnings.set(WarningScope::Router(router), WARNING_CANNOT_SEND, mute, now);
+    }
+}

@@ -1,0 +1,123 @@
+//! A host whose own firewall keeps the router from sending.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use harness::{Host, Sniffer, carriers, eventually, holds_for};
+use serde_json::Value;
+
+use crate::pair::{assert_settled, on_every_nginx};
+use crate::router::{ADDRESS, PATIENCE, Router, v3};
+
+#[test]
+fn a_node_whose_firewall_drops_its_adverts_leaves_the_address_to_a_peer_until_it_can_send() {
+    on_every_nginx("output dropped", |lab, carrier| {
+        let a = Router::start(&lab.a, carrier, v3(150));
+        let b = Router::start(&lab.b, carrier, v3(100));
+        assert_settled(&a, &[&b]);
+        let sniffer = Sniffer::start(&lab.client);
+
+        drop_output(&lab.a);
+        b.wait_for("active");
+        a.wait_for("fault");
+
+        let instance = a.instance().expect("it answers");
+        assert_eq!(instance["reason"], "cannot_send");
+        assert!(warning(&a, "cannot_send").contains("Operation not permitted"));
+        let health = lab.a.get("127.0.0.1:80", "/ha/healthz").expect("it answers");
+        assert_eq!(health.status, 503, "{}", health.body);
+        let quiet_since = Instant::now();
+        let sent = &instance["counters"]["advertisements_sent"];
+        holds_for("nothing is sent or counted", Duration::from_secs(1), || {
+            let now = &a.instance()?["counters"]["advertisements_sent"];
+            if now == sent { Ok(()) } else { Err(format!("{sent}, then {now}")) }
+        });
+
+        allow_output(&lab.a);
+        assert_settled(&a, &[&b]);
+        assert_eq!(warnings(&a), [] as [&str; 0]);
+        let attempts = sniffer.adverts_since(quiet_since).into_iter().filter(|it| it.ttl != 255);
+        assert_eq!(attempts.count(), 0, "an attempt has left the host");
+        let log = a.nginx.error_log();
+        assert_eq!(log.matches("cannot send advertisements: ").count(), 1, "{log}");
+    });
+}
+
+#[test]
+fn a_node_that_is_alone_and_cannot_send_keeps_the_address_and_says_so() {
+    for carrier in carriers() {
+        let lab = harness::Lab::new(&format!("alone, {}", carrier.version));
+        let host = lab.host("worker-01", "192.168.56.101/24");
+        let a = Router::start(&host, carrier, v3(150));
+        a.wait_for("active");
+        let before = a.transitions();
+
+        drop_output(&host);
+        warning(&a, "cannot_send");
+        let sent = a.instance().expect("it answers")["counters"]["advertisements_sent"].clone();
+
+        holds_for("it serves", Duration::from_secs(1), || {
+            let instance = a.instance()?;
+            let counted = &instance["counters"]["advertisements_sent"];
+            let right = host.has(ADDRESS) && *counted == sent;
+            if right { Ok(()) } else { Err(instance.to_string()) }
+        });
+        assert_eq!(a.transitions(), before);
+        allow_output(&host);
+        eventually("the warning has gone", PATIENCE, || {
+            let left = warnings(&a);
+            if left.is_empty() { Ok(()) } else { Err(left.join(", ")) }
+        });
+    }
+}
+
+#[test]
+fn a_firewall_that_comes_and_goes_costs_one_move_and_few_lines_of_the_log() {
+    on_every_nginx("flapping firewall", |lab, carrier| {
+        let a = Router::start(&lab.a, carrier, v3(150));
+        let b = Router::start(&lab.b, carrier, v3(100));
+        assert_settled(&a, &[&b]);
+        let (moves, lines) = (a.transitions(), a.nginx.error_log().lines().count());
+
+        for _ in 0..10 {
+            drop_output(&lab.a);
+            thread::sleep(Duration::from_secs(1));
+            allow_output(&lab.a);
+            thread::sleep(Duration::from_secs(1));
+        }
+
+        let log = a.nginx.error_log();
+        assert_settled(&a, &[&b]);
+        assert_eq!(a.transitions() - moves, 3, "into the fault, then back: {log}");
+        assert!(log.lines().count() - lines < 15, "{log}");
+    });
+}
+
+/// Has the host's own firewall drop VRRP on its way out.
+fn drop_output(host: &Host) {
+    let rules = "add table ip mute; \
+                 add chain ip mute out { type filter hook output priority 0; }; \
+                 add rule ip mute out ip protocol 112 drop";
+    host.exec("nft", &[rules]);
+}
+
+fn allow_output(host: &Host) {
+    host.exec("nft", &["delete table ip mute"]);
+}
+
+/// Waits for a warning of the instance, and returns its text.
+#[track_caller]
+fn warning(router: &Router, name: &str) -> String {
+    eventually(&format!("there is the warning {name}"), PATIENCE, || {
+        let instance = router.instance()?;
+        let all = instance["warnings"].as_array().cloned().unwrap_or_default();
+        let found = all.iter().find(|it| it["name"] == name);
+        found.and_then(|it| it["text"].as_str().map(str::to_owned)).ok_or(instance.to_string())
+    })
+}
+
+fn warnings(router: &Router) -> Vec<String> {
+    let instance = router.instance().expect("it answers");
+    let all = instance["warnings"].as_array().expect("a list").iter();
+    all.map(|it: &Value| it["name"].to_string()).collect()
+}
