@@ -402,6 +402,13 @@ pub enum Problem {
         /// Its priority.
         priority: Priority,
     },
+    /// Another virtual router uses our VRID on our link.
+    VridConflict {
+        /// Who advertises it.
+        source: IpAddr,
+        /// The first of its addresses.
+        address: IpAddr,
+    },
     /// A weight has lowered the priority of an Active router, yet nobody has taken over.
     WeightInVain {
         /// The priority as configured.
@@ -416,7 +423,7 @@ impl Problem {
     /// [`Snapshot::warning`](super::Snapshot::warning).
     #[must_use]
     pub fn lasts(&self) -> bool {
-        matches!(self, Self::WeightInVain { .. })
+        matches!(self, Self::WeightInVain { .. } | Self::VridConflict { .. })
     }
 }
 

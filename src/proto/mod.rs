@@ -77,7 +77,7 @@ pub use history::HISTORY_LENGTH;
 pub use hold::Hold;
 pub use node::Node;
 pub use phase::{Backup, Leaving, Phase};
-pub use receive::{Accepted, Discard, Expectations, Heard, ReceiveCounters};
+pub use receive::{Accepted, AddressLists, Discard, Expectations, Heard, ReceiveCounters};
 pub use snapshot::{ActiveRouter, Counters, Snapshot};
 
 pub use crate::wire::ip::{Datagram, Envelope, Malformed};

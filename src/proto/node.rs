@@ -356,6 +356,7 @@ impl Node {
             reason: last.map(|transition| transition.reason),
             fault: self.fault(router),
             warning: router.warning(),
+            conflict: router.conflict(),
             transitions: router.history.total(),
             priority: router.config.priority,
             effective_priority: router.effective_priority(),

@@ -91,8 +91,8 @@ impl<'a> Heard<'a> {
         if interval_differs && config.version == Version::V2 {
             return Err(Discard::Interval);
         }
-        let addresses_differ = addresses_differ(&advertisement, config);
-        if addresses_differ && drops_other_addresses(config, advertisement.priority) {
+        let lists = compare_addresses(&advertisement, config);
+        if lists != AddressLists::Same && drops_other_addresses(config, advertisement.priority) {
             return Err(Discard::AddressList);
         }
         self.check_endpoints(*source)?;
@@ -105,9 +105,9 @@ impl<'a> Heard<'a> {
             priority: advertisement.priority,
             adver_interval,
             checksum: advertisement.checksum,
-            duplicate_owner,
+            duplicate_owner: duplicate_owner && lists != AddressLists::Disjoint,
             interval_differs,
-            addresses_differ,
+            lists,
             advertisement,
         })
     }
@@ -170,10 +170,21 @@ pub struct Accepted<'a> {
     pub duplicate_owner: bool,
     /// The sender has another interval than ours; version 3 follows it.
     pub interval_differs: bool,
-    /// The sender has other addresses than ours.
-    pub addresses_differ: bool,
+    /// The addresses of the sender, compared with ours.
+    pub lists: AddressLists,
     /// All that was sent.
     pub advertisement: Advertisement<'a>,
+}
+
+/// Two lists of addresses, compared as sets.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum AddressLists {
+    /// They are the same.
+    Same,
+    /// They differ, as lists do that are changed on one node after the other.
+    Overlapping,
+    /// They have nothing in common: it is another virtual router with our VRID.
+    Disjoint,
 }
 
 /// Why a datagram was discarded: one variant per rung, in the order of the rungs.
@@ -355,7 +366,7 @@ impl ReceiveCounters {
         }
         self.duplicate_owner += u64::from(accepted.duplicate_owner);
         self.interval_differs += u64::from(accepted.interval_differs);
-        self.addresses_differ += u64::from(accepted.addresses_differ);
+        self.addresses_differ += u64::from(accepted.lists != AddressLists::Same);
     }
 
     /// Counts a datagram that did not.
@@ -381,14 +392,18 @@ fn authenticate(sent: Auth, expected: Option<SimplePassword>) -> Result<(), Disc
 }
 
 /// Compares two sets: the order does not matter. Ours has no address twice.
-fn addresses_differ(advertisement: &Advertisement<'_>, config: &InstanceConfig) -> bool {
+fn compare_addresses(advertisement: &Advertisement<'_>, config: &InstanceConfig) -> AddressLists {
     let ours = || config.addresses.iter().map(|ours| ours.address);
     let theirs = || advertisement.addresses();
     if ours().eq(theirs()) {
-        return false;
+        return AddressLists::Same;
     }
-    theirs().len() != config.addresses.len()
-        || ours().any(|ours| theirs().all(|theirs| theirs != ours))
+    let common = ours().filter(|ours| theirs().any(|theirs| theirs == *ours)).count();
+    match common {
+        0 => AddressLists::Disjoint,
+        all if all == ours().len() && all == theirs().len() => AddressLists::Same,
+        _ => AddressLists::Overlapping,
+    }
 }
 
 fn drops_other_addresses(config: &InstanceConfig, sender: Priority) -> bool {

@@ -50,11 +50,12 @@ fn kind(problem: &Problem) -> usize {
         Problem::DuplicateOwner => DISCARDS + 2,
         Problem::AnotherActive { .. } => DISCARDS + 3,
         Problem::WeightInVain { .. } => DISCARDS + 4,
+        Problem::VridConflict { .. } => DISCARDS + 5,
     }
 }
 
 const DISCARDS: usize = Discard::ALL.len();
-const KINDS: usize = DISCARDS + 5;
+const KINDS: usize = DISCARDS + 6;
 
 /// How long a kind of problem is not reported again.
 const QUIET: Duration = Duration::from_secs(10);

@@ -1,5 +1,6 @@
 //! One virtual router: the state machine of RFC 9568 §6.4.
 
+mod conflict;
 mod inherit;
 mod last_resort;
 mod leave;
@@ -11,13 +12,14 @@ use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use self::conflict::VridConflict;
 use super::bequest::Lowering;
 use super::event::{Action, Problem, Reason, Report, RouterId, Site, State, Transition};
 use super::history::History;
 use super::hold::Hold;
 use super::interval;
 use super::phase::{Backup, Leaving, Phase};
-use super::receive::{Accepted, Discard};
+use super::receive::{Accepted, AddressLists, Discard};
 use super::report::{self, Limiter};
 use super::snapshot::{ActiveRouter, Counters};
 use crate::config::InstanceConfig;
@@ -46,6 +48,8 @@ pub(super) struct VirtualRouter {
     /// Until then, a late advertisement belongs to a lateness that was announced for.
     late_until: Instant,
     mute: mute::Mute,
+    /// Another router that uses our VRID for other addresses.
+    conflict: Option<VridConflict>,
     limiter: Limiter,
     actions: VecDeque<Action>,
 }
@@ -69,6 +73,7 @@ impl VirtualRouter {
             lowest_is_reserved: false,
             late_until: Instant::default(),
             mute: mute::Mute::default(),
+            conflict: None,
             limiter: Limiter::default(),
             actions: VecDeque::new(),
         }
@@ -120,8 +125,12 @@ impl VirtualRouter {
         own_source: Option<IpAddr>,
         now: Instant,
     ) {
-        self.note(heard, now);
+        self.counters.received.count_accepted(heard);
         self.listen_if_overslept(now);
+        if heard.lists == AddressLists::Disjoint {
+            return self.meet_stranger(heard, now);
+        }
+        self.note(heard, now);
         match self.phase {
             Phase::Initialize { .. } => {}
             Phase::Backup(backup) => self.heard_as_backup(backup, heard, now),
@@ -141,6 +150,7 @@ impl VirtualRouter {
     /// Handles the passing of time. Calling it early, or twice, does nothing.
     pub(super) fn handle_timeout(&mut self, now: Instant) {
         self.listen_if_overslept(now);
+        self.end_conflict(now);
         match self.phase {
             Phase::Backup(backup) if now >= backup.deadline() => {
                 self.become_active(backup.takeover, backup.predecessor(), now);
@@ -184,12 +194,13 @@ impl VirtualRouter {
 
     /// Returns when to call [`handle_timeout`](Self::handle_timeout); `None` only in Initialize.
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        match self.phase {
-            Phase::Initialize { .. } => None,
-            Phase::Backup(backup) => Some(backup.deadline()),
-            Phase::Active { adver_at, .. } => Some(adver_at),
-            Phase::Leaving(leaving) => Some(leaving.deadline()),
-        }
+        let deadline = match self.phase {
+            Phase::Initialize { .. } => return None,
+            Phase::Backup(backup) => backup.deadline(),
+            Phase::Active { adver_at, .. } => adver_at,
+            Phase::Leaving(leaving) => leaving.deadline(),
+        };
+        self.end_of_conflict().into_iter().chain([deadline]).min()
     }
 
     /// Returns the state as the world sees it.
@@ -241,10 +252,9 @@ impl VirtualRouter {
         }
     }
 
-    /// Notes what every valid advertisement tells, whoever wins: the checksum form of the peers,
-    /// and where their configuration differs from ours (RFC 9568 §7.1).
+    /// Notes what every advertisement of a peer tells, whoever wins: the checksum form, and where
+    /// the configuration differs from ours (RFC 9568 §7.1).
     fn note(&mut self, heard: &Accepted<'_>, now: Instant) {
-        self.counters.received.count_accepted(heard);
         // With a form chosen in the configuration, no other one is accepted.
         if let Some(form) = heard.checksum {
             self.form = form;
@@ -254,7 +264,7 @@ impl VirtualRouter {
             let [theirs_ms, ours_ms] = intervals.map(millis);
             self.report(Problem::IntervalDiffers { theirs_ms, ours_ms }, Some(heard.source), now);
         }
-        if heard.addresses_differ {
+        if heard.lists != AddressLists::Same {
             self.report(Problem::AddressesDiffer, Some(heard.source), now);
         }
     }
@@ -422,6 +432,7 @@ impl VirtualRouter {
     fn enter(&mut self, phase: Phase, reason: Reason, now: Instant) {
         let from = self.state();
         self.phase = phase;
+        self.conflict = self.conflict.filter(|_| self.phase.is_running());
         let to = self.state();
         if from == to {
             return;

@@ -36,6 +36,8 @@ pub struct Snapshot<'a> {
     pub fault: Option<Cow<'a, str>>,
     /// What an operator should look into although it holds nothing up.
     pub warning: Option<Problem>,
+    /// Another router uses the VRID for other addresses.
+    pub conflict: Option<Problem>,
     /// Transitions since the node was made, those of its predecessors included.
     pub transitions: u64,
     /// Configured priority.

@@ -84,6 +84,10 @@ pub(super) fn problem(problem: &Problem) -> String {
         Problem::AnotherActive { priority } => {
             format!("another router is active although this one is, with priority {priority}")
         }
+        Problem::VridConflict { source, address } => format!(
+            "{source} uses this VRID for other addresses ({address}): it is no peer, and its \
+             advertisements are ignored. Give one of the two virtual routers another VRID"
+        ),
         Problem::WeightInVain { configured, lowered } => format!(
             "a weight lowered the priority from {configured} to {lowered}, but nobody took over: \
              no other router has a priority above {lowered} and preempts. A weight moves the \

@@ -134,7 +134,9 @@ impl Warnings {
             Some(accusation(all.nth(first)?, others, snapshot.link))
         });
         let in_vain = snapshot.warning.as_ref().map(report::problem);
+        let conflict = snapshot.conflict.as_ref().map(report::problem);
         let scope = WarningScope::Router(router);
+        self.set(scope, WARNING_VRID_CONFLICT, conflict, now);
         self.set(scope, WARNING_CONTESTED, contested, now);
         self.set(scope, WARNING_IN_VAIN, in_vain, now);
     }
@@ -229,6 +231,8 @@ pub(super) const WARNING_CANNOT_SEND: &str = "cannot_send";
 const WARNING_CONTESTED: &str = "address_contested";
 /// A weight has lowered the priority of the active router, and no peer has taken over.
 const WARNING_IN_VAIN: &str = "weight_in_vain";
+/// Another router on the link uses the VRID for other addresses.
+const WARNING_VRID_CONFLICT: &str = "vrid_conflict";
 /// There are more warnings than the board has room for.
 const WARNING_MORE: &str = "warnings_left_out";
 

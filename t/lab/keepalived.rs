@@ -232,3 +232,60 @@ fn other_addresses_on_the_peer_are_counted_and_not_fatal() {
         assert!(errors["address_list"].as_u64() > Some(0), "{errors}");
     });
 }
+
+#[test]
+fn a_keepalived_with_our_vrid_and_other_addresses_takes_nothing_from_us() {
+    on_every_nginx("stranger", |lab, carrier| {
+        let ours = Router::start(&lab.a, carrier, v3(150));
+        ours.wait_for("active");
+        let probe = Probe::start(&lab.client, SERVICE, "/");
+        let (transitions, before) = (ours.transitions(), announcements(&ours));
+
+        let mut theirs = Keepalived::start(
+            &lab.b,
+            &KeepalivedConfig {
+                priority: 200,
+                advert_int: "0.01".to_owned(),
+                addresses: vec!["192.168.56.77/24".to_owned()],
+                ..KeepalivedConfig::default()
+            },
+        );
+        eventually("it is named", PATIENCE, || match warning(&ours) {
+            Some((name, text)) if name == "vrid_conflict" && text.contains("192.168.56.102") => {
+                Ok(())
+            }
+            other => Err(format!("{other:?}")),
+        });
+        holds_for("we are active", 2 * SLACK, || match ours.state().as_str() {
+            "active" if lab.a.has(ADDRESS) => Ok(()),
+            other => Err(other.to_owned()),
+        });
+
+        assert_eq!(theirs.state(), Some(KeepalivedState::Master));
+        assert_eq!((ours.transitions(), announcements(&ours)), (transitions, before));
+        assert!(probe.finish().failures().is_empty(), "nobody notices");
+        theirs.stop();
+        eventually("it is forgotten", PATIENCE, || match warning(&ours) {
+            None => Ok(()),
+            other => Err(format!("{other:?}")),
+        });
+    });
+}
+
+/// Returns the first warning of the instance: its name and its text.
+fn warning(router: &Router) -> Option<(String, String)> {
+    let instance = router.instance().expect("nginx answers");
+    let first = &instance["warnings"][0];
+    Some((first["name"].as_str()?.to_owned(), first["text"].as_str()?.to_owned()))
+}
+
+/// Returns how often the addresses were announced, once the first announcements are over.
+fn announcements(router: &Router) -> u64 {
+    let count =
+        || router.instance().expect("nginx answers")["counters"]["announcements_sent"].as_u64();
+    eventually("it has announced as often as it does at first", PATIENCE, || match count() {
+        Some(count) if count >= 3 => Ok(()),
+        other => Err(format!("{other:?}")),
+    });
+    count().expect("it is a number")
+}

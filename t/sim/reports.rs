@@ -1,10 +1,12 @@
 //! What an operator reads: enough to act on, and never a flood.
 
+use std::net::Ipv4Addr;
+
 use resty_vrrp::proto::{Discard, Problem, State};
 use resty_vrrp::types::{ChecksumForm, ChecksumPolicy, Priority};
 
 use crate::lan::Lan;
-use crate::setup::{A, C, US, Vary as _, adv, adv2, b2, b3, ms, secs, us};
+use crate::setup::{A, C, HIGHEST, US, Vary as _, adv, adv2, b2, b3, ms, secs, us};
 
 /// 49.
 #[test]
@@ -36,6 +38,37 @@ fn a_report_names_the_sender_and_what_is_wrong() {
     let (_, report) = lan.reports("us")[0];
     assert_eq!((report.source, &report.problem), (Some(C.into()), &Problem::AddressesDiffer));
     assert_eq!(lan.snapshot("us").active.map(|active| active.address), Some(C.into()), "accepted");
+}
+
+/// 43. The list has none of ours: it is another virtual router's, and takes nothing from this one.
+#[test]
+fn a_stranger_with_our_vrid_changes_nothing_whatever_it_sends() {
+    for priority in [0, 1, 100, 200, 255] {
+        let mut lan = Lan::seeded(0).host("a", 200).host("b", 100);
+        lan.run_until(secs(6));
+        let mut stranger = adv(priority).from(HIGHEST).every(1);
+        stranger.addresses = vec![Ipv4Addr::new(192, 0, 2, 77)];
+
+        for _ in 0..1_000 {
+            lan.hear(&stranger);
+            lan.run_for(ms(10));
+        }
+
+        assert_eq!((lan.takeovers("a").len(), lan.takeovers("b").len()), (1, 0));
+        assert_eq!(lan.active(), ["a"]);
+        assert_eq!(lan.acts_since("a", secs(6)).len(), 10, "no answer, no announcement");
+        assert_eq!((lan.reports("a").len(), lan.reports("b").len()), (1, 1));
+        assert!(lan.snapshot("a").conflict.is_some());
+
+        lan.run_for(secs(10));
+        assert_eq!(lan.snapshot("a").conflict, None);
+
+        lan.kill("a");
+        lan.run_for(secs(2));
+        lan.hear(&stranger);
+        lan.run_for(secs(2));
+        assert_eq!(lan.active(), ["b"], "the stranger is no reason to wait");
+    }
 }
 
 /// 42.

@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use resty_vrrp::config::InstanceConfig;
+use resty_vrrp::proto::AddressLists::{self, Disjoint, Overlapping, Same};
 use resty_vrrp::proto::{Accepted, Discard, Expectations, Heard};
 use resty_vrrp::types::{
     AddressList, Centiseconds, ChecksumPolicy, Family, LinkName, Priority, SimplePassword,
@@ -85,7 +86,8 @@ fn version_3_accepts_what_only_differs_and_tells() {
 
     let accepted = check("P5", &router(&config)).expect("nothing is wrong");
 
-    assert!(accepted.duplicate_owner && accepted.interval_differs && accepted.addresses_differ);
+    assert!(accepted.duplicate_owner && accepted.interval_differs);
+    assert_eq!(accepted.lists, Overlapping);
     assert_eq!((accepted.source, accepted.priority.get()), (IpAddr::V4(PEER), 200));
     assert_eq!(accepted.adver_interval.get(), 100);
 }
@@ -100,31 +102,32 @@ fn version_2_heeds_the_owner_even_if_its_addresses_are_not_ours() {
 
     let accepted = check("P2", &router(&config)).expect("its sender is the owner");
 
-    assert!(accepted.addresses_differ);
+    assert_eq!(accepted.lists, Overlapping);
 }
 
 /// RFC 9568 §7.1: the order of addresses does not matter, their number and values do.
 #[test]
 fn address_lists_are_compared_as_sets() {
     let mut config = config(Version::V3);
-    for (ours, differ) in [
-        (&[VIP, VIP_9][..], false),
-        (&[VIP_9, VIP][..], false),
-        (&[VIP][..], true),
-        (&[VIP, PEER][..], true),
-        (&[VIP, VIP_9, PEER][..], true),
+    for (ours, expected) in [
+        (&[VIP, VIP_9][..], Same),
+        (&[VIP_9, VIP][..], Same),
+        (&[VIP][..], Overlapping),
+        (&[VIP, PEER][..], Overlapping),
+        (&[VIP, VIP_9, PEER][..], Overlapping),
+        (&[PEER][..], Disjoint),
     ] {
         config.addresses = ours.iter().copied().map(virtual_address).collect();
 
         let accepted = check("P5", &router(&config)).expect("nothing is wrong");
 
-        assert_eq!(accepted.addresses_differ, differ, "{ours:?}");
+        assert_eq!(accepted.lists, expected, "{ours:?}");
     }
 
     config.addresses = vec![virtual_address(VIP), virtual_address(VIP_9)];
     let twice = Crafted { addresses: vec![VIP, VIP], ..Crafted::version_3() };
-    let accepted = twice.verdict(&config).map(|accepted| accepted.addresses_differ);
-    assert_eq!(accepted, Ok(true));
+    let accepted = twice.verdict(&config).map(|accepted| accepted.lists);
+    assert_eq!(accepted, Ok(Overlapping));
 }
 
 /// RFC 9568 §7.1: the ladder is the same for both families.
@@ -132,9 +135,9 @@ fn address_lists_are_compared_as_sets() {
 fn a_router_of_ipv6_hears_what_is_sent_to_its_group() {
     let config = config_over_ipv6();
     for (name, from, to, hop_limit, expected) in [
-        ("P9", "fe80::2", "ff02::12", 255, Ok(false)),
-        ("P10", "fe80::1", "ff02::12", 255, Ok(true)),
-        ("P13", "fe80::2", "ff02::12", 255, Ok(false)),
+        ("P9", "fe80::2", "ff02::12", 255, Ok(Same)),
+        ("P10", "fe80::1", "ff02::12", 255, Ok(Overlapping)),
+        ("P13", "fe80::2", "ff02::12", 255, Ok(Same)),
         ("N11", "fe80::2", "ff02::12", 64, Err(Discard::Ttl)),
         ("P9", "fe80::4", "ff02::12", 255, Err(Discard::Checksum)),
         ("P9", "fe80::2", "fe80::3", 255, Err(Discard::Checksum)),
@@ -145,7 +148,7 @@ fn a_router_of_ipv6_hears_what_is_sent_to_its_group() {
 
         let heard = Heard::open(Ok(Datagram { envelope, payload: &message })).expect("it is whole");
 
-        let verdict = heard.check(Some(&router(&config))).map(|it| it.addresses_differ);
+        let verdict = heard.check(Some(&router(&config))).map(|it| it.lists);
         assert_eq!(verdict, expected, "{name} from {from} to {to}");
     }
 }
@@ -247,9 +250,9 @@ fn the_longest_list_is_heard() {
     let addresses = (0..255).map(|host| Ipv4Addr::new(198, 51, 100, host)).collect();
     let crafted = Crafted { addresses, ..Crafted::version_3() };
 
-    let verdict = crafted.verdict(&config).map(|accepted| accepted.addresses_differ);
+    let verdict = crafted.verdict(&config).map(|accepted| accepted.lists);
 
-    assert_eq!(verdict, Ok(true));
+    assert_eq!(verdict, Ok(Disjoint));
 }
 
 /// Only protocol 112 is VRRP: an `IPsec` authentication header is not looked into.
@@ -332,7 +335,7 @@ struct Summary {
     adver_interval: Centiseconds,
     duplicate_owner: bool,
     interval_differs: bool,
-    addresses_differ: bool,
+    lists: AddressLists,
 }
 
 impl From<Accepted<'_>> for Summary {
@@ -343,7 +346,7 @@ impl From<Accepted<'_>> for Summary {
             adver_interval: accepted.adver_interval,
             duplicate_owner: accepted.duplicate_owner,
             interval_differs: accepted.interval_differs,
-            addresses_differ: accepted.addresses_differ,
+            lists: accepted.lists,
         }
     }
 }

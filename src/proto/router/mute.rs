@@ -1,6 +1,8 @@
 //! A router whose advertisements the kernel refuses to send: peers take it for dead.
 
-use super::{Accepted, Discard, Duration, Instant, IpAddr, Phase, Priority, VirtualRouter};
+use super::{
+    Accepted, AddressLists, Discard, Duration, Instant, IpAddr, Phase, Priority, VirtualRouter,
+};
 use crate::proto::event::SendOutcome;
 
 /// What became of the advertisements of late.
@@ -64,7 +66,8 @@ impl VirtualRouter {
     /// Notes that another router is Active although this one is. If that one cannot hear this one,
     /// for the kernel sends nothing, the addresses are left to it.
     pub(in crate::proto) fn yield_if_mute(&mut self, heard: &Accepted<'_>, now: Instant) {
-        if matches!(self.phase, Phase::Active { .. }) && self.is_mute(now) {
+        let is_peer = heard.lists != AddressLists::Disjoint;
+        if is_peer && matches!(self.phase, Phase::Active { .. }) && self.is_mute(now) {
             let patience = self.patience(heard.adver_interval);
             self.mute.yielded = Some(Yielded { heard_at: now, patience, taken_since: None });
         }

@@ -81,6 +81,42 @@ fn another_interval_or_other_addresses_are_counted_and_reported_but_count() {
 }
 
 #[test]
+fn a_router_with_none_of_our_addresses_teaches_us_nothing_and_is_shown_until_it_is_gone() {
+    let mut subject = Subject::started(&config());
+    let stranger = Advert {
+        addresses: vec![VirtualAddress { address: [192, 0, 2, 77].into(), prefix: 24 }],
+        form: ChecksumForm::Message,
+        ..Advert::new(200).every(300)
+    };
+    let conflict = Problem::VridConflict { source: LOWER.into(), address: [192, 0, 2, 77].into() };
+
+    let done = subject.hears(&stranger);
+
+    assert_eq!(reports(&done).iter().map(|it| &it.problem).collect::<Vec<_>>(), [&conflict]);
+    assert_eq!(subject.timeout(), Some(DOWN), "it is no Active router");
+    assert_eq!((subject.snapshot().active, subject.snapshot().checksum), (None, PSEUDO_HEADER));
+
+    subject.run(9 * SECOND);
+    assert_eq!(subject.hears(&Advert { addresses: stranger.addresses, ..Advert::new(0) }), []);
+    assert_eq!(subject.snapshot().conflict, Some(conflict));
+    subject.run(10 * SECOND);
+    assert_eq!(subject.snapshot().conflict, None);
+}
+
+#[test]
+fn a_router_that_leaves_does_not_leave_its_addresses_to_a_stranger() {
+    let mut subject = Subject::active(&config());
+    subject.handle(Input::Drain(true));
+    let addresses = vec![VirtualAddress { address: [192, 0, 2, 77].into(), prefix: 24 }];
+
+    assert_eq!(effects(subject.hears(&Advert { addresses, ..Advert::new(200) })), []);
+
+    assert_eq!(subject.state(), State::Active);
+}
+
+const PSEUDO_HEADER: ChecksumForm = ChecksumForm::PseudoHeader;
+
+#[test]
 fn a_flood_is_counted_exactly_and_reported_rarely() {
     let mut subject = Subject::started(&config());
     let bad = damaged(Advert::new(200).datagram());

@@ -163,7 +163,7 @@ fn other_addresses_are_refused_by_version_2_if_enforced_unless_the_sender_owns_t
     let mut station = Station::of(InstanceConfig { address_list: AddressList::Enforce, ..b2() });
     let other = |priority| {
         let mut packet = adv2(priority);
-        packet.addresses = vec![Ipv4Addr::new(192, 0, 2, 77)];
+        packet.addresses.push(Ipv4Addr::new(192, 0, 2, 77));
         packet.octets()
     };
 

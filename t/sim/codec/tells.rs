@@ -6,7 +6,7 @@ use resty_vrrp::proto::{Discard, Problem};
 
 use super::octets::{changed, datagram};
 use super::station::Station;
-use crate::setup::{adv, b3, us};
+use crate::setup::{A, adv, b3, us};
 
 /// Version 3 follows another interval and says so (RFC 9568 §7.1: "SHOULD log").
 #[test]
@@ -24,10 +24,10 @@ fn another_interval_is_followed_counted_and_told_once() {
 
 /// Version 3 counts another list of addresses and never drops on it (RFC 9568 §7.1: "MAY log").
 #[test]
-fn other_addresses_are_heeded_counted_and_told_once() {
+fn a_list_with_an_address_of_ours_is_heeded_counted_and_told_once() {
     let mut station = Station::of(b3());
     let mut other = adv(200);
-    other.addresses = vec![Ipv4Addr::new(192, 0, 2, 77)];
+    other.addresses[1] = Ipv4Addr::new(192, 0, 2, 77);
 
     for _ in 0..5 {
         station.hear(&other.octets());
@@ -35,6 +35,24 @@ fn other_addresses_are_heeded_counted_and_told_once() {
 
     assert_eq!((station.heard().accepted, station.heard().addresses_differ), (5, 5));
     assert_eq!(station.told, [Problem::AddressesDiffer]);
+    assert!(station.snapshot().active.is_some());
+}
+
+#[test]
+fn a_list_without_an_address_of_ours_is_counted_and_told_once_and_not_heeded() {
+    let mut station = Station::of(b3());
+    let (source, address) = (A.into(), Ipv4Addr::new(192, 0, 2, 77));
+    let mut other = adv(200);
+    other.addresses = vec![address];
+
+    for _ in 0..5 {
+        station.hear(&other.octets());
+    }
+
+    assert_eq!((station.heard().accepted, station.heard().addresses_differ), (5, 5));
+    let conflict = Problem::VridConflict { source, address: address.into() };
+    assert_eq!(station.told, std::slice::from_ref(&conflict));
+    assert_eq!((station.snapshot().active, station.snapshot().conflict), (None, Some(conflict)));
 }
 
 /// Counters are exact, log lines are few (RFC 9568 §7.1: a receiver SHOULD log, §9: it is an attack
