@@ -94,6 +94,12 @@ end
 _M.countable = countable
 
 
+-- Returns the length of a board of so many instances and addresses.
+local function length_of(instances, addresses)
+    return INSTANCES_AT + instances * INSTANCE_SIZE + addresses * ADDRESS_SIZE
+end
+
+
 -- Returns the number of instances and of addresses, or nil if this is no board
 -- of this version. Whatever a worker has written, all tables lie within length.
 local function counts(header, length)
@@ -102,8 +108,7 @@ local function counts(header, length)
         return nil
     end
     local instances, addresses = header.instances, header.addresses
-    if INSTANCES_AT + instances * INSTANCE_SIZE + addresses * ADDRESS_SIZE
-       ~= length then
+    if length_of(instances, addresses) ~= length then
         return nil
     end
     return instances, addresses
@@ -224,7 +229,8 @@ function _M.open()
     if not found then
         return nil
     end
-    local length = tonumber(found.header.length)
+    local instances, addresses = #found.instances, found.address_count
+    local length = length_of(instances, addresses)
     -- Of shared memory, a move of nothing makes a second map.
     local memory = C.resty_vrrp_mremap(found.header, 0, length, MREMAP_MAYMOVE)
     if cast("intptr_t", memory) == -1 then
@@ -232,7 +238,7 @@ function _M.open()
     end
     return at(gc(cast(HEADER, memory), function()
         C.resty_vrrp_munmap(memory, length)
-    end))
+    end), instances, addresses)
 end
 
 
