@@ -49,7 +49,7 @@ pub use lock::Lock;
 pub use mutex::{HeldMutex, HolderWatch};
 pub use netlink::Netlink;
 pub use nftables::{Firewall, Rules};
-pub use privileges::{Lent, Rights, SignalsBlocked};
+pub use privileges::{Lent, Rights, SignalsBlocked, close_memory};
 pub use process::{Process, pidfd};
 pub use realtime::{lock_memory, run_in_real_time};
 pub use socket::{SendSocket, VrrpSocket};

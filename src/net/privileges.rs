@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
-use rustix::process::Pid;
+use rustix::process::{DumpableBehavior, Pid, geteuid, set_dumpable_behavior};
 use rustix::thread::{
     CapabilitySet, CapabilitySets, capabilities, clear_ambient_capability_set,
     configure_capability_in_ambient_set, set_capabilities,
@@ -103,6 +103,21 @@ impl fmt::Display for Rights {
         }
         Ok(())
     }
+}
+
+/// Closes the memory of this process to other processes of its user, for good: they could make its
+/// threads use their rights. There are no core dumps of it then.
+///
+/// Root's needs that not: nobody else may look into it.
+///
+/// # Errors
+///
+/// When the kernel refuses.
+pub fn close_memory() -> io::Result<()> {
+    if geteuid().is_root() {
+        return Ok(());
+    }
+    Ok(set_dumpable_behavior(DumpableBehavior::NotDumpable)?)
 }
 
 /// Rights lent to the programs that one thread executes. See [`Rights::lend`].

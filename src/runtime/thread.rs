@@ -24,7 +24,9 @@ use super::surroundings::Surroundings;
 use super::will;
 use super::words::address_places;
 use crate::config::Config;
-use crate::net::{Rights, SignalsBlocked, lock_memory, make_room_for, run_in_real_time};
+use crate::net::{
+    Rights, SignalsBlocked, close_memory, lock_memory, make_room_for, run_in_real_time,
+};
 use crate::status::{Board, EngineState};
 use crate::succession::Beginning;
 
@@ -98,6 +100,8 @@ pub fn start(
     if !missing.is_empty() {
         return Err(StartError::Rights(missing));
     }
+    // Before any thread has rights that the rest of the process gives away.
+    close_memory()?;
     make_room_for_links(&config)?;
     // The master did not know, if worker_processes stands behind the block `http`.
     let workers = board.header().workers_total.load(Relaxed);

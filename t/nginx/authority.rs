@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use harness::{CarrierKind, Host, Nginx, Role, eventually, holds_for};
 
+use crate::guard::guards;
 use crate::pair::{
     INTERVAL, PATIENCE, Pair, VRID, conf, instance, on_every_pair_of, on_pairs_carried_by,
 };
@@ -91,6 +92,27 @@ fn another_program_of_the_same_user_is_turned_away_at_the_door_and_gets_nothing(
     });
 }
 
+#[test]
+fn another_program_of_the_same_user_cannot_open_the_memory_of_the_carrier_nor_of_the_guard() {
+    on_pairs_carried_by(CarrierKind::Worker, "memory", |pair| {
+        let one = &pair.one;
+        let memory_of = |pid| {
+            let open = format!("(exec 3<>/proc/{pid}/mem) 2>&1 && echo open || echo refused");
+            let command = [&AS_WWW_DATA[..], &["sh", "-c", &open]].concat();
+            let said = one.host.exec("setpriv", &command);
+            said.lines().last().unwrap_or_default().to_owned()
+        };
+
+        let workers = one.nginx.pids(Role::Worker);
+        let other = workers.iter().find(|pid| **pid != one.nginx.carrier_pid());
+        assert_eq!(memory_of(*other.expect("there are two workers")), "open");
+        assert_eq!(memory_of(one.nginx.carrier_pid()), "refused");
+        for guard in guards(&one.host) {
+            assert_eq!(memory_of(guard), "refused");
+        }
+    });
+}
+
 /// Asks for the routers as a program of www-data, and returns all that is answered.
 #[track_caller]
 fn knock_as_www_data(host: &Host, door: &str) -> String {
@@ -98,9 +120,8 @@ fn knock_as_www_data(host: &Host, door: &str) -> String {
         my $door = IO::Socket::UNIX->new(Peer => shift) or die "closed";
         syswrite $door, "\0\0\0\x07\"Hello\"\0\0\0\x06\"Take\"";
         print while <$door>"#;
-    let user = ["--reuid=www-data", "--regid=www-data", "--clear-groups"];
     let program = ["perl", "-MIO::Socket::UNIX", "-e", ask, door];
-    host.exec("setpriv", &[&user[..], &program].concat())
+    host.exec("setpriv", &[&AS_WWW_DATA[..], &program].concat())
 }
 
 /// Has a worker that is not the carrier write on the board every two milliseconds, for as long as
@@ -125,6 +146,14 @@ fn write_all_the_time(host: &Host, nginx: &Nginx, chunk: &str) {
     });
 }
 
+/// As a worker that has given away what only the engine needs.
+const AS_WWW_DATA: [&str; 5] = [
+    "--reuid=www-data",
+    "--regid=www-data",
+    "--clear-groups",
+    "--inh-caps=+net_bind_service",
+    "--ambient-caps=+net_bind_service",
+];
 /// That the engine was alive just now, was Active, and had put the addresses there.
 const LIES: &str = "
     board.header.engine_beat_ms = now
