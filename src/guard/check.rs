@@ -17,7 +17,8 @@ use crate::net::forbid_serving;
 /// refuses the rest or never calls `setup`. Nginx says itself what it refuses.
 ///
 /// A start ends in `setup`, before any socket is opened. One that never calls `setup` would go on,
-/// beside the nginx that runs or in its place: so it is killed when it binds the first socket.
+/// beside the nginx that runs or in its place: so it is killed when it binds the first socket, or
+/// without a socket when it starts a worker.
 #[must_use]
 pub fn check(call: &[OsString]) -> ExitCode {
     match try_check(call) {
@@ -40,9 +41,9 @@ fn try_check(call: &[OsString]) -> io::Result<ExitCode> {
     forbid_serving()?;
     let mut start = Command::new(program);
     start.args(arguments).env_remove("NGINX").env("RESTY_VRRP_CHECK", "1");
+    // Without a socket, nginx exits as if all were well, and its daemon is killed.
     let ended = start.stdout(Stdio::inherit()).output()?;
     io::stderr().write_all(&ended.stderr)?;
-    // Without a socket, nginx exits as if all were well, and its daemon is killed.
     let accepted = String::from_utf8_lossy(&ended.stderr).contains("configuration is valid");
     Ok(match (ended.status.code(), ended.status.signal()) {
         (Some(0), _) if accepted => ExitCode::SUCCESS,

@@ -3,8 +3,8 @@
 use std::io;
 use std::mem::offset_of;
 
-/// Has the kernel kill every process that binds a socket or becomes a daemon: this one, and all
-/// that it starts from now on.
+/// Has the kernel kill every process that binds a socket, becomes a daemon, or makes a pair of
+/// sockets, as nginx does before it starts a worker: this one, and all that it starts from now on.
 ///
 /// # Errors
 ///
@@ -12,7 +12,8 @@ use std::mem::offset_of;
 pub fn forbid_serving() -> io::Result<()> {
     let mut filter = [
         instruction(LOAD, offset_of!(libc::seccomp_data, nr), 0, 0),
-        instruction(JUMP_IF_EQUAL, libc::SYS_setsid, 4, 0),
+        instruction(JUMP_IF_EQUAL, libc::SYS_setsid, 5, 0),
+        instruction(JUMP_IF_EQUAL, libc::SYS_socketpair, 4, 0),
         instruction(JUMP_IF_EQUAL, libc::SYS_bind, 0, 2),
         // Looking up a name binds a netlink socket, whose address is shorter than all others.
         instruction(LOAD, offset_of!(libc::seccomp_data, args) + LENGTH_OF_ADDRESS, 0, 0),

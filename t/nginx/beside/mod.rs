@@ -16,5 +16,6 @@ mod realtime;
 pub(crate) mod refusals;
 mod rights;
 mod track;
+mod units;
 mod verdicts;
 mod weight;

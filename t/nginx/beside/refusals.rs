@@ -331,15 +331,21 @@ fn the_guard_starts_nothing_where_setup_is_never_called() {
         let nginx = start_active(host, carrier);
         let before = nginx.pids(Role::All);
         // A second nginx could share this port with the first.
-        for listen in ["80 reuseport", "unix:/run/second"] {
-            let conf = format!("events {{}} http {{ server {{ listen {listen}; }} }}");
-            let second = Nginx::prepare(host, carrier, &conf);
+        for conf in [
+            "events {} http { server { listen 80 reuseport; } }",
+            "events {} http { server { listen unix:/run/second; } }",
+        ] {
+            let second = Nginx::prepare(host, carrier, conf);
 
             let checked = checked_by_guard(&second, host);
 
-            assert_eq!(checked.status.code(), Some(2), "{listen}: {}", checked.said);
+            assert_eq!(checked.status.code(), Some(2), "{conf}: {}", checked.said);
             assert!(checked.said.contains("never calls setup"), "{}", checked.said);
         }
+        let silent = Nginx::prepare(host, carrier, "daemon off; events {} http {}");
+        let checked = by_guard(&silent, host);
+        assert_eq!(checked.status.code(), Some(2), "{}", checked.said);
+        assert!(silent.pids(Role::All).is_empty());
         assert_eq!(nginx.pids(Role::All), before);
         status_when(host, "active");
     });
@@ -414,21 +420,36 @@ fn checked_with(word: &str, host: &Host, carrier: &Carrier) -> Checked {
 
 /// Checks what is prepared by `guard check nginx …`, and looks at what is left behind.
 fn checked_by_guard(nginx: &Nginx, host: &Host) -> Checked {
+    let checked = by_guard(nginx, host);
+    assert_nothing_is_left(nginx);
+    checked
+}
+
+fn by_guard(nginx: &Nginx, host: &Host) -> Checked {
     let lab = nginx.prefix().parent().expect("the directory of the lab");
     let mut command = Command::new(lab.join("lualib/resty/vrrp/guard"));
-    run_check(command.arg("check").arg(&nginx.carrier().program), nginx, host)
+    run(command.arg("check").arg(&nginx.carrier().program), nginx, host)
 }
 
 fn run_check(command: &mut Command, nginx: &Nginx, host: &Host) -> Checked {
+    let checked = run(command, nginx, host);
+    assert_nothing_is_left(nginx);
+    checked
+}
+
+#[track_caller]
+fn assert_nothing_is_left(nginx: &Nginx) {
+    assert!(nginx.pids(Role::All).is_empty(), "nothing runs");
+    // `nginx -t` makes an empty one.
+    assert_eq!(nginx.master(), None, "no process id is left");
+}
+
+fn run(command: &mut Command, nginx: &Nginx, host: &Host) -> Checked {
     let prefix = nginx.prefix().display().to_string();
     command.args(["-p", &prefix, "-c", "conf/nginx.conf"]);
     command.args(["-e", "logs/error.log", "-g", &directives(nginx.carrier(), &prefix)]);
 
     let output = host.enter(|| command.output()).expect("it can be run");
-
-    assert!(nginx.pids(Role::All).is_empty(), "nothing runs");
-    // `nginx -t` makes an empty one.
-    assert_eq!(nginx.master(), None, "no process id is left");
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     Checked { status: output.status, said }
 }

@@ -1,0 +1,69 @@
+//! The drop-ins for systemd: what their commands do to a configuration and to the nginx that runs.
+
+use std::process::{Command, Output};
+
+use harness::{CarrierKind, Host, Nginx, Role, conf};
+
+use crate::{ONE, conf_with, on_every_nginx, start_active, status_when};
+
+#[test]
+fn a_unit_reloads_only_what_was_checked_and_starts_no_second_nginx() {
+    on_every_nginx("units", |host, carrier| {
+        let unit = match carrier.kind {
+            CarrierKind::Agent => "openresty",
+            CarrierKind::Worker => "nginx",
+        };
+        let [check, reload] = &commands(unit, "ExecReload=")[..] else { panic!("{unit}") };
+        assert_eq!(reload, "/bin/kill -s HUP $MAINPID");
+        let nginx = start_active(host, carrier);
+        let before = (nginx.pids(Role::All), nginx.master());
+        let wrong = conf_with(ONE).replace("vrid = 51", "vrid = 256");
+        let without = "events {} http { server { listen 80 reuseport; } }";
+
+        for (conf, words) in [
+            (wrong.as_str(), Some("instances[1].vrid: expected a whole number")),
+            (without, Some("this configuration never calls setup")),
+            ("events {} http { nonsense; }", Some("unknown directive \"nonsense\"")),
+            (conf_with(ONE).as_str(), None),
+        ] {
+            nginx.write("nginx.conf", conf);
+
+            let checked = run(check, &nginx, host);
+
+            let said = String::from_utf8_lossy(&checked.stderr).into_owned();
+            assert_eq!(checked.status.success(), words.is_none(), "{unit}: {said}");
+            assert!(said.contains(words.unwrap_or("configuration is valid")), "{unit}: {said}");
+            assert_eq!((nginx.pids(Role::All), nginx.master()), before);
+        }
+        status_when(host, "active");
+    });
+}
+
+/// Returns the commands of one kind that a drop-in gives, without the empty line before them.
+fn commands(unit: &str, kind: &str) -> Vec<String> {
+    let text = conf(&format!("systemd/{unit}.service.d/resty-vrrp.conf"));
+    let all = text.lines().filter_map(|line| line.strip_prefix(kind)).map(str::to_owned);
+    all.filter(|command| !command.is_empty()).collect()
+}
+
+/// Runs a command of a unit as systemd does, with the guard, the nginx and the files of this lab.
+fn run(command: &str, nginx: &Nginx, host: &Host) -> Output {
+    let prefix = nginx.prefix();
+    let lab = prefix.parent().expect("the directory of the lab").display().to_string();
+    let words: Vec<_> = command.splitn(4, ' ').collect();
+    let [guard, "check", program, arguments @ ..] = &words[..] else { panic!("{command}") };
+    assert!(guard.ends_with("/resty/vrrp/guard") && program.ends_with("/nginx"), "{command}");
+    let modules = nginx.carrier().modules.iter();
+    let modules = modules.map(|module| format!("load_module {};", module.display()));
+    let arguments = arguments
+        .concat()
+        .replace("/var/log/nginx", &prefix.join("logs").display().to_string())
+        .replace("/run/nginx/", &format!("{}/", prefix.display()))
+        .replace("include /etc/nginx/modules-enabled/*.conf;", &modules.collect::<String>());
+    let program = nginx.carrier().program.display();
+    let line = format!(
+        "{lab}/lualib/resty/vrrp/guard check {program} {arguments} -p {} -c conf/nginx.conf",
+        prefix.display()
+    );
+    host.enter(|| Command::new("sh").args(["-c", &line]).output()).expect("it can be run")
+}
