@@ -1,5 +1,6 @@
 //! The socket where the engines of a host meet, as a guard sees it.
 
+use std::fmt;
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -21,5 +22,11 @@ impl DoorId {
     pub fn at(path: &Path) -> io::Result<Self> {
         let found = fs::metadata(path)?;
         Ok(Self { device: found.dev(), inode: found.ino() })
+    }
+}
+
+impl fmt::Display for DoorId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:x}-{:x}", self.device, self.inode)
     }
 }

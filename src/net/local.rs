@@ -1,10 +1,10 @@
 //! Sockets where processes of one host meet, and who may be at the other end.
 
 use std::fs::{self, Permissions};
-use std::io;
+use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixListener as StdListener, UnixStream};
 use std::path::Path;
 
 use rustix::net::sockopt::socket_peercred;
@@ -41,6 +41,66 @@ pub fn connect(path: &Path) -> io::Result<UnixStream> {
     Ok(OwnedFd::from(socket).into())
 }
 
+/// Opens an abstract socket: it belongs to the network namespace, and everybody there may connect.
+/// The listener does not block.
+///
+/// # Errors
+///
+/// When the name is taken.
+pub fn listen_abstract(name: &str) -> io::Result<StdListener> {
+    let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking(), None)?;
+    socket.bind(&abstract_address(name)?)?;
+    socket.listen(BACKLOG)?;
+    Ok(OwnedFd::from(socket).into())
+}
+
+/// Connects to whoever listens at an abstract socket. The stream does not block, and neither does
+/// this call.
+///
+/// # Errors
+///
+/// When nobody listens there, or the listener has no room at present.
+pub fn connect_abstract(name: &str) -> io::Result<UnixStream> {
+    let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking(), None)?;
+    socket.connect(&abstract_address(name)?)?;
+    Ok(OwnedFd::from(socket).into())
+}
+
+/// Returns the names of the abstract sockets with this prefix at which somebody listens, in the
+/// network namespace of the calling thread.
+///
+/// # Errors
+///
+/// When `/proc` does not tell.
+pub fn abstract_names(prefix: &str) -> io::Result<Vec<String>> {
+    let all = fs::read("/proc/thread-self/net/unix")?;
+    Ok(listening(&String::from_utf8_lossy(&all), prefix))
+}
+
+/// Writes what fits into the socket, for whoever reads it at once.
+pub fn write_at_once(mut stream: &UnixStream, octets: &[u8]) {
+    // Blocking is an option of each descriptor: an accepted one does not have it from its listener.
+    if stream.set_nonblocking(true).is_ok() {
+        // Who gets less than all of it notices.
+        stream.write_all(octets).ok();
+    }
+}
+
+/// Reads the table of the kernel: `Num RefCount Protocol Flags Type St Inode Path`.
+fn listening(table: &str, prefix: &str) -> Vec<String> {
+    let name = |line: &str| {
+        let mut columns = line.split_ascii_whitespace();
+        let flags = u32::from_str_radix(columns.nth(3)?, 16).ok()?;
+        let name = columns.nth(3)?.strip_prefix('@')?;
+        (flags & ACCEPTS != 0 && name.starts_with(prefix)).then(|| name.to_owned())
+    };
+    table.lines().filter_map(name).collect()
+}
+
+fn abstract_address(name: &str) -> io::Result<SockAddr> {
+    SockAddr::unix(format!("\0{name}"))
+}
+
 /// Refuses a process at the other end of a socket that can be neither an engine nor a guard of this
 /// nginx.
 ///
@@ -68,4 +128,55 @@ pub fn check_peer(socket: impl AsFd) -> io::Result<()> {
         return Ok(());
     }
     refused(&format!("a process of our own user without {}", Rights::NETWORK))
+}
+
+/// Engines that come at the same time.
+const BACKLOG: i32 = 16;
+/// `__SO_ACCEPTCON`: others may connect. A connection has the name of its listener, too.
+const ACCEPTS: u32 = 1 << 16;
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use super::*;
+
+    #[test]
+    fn an_abstract_socket_is_found_for_as_long_as_somebody_listens() {
+        let name = format!("resty-vrrp-test/{}", std::process::id());
+        let listener = listen_abstract(&name).unwrap();
+        let visitor = connect_abstract(&name).unwrap();
+
+        assert_eq!(abstract_names(&name).unwrap(), [name.as_str()]);
+        drop(listener);
+        assert_eq!(abstract_names(&name).unwrap(), [""; 0]);
+        assert!(connect_abstract(&name).is_err());
+        drop(visitor);
+    }
+
+    #[test]
+    fn nobody_waits_for_a_visitor_that_does_not_read() {
+        let (here, mut there) = UnixStream::pair().unwrap();
+        let much = vec![7; 16 << 20];
+
+        write_at_once(&here, &much);
+
+        drop(here);
+        let mut read = Vec::new();
+        there.read_to_end(&mut read).unwrap();
+        assert!(!read.is_empty() && read.len() < much.len());
+    }
+
+    #[test]
+    fn paths_connections_and_other_names_are_no_listeners_of_ours() {
+        let table = "Num       RefCount Protocol Flags    Type St Inode Path
+ffff8880: 00000002 00000000 00010000 0001 01 16301 @resty-vrrp/1.2
+ffff8881: 00000003 00000000 00000000 0001 03 16302 @resty-vrrp/1.2
+ffff8882: 00000002 00000000 00010000 0001 01 16303 /run/resty-vrrp/3
+ffff8883: 00000002 00000000 00010000 0001 01 16304 @other/4
+ffff8884: 00000003 00000000 00000000 0001 03 16305
+";
+
+        assert_eq!(listening(table, "resty-vrrp/"), ["resty-vrrp/1.2"]);
+    }
 }

@@ -90,6 +90,13 @@ pub enum Input<'a> {
         /// Whether the kernel took it.
         outcome: SendOutcome,
     },
+    /// Another engine of this host has one virtual router (`true`), or has it no more (`false`).
+    AlreadyHere {
+        /// The virtual router.
+        router: RouterId,
+        /// Whether another engine has it.
+        is_so: bool,
+    },
     /// The node is to keep away from the addresses (`true`), or may take part again (`false`).
     ///
     /// Whoever is Active resigns, but goes on answering until another router is Active.
@@ -280,6 +287,8 @@ pub enum Reason {
     TrackedLinkDown,
     /// The kernel does not send our advertisements, and another router is Active.
     CannotSend,
+    /// Another engine of this host has the router.
+    AlreadyHere,
 }
 
 impl State {
@@ -297,7 +306,7 @@ impl State {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Startup,
         Self::Owner,
         Self::NoResponse,
@@ -314,6 +323,7 @@ impl Reason {
         Self::LastOneStanding,
         Self::TrackedLinkDown,
         Self::CannotSend,
+        Self::AlreadyHere,
     ];
 
     /// Returns the name in the status.
@@ -336,6 +346,7 @@ impl Reason {
             Self::LastOneStanding => "last_one_standing",
             Self::TrackedLinkDown => "tracked_link_down",
             Self::CannotSend => "cannot_send",
+            Self::AlreadyHere => "already_here",
         }
     }
 }
@@ -436,6 +447,6 @@ mod tests {
         for (place, &reason) in Reason::ALL.iter().enumerate() {
             assert_eq!(reason as usize, place, "{reason}");
         }
-        assert_eq!(Reason::ALL.last(), Some(&Reason::CannotSend), "the last one declared");
+        assert_eq!(Reason::ALL.last(), Some(&Reason::AlreadyHere), "the last one declared");
     }
 }

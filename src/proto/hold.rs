@@ -23,6 +23,8 @@ pub enum Hold {
     Tracked,
     /// The kernel does not send our advertisements, and another router is Active.
     CannotSend,
+    /// Another engine of this host has the router.
+    AlreadyHere,
     /// nginx does not serve.
     Unhealthy,
     /// The node was told to keep away from the addresses.
@@ -41,6 +43,7 @@ impl Hold {
             Self::NoPrimaryAddress,
             Self::Tracked,
             Self::CannotSend,
+            Self::AlreadyHere,
             Self::Unhealthy,
             Self::Drained,
         ];
@@ -54,6 +57,7 @@ impl Hold {
             | Self::Unknown
             | Self::Tracked
             | Self::CannotSend
+            | Self::AlreadyHere
             | Self::Unhealthy
             | Self::Drained
             | Self::Left => true,
@@ -72,6 +76,7 @@ impl Hold {
             | Self::NoPrimaryAddress
             | Self::Tracked
             | Self::CannotSend
+            | Self::AlreadyHere
             | Self::Unhealthy => false,
         }
     }
@@ -84,6 +89,7 @@ impl Hold {
             | Self::NoPrimaryAddress
             | Self::Tracked
             | Self::CannotSend
+            | Self::AlreadyHere
             | Self::Unhealthy => State::Fault,
         }
     }
@@ -97,6 +103,7 @@ impl Hold {
             Self::NoPrimaryAddress => Reason::NoPrimaryAddress,
             Self::Tracked => Reason::TrackedLinkDown,
             Self::CannotSend => Reason::CannotSend,
+            Self::AlreadyHere => Reason::AlreadyHere,
             Self::Unknown | Self::Unhealthy => Reason::Unhealthy,
         }
     }

@@ -40,6 +40,8 @@ pub struct Node {
     health: Health,
     /// What is wrong with another interface that a router depends on.
     tracked: Vec<Option<String>>,
+    /// Routers that another engine of this host has.
+    already_here: BTreeSet<RouterId>,
     /// The latest moment seen. Time that seems to run backwards stands still instead.
     now: Instant,
     settled: u64,
@@ -91,6 +93,7 @@ impl Node {
             last_one_standing: false,
             health: Health::Unknown,
             tracked: vec![None; routers],
+            already_here: BTreeSet::new(),
             now: Instant::default(),
             settled: 0,
             changed: (0..routers).map(RouterId).collect(),
@@ -247,6 +250,7 @@ impl Node {
                 self.routers[router.0].note_tried(outcome, self.now);
                 self.settle(router);
             }
+            Input::AlreadyHere { router, is_so } => self.leave_to_another(router, is_so),
             Input::Drain(draining) => {
                 self.draining = draining;
                 self.settle_all();

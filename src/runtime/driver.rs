@@ -2,6 +2,7 @@
 
 mod known_links;
 mod link;
+mod neighbours;
 mod nginx;
 mod plan;
 mod pulse;
@@ -20,6 +21,7 @@ use tokio::sync::watch;
 
 use self::known_links::{state_given, state_in};
 use self::link::LinkSockets;
+use self::neighbours::Neighbourhood;
 use self::plan::plan;
 use self::pulse::Pulse;
 pub(super) use self::succession::Start;
@@ -29,7 +31,7 @@ use super::clock;
 use super::events;
 use super::failpoint::failpoint;
 use super::guard::{self, Guard, Held};
-use super::handover::Meeting;
+use super::handover::{Meeting, Neighbours, Place};
 use super::health::{self, Liveness};
 use super::kernel::{KernelThread, LinkView};
 use super::report;
@@ -69,6 +71,7 @@ pub(super) struct Driver<'a> {
     tracking: Tracking,
     succession: Succession,
     meeting: Meeting,
+    neighbourhood: Neighbourhood,
     board: &'a mut Board,
     view: View,
     board_writer: BoardWriter,
@@ -107,17 +110,20 @@ impl<'a> Driver<'a> {
         checks: watch::Receiver<Vec<Check>>,
         start: Start,
     ) -> io::Result<Self> {
-        let run_dir = config.run_dir.as_deref();
-        let will = will::read(board, &guard::recall(run_dir));
+        let place = Place::find(config.run_dir.as_deref());
+        let will = will::read(board, &guard::recall(place.as_ref().ok()));
         let node = Node::new(&config.instances).with_last_one_standing(config.last_one_standing);
         let mut plan = plan(config, &node);
         let tracking = Tracking::new(config, &mut plan.links);
         let watched = plan.links.clone();
         let kernel = KernelThread::start(plan)?;
-        let guard = Guard::new(surroundings, run_dir, clock::now());
+        let guard = Guard::new(surroundings, place.as_ref().ok(), clock::now());
         let went_on = will.as_ref().is_some_and(Will::has_running_routers);
         let liveness = Liveness::new(config.health, &surroundings.checks, went_on, clock::now());
-        let meeting = Meeting::new(run_dir, start.holder);
+        let routers: Vec<_> = node.routers().map(|router| node.key_of(router)).collect();
+        let place_id = place.as_ref().ok().and_then(Place::id);
+        let neighbours = Neighbours::new(place_id, routers.iter().cloned());
+        let meeting = Meeting::new(place, start.holder);
         let given = state_given(&start.beginning).cloned();
         let succession =
             Succession::new(start.beginning, will, meeting.is_possible(), clock::now());
@@ -136,6 +142,7 @@ impl<'a> Driver<'a> {
             weighing: Weighing::new(config.instances.iter().map(|it| it.priority)),
             succession,
             meeting,
+            neighbourhood: Neighbourhood::new(neighbours, routers, clock::now()),
             node,
             kernel,
             guard,
@@ -149,7 +156,7 @@ impl<'a> Driver<'a> {
             incoming: Box::new([0; MAX_DATAGRAM]),
         };
         if let Some(state) = given {
-            driver.take_links_of(&state, clock::now());
+            driver.take_given(&state, clock::now());
         }
         driver.watch_master(surroundings.master_pid);
         driver.perform_commands();
@@ -183,7 +190,7 @@ impl<'a> Driver<'a> {
                 Event::Incident(incident) => {
                     failpoint("incident")?;
                     if let Some(state) = state_in(&incident) {
-                        self.take_links_of(state, clock::now());
+                        self.take_given(state, clock::now());
                     }
                     self.tell(incident)
                 }
@@ -323,38 +330,13 @@ impl<'a> Driver<'a> {
         }
     }
 
-    /// Hands on what has changed in the kernel, and nothing else.
-    fn take_facts(&mut self) {
-        let now = clock::now();
-        let facts = self.kernel.facts_mut().borrow_and_update();
-        if self.succession.is_retired() {
-            return;
-        }
-        let is_news = !facts.links.is_empty() && facts.links != self.known_links;
-        let links = is_news.then(|| facts.links.clone());
-        let changed = self.view.take_facts(&facts);
-        drop(facts);
-        self.guard.look_at(changed.iter().copied());
-        if let Some(links) = links {
-            self.take_links(links, now);
-        }
-        self.show_addresses(changed);
-        self.judge_health(now);
-    }
-
-    /// Tries again to listen where that failed.
-    fn retry_links(&mut self, now: Instant) {
-        for (link, facts) in self.links.retry(now) {
-            self.node.handle(Input::Link { link, facts }, now);
-        }
-    }
-
     fn take_beat(&mut self) {
         let now = clock::now();
         self.pulse.note(now);
         self.armed = None;
         let unsent = self.meeting.beat();
         self.succession.handle(Incident::Beat { unsent }, now);
+        self.look_around(now);
         if self.succession.is_retired() {
             return;
         }

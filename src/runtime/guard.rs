@@ -48,8 +48,7 @@ pub(super) struct Guard {
 
 impl Guard {
     /// Takes the lock and starts a guard, if possible. Must be called within a tokio runtime.
-    pub(super) fn new(surroundings: &Surroundings, run_dir: Option<&Path>, now: Instant) -> Self {
-        let place = Place::find(run_dir).ok();
+    pub(super) fn new(surroundings: &Surroundings, place: Option<&Place>, now: Instant) -> Self {
         let mut guard = Self {
             program: surroundings.guard.clone(),
             master_pid: surroundings.master_pid,
@@ -274,8 +273,8 @@ impl Guard {
 }
 
 /// Returns what the engine before this one holds, as its guard says.
-pub(super) fn recall(run_dir: Option<&Path>) -> Vec<Claim> {
-    Place::find(run_dir).map(|place| guard::recall(place.path())).unwrap_or_default()
+pub(super) fn recall(place: Option<&Place>) -> Vec<Claim> {
+    place.map(|place| guard::recall(place.path())).unwrap_or_default()
 }
 
 /// Where the guard finds what there is to guard.

@@ -233,6 +233,12 @@ const WARNING_CONTESTED: &str = "address_contested";
 const WARNING_IN_VAIN: &str = "weight_in_vain";
 /// Another router on the link uses the VRID for other addresses.
 const WARNING_VRID_CONFLICT: &str = "vrid_conflict";
+/// Another engine of this host has a virtual router, and does not come to the door of this one.
+pub(super) const WARNING_ALREADY_HERE: &str = "already_here";
+/// Engines of this host cannot hand over: there is no directory where they could meet.
+pub(super) const WARNING_NO_PLACE: &str = "no_place_to_meet";
+/// A process that is no engine has a socket as engines have.
+pub(super) const WARNING_STRANGER: &str = "strange_neighbour";
 /// There are more warnings than the board has room for.
 const WARNING_MORE: &str = "warnings_left_out";
 

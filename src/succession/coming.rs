@@ -91,16 +91,16 @@ impl Succession {
 
     /// Goes on asking, or takes the routers over.
     pub(super) fn settle(&mut self, now: Instant) {
-        let links_are_known = self.links_are_known;
+        let may_begin = self.may_begin();
         let is_known = self.health != Health::Unknown;
         let serves = self.health == Health::Serving;
         match self.take_stage() {
-            Stage::Waiting(Waiting::Alone { state }) if links_are_known && is_known => {
+            Stage::Waiting(Waiting::Alone { state }) if may_begin && is_known => {
                 self.open(None, Inheritance::Found(state));
             }
             // Its word is enough while the workers here are about to begin.
             Stage::Waiting(Waiting::Given { predecessor, state })
-                if links_are_known && (is_known || state.serving) =>
+                if may_begin && (is_known || state.serving) =>
             {
                 self.inherit(predecessor, state, now);
             }
@@ -114,7 +114,7 @@ impl Succession {
                 self.stage = Stage::Waiting(Waiting::Asking { predecessor, will });
             }
             Stage::Waiting(Waiting::Asked { predecessor, will, until })
-                if links_are_known && until <= now =>
+                if may_begin && until <= now =>
             {
                 // Should it only be slow, it will hear that it was done without.
                 tracing::warn!("the engine before this one hangs; it is done without");

@@ -42,6 +42,8 @@ pub enum Incident {
     Lost(PeerId),
     /// The facts about every link are known now.
     LinksKnown,
+    /// It is known which routers are held by engines of this host that do not come to the door.
+    NeighboursKnown,
     /// nginx began or ceased to serve.
     Judged(Health),
     /// The master has taken on another configuration (`true`), or has refused it after all.

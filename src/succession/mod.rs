@@ -69,7 +69,7 @@ pub struct Succession {
     stage: Stage,
     /// Whether engines can meet; if not, every start is the first.
     can_meet: bool,
-    links_are_known: bool,
+    knowledge: Knowledge,
     health: Health,
     /// The master has taken on another configuration: a later engine is to have the routers.
     is_superseded: bool,
@@ -104,7 +104,7 @@ impl Succession {
         Self {
             stage,
             can_meet,
-            links_are_known: false,
+            knowledge: Knowledge::default(),
             health: Health::Unknown,
             is_superseded: false,
             turned_at: now,
@@ -131,7 +131,8 @@ impl Succession {
             Incident::Visited(peer) => self.welcome(peer),
             Incident::Heard(peer, message) => self.hear(peer, message, now),
             Incident::Lost(peer) => self.lose(peer, now),
-            Incident::LinksKnown => self.links_are_known = true,
+            Incident::LinksKnown => self.knowledge.links = true,
+            Incident::NeighboursKnown => self.knowledge.neighbours = true,
             Incident::Judged(health) => self.health = health,
             Incident::Superseded(is_superseded) => self.is_superseded = is_superseded,
             Incident::Changed(router) => self.note(|backlog| backlog.add(router)),
@@ -163,9 +164,9 @@ impl Succession {
     /// can change anything. Poll again after every other call.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        // Without the links, an engine that has asked could do nothing then.
+        // Before that, an engine that has asked could do nothing then.
         let could_act =
-            self.links_are_known || !matches!(self.stage, Stage::Waiting(Waiting::Asked { .. }));
+            self.may_begin() || !matches!(self.stage, Stage::Waiting(Waiting::Asked { .. }));
         self.stage.deadline().filter(|_| could_act)
     }
 
@@ -211,6 +212,11 @@ impl Succession {
             Stage::Holding(_) | Stage::Gone => Beginning::Anew,
             Stage::Retired(_) => Beginning::Orphaned,
         }
+    }
+
+    /// Tells whether this engine knows all that it must know before it takes the routers.
+    fn may_begin(&self) -> bool {
+        self.knowledge.links && self.knowledge.neighbours
     }
 
     fn hear(&mut self, peer: PeerId, message: HandoverMessage, now: Instant) {
@@ -264,6 +270,15 @@ impl Succession {
     fn take_stage(&mut self) -> Stage {
         std::mem::replace(&mut self.stage, Stage::Gone)
     }
+}
+
+/// What an engine must know before it takes the routers.
+#[derive(Debug, Default)]
+struct Knowledge {
+    /// The facts about every link.
+    links: bool,
+    /// Which routers other engines have that do not come to the door.
+    neighbours: bool,
 }
 
 /// How long a pause may be before the door is looked at: less than the patience of the next engine.

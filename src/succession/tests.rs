@@ -58,6 +58,7 @@ fn successor() -> Succession {
     for incident in [
         Incident::Answered(PREDECESSOR),
         Incident::LinksKnown,
+        Incident::NeighboursKnown,
         Incident::Judged(Health::Serving),
         Incident::Heard(PREDECESSOR, HandoverMessage::State(state())),
         Incident::DoorOpened(DoorOpening::Opened),

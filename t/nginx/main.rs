@@ -16,6 +16,7 @@ mod handover;
 mod hung;
 mod killed;
 mod last_resort;
+mod neighbours;
 mod ownership;
 mod pair;
 mod pause;

@@ -231,7 +231,7 @@ fn knock_as(user: u32, door: &str) -> io::Result<String> {
 }
 
 /// A configuration of one instance, on a port of its own, that meets nobody else in its directory.
-fn conf_of(
+pub(crate) fn conf_of(
     port: u16,
     run_dir: &str,
     vrid: u8,

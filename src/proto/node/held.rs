@@ -20,10 +20,25 @@ impl Node {
         self.collect(id);
     }
 
+    /// Leaves a router to another engine of this host, or has it take part.
+    pub(super) fn leave_to_another(&mut self, router: RouterId, is_so: bool) {
+        let is_news = if is_so {
+            self.already_here.insert(router)
+        } else {
+            self.already_here.remove(&router)
+        };
+        if is_news {
+            self.settle(router);
+        }
+    }
+
     /// Returns what holds a router in Initialize, the weightiest reason first.
     fn hold(&self, id: RouterId) -> Option<Hold> {
         if self.life == Life::Stopped {
             return Some(Hold::Stopped);
+        }
+        if self.already_here.contains(&id) {
+            return Some(Hold::AlreadyHere);
         }
         match self.carrier_of(id) {
             None => return Some(Hold::Unknown),
@@ -71,6 +86,7 @@ impl Node {
                 };
                 Some(format!("interface {speaks_on} has no {kind} address").into())
             }
+            Hold::AlreadyHere => Some("another engine of this host has it".into()),
             Hold::Tracked => self.tracked[router.id.0].as_deref().map(Cow::from),
             Hold::CannotSend => {
                 let what = "the kernel sends no advertisements, and another router is active";

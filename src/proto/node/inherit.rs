@@ -95,6 +95,12 @@ impl Node {
         Ok(heirless)
     }
 
+    /// Returns the key of a router.
+    #[must_use]
+    pub fn key_of(&self, router: RouterId) -> RouterKey {
+        self.routers[router.0].key()
+    }
+
     /// Returns the router of a key.
     #[must_use]
     pub fn router(&self, key: &RouterKey) -> Option<RouterId> {

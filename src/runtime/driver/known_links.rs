@@ -5,13 +5,40 @@ use super::Driver;
 use crate::net::LinkSignal;
 use crate::proto::{Bequests, Input, LinkId};
 use crate::runtime::checks;
+use crate::runtime::clock;
 use crate::runtime::kernel::LinkView;
 use crate::succession::{Beginning, HandoverMessage, Incident};
 use crate::types::{Instant, KnownLink, LinkName};
 
 impl Driver<'_> {
+    /// Hands on what has changed in the kernel, and nothing else.
+    pub(super) fn take_facts(&mut self) {
+        let now = clock::now();
+        let facts = self.kernel.facts_mut().borrow_and_update();
+        if self.succession.is_retired() {
+            return;
+        }
+        let is_news = !facts.links.is_empty() && facts.links != self.known_links;
+        let links = is_news.then(|| facts.links.clone());
+        let changed = self.view.take_facts(&facts);
+        drop(facts);
+        self.guard.look_at(changed.iter().copied());
+        if let Some(links) = links {
+            self.take_links(links, now);
+        }
+        self.show_addresses(changed);
+        self.judge_health(now);
+    }
+
+    /// Tries again to listen where that failed.
+    pub(super) fn retry_links(&mut self, now: Instant) {
+        for (link, facts) in self.links.retry(now) {
+            self.node.handle(Input::Link { link, facts }, now);
+        }
+    }
+
     /// Tells the core what is new about the links.
-    pub(super) fn take_links(&mut self, known: Vec<LinkView>, now: Instant) {
+    fn take_links(&mut self, known: Vec<LinkView>, now: Instant) {
         let Self { node, guard, links, tracking, weighing, succession, view, .. } = self;
         // Behind the links of the routers there are those that are only tracked.
         for (index, link_view) in known.iter().enumerate().take(links.len()) {
@@ -33,9 +60,15 @@ impl Driver<'_> {
         }
     }
 
+    /// Notes what an engine that gives its routers knows besides them.
+    pub(super) fn take_given(&mut self, state: &Bequests, now: Instant) {
+        self.take_links_of(state, now);
+        self.note_given(state, now);
+    }
+
     /// Begins with what the engine before knew of the links, while `vrrp-net` may wait for the
     /// kernel. A link that only this engine has is worth waiting for.
-    pub(super) fn take_links_of(&mut self, state: &Bequests, now: Instant) {
+    fn take_links_of(&mut self, state: &Bequests, now: Instant) {
         if !self.known_links.is_empty() || !self.succession.is_waiting() {
             return;
         }

@@ -104,7 +104,7 @@ impl Driver<'_> {
                 self.board.set_engine(EngineState::Running, "");
             }
             Command::ShowStopped => self.board.set_engine(EngineState::Stopped, ""),
-            Command::ClearLeftovers(addresses) => self.kernel.clear_leftovers(addresses),
+            Command::ClearLeftovers(addresses) => self.clear_leftovers(addresses),
             Command::Drain(draining) => self.drain(draining, now),
             Command::ResumeEvents(number) => events::resume(self.board, number),
             Command::FallSilent { heirless } => self.fall_silent(&heirless, now),
@@ -197,5 +197,6 @@ impl Driver<'_> {
         self.kernel.abandon();
         self.links.close();
         self.meeting.keep_only(holder);
+        self.neighbourhood.close(clock::now());
     }
 }

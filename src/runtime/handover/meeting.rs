@@ -1,7 +1,6 @@
 //! The door of this engine, and its connections to others.
 
 use std::io;
-use std::path::Path;
 use std::task::{Context, Poll};
 
 use super::place::Door;
@@ -13,6 +12,8 @@ use crate::succession::{DoorOpening, DoorSight, HandoverMessage, Incident, PeerI
 pub(in crate::runtime) struct Meeting {
     /// Where engines meet; `None` if that cannot be.
     place: Option<Place>,
+    /// Why engines cannot meet.
+    problem: Option<String>,
     door: Option<Door>,
     /// The door that was knocked at.
     knocked_at: Option<DoorId>,
@@ -26,18 +27,29 @@ pub(in crate::runtime) struct Meeting {
 }
 
 impl Meeting {
-    /// Finds the place. `holder` is a connection of a run of the loop before this one.
-    pub(in crate::runtime) fn new(run_dir: Option<&Path>, holder: Option<(PeerId, Peer)>) -> Self {
-        let place = Place::find(run_dir).inspect_err(cannot_meet).ok();
+    /// Begins at the place, if there is one. `holder` is a connection of a run of the loop before
+    /// this one.
+    pub(in crate::runtime) fn new(
+        place: io::Result<Place>,
+        holder: Option<(PeerId, Peer)>,
+    ) -> Self {
+        let problem = place.as_ref().err().map(ToString::to_string);
+        let place = place.ok();
         Self {
             knocked_at: place.as_ref().and_then(Place::door_id),
             place,
+            problem,
             door: None,
             connections: holder.as_ref().map_or(0, |(id, _)| id.0),
             peers: holder.into_iter().collect(),
             rests: false,
             refusal: None,
         }
+    }
+
+    /// Returns why engines cannot meet.
+    pub(in crate::runtime) fn problem(&self) -> Option<&str> {
+        self.problem.as_deref()
     }
 
     /// Tells whether engines can meet.
@@ -63,11 +75,11 @@ impl Meeting {
         }
         match place.open() {
             Ok(door) => {
-                self.door = Some(door);
+                (self.door, self.problem) = (Some(door), None);
                 DoorOpening::Opened
             }
             Err(error) => {
-                cannot_meet(&error);
+                self.problem = Some(error.to_string());
                 DoorOpening::Refused
             }
         }
@@ -161,8 +173,4 @@ impl Meeting {
             self.refusal = Some(refusal);
         }
     }
-}
-
-fn cannot_meet(error: &io::Error) {
-    tracing::warn!("a reload will cost a failover, engines cannot meet: {error}");
 }

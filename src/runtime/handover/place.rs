@@ -21,14 +21,40 @@ pub(in crate::runtime) struct Place {
 }
 
 impl Place {
-    /// Finds the place, and makes its directory if it is one of the usual.
+    /// Finds the place: `run_dir`, or the usual directory that can be used. Makes the directory if
+    /// it is missing.
     ///
     /// # Errors
     ///
     /// When there is no directory, others may write into it, or we may not.
     pub(in crate::runtime) fn find(run_dir: Option<&Path>) -> io::Result<Self> {
-        let usual = || if Path::new(OPENRESTY).is_dir() { OPENRESTY } else { OWN };
-        let directory = run_dir.unwrap_or_else(|| Path::new(usual()));
+        if let Some(directory) = run_dir {
+            return Self::in_directory(directory);
+        }
+        let usual = [OPENRESTY, OWN].map(Path::new);
+        let existing = usual.into_iter().filter(|directory| directory.is_dir());
+        let (mut usable, mut problems) = (Vec::new(), Vec::new());
+        for directory in existing {
+            match Self::in_directory(directory) {
+                Ok(place) => usable.push(place),
+                Err(error) => problems.push(error.to_string()),
+            }
+        }
+        // One may be made while an engine runs: first comes the one where an engine is met.
+        usable.sort_by_key(|place| place.door_id().is_none());
+        if let Some(place) = usable.into_iter().next() {
+            return Ok(place);
+        }
+        if !usual[1].is_dir() {
+            match Self::in_directory(usual[1]) {
+                Ok(place) => return Ok(place),
+                Err(error) => problems.push(error.to_string()),
+            }
+        }
+        Err(io::Error::other(problems.join("; ")))
+    }
+
+    fn in_directory(directory: &Path) -> io::Result<Self> {
         let at_place = |error: io::Error| {
             io::Error::new(error.kind(), format!("{}: {error}", directory.display()))
         };
@@ -50,6 +76,11 @@ impl Place {
     /// Returns the path of the socket.
     pub(in crate::runtime) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Returns which place this is: engines that have the same one meet there.
+    pub(in crate::runtime) fn id(&self) -> Option<DoorId> {
+        DoorId::at(self.path.parent()?).ok()
     }
 
     /// Connects to whoever has the routers; `None` if nobody has. Waits for nothing.

@@ -164,6 +164,7 @@ impl World {
         it.succession = Succession::new(beginning, will, true, self.now);
         it.net = NetModel::default();
         it.guard = GuardModel::default();
+        it.succession.handle(Incident::NeighboursKnown, self.now);
         (it.door, it.knocked_at, it.alarm) = (None, door, None);
         (it.health, it.is_interrupted, it.answer) = (Health::Unknown, false, None);
         let run = it.run;

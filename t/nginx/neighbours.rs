@@ -1,0 +1,232 @@
+//! Engines of one host that cannot meet in a directory: they notice each other all the same, and do
+//! not fight. And the directories where engines meet.
+
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use harness::{
+    AddressWatch, Carrier, CarrierKind, Host, Lab, Nginx, Role, Signal, Sniffer, carriers,
+    eventually, holds_for, wait_until,
+};
+use serde_json::Value;
+
+use crate::guard::kill;
+use crate::ownership::conf_of;
+use crate::pair::{INTERVAL, PATIENCE, on_every_pair};
+use crate::{ONE, conf_with, guard, logs, on_every_nginx, status_when};
+
+#[test]
+fn a_second_nginx_with_the_same_router_touches_nothing_until_the_first_has_gone() {
+    on_every_network("two with one router", |host, carrier, sniffer| {
+        let first = Nginx::start(host, carrier, &conf_of(80, "/run/first", 51, VIP, carrier, host));
+        status_when(host, "active");
+        wait_until("it has the address", PATIENCE, || host.has(VIP));
+        let (addresses, start) = (AddressWatch::start(host), Instant::now());
+
+        let second = conf_of(81, "/run/second", 51, VIP, carrier, host);
+        let second = Nginx::start(host, carrier, &second);
+
+        wait_until_it_gives_way(host);
+        for nginx in [&first, &second] {
+            nginx.reload();
+            thread::sleep(INTERVAL * 12);
+            wait_until_it_gives_way(host);
+        }
+        let adverts = sniffer.adverts_since(start);
+        assert!(adverts.iter().all(|advert| advert.priority == 150), "{adverts:?}");
+        let pauses = adverts.windows(2).map(|pair| pair[1].at - pair[0].at);
+        // Of two that advertise, there would be twice as many.
+        let close = pauses.clone().filter(|pause| *pause < INTERVAL / 2).count();
+        assert!(close <= 2, "{close} of {} came too early", adverts.len());
+        assert!(pauses.max() < Some(INTERVAL * 5 / 2), "{adverts:?}");
+        let gone = addresses.since(start, VIP);
+        assert!(gone.iter().all(|event| !event.removed), "the address went: {gone:?}");
+
+        first.quit();
+
+        eventually("the second has the address", PATIENCE, || {
+            let instance = instance_at(host, 81)?;
+            let is_active = instance["state"] == "active" && host.has(VIP);
+            if is_active { Ok(()) } else { Err(instance.to_string()) }
+        });
+        let instance = instance_at(host, 81).expect("it answers");
+        assert_eq!(instance["warnings"].as_array().map(Vec::len), Some(0), "{instance}");
+    });
+}
+
+#[test]
+fn of_two_nginx_that_start_at_the_same_time_one_has_the_router() {
+    on_every_network("at the same time", |host, carrier, _| {
+        let all = [(80, "/run/first"), (81, "/run/second")].map(|(port, directory)| {
+            Nginx::prepare(host, carrier, &conf_of(port, directory, 51, VIP, carrier, host))
+        });
+        for _ in 0..3 {
+            thread::scope(|scope| {
+                for nginx in &all {
+                    scope.spawn(|| nginx.launch().expect("it starts"));
+                }
+            });
+
+            let states = || [80, 81].map(|port| instance_at(host, port).unwrap_or_default());
+            let have_decided = |states: &[Value; 2]| {
+                let count = |state: &str| states.iter().filter(|it| it["state"] == state).count();
+                count("active") == 1 && count("fault") == 1
+            };
+            eventually("one has the router", PATIENCE, || {
+                let states = states();
+                if have_decided(&states) { Ok(()) } else { Err(format!("{states:?}")) }
+            });
+            holds_for("it stays so", Duration::from_millis(1_500), || {
+                let states = states();
+                if have_decided(&states) { Ok(()) } else { Err(format!("{states:?}")) }
+            });
+            all.iter().for_each(Nginx::stop);
+        }
+    });
+}
+
+#[test]
+fn a_second_nginx_does_not_fight_one_that_hangs() {
+    on_every_network("one hangs", |host, carrier, _| {
+        let first = Nginx::start(host, carrier, &conf_of(80, "/run/first", 51, VIP, carrier, host));
+        status_when(host, "active");
+        kill(&guard::guards(host));
+        first.signal(Role::All, Signal::SIGSTOP);
+
+        let second = conf_of(81, "/run/second", 51, VIP, carrier, host);
+        let _second = Nginx::start(host, carrier, &second);
+
+        let instance = wait_until_it_gives_way(host);
+        let text = instance["warnings"][0]["text"].as_str().unwrap_or_default();
+        assert!(text.contains("does not say which virtual routers it has (process "), "{text}");
+        first.kill9(Role::All);
+        eventually("the second is active", PATIENCE, || {
+            let instance = instance_at(host, 81)?;
+            if instance["state"] == "active" { Ok(()) } else { Err(instance.to_string()) }
+        });
+    });
+}
+
+#[test]
+fn a_process_without_rights_that_poses_as_an_engine_is_told_of_and_ignored() {
+    on_every_network("a stranger", |host, carrier, _| {
+        let mut stranger = Command::new("setpriv");
+        stranger.args(["--reuid", "4711", "--regid", "4711", "--clear-groups", "perl", "-e"]);
+        stranger.arg(POSER);
+        let _stranger = host.spawn(&mut stranger);
+        wait_until("it listens", PATIENCE, || {
+            host.exec("cat", &["/proc/thread-self/net/unix"]).contains("@resty-vrrp/")
+        });
+
+        let _nginx = Nginx::start(host, carrier, &conf_with(ONE));
+
+        let status = status_when(host, "active");
+        let warning = &status["node"]["warnings"][0];
+        assert_eq!(warning["name"], "strange_neighbour", "{status}");
+        let text = warning["text"].as_str().unwrap_or_default();
+        assert!(text.contains("of user 4711 has a socket"), "{text}");
+    });
+}
+
+#[test]
+fn engines_meet_in_the_usual_directory_that_can_be_used() {
+    on_every_pair("usual directories", |pair, carrier| {
+        let (host, nginx) = (&pair.one.host, &pair.one.nginx);
+        let (theirs, other) = match carrier.kind {
+            CarrierKind::Agent => ("/run/openresty", "/run/resty-vrrp"),
+            CarrierKind::Worker => ("/run/resty-vrrp", "/run/openresty"),
+        };
+        let met_in =
+            |directory: &str| !host.exec("find", &[directory, "-name", "vrrp-*.sock"]).is_empty();
+        assert!(met_in(theirs));
+        let calm = pair.calm();
+
+        // One that is there as well, and could be used by whoever comes anew.
+        let owner = if carrier.kind == CarrierKind::Agent { "root" } else { "www-data" };
+        host.exec("install", &["-d", "-o", owner, other]);
+        nginx.reload();
+        pair.one.wait_for_generation(2);
+        thread::sleep(INTERVAL * 5);
+        pair.assert_calm(&calm);
+
+        // The first cannot be used: the next engine finds nobody in the other, and uses that.
+        nginx.stop();
+        host.exec("chown", &["4711", "/run/openresty"]);
+        host.exec("install", &["-d", "-o", owner, "/run/resty-vrrp"]);
+        nginx.launch().expect("it starts again");
+        pair.one.wait_for("active");
+        assert!(met_in("/run/resty-vrrp"));
+        assert_eq!(named(&pair.one.status().expect("it answers"), "no_place_to_meet"), None);
+    });
+}
+
+#[test]
+fn without_a_directory_to_meet_in_a_node_serves_and_says_what_a_reload_costs() {
+    on_every_nginx("read-only", |host, carrier| {
+        let nginx = Nginx::prepare(host, carrier, &conf_with(ONE));
+        host.exec("mount", &["-o", "remount,ro", "/run"]);
+
+        nginx.launch().expect("it starts");
+
+        let status = status_when(host, "active");
+        let text = named(&status, "no_place_to_meet").unwrap_or_default();
+        let told = "so a reload costs a failover: /run/";
+        assert!(text.contains(told) && text.contains("Read-only file system"), "{text}");
+        logs(&nginx, "no_place_to_meet: engines of this host cannot meet");
+        // The next engine notices the one that it cannot meet.
+        let (addresses, reloaded) = (AddressWatch::start(host), Instant::now());
+        nginx.reload();
+        status_when(host, "active");
+        wait_until("it has the address", PATIENCE, || host.has(VIP));
+        let events = addresses.since(reloaded, VIP);
+        let removals = events.iter().filter(|event| event.removed).count();
+        assert!(removals <= 1, "{events:?}");
+        nginx.stop();
+        assert!(!host.has(VIP));
+    });
+}
+
+/// Waits until the second nginx of the host gives way, and stays so.
+#[track_caller]
+fn wait_until_it_gives_way(host: &Host) -> Value {
+    let gives_way = |instance: Value| {
+        let is_so = instance["state"] == "fault"
+            && instance["reason"] == "already_here"
+            && instance["warnings"][0]["name"] == "already_here";
+        if is_so { Ok(instance) } else { Err(instance.to_string()) }
+    };
+    eventually("the second gives way", PATIENCE, || instance_at(host, 81).and_then(gives_way));
+    holds_for("it stays so", Duration::from_millis(1_500), || {
+        instance_at(host, 81).and_then(gives_way).map(drop)
+    });
+    instance_at(host, 81).expect("it answers")
+}
+
+fn instance_at(host: &Host, port: u16) -> Result<Value, String> {
+    let answer = host.get(&format!("127.0.0.1:{port}"), "/ha/status");
+    answer.map(|answer| answer.json()["instances"][0].clone()).map_err(|error| error.to_string())
+}
+
+/// Returns the text of a warning of the node.
+fn named(status: &Value, name: &str) -> Option<String> {
+    let warnings = status["node"]["warnings"].as_array()?;
+    let found = warnings.iter().find(|warning| warning["name"] == name)?;
+    found["text"].as_str().map(str::to_owned)
+}
+
+/// Runs a test on a fresh host, to which somebody listens, with each nginx of this machine.
+fn on_every_network(name: &str, test: impl Fn(&Host, &Carrier, &Sniffer)) {
+    for carrier in carriers() {
+        let lab = Lab::new(&format!("{name}, {}", carrier.version));
+        let host = lab.host("worker-01", "192.168.56.101/24");
+        let sniffer = Sniffer::start(&lab.host("client", "192.168.56.10/24"));
+        test(&host, carrier, &sniffer);
+    }
+}
+
+/// Listens where an engine would, and says nothing.
+const POSER: &str = "use Socket; socket(my $s, AF_UNIX, SOCK_STREAM, 0) or die; \
+    bind($s, pack('Sa*', AF_UNIX, \"\\0resty-vrrp/0000000000000000.1.\")) or die; \
+    listen($s, 5) or die; sleep 60";
+const VIP: &str = "192.168.56.100";
