@@ -73,6 +73,13 @@ pub enum Input<'a> {
         /// What is wrong: `interface eth1 is down`.
         down: Option<&'a str>,
     },
+    /// The addresses of one virtual router cannot be had on this host, or can again.
+    Addresses {
+        /// The virtual router.
+        router: RouterId,
+        /// Why not: `cannot add 192.0.2.1/24 to eth0: not permitted`.
+        trouble: Option<&'a str>,
+    },
     /// An [`Action::Advertise`] was carried out, or could not be.
     Sent {
         /// The virtual router.
@@ -289,6 +296,8 @@ pub enum Reason {
     CannotSend,
     /// Another engine of this host has the router.
     AlreadyHere,
+    /// The kernel does not give the addresses to this host, or is not sure to keep them here.
+    AddressesUnavailable,
 }
 
 impl State {
@@ -306,7 +315,7 @@ impl State {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Startup,
         Self::Owner,
         Self::NoResponse,
@@ -324,6 +333,7 @@ impl Reason {
         Self::TrackedLinkDown,
         Self::CannotSend,
         Self::AlreadyHere,
+        Self::AddressesUnavailable,
     ];
 
     /// Returns the name in the status.
@@ -347,6 +357,7 @@ impl Reason {
             Self::TrackedLinkDown => "tracked_link_down",
             Self::CannotSend => "cannot_send",
             Self::AlreadyHere => "already_here",
+            Self::AddressesUnavailable => "addresses_unavailable",
         }
     }
 }
@@ -447,6 +458,10 @@ mod tests {
         for (place, &reason) in Reason::ALL.iter().enumerate() {
             assert_eq!(reason as usize, place, "{reason}");
         }
-        assert_eq!(Reason::ALL.last(), Some(&Reason::AlreadyHere), "the last one declared");
+        assert_eq!(
+            Reason::ALL.last(),
+            Some(&Reason::AddressesUnavailable),
+            "the last one declared"
+        );
     }
 }

@@ -25,6 +25,8 @@ pub enum Hold {
     CannotSend,
     /// Another engine of this host has the router.
     AlreadyHere,
+    /// The addresses cannot be had on this host.
+    AddressesUnavailable,
     /// nginx does not serve.
     Unhealthy,
     /// The node was told to keep away from the addresses.
@@ -44,6 +46,7 @@ impl Hold {
             Self::Tracked,
             Self::CannotSend,
             Self::AlreadyHere,
+            Self::AddressesUnavailable,
             Self::Unhealthy,
             Self::Drained,
         ];
@@ -58,6 +61,7 @@ impl Hold {
             | Self::Tracked
             | Self::CannotSend
             | Self::AlreadyHere
+            | Self::AddressesUnavailable
             | Self::Unhealthy
             | Self::Drained
             | Self::Left => true,
@@ -77,6 +81,7 @@ impl Hold {
             | Self::Tracked
             | Self::CannotSend
             | Self::AlreadyHere
+            | Self::AddressesUnavailable
             | Self::Unhealthy => false,
         }
     }
@@ -90,6 +95,7 @@ impl Hold {
             | Self::Tracked
             | Self::CannotSend
             | Self::AlreadyHere
+            | Self::AddressesUnavailable
             | Self::Unhealthy => State::Fault,
         }
     }
@@ -104,6 +110,7 @@ impl Hold {
             Self::Tracked => Reason::TrackedLinkDown,
             Self::CannotSend => Reason::CannotSend,
             Self::AlreadyHere => Reason::AlreadyHere,
+            Self::AddressesUnavailable => Reason::AddressesUnavailable,
             Self::Unknown | Self::Unhealthy => Reason::Unhealthy,
         }
     }

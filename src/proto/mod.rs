@@ -25,9 +25,9 @@
 //! ```
 //!
 //! Startup is the end of all that holds a router in Initialize: the node is stopped, drained or has
-//! left; the link is missing, down or without an address; nothing can be sent while another router
-//! is Active; nginx does not serve. The last three show as Fault. Three things are not in the
-//! picture:
+//! left; the addresses cannot be had; the link is missing, down or without an address; nothing can
+//! be sent while another router is Active; nginx does not serve. All but the first three show as
+//! Fault. Three things are not in the picture:
 //!
 //! * A node that is drained or leaves does so with [grace](Leaving): who is Active resigns, but
 //!   keeps the addresses until another router is heard, and shows as Active until then.

@@ -42,6 +42,8 @@ pub struct Node {
     tracked: Vec<Option<String>>,
     /// Routers that another engine of this host has.
     already_here: BTreeSet<RouterId>,
+    /// Why the addresses of a router cannot be had.
+    troubles: Vec<Option<String>>,
     /// The latest moment seen. Time that seems to run backwards stands still instead.
     now: Instant,
     settled: u64,
@@ -94,6 +96,7 @@ impl Node {
             health: Health::Unknown,
             tracked: vec![None; routers],
             already_here: BTreeSet::new(),
+            troubles: vec![None; routers],
             now: Instant::default(),
             settled: 0,
             changed: (0..routers).map(RouterId).collect(),
@@ -164,6 +167,12 @@ impl Node {
     pub fn source_of(&self, router: RouterId) -> Option<IpAddr> {
         let router = &self.routers[router.0];
         self.links[router.site.speaks_on.0].source(router.config.family())
+    }
+
+    /// Tells whether the addresses of a router are here.
+    #[must_use]
+    pub fn holds(&self, router: RouterId) -> bool {
+        self.routers[router.0].holds()
     }
 
     /// Tells whether the kernel refuses to send a router's advertisements, for so long that peers
@@ -239,6 +248,12 @@ impl Node {
             Input::Tracked { router, down } => {
                 if self.tracked[router.0].as_deref() != down {
                     self.tracked[router.0] = down.map(str::to_owned);
+                    self.settle(router);
+                }
+            }
+            Input::Addresses { router, trouble } => {
+                if self.troubles[router.0].as_deref() != trouble {
+                    self.troubles[router.0] = trouble.map(str::to_owned);
                     self.settle(router);
                 }
             }

@@ -1,5 +1,6 @@
 //! The loop of the thread `vrrp`: wait for one thing, tell the core, carry out what it asks for.
 
+mod attend;
 mod known_links;
 mod link;
 mod neighbours;
@@ -12,6 +13,7 @@ mod show;
 mod succession;
 mod turn;
 
+use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::io;
 use std::net::IpAddr;
@@ -25,6 +27,7 @@ use self::neighbours::Neighbourhood;
 use self::plan::plan;
 use self::pulse::Pulse;
 pub(super) use self::succession::Start;
+use super::attendance::Attendance;
 use super::board_writer::BoardWriter;
 use super::checks::{Check, PlannedCheck, Weighing};
 use super::clock;
@@ -42,7 +45,7 @@ use super::warnings::Warnings;
 use super::will;
 use crate::config::Config;
 use crate::net::{Process, Timer};
-use crate::proto::{Action, Input, LinkId, Node, Transition};
+use crate::proto::{Action, Input, LinkId, Node, RouterId, Transition};
 use crate::status::Board;
 use crate::succession::{Incident, Succession, Will};
 use crate::types::{Instant, LinkName};
@@ -76,6 +79,9 @@ pub(super) struct Driver<'a> {
     view: View,
     board_writer: BoardWriter,
     warnings: Warnings,
+    attendance: Attendance,
+    /// What the core was told of routers whose addresses cannot be had.
+    troubles: BTreeMap<RouterId, String>,
     /// One message on its way out; kept so that sending allocates nothing.
     outgoing: Vec<u8>,
     incoming: Box<[u8; MAX_DATAGRAM]>,
@@ -134,6 +140,8 @@ impl<'a> Driver<'a> {
             view: View::new(board, config),
             board_writer: BoardWriter::new(board, config),
             warnings: Warnings::new(board, clock::now()),
+            attendance: Attendance::new(config.address_lifetime, clock::now()),
+            troubles: BTreeMap::new(),
             board,
             liveness,
             checks,
@@ -341,6 +349,7 @@ impl<'a> Driver<'a> {
             return;
         }
         self.judge_health(now);
+        self.judge_addresses(now);
         self.retry_links(now);
         self.try_mute_routers(now);
         self.tell_guard(Some(now));

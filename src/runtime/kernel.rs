@@ -32,6 +32,7 @@ use tokio::sync::watch;
 
 pub use self::facts::{AddressFacts, Facts, LinkView, RouterFacts};
 pub(super) use self::fight::accusation;
+pub use self::orders::NetSigns;
 use self::orders::{Disposal, OrderReader, OrderWriter, Relay, Yield, orders};
 pub use self::plan::{KernelPlan, PlannedRouter};
 use self::publication::FactsWriter;
@@ -121,6 +122,17 @@ impl KernelThread {
     /// the election has noticed: so old claims add and announce nothing.
     pub fn confirm(&self, at: Instant) {
         self.orders.confirm(at);
+    }
+
+    /// Returns what the thread said with its last turn.
+    #[must_use]
+    pub fn signs(&self) -> NetSigns {
+        self.orders.signs()
+    }
+
+    /// Asks the thread for a turn, and so for a sign of life.
+    pub fn ask(&self) {
+        self.orders.ask();
     }
 
     /// Announces the addresses of a virtual router once more, if they are here.

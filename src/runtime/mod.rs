@@ -12,6 +12,7 @@
 pub mod kernel;
 pub mod log;
 
+mod attendance;
 mod backoff;
 mod board_writer;
 mod checks;

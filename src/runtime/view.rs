@@ -18,6 +18,8 @@ use crate::types::HeldAddress;
 pub(super) struct View {
     /// What the kernel has of each router. Empty before it was asked.
     routers: Vec<Arc<RouterFacts>>,
+    /// Why the kernel's links and addresses cannot be read.
+    problem: Option<String>,
     tracked: BTreeMap<RouterId, Vec<Check>>,
     /// What every router depends on.
     common_checks: Vec<Check>,
@@ -47,6 +49,7 @@ impl View {
         });
         Self {
             routers: Vec::new(),
+            problem: None,
             tracked: BTreeMap::new(),
             common_checks: Vec::new(),
             has_enough_workers: false,
@@ -58,6 +61,7 @@ impl View {
     /// Keeps what the kernel has. Returns the routers for which that is new.
     pub(super) fn take_facts(&mut self, facts: &Facts) -> BTreeSet<RouterId> {
         let mut changed = BTreeSet::new();
+        self.problem.clone_from(&facts.problem);
         self.routers.resize_with(facts.routers.len(), Default::default);
         for (router, (known, new)) in self.routers.iter_mut().zip(&facts.routers).enumerate() {
             if known != new {
@@ -91,6 +95,22 @@ impl View {
     #[must_use]
     pub(super) fn take_changed(&mut self) -> BTreeSet<RouterId> {
         mem::take(&mut self.changed)
+    }
+
+    /// Returns why the kernel's links and addresses cannot be read, if they cannot.
+    pub(super) fn problem(&self) -> Option<&str> {
+        self.problem.as_deref()
+    }
+
+    /// Returns the routers to which the kernel refuses an address, with all that it has of them.
+    pub(super) fn refused(&self) -> impl Iterator<Item = (RouterId, &RouterFacts)> {
+        let all = self.routers.iter().enumerate().filter(|(_, facts)| facts.refusals > 0);
+        all.map(|(router, facts)| (RouterId(router), &**facts))
+    }
+
+    /// Returns what the kernel refuses to a router.
+    pub(super) fn refusal(&self, router: RouterId) -> Option<&str> {
+        self.routers.get(router.0)?.problem.as_deref()
     }
 
     /// Tells whether enough workers beat.

@@ -227,6 +227,12 @@ fn slot(scope: WarningScope, name: &str, warning: &Warning) -> WarningSlot {
 
 /// The kernel refuses to send advertisements, for so long that peers take the router for dead.
 pub(super) const WARNING_CANNOT_SEND: &str = "cannot_send";
+/// The kernel does not add or remove an address.
+pub(super) const WARNING_REFUSED: &str = "address_refused";
+/// The thread `vrrp-net` stands still.
+pub(super) const WARNING_NET_STALLED: &str = "vrrp_net_stalled";
+/// The links and addresses of this host cannot be read.
+pub(super) const WARNING_UNREADABLE: &str = "kernel_unreadable";
 /// Something else on this host keeps removing an address.
 const WARNING_CONTESTED: &str = "address_contested";
 /// A weight has lowered the priority of the active router, and no peer has taken over.

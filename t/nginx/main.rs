@@ -7,6 +7,7 @@ mod authority;
 mod beside;
 mod board;
 mod chaos;
+mod claims;
 mod drain;
 mod failures;
 mod fight;

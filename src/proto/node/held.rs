@@ -40,6 +40,9 @@ impl Node {
         if self.already_here.contains(&id) {
             return Some(Hold::AlreadyHere);
         }
+        if self.troubles[id.0].is_some() {
+            return Some(Hold::AddressesUnavailable);
+        }
         match self.carrier_of(id) {
             None => return Some(Hold::Unknown),
             Some(LinkCarrier::Missing) => return Some(Hold::LinkMissing),
@@ -88,6 +91,7 @@ impl Node {
             }
             Hold::AlreadyHere => Some("another engine of this host has it".into()),
             Hold::Tracked => self.tracked[router.id.0].as_deref().map(Cow::from),
+            Hold::AddressesUnavailable => self.troubles[router.id.0].as_deref().map(Cow::from),
             Hold::CannotSend => {
                 let what = "the kernel sends no advertisements, and another router is active";
                 Some(what.into())

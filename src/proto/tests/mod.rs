@@ -1,5 +1,6 @@
 //! One node, driven by hand: what it sends, claims and shows.
 
+mod addresses;
 mod election;
 mod families;
 mod handover;

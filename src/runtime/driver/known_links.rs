@@ -27,6 +27,7 @@ impl Driver<'_> {
             self.take_links(links, now);
         }
         self.show_addresses(changed);
+        self.judge_addresses(now);
         self.judge_health(now);
     }
 

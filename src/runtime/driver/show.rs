@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::Driver;
 use crate::proto::RouterId;
-use crate::runtime::warnings::{WARNING_CANNOT_SEND, WarningScope};
+use crate::runtime::warnings::{WARNING_CANNOT_SEND, WARNING_REFUSED, WarningScope};
 use crate::types::Instant;
 
 impl Driver<'_> {
@@ -22,6 +22,7 @@ impl Driver<'_> {
             let Self { node, view, warnings, .. } = self;
             warnings.look_at(router, &node.snapshot(router), view, now);
             self.look_at_sending(router, now);
+            self.look_at_refusals(router, now);
         }
         for news in self.warnings.news(now) {
             news.log(&self.node);
@@ -43,5 +44,17 @@ impl Driver<'_> {
             )
         });
         self.warnings.set(WarningScope::Router(router), WARNING_CANNOT_SEND, mute, now);
+    }
+
+    fn look_at_refusals(&mut self, router: RouterId, now: Instant) {
+        let problem = self.view.refusal(router).or(self.attendance.refusal(router, now));
+        let refused = problem.map(|problem| {
+            format!(
+                "{problem}. An address that is refused twice is a fault, and tried again after a \
+                 pause. The kernel's answer says what is in the way: a right, a policy, or \
+                 another address"
+            )
+        });
+        self.warnings.set(WarningScope::Router(router), WARNING_REFUSED, refused, now);
     }
 }

@@ -44,6 +44,8 @@ pub struct RouterFacts {
     pub announcements_failed: u64,
     /// What the kernel refused last, as long as it does.
     pub problem: Option<String>,
+    /// How often in a row it has refused that.
+    pub refusals: u32,
 }
 
 /// What became of one address.

@@ -75,6 +75,25 @@ struct Orders {
     confirmed_at: AtomicU64,
     latest: Mutex<Latest>,
     has_news: Notify,
+    /// The other way round: whether the orders are followed.
+    signs: LifeSigns,
+}
+
+/// What `vrrp-net` leaves with each turn.
+#[derive(Debug)]
+struct LifeSigns {
+    turned_at: AtomicU64,
+    held_until: AtomicU64,
+}
+
+/// What `vrrp-net` said with its last turn.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct NetSigns {
+    /// When it last had the kernel's answers to everything; `None` before the first time.
+    pub turned_at: Option<Instant>,
+    /// Until when the kernel keeps the addresses that it has from this engine; `None` if it has
+    /// none, or keeps them for ever.
+    pub held_until: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -93,6 +112,7 @@ pub(super) fn orders(routers: usize, now: Instant) -> (OrderWriter, OrderReader)
         confirmed_at: AtomicU64::new(now.as_nanos()),
         latest: Mutex::new(latest),
         has_news: Notify::new(),
+        signs: LifeSigns { turned_at: AtomicU64::new(0), held_until: AtomicU64::new(0) },
     });
     (OrderWriter(Arc::clone(&orders)), OrderReader(orders))
 }
@@ -130,6 +150,21 @@ impl OrderWriter {
         self.0.confirmed_at.store(at.as_nanos(), Release);
     }
 
+    /// Asks for a turn, although nothing is wanted.
+    pub(super) fn ask(&self) {
+        self.0.has_news.notify_one();
+    }
+
+    /// Returns what the thread said with its last turn.
+    pub(super) fn signs(&self) -> NetSigns {
+        let read = |word: &AtomicU64| match word.load(Acquire) {
+            0 => None,
+            nanos => Some(Instant::from_nanos(nanos)),
+        };
+        let LifeSigns { turned_at, held_until } = &self.0.signs;
+        NetSigns { turned_at: read(turned_at), held_until: read(held_until) }
+    }
+
     /// Tells whether the claim of any router is such.
     pub(super) fn any(&self, mut is_such: impl FnMut(usize, &RouterClaim) -> bool) -> bool {
         self.0.latest().claims.iter().enumerate().any(|(router, claim)| is_such(router, claim))
@@ -152,6 +187,15 @@ impl OrderReader {
         let unread = std::mem::take(&mut latest.unread);
         let claims = unread.into_iter().map(|router| (router, latest.claims[router])).collect();
         NewOrders { confirmed_at, claims, inherited: latest.inherited.clone() }
+    }
+
+    /// Says that everything ordered is done, as far as the kernel can do it.
+    pub(super) fn note_turn(&self, signs: NetSigns) {
+        let write = |word: &AtomicU64, at: Option<Instant>| {
+            word.store(at.map_or(0, Instant::as_nanos), Release);
+        };
+        write(&self.0.signs.held_until, signs.held_until);
+        write(&self.0.signs.turned_at, signs.turned_at);
     }
 
     /// Returns how the thread is to end, if it is.

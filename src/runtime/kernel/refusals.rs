@@ -7,9 +7,18 @@ use crate::types::VirtualAddress;
 /// Addresses that the kernel did not add or remove at the last attempt, by index of the link.
 #[derive(Debug, Default)]
 pub(super) struct Refusals {
-    links: BTreeMap<u32, BTreeMap<VirtualAddress, String>>,
+    links: BTreeMap<u32, BTreeMap<VirtualAddress, Refusal>>,
     /// The last line of the log: the first refusal, and how many others there were.
     logged: Option<(String, usize)>,
+}
+
+/// An address that the kernel does not add or remove.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    /// Why.
+    pub(super) problem: String,
+    /// How many attempts in a row have failed.
+    pub(super) times: u32,
 }
 
 impl Refusals {
@@ -25,7 +34,13 @@ impl Refusals {
         addresses: &BTreeSet<VirtualAddress>,
         refused: impl IntoIterator<Item = (VirtualAddress, String)>,
     ) {
-        let mut link = self.links.remove(&index).unwrap_or_default();
+        let before = self.links.remove(&index).unwrap_or_default();
+        let again = |(address, problem)| {
+            let times = before.get(&address).map_or(1, |known| known.times.saturating_add(1));
+            (address, Refusal { problem, times })
+        };
+        let refused: Vec<_> = refused.into_iter().map(again).collect();
+        let mut link = before;
         link.retain(|address, _| !addresses.contains(address));
         link.extend(refused);
         if !link.is_empty() {
@@ -49,7 +64,7 @@ impl Refusals {
     }
 
     /// Returns why the first of some addresses of a link is refused.
-    pub(super) fn first_of(&self, index: u32, addresses: &[VirtualAddress]) -> Option<&String> {
+    pub(super) fn first_of(&self, index: u32, addresses: &[VirtualAddress]) -> Option<&Refusal> {
         let link = self.links.get(&index)?;
         addresses.iter().find_map(|address| link.get(address))
     }
@@ -58,7 +73,7 @@ impl Refusals {
     pub(super) fn log(&mut self) {
         let first = self.links.values().flat_map(BTreeMap::values).next();
         let others = self.links.values().map(BTreeMap::len).sum::<usize>().saturating_sub(1);
-        let refusal = first.map(|problem| (problem.clone(), others));
+        let refusal = first.map(|refusal| (refusal.problem.clone(), others));
         if self.logged != refusal {
             if let Some((problem, others)) = &refusal {
                 tracing::error!(others, "{problem}");

@@ -16,7 +16,7 @@ use self::moving::shared_addresses;
 use super::announcements::Announcements;
 use super::fight::Fights;
 use super::link_sites::LinkSites;
-use super::orders::{NewOrders, OrderReader, RouterClaim};
+use super::orders::{NetSigns, NewOrders, OrderReader, RouterClaim};
 use super::passage::Passage;
 use super::plan::KernelPlan;
 use super::publication::FactsWriter;
@@ -117,6 +117,12 @@ impl Takeover {
         self.announce(&corrected, &current);
         self.publish();
         self.passage.prepare(clock::now());
+        if self.kernel.is_some() {
+            orders.note_turn(NetSigns {
+                turned_at: Some(clock::now()),
+                held_until: self.held_until(),
+            });
+        }
     }
 
     /// Releases every address, whatever was wanted.

@@ -109,9 +109,11 @@ impl Takeover {
         let site = &self.links[link];
         for router in site.routers_of(addresses) {
             let RouterSite { planned, facts, .. } = &mut self.routers[router];
-            let problem = site.index.and_then(|it| self.refusals.first_of(it, &planned.addresses));
-            if facts.problem.as_ref() != problem {
-                facts.problem = problem.cloned();
+            let refusal = site.index.and_then(|it| self.refusals.first_of(it, &planned.addresses));
+            let times = refusal.map_or(0, |refusal| refusal.times);
+            if facts.refusals != times {
+                facts.problem = refusal.map(|refusal| refusal.problem.clone());
+                facts.refusals = times;
                 self.facts.router_changed(router);
             }
         }
@@ -128,6 +130,12 @@ impl Takeover {
         self.refresh_at =
             (!self.links.own_nothing()).then(|| now + pause_between_refreshes(lifetime));
         self.read_events()
+    }
+
+    /// Returns until when the kernel keeps what is ours, if it is never refreshed again.
+    pub(super) fn held_until(&self) -> Option<Instant> {
+        let (lifetime, refresh_at) = (self.lifetime?, self.refresh_at?);
+        Some(refresh_at + lifetime.saturating_sub(pause_between_refreshes(lifetime)))
     }
 
     /// Lets what is ours live until the next engine can refresh it.

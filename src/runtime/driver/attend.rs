@@ -1,0 +1,72 @@
+//! Finds out whether this host has, and keeps, the addresses that the election claims for it.
+
+use std::collections::BTreeMap;
+
+use super::Driver;
+use crate::proto::{Input, RouterId};
+use crate::runtime::attendance::Attends;
+use crate::runtime::warnings::{WARNING_NET_STALLED, WARNING_UNREADABLE, WarningScope};
+use crate::types::Instant;
+
+impl Driver<'_> {
+    /// Tells the core which routers cannot have their addresses here, and which can again.
+    pub(super) fn judge_addresses(&mut self, now: Instant) {
+        let signs = self.kernel.signs();
+        if self.attendance.is_to_ask(signs, now) {
+            self.kernel.ask();
+        }
+        let problem = self.view.problem().map(str::to_owned);
+        let attends = self.attendance.judge(signs, problem.is_none(), now);
+        self.warn_of_attendance(attends, problem.as_deref(), now);
+        if !self.succession.is_holding() {
+            return;
+        }
+        let troubles = self.troubles(attends, problem, now);
+        let before = std::mem::replace(&mut self.troubles, troubles);
+        for (router, trouble) in &self.troubles {
+            let trouble = Some(trouble.as_str());
+            self.node.handle(Input::Addresses { router: *router, trouble }, now);
+        }
+        for router in before.into_keys().filter(|router| !self.troubles.contains_key(router)) {
+            self.node.handle(Input::Addresses { router, trouble: None }, now);
+        }
+    }
+
+    fn troubles(
+        &mut self,
+        attends: Attends,
+        problem: Option<String>,
+        now: Instant,
+    ) -> BTreeMap<RouterId, String> {
+        if attends == Attends::No {
+            let why = problem.unwrap_or_else(|| STALLED.to_owned());
+            return self.node.routers().map(|router| (router, why.clone())).collect();
+        }
+        for (router, facts) in self.view.refused().filter(|(router, _)| self.node.holds(*router)) {
+            self.attendance.note_refusals(router, facts, now);
+        }
+        let refused = self.attendance.refused(now).into_iter();
+        refused.map(|(router, problem)| (router, problem.to_owned())).collect()
+    }
+
+    fn warn_of_attendance(&mut self, attends: Attends, problem: Option<&str>, now: Instant) {
+        let is_late = attends != Attends::Yes;
+        let stalled = (is_late && problem.is_none()).then(|| {
+            format!(
+                "{STALLED}: no address can be added, refreshed or removed here. Look for what \
+                 holds the kernel's lock of this network namespace, or starves nginx"
+            )
+        });
+        let unreadable = problem.filter(|_| is_late).map(|problem| {
+            format!(
+                "{problem}: no address can be added, refreshed or removed here. Look for a \
+                 sandbox that forbids it: a systemd unit's RestrictAddressFamilies must list \
+                 AF_NETLINK"
+            )
+        });
+        self.warnings.set(WarningScope::Node, WARNING_NET_STALLED, stalled, now);
+        self.warnings.set(WarningScope::Node, WARNING_UNREADABLE, unreadable, now);
+    }
+}
+
+const STALLED: &str = "the thread vrrp-net waits for the kernel";
