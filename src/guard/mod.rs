@@ -62,6 +62,7 @@
 //! After a bye, or when the dead need nothing more, or when another engine is in charge, it ends.
 //! One that loses its engine while the carrier lives on ends as well: there will be another.
 
+mod calls;
 mod check;
 mod door;
 mod memory;

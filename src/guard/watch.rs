@@ -18,6 +18,7 @@ use tokio::net::UnixStream;
 use tokio::time::{sleep, timeout};
 
 use super::PROTOCOL;
+use super::calls;
 use super::door::DoorId;
 use super::memory::{Memory, Telling};
 use super::order::{Claim, Order};
@@ -80,6 +81,9 @@ fn try_run() -> Result<(), Box<dyn Error>> {
             socket: SendSocket::open()?,
             timer: Timer::new()?,
         };
+        if let Err(error) = calls::give_up_others() {
+            say(&format!("cannot give up the system calls that it does not need: {error}"));
+        }
         if watch.carrier_is_killed().await? && watch.nobody_is_in_charge().await {
             watch.memory.clear();
             watch.mark();

@@ -1,7 +1,15 @@
-//! Keeps programs that this process starts from serving anybody.
+//! Keeps processes from system calls that they have no use for (seccomp).
 
+use std::collections::BTreeMap;
+use std::env::consts::ARCH;
 use std::io;
 use std::mem::offset_of;
+
+use libc::c_long;
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
+    SeccompRule, TargetArch, apply_filter, apply_filter_all_threads, sock_filter,
+};
 
 /// Has the kernel kill every process that binds a socket, becomes a daemon, or makes a pair of
 /// sockets, as nginx does before it starts a worker: this one, and all that it starts from now on.
@@ -10,43 +18,93 @@ use std::mem::offset_of;
 ///
 /// When the kernel has no seccomp.
 pub fn forbid_serving() -> io::Result<()> {
-    let mut filter = [
-        instruction(LOAD, offset_of!(libc::seccomp_data, nr), 0, 0),
-        instruction(JUMP_IF_EQUAL, libc::SYS_setsid, 5, 0),
-        instruction(JUMP_IF_EQUAL, libc::SYS_socketpair, 4, 0),
-        instruction(JUMP_IF_EQUAL, libc::SYS_bind, 0, 2),
-        // Looking up a name binds a netlink socket, whose address is shorter than all others.
-        instruction(LOAD, offset_of!(libc::seccomp_data, args) + LENGTH_OF_ADDRESS, 0, 0),
-        instruction(JUMP_IF_EQUAL, size_of::<libc::sockaddr_nl>(), 0, 1),
-        instruction(RETURN, libc::SECCOMP_RET_ALLOW, 0, 0),
-        instruction(RETURN, libc::SECCOMP_RET_KILL_PROCESS, 0, 0),
+    // Looking up a name binds a netlink socket, whose address is shorter than all others.
+    let netlink = size_of::<libc::sockaddr_nl>() as u64;
+    let is_another = SeccompCondition::new(2, SeccompCmpArgLen::Dword, SeccompCmpOp::Ne, netlink)
+        .and_then(|condition| SeccompRule::new(vec![condition]));
+    let bind = is_another.map_err(io::Error::other)?;
+    let rules = BTreeMap::from([
+        (libc::SYS_setsid, Vec::new()),
+        (libc::SYS_socketpair, Vec::new()),
+        (libc::SYS_bind, vec![bind]),
+    ]);
+    let program = compile(rules, SeccompAction::Allow, SeccompAction::KillProcess)?;
+    apply_filter(&program).map_err(io::Error::other)
+}
+
+/// Lets all threads of this process make these system calls alone, for good, and gain no rights by
+/// executing a program.
+///
+/// Any other call fails with `EPERM`; one that is newer than this program with `ENOSYS`, as on an
+/// older kernel.
+///
+/// # Errors
+///
+/// When the kernel has no seccomp, or this kind of machine is not known.
+pub fn allow_only(calls: &[c_long]) -> io::Result<()> {
+    apply_filter_all_threads(&program_of(calls)?).map_err(io::Error::other)
+}
+
+fn program_of(calls: &[c_long]) -> io::Result<BpfProgram> {
+    let rules = calls.iter().map(|call| (*call, Vec::new())).collect();
+    let refused = SeccompAction::Errno(libc::EPERM.unsigned_abs());
+    let mut program = compile(rules, refused, SeccompAction::Allow)?;
+    let unknown = SeccompAction::Errno(libc::ENOSYS.unsigned_abs());
+    let first = [
+        instruction(LOAD, offset_of!(libc::seccomp_data, nr), 0),
+        instruction(JUMP_UNLESS_GREATER, NEWEST, 1),
+        instruction(RETURN, u32::from(unknown), 0),
     ];
-    let len = u16::try_from(filter.len()).map_err(io::Error::other)?;
-    let program = libc::sock_fprog { len, filter: filter.as_mut_ptr() };
-    // SAFETY: the program and its instructions live until both calls are over.
-    let result = unsafe {
-        // Without that, only root may have a filter.
-        libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-        libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program)
-    };
-    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    program.splice(0..0, first);
+    Ok(program)
 }
 
-fn instruction(
-    code: u16,
-    operand: impl TryInto<u32>,
-    skipped_if_equal: u8,
-    skipped_otherwise: u8,
-) -> libc::sock_filter {
-    let k = operand.try_into().unwrap_or(u32::MAX);
-    libc::sock_filter { code, jt: skipped_if_equal, jf: skipped_otherwise, k }
+fn compile(
+    rules: BTreeMap<c_long, Vec<SeccompRule>>,
+    otherwise: SeccompAction,
+    matching: SeccompAction,
+) -> io::Result<BpfProgram> {
+    let machine = TargetArch::try_from(ARCH).map_err(io::Error::other)?;
+    let filter = SeccompFilter::new(rules, otherwise, matching, machine);
+    filter.and_then(BpfProgram::try_from).map_err(io::Error::other)
 }
 
+fn instruction(code: u16, operand: impl TryInto<u32>, skipped: u8) -> sock_filter {
+    sock_filter { code, jt: 0, jf: skipped, k: operand.try_into().unwrap_or(u32::MAX) }
+}
+
+/// The newest call that the library `libc` knows by name. All machines number new calls alike.
+const NEWEST: c_long = libc::SYS_mseal;
 /// `BPF_LD | BPF_W | BPF_ABS`.
 const LOAD: u16 = 0x20;
-/// `BPF_JMP | BPF_JEQ | BPF_K`.
-const JUMP_IF_EQUAL: u16 = 0x15;
+/// `BPF_JMP | BPF_JGT | BPF_K`.
+const JUMP_UNLESS_GREATER: u16 = 0x25;
 /// `BPF_RET | BPF_K`.
 const RETURN: u16 = 0x06;
-/// Where the low half of the third argument of `bind` lies in the arguments.
-const LENGTH_OF_ADDRESS: usize = 16 + if cfg!(target_endian = "big") { 4 } else { 0 };
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn what_is_not_listed_is_not_permitted_and_what_is_not_known_is_not_there() {
+        let all_but_one: Vec<_> = (0..=NEWEST).filter(|it| *it != libc::SYS_getppid).collect();
+        let program = program_of(&all_but_one).unwrap();
+
+        let seen = thread::spawn(move || {
+            apply_filter(&program).unwrap();
+            [libc::SYS_getpid, libc::SYS_getppid, NEWEST + 1, 0x4000_0000].map(errno_of)
+        });
+
+        let refused = [0, libc::EPERM, libc::ENOSYS, libc::ENOSYS];
+        assert_eq!(seen.join().unwrap(), refused);
+    }
+
+    fn errno_of(call: c_long) -> i32 {
+        // SAFETY: none of the calls takes an argument, or gets as far as to look at it.
+        let result = unsafe { libc::syscall(call) };
+        if result < 0 { io::Error::last_os_error().raw_os_error().unwrap_or(0) } else { 0 }
+    }
+}

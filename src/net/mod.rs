@@ -41,7 +41,7 @@ mod watched;
 
 pub use announce::Announcer;
 pub use channel::Channel;
-pub use confine::forbid_serving;
+pub use confine::{allow_only, forbid_serving};
 pub use descriptors::make_room_for;
 pub use error::NetError;
 pub use link::{KernelChange, KernelEvent, KernelLink, LinkSignal, Links, Present};

@@ -9,6 +9,7 @@ use std::io;
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
+use std::sync::mpsc::sync_channel;
 use std::thread;
 
 use memmap2::{Advice, MmapRaw};
@@ -63,7 +64,8 @@ pub struct HolderWatch {
 }
 
 impl HolderWatch {
-    /// Begins to wait, in a thread that inherits rights and blocked signals of the calling one.
+    /// Begins to wait, in a thread that inherits rights and blocked signals of the calling one. The
+    /// thread has started when this returns: the calls for that may be forbidden from then on.
     ///
     /// # Errors
     ///
@@ -71,7 +73,9 @@ impl HolderWatch {
     pub fn start(memory: OwnedFd) -> io::Result<Self> {
         let mutex = SharedMutex::map(&File::from(memory))?;
         let (tell, is_dead) = watch::channel(false);
+        let (start, has_started) = sync_channel(0);
         thread::Builder::new().name("holder-watch".to_owned()).spawn(move || {
+            start.send(()).ok();
             match mutex.lock() {
                 Ok(Before::Died) => drop(tell.send(true)),
                 Ok(Before::Unlocked) => mutex.unlock(),
@@ -79,6 +83,7 @@ impl HolderWatch {
                 Err(_) => {}
             }
         })?;
+        has_started.recv().ok();
         Ok(Self { is_dead })
     }
 

@@ -197,6 +197,12 @@ fn a_guard_is_nobodys_child_and_has_two_rights_and_nothing_of_nginx() {
         assert_eq!(u64::from_str_radix(&field(rights), 16), Ok(1 << 12 | 1 << 13));
     }
     assert_eq!(u64::from_str_radix(&field("CapAmb:"), 16), Ok(0));
+    for task in fs::read_dir(format!("/proc/{pid}/task")).expect("it lives").flatten() {
+        let status = fs::read_to_string(task.path().join("status")).expect("it lives");
+        for line in ["NoNewPrivs:\t1", "Seccomp:\t2"] {
+            assert!(status.contains(line), "{status}");
+        }
+    }
     let open = fs::read_dir(format!("/proc/{pid}/fd")).expect("it lives").flatten();
     let open: Vec<_> = open.filter_map(|file| fs::read_link(file.path()).ok()).collect();
     assert!(!open.contains(&Path::new(INHERITED).to_owned()), "{open:?}");
