@@ -23,12 +23,8 @@ pub(super) fn planned(config: &ProbeConfig) -> PlannedCheck {
     PlannedCheck { name: NAME.to_owned(), weight: None, timeout, in_lua: false }
 }
 
-/// Probes for ever, if that is wanted; only a failure of its own ends it.
-pub(super) async fn run(
-    config: Option<ProbeConfig>,
-    verdicts: Verdicts,
-) -> Result<Infallible, String> {
-    let Some(config) = config else { return future::pending().await };
+/// Probes for ever; only a failure of its own ends it.
+pub(super) async fn run(config: ProbeConfig, verdicts: Verdicts) -> Result<Infallible, String> {
     let mut tick = interval(config.interval);
     tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let before = verdicts.borrow().iter().find(|check| check.name == NAME).map(|check| check.ok);
@@ -55,8 +51,9 @@ pub(super) async fn run(
     }
 }
 
-/// Waits until the probe has failed itself, and tells why.
-pub(super) async fn failed(probing: &mut Probing) -> String {
+/// Waits until the probe has failed itself, and tells why. It never does if there is none.
+pub(super) async fn failed(probing: &mut Option<Probing>) -> String {
+    let Some(probing) = probing else { return future::pending().await };
     match probing.await {
         Ok(Err(error)) => error,
         Err(ended) => match ended.try_into_panic() {

@@ -243,13 +243,19 @@ impl EngineContext {
     }
 
     fn run_on_a_new_loop(&mut self, mut start: Start) -> RunOutcome {
-        let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        builder.enable_io();
+        if self.config.probe.is_some() {
+            // Nothing else needs it, and it reads the clock three times in each turn of the loop.
+            builder.enable_time();
+        }
+        let runtime = match builder.build() {
             Ok(runtime) => runtime,
             Err(error) => return RunOutcome::failed(format!("cannot make an event loop: {error}")),
         };
         // A task of its own: a flood of datagrams must not keep it from its turn.
-        let probing = probe::run(self.config.probe.clone(), self.verdicts.clone());
-        let mut probing = runtime.spawn(probing);
+        let probing = self.config.probe.clone().map(|it| probe::run(it, self.verdicts.clone()));
+        let mut probing = probing.map(|probing| runtime.spawn(probing));
         loop {
             match self.run_once(&runtime, &mut probing, start) {
                 RunOutcome::Again(next) => start = next,
@@ -258,7 +264,12 @@ impl EngineContext {
         }
     }
 
-    fn run_once(&mut self, runtime: &Runtime, probing: &mut Probing, start: Start) -> RunOutcome {
+    fn run_once(
+        &mut self,
+        runtime: &Runtime,
+        probing: &mut Option<Probing>,
+        start: Start,
+    ) -> RunOutcome {
         let stopping = self.stopping.clone();
         let checks = self.verdicts.subscribe();
         let _context = runtime.enter();
