@@ -75,7 +75,7 @@ use std::ffi::{CStr, CString};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::net::{Channel, Lock, NetError, Rights, pidfd, spawn};
 
@@ -85,7 +85,31 @@ pub use memory::recall;
 pub use order::{Claim, Order, Resignation};
 pub use watch::run;
 
-/// Starts a guard for this carrier and returns the way to give it [`Order`]s.
+/// A guard that is about to be started, with all that it is given.
+#[derive(Debug)]
+pub struct GuardStart {
+    program: PathBuf,
+    door: CString,
+    fds: [OwnedFd; 5],
+}
+
+impl GuardStart {
+    /// Starts the guard. The calling thread stands still until the program has been loaded, and
+    /// lends it its rights.
+    ///
+    /// # Errors
+    ///
+    /// When the program is not there, or cannot be executed.
+    pub fn run(self) -> Result<(), NetError> {
+        let lent = Rights::NETWORK.lend();
+        let _lent = lent.map_err(|error| NetError::new("start", "the guard", error))?;
+        spawn::detached(&self.program, &[TITLE, PROTOCOL, &self.door], &self.fds)?;
+        Ok(())
+    }
+}
+
+/// Prepares a guard for this carrier, and returns the way to give it [`Order`]s, which wait there
+/// until it has been started.
 ///
 /// `mutex` is the memory of the mutex that the guarded thread holds. `lock` is the board, whose
 /// lock says that an engine is in charge, opened for the guard alone; `door` is the path of the
@@ -93,23 +117,21 @@ pub use watch::run;
 ///
 /// # Errors
 ///
-/// When the program is not there, or cannot be executed.
-pub fn start(
+/// When the processes of this nginx cannot be watched.
+pub fn prepare(
     program: &Path,
     carrier: u32,
     master: u32,
     mutex: OwnedFd,
     lock: Lock,
     door: Option<&Path>,
-) -> Result<Channel, NetError> {
+) -> Result<(Channel, GuardStart), NetError> {
     let failed = |error: io::Error| NetError::new("start", "the guard", error);
     let (here, there) = Channel::pair().map_err(failed)?;
     let fds = [there, pidfd(carrier)?, pidfd(master)?, OwnedFd::from(lock), mutex];
     let door = door.map(|path| CString::new(path.as_os_str().as_bytes())).transpose();
     let door = door.map_err(|error| failed(error.into()))?.unwrap_or_default();
-    let _lent = Rights::NETWORK.lend().map_err(failed)?;
-    spawn::detached(program, &[TITLE, PROTOCOL, &door], &fds)?;
-    Ok(here)
+    Ok((here, GuardStart { program: program.to_owned(), door, fds }))
 }
 
 const TITLE: &CStr = c"resty-vrrp-guard";

@@ -1,5 +1,8 @@
 //! The engine's end of the guard: keeps it told of what this host would leave behind.
 //!
+//! To start a program takes as long as its file is read. So that is an [errand](Errand) for the
+//! thread `vrrp-net`, which may wait.
+//!
 //! What was told is compared with what is so, and the difference sent, so that an order that finds
 //! no room is only late. A guard that died is started again, with everything to be told anew.
 
@@ -7,12 +10,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
 use std::time::Duration;
 
+use super::failpoint::failpoint;
 use super::handover::Place;
+use super::kernel::Errand;
 use super::report;
 use super::surroundings::Surroundings;
-use crate::guard::{self, Claim, DoorId, Order, Resignation};
+use crate::guard::{self, Claim, DoorId, GuardStart, Order, Resignation};
 use crate::net::{Channel, HeldMutex, Lock};
 use crate::proto::{LinkId, Node, RouterId};
 use crate::types::{Instant, Priority};
@@ -30,6 +36,9 @@ pub(super) struct Guard {
     /// By this the guard learns within a millisecond that this thread dies.
     mutex: Option<HeldMutex>,
     channel: Option<Channel>,
+    /// The start of a guard, for `vrrp-net`, and what came of it there.
+    errand: Option<Errand>,
+    outcome: Option<Receiver<Result<(), String>>>,
     start_at: Instant,
     /// The door of this engine.
     opened: Option<DoorId>,
@@ -67,6 +76,11 @@ impl Guard {
         guard.take_lock();
         guard.start(now);
         guard
+    }
+
+    /// Returns the start of a guard, if one is to be started: `vrrp-net` is to do that.
+    pub(super) fn take_errand(&mut self) -> Option<Errand> {
+        self.errand.take()
     }
 
     /// Tells whether there is, or will be, a guard.
@@ -143,6 +157,7 @@ impl Guard {
     /// Sees to it that there is a guard, and that what it knows is so.
     pub(super) fn beat(&mut self, held: &Held<'_>, now: Instant) {
         self.take_lock();
+        self.hear_of_start();
         if self.channel.as_ref().is_some_and(|channel| has_ended(channel, &mut self.answer)) {
             self.lose(now);
         }
@@ -166,6 +181,7 @@ impl Guard {
             // A guard that is not there any more needs no farewell.
             channel.send(&self.order).ok();
         }
+        self.errand = None;
         self.mutex = None;
         self.program = None;
         self.claimed.clear();
@@ -194,25 +210,46 @@ impl Guard {
         let (Some(program), None) = (&self.program, &self.channel) else { return };
         self.start_at = now + RESTART_PAUSE;
         let program = program.clone();
-        match self.try_start(&program) {
-            Ok(channel) => {
-                self.channel = Some(channel);
+        match self.prepare(&program) {
+            Ok((channel, start)) => {
+                let (told, outcome) = sync_channel(1);
+                let run = move || start.run().map_err(|error| report::chain(&error));
+                self.errand = Some(Errand::new(move || {
+                    // Who has not waited for it needs no guard any more.
+                    told.send(failpoint("guard").and_then(|()| run())).ok();
+                }));
+                (self.channel, self.outcome) = (Some(channel), Some(outcome));
                 self.look_at_all();
             }
-            Err(error) => {
-                tracing::warn!("nobody would clear up if all of nginx is killed: {error}");
-                // What cannot be executed now cannot be later: say so once.
-                self.program = None;
+            Err(error) => self.give_up(&error),
+        }
+    }
+
+    /// Hears whether the guard could be started.
+    fn hear_of_start(&mut self) {
+        let Some(outcome) = self.outcome.as_ref().map(Receiver::try_recv) else { return };
+        match outcome {
+            Err(TryRecvError::Empty) => {}
+            Ok(Ok(())) | Err(TryRecvError::Disconnected) => self.outcome = None,
+            Ok(Err(error)) => {
+                (self.outcome, self.channel) = (None, None);
+                self.give_up(&error);
             }
         }
     }
 
-    fn try_start(&mut self, program: &Path) -> Result<Channel, String> {
+    /// What cannot be executed now cannot be later: says so once.
+    fn give_up(&mut self, error: &str) {
+        tracing::warn!("nobody would clear up if all of nginx is killed: {error}");
+        self.program = None;
+    }
+
+    fn prepare(&mut self, program: &Path) -> Result<(Channel, GuardStart), String> {
         let lock = Lock::open(&self.lock_file)
             .map_err(|error| format!("cannot open the file of its lock: {error}"))?;
         let mutex = self.hold_mutex().map_err(|error| format!("cannot hold a mutex: {error}"))?;
         let carrier = std::process::id();
-        guard::start(program, carrier, self.master_pid, mutex, lock, self.door.as_deref())
+        guard::prepare(program, carrier, self.master_pid, mutex, lock, self.door.as_deref())
             .map_err(|error| report::chain(&error))
     }
 

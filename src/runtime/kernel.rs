@@ -32,8 +32,8 @@ use tokio::sync::watch;
 
 pub use self::facts::{AddressFacts, Facts, LinkView, RouterFacts};
 pub(super) use self::fight::accusation;
-pub use self::orders::NetSigns;
 use self::orders::{Disposal, OrderReader, OrderWriter, Relay, Yield, orders};
+pub use self::orders::{Errand, NetSigns};
 pub use self::plan::{KernelPlan, PlannedRouter};
 use self::publication::FactsWriter;
 use self::takeover::Takeover;
@@ -61,7 +61,19 @@ impl KernelThread {
     ///
     /// When the kernel gives no thread.
     pub fn start(plan: KernelPlan) -> io::Result<Self> {
+        Self::start_with(plan, None)
+    }
+
+    /// Starts the thread, which first of all does an errand.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel gives no thread.
+    pub fn start_with(plan: KernelPlan, errand: Option<Errand>) -> io::Result<Self> {
         let (orders, received) = orders(plan.routers.len(), clock::now());
+        if let Some(errand) = errand {
+            orders.send(errand);
+        }
         let routers = plan.routers.iter().map(|it| Arc::new(RouterFacts::of(it.addresses.len())));
         let facts = Facts { routers: routers.collect(), ..Facts::default() };
         let (readers, facts) = watch::channel(facts);
@@ -73,6 +85,11 @@ impl KernelThread {
             drop(end);
         })?;
         Ok(Self { orders, facts, ended })
+    }
+
+    /// Has the thread do something else besides, which may take its time.
+    pub fn send(&self, errand: Errand) {
+        self.orders.send(errand);
     }
 
     /// Claims the addresses of a virtual router for this host, or releases them.
@@ -262,6 +279,9 @@ async fn work(
             }
             Some(Disposal::Release) => return Ok(Disposal::Release),
             None => {}
+        }
+        if let Some(errand) = orders.take_errand() {
+            errand.run();
         }
         failpoint("vrrp-net")?;
         takeover.turn(orders);

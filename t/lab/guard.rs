@@ -255,8 +255,12 @@ impl Nginx {
         self.host.enter(|| {
             let _context = self.runtime.enter();
             let mutex = self.engine.memory.try_clone().expect("there is a descriptor");
-            guard::start(Path::new(PROGRAM), carrier, master, mutex, lock, Some(&self.door()))
-                .expect("it can be executed")
+            let door = self.door();
+            let (orders, start) =
+                guard::prepare(Path::new(PROGRAM), carrier, master, mutex, lock, Some(&door))
+                    .expect("the processes are there");
+            start.run().expect("it can be executed");
+            orders
         })
     }
 

@@ -10,6 +10,7 @@ use harness::{
 };
 
 use crate::killed::{UNDOUBTED, kill_all_of};
+use crate::pair::{Pair, on_every_fallible_pair};
 use crate::{ONE, assert_mostly_within, conf_with, get, status_when};
 
 #[test]
@@ -121,6 +122,25 @@ fn a_guard_that_is_killed_is_replaced_and_guards_again() {
             let gone = watch.wait_for_removal(killed, address, SECOND) - killed;
             assert_mostly_within(UNDOUBTED, vec![gone]);
         }
+    });
+}
+
+/// The file of the program is read from a disk that is slow, say.
+#[test]
+fn nobody_notices_a_guard_that_is_slow_to_start() {
+    on_every_fallible_pair("slow guard", "", |pair, _| {
+        let Pair { one, .. } = pair;
+        let before = guards(&one.host);
+        one.nginx.failpoints().arm("guard", "sleep(1500)");
+        let calm = pair.calm();
+
+        kill(&before);
+
+        eventually("there is another guard", SECOND * 15, || {
+            let now = guards(&one.host);
+            if now.len() == 1 && now != before { Ok(()) } else { Err(format!("{now:?}")) }
+        });
+        pair.assert_calm(&calm);
     });
 }
 
