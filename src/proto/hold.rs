@@ -53,22 +53,6 @@ impl Hold {
         all.into_iter().find(|hold| hold.reason() == reason).unwrap_or(Self::Stopped)
     }
 
-    /// Tells whether a resignation can still be sent.
-    pub(super) fn leaves_the_link_usable(self) -> bool {
-        match self {
-            Self::Stopped
-            | Self::Unknown
-            | Self::Tracked
-            | Self::CannotSend
-            | Self::AlreadyHere
-            | Self::AddressesUnavailable
-            | Self::Unhealthy
-            | Self::Drained
-            | Self::Left => true,
-            Self::LinkMissing | Self::LinkDown | Self::NoPrimaryAddress => false,
-        }
-    }
-
     /// Tells whether an Active router goes on answering until another one is Active.
     pub(super) fn leaves_with_grace(self) -> bool {
         match self {

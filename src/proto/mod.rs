@@ -76,7 +76,7 @@ pub use event::*;
 pub use history::HISTORY_LENGTH;
 pub use hold::Hold;
 pub use node::Node;
-pub use phase::{Backup, Leaving, Phase};
+pub use phase::{Backup, Blink, Leaving, Phase};
 pub use receive::{Accepted, AddressLists, Discard, Expectations, Heard, ReceiveCounters};
 pub use snapshot::{ActiveRouter, Counters, Snapshot};
 

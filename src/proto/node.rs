@@ -16,7 +16,7 @@ use super::report::{self, Limiter};
 use super::router::VirtualRouter;
 use super::snapshot::Snapshot;
 use crate::config::InstanceConfig;
-use crate::types::{Family, HOP_LIMIT, Instant, LinkName, Priority, Vrid};
+use crate::types::{Family, HOP_LIMIT, Instant, LinkName, Priority, Sources, Vrid};
 use crate::wire::advertisement::Outgoing;
 use crate::wire::ip::{Datagram, Endpoints, Envelope, Malformed};
 
@@ -62,6 +62,8 @@ enum Life {
 struct Link {
     /// `None` until the first [`Input::Link`].
     facts: Option<LinkFacts>,
+    /// The addresses to send from, or those that were there last.
+    sources: Sources,
     routers: Vec<RouterId>,
     /// What arrived here for no router of this node.
     counters: ReceiveCounters,
@@ -233,6 +235,7 @@ impl Node {
             }
             Input::Datagram { link, received } => self.handle_datagram(link, received),
             Input::Link { link, facts } => {
+                self.links[link.0].remember(facts.sources);
                 if self.links[link.0].facts.replace(facts) != Some(facts) {
                     self.settle_link(link);
                 }
@@ -374,6 +377,7 @@ impl Node {
             since: last.map(|transition| transition.at),
             reason: last.map(|transition| transition.reason),
             fault: self.fault(router),
+            interruption: self.interruption(router),
             warning: router.warning(),
             conflict: router.conflict(),
             transitions: router.history.total(),
@@ -462,8 +466,14 @@ impl Node {
 }
 
 impl Link {
-    /// Returns the address to send from in a family.
+    /// Returns the address to send from in a family, or the one that was: what has to be said when
+    /// it goes comes from it.
     fn source(&self, family: Family) -> Option<IpAddr> {
-        self.facts?.sources.of(family)
+        self.sources.of(family)
+    }
+
+    fn remember(&mut self, now: Sources) {
+        self.sources =
+            Sources { ipv4: now.ipv4.or(self.sources.ipv4), ipv6: now.ipv6.or(self.sources.ipv6) };
     }
 }

@@ -31,6 +31,9 @@ pub enum Phase {
         /// nginx does not serve, but nobody else is there: see [`Backup::last_resort`].
         #[serde(default)]
         last_resort: bool,
+        /// The link or the primary address is gone, but not for long enough to lose the addresses.
+        #[serde(default)]
+        blink: Option<Blink>,
     },
     /// It has resigned, but answers for the addresses until another router does.
     Leaving(Leaving),
@@ -49,6 +52,16 @@ impl Phase {
     pub fn is_running(&self) -> bool {
         !matches!(self, Self::Initialize { .. })
     }
+}
+
+/// What an Active router is without for a moment.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct Blink {
+    /// What will hold the router if it lasts.
+    #[serde(deserialize_with = "known_or_default")]
+    pub hold: Hold,
+    /// When it has lasted too long.
+    pub until: Instant,
 }
 
 /// What a Backup knows, and waits for.

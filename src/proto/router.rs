@@ -1,5 +1,6 @@
 //! One virtual router: the state machine of RFC 9568 §6.4.
 
+mod blink;
 mod conflict;
 mod inherit;
 mod last_resort;
@@ -18,7 +19,7 @@ use super::event::{Action, Problem, Reason, Report, RouterId, Site, State, Trans
 use super::history::History;
 use super::hold::Hold;
 use super::interval;
-use super::phase::{Backup, Leaving, Phase};
+use super::phase::{Backup, Blink, Leaving, Phase};
 use super::receive::{Accepted, AddressLists, Discard};
 use super::report::{self, Limiter};
 use super::snapshot::{ActiveRouter, Counters};
@@ -50,6 +51,10 @@ pub(super) struct VirtualRouter {
     mute: mute::Mute,
     /// Another router that uses our VRID for other addresses.
     conflict: Option<VridConflict>,
+    /// Whether advertisements can leave the host.
+    can_send: bool,
+    /// Until when a resignation that could not be sent makes sense.
+    owes_resignation_until: Option<Instant>,
     limiter: Limiter,
     actions: VecDeque<Action>,
 }
@@ -74,6 +79,8 @@ impl VirtualRouter {
             late_until: Instant::default(),
             mute: mute::Mute::default(),
             conflict: None,
+            can_send: true,
+            owes_resignation_until: None,
             limiter: Limiter::default(),
             actions: VecDeque::new(),
         }
@@ -85,9 +92,7 @@ impl VirtualRouter {
             return self.leave(hold, now);
         }
         if self.holds() {
-            if hold.leaves_the_link_usable() {
-                self.advertise(Priority::RESIGN);
-            }
+            self.resign(now);
             self.actions.push_back(Action::Release(self.id));
         }
         let due = matches!(self.phase, Phase::Initialize { listen_first: true, .. });
@@ -103,7 +108,8 @@ impl VirtualRouter {
             | Phase::Active { last_resort: true, .. } => return self.recover(now),
             // Nobody has taken over yet: as if nothing had been.
             Phase::Leaving(_) => return self.advertise_anew(false, now),
-            Phase::Backup(_) | Phase::Active { .. } => return,
+            Phase::Active { .. } => return self.go_on(now),
+            Phase::Backup(_) => return,
         };
         let listen = if listen_first { self.config.startup_hold } else { Duration::ZERO };
         if self.priority.is_owner() && listen.is_zero() {
@@ -126,6 +132,7 @@ impl VirtualRouter {
         now: Instant,
     ) {
         self.counters.received.count_accepted(heard);
+        self.end_blink(now);
         self.listen_if_overslept(now);
         if heard.lists == AddressLists::Disjoint {
             return self.meet_stranger(heard, now);
@@ -134,6 +141,9 @@ impl VirtualRouter {
         match self.phase {
             Phase::Initialize { .. } => {}
             Phase::Backup(backup) => self.heard_as_backup(backup, heard, now),
+            Phase::Active { blink: Some(Blink { hold, .. }), .. } => {
+                self.heard_in_blink(hold, heard, own_source, now);
+            }
             Phase::Active { .. } => self.heard_as_active(heard, own_source, now),
             Phase::Leaving(leaving) => self.heard_while_leaving(leaving, heard, now),
         }
@@ -149,16 +159,17 @@ impl VirtualRouter {
 
     /// Handles the passing of time. Calling it early, or twice, does nothing.
     pub(super) fn handle_timeout(&mut self, now: Instant) {
+        self.end_blink(now);
         self.listen_if_overslept(now);
         self.end_conflict(now);
         match self.phase {
             Phase::Backup(backup) if now >= backup.deadline() => {
                 self.become_active(backup.takeover, backup.predecessor(), now);
             }
-            Phase::Active { adver_at, last_resort } if now >= adver_at => {
+            Phase::Active { adver_at, last_resort, blink: None } if now >= adver_at => {
                 let adver_interval = self.config.adver_interval;
                 let next = next_tick(adver_at, adver_interval, now);
-                self.phase = Phase::Active { adver_at: next, last_resort };
+                self.phase = Phase::Active { adver_at: next, last_resort, blink: None };
                 self.advertise(self.effective_priority());
                 if now >= adver_at + adver_interval.duration() {
                     self.announce_after_lateness(now);
@@ -197,7 +208,7 @@ impl VirtualRouter {
         let deadline = match self.phase {
             Phase::Initialize { .. } => return None,
             Phase::Backup(backup) => backup.deadline(),
-            Phase::Active { adver_at, .. } => adver_at,
+            Phase::Active { adver_at, blink, .. } => blink.map_or(adver_at, |blink| blink.until),
             Phase::Leaving(leaving) => leaving.deadline(),
         };
         self.end_of_conflict().into_iter().chain([deadline]).min()
@@ -320,11 +331,16 @@ impl VirtualRouter {
     fn heard_as_active(&mut self, heard: &Accepted<'_>, own_source: Option<IpAddr>, now: Instant) {
         if heard.priority.is_resigning() {
             self.advertise_anew(self.is_last_resort(), now);
-        } else if (heard.priority, Some(heard.source)) > (self.effective_priority(), own_source) {
+        } else if self.is_outranked_by(heard, own_source) {
             self.step_down(heard, now);
         } else {
             self.defend(heard, now);
         }
+    }
+
+    /// Tells which of two Active routers stays.
+    fn is_outranked_by(&self, heard: &Accepted<'_>, own_source: Option<IpAddr>) -> bool {
+        (heard.priority, Some(heard.source)) > (self.effective_priority(), own_source)
     }
 
     /// Steps down for a router that outranks us.
@@ -372,13 +388,14 @@ impl VirtualRouter {
         self.relay_to(predecessor, now);
         self.actions.push_back(Action::Claim(self.id));
         let adver_at = now + self.config.adver_interval.duration();
-        self.enter(Phase::Active { adver_at, last_resort }, reason, now);
+        self.owes_resignation_until = None;
+        self.enter(Phase::Active { adver_at, last_resort, blink: None }, reason, now);
     }
 
     /// Advertises as the Active router that we are, and counts the interval from now on.
     fn advertise_anew(&mut self, last_resort: bool, now: Instant) {
         let adver_at = now + self.config.adver_interval.duration();
-        self.phase = Phase::Active { adver_at, last_resort };
+        self.phase = Phase::Active { adver_at, last_resort, blink: None };
         self.advertise(self.effective_priority());
     }
 

@@ -34,6 +34,9 @@ pub struct Snapshot<'a> {
     pub reason: Option<Reason>,
     /// What is wrong, while the state is [`State::Fault`].
     pub fault: Option<Cow<'a, str>>,
+    /// What is gone, while the router is Active all the same: for so short a time that no peer can
+    /// have taken over.
+    pub interruption: Option<Cow<'a, str>>,
     /// What an operator should look into although it holds nothing up.
     pub warning: Option<Problem>,
     /// Another router uses the VRID for other addresses.

@@ -134,8 +134,15 @@ impl Warnings {
             Some(accusation(all.nth(first)?, others, snapshot.link))
         });
         let in_vain = snapshot.warning.as_ref().map(report::problem);
+        let interrupted = snapshot.interruption.as_ref().map(|what| {
+            format!(
+                "{what}: this node keeps its addresses as long as no peer can have taken over. If \
+                 that happens often, look for the cause on the host or the switch"
+            )
+        });
         let conflict = snapshot.conflict.as_ref().map(report::problem);
         let scope = WarningScope::Router(router);
+        self.set(scope, WARNING_INTERRUPTED, interrupted, now);
         self.set(scope, WARNING_VRID_CONFLICT, conflict, now);
         self.set(scope, WARNING_CONTESTED, contested, now);
         self.set(scope, WARNING_IN_VAIN, in_vain, now);
@@ -237,6 +244,8 @@ pub(super) const WARNING_UNREADABLE: &str = "kernel_unreadable";
 const WARNING_CONTESTED: &str = "address_contested";
 /// A weight has lowered the priority of the active router, and no peer has taken over.
 const WARNING_IN_VAIN: &str = "weight_in_vain";
+/// The link or the primary address of the active router is gone, but not for long yet.
+const WARNING_INTERRUPTED: &str = "link_interrupted";
 /// Another router on the link uses the VRID for other addresses.
 const WARNING_VRID_CONFLICT: &str = "vrid_conflict";
 /// Another engine of this host has a virtual router, and does not come to the door of this one.

@@ -341,7 +341,9 @@ fn state_from_board(slot: &InstanceSlot) -> State {
 /// An Active router's next advertisement is due at once: nobody knows when the last one was sent.
 fn phase_from_board(slot: &InstanceSlot, adver_interval: Centiseconds, at: Instant) -> Phase {
     match state_from_board(slot) {
-        State::Active => Phase::Active { adver_at: at, last_resort: is_last_resort(slot) },
+        State::Active => {
+            Phase::Active { adver_at: at, last_resort: is_last_resort(slot), blink: None }
+        }
         State::Backup => {
             let heard = Instant::from_board(&slot.active_last_advert_ms);
             let heard = heard.or(Instant::from_board(&slot.since_ms)).unwrap_or(at);

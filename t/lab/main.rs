@@ -5,6 +5,7 @@
 )]
 
 mod bench;
+mod blink;
 mod connections;
 mod crowd;
 mod dumps;

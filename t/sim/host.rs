@@ -254,11 +254,12 @@ impl Host {
 
     /// Tells whether nothing keeps the host's routers from taking part in an election.
     pub(crate) fn is_able(&self) -> bool {
-        self.is_running()
-            && self.carrier == LinkCarrier::Up
-            && self.primary.is_some()
-            && self.health == Health::Serving
-            && !self.is_leaving()
+        self.is_running() && self.has_link() && self.health == Health::Serving && !self.is_leaving()
+    }
+
+    /// Tells whether anything can be sent from the host's own address.
+    pub(crate) fn has_link(&self) -> bool {
+        self.carrier == LinkCarrier::Up && self.primary.is_some()
     }
 
     /// Tells whether the host is to get rid of the addresses, with grace.

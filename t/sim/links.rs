@@ -6,7 +6,7 @@ use resty_vrrp::proto::{LinkCarrier, Reason, State};
 use resty_vrrp::types::ChecksumForm;
 
 use crate::lan::Lan;
-use crate::setup::{A, HIGHEST, US, Vary as _, adv, b3, secs, us};
+use crate::setup::{A, C, HIGHEST, US, Vary as _, adv, b2, b3, ms, secs, us};
 use crate::view::Act;
 
 /// 83.
@@ -23,12 +23,13 @@ fn an_active_router_whose_link_goes_down_releases_and_later_starts_as_backup() {
     assert_eq!(
         lan.transitions("us")[2..],
         [
-            (secs(5), State::Fault, Reason::LinkDown),
+            (us(7_609_375), State::Fault, Reason::LinkDown),
             (secs(8), State::Backup, Reason::Startup),
             (secs(8) + us(3_609_375), State::Active, Reason::NoResponse),
         ]
     );
-    assert_eq!(lan.acts_since("us", secs(5))[..2], [Act::Release, Act::Advertise(100)]);
+    let acts = [Act::Release, Act::Advertise(0), Act::Advertise(100), Act::Claim];
+    assert_eq!(lan.acts_since("us", secs(5))[..4], acts);
 }
 
 #[test]
@@ -37,6 +38,7 @@ fn an_interface_that_is_made_again_is_used_again() {
     lan.run_until(secs(5));
 
     lan.set_carrier("us", LinkCarrier::Missing);
+    lan.run_for(secs(3));
     let held = (lan.state("us"), lan.snapshot("us").reason);
     lan.set_carrier("us", LinkCarrier::Up);
     lan.run_for(us(3_609_375));
@@ -69,7 +71,59 @@ fn a_router_without_a_primary_address_is_held() {
 
     assert_eq!(lan.state("us"), State::Fault);
     assert_eq!(lan.transitions("us").last().unwrap().2, Reason::NoPrimaryAddress);
-    assert_eq!(lan.acts_since("us", secs(5)), [Act::Release]);
+    assert_eq!(lan.acts_since("us", secs(5)), [Act::Advertise(0), Act::Release]);
+    let (_, last) = lan.packets("us").pop().unwrap();
+    assert_eq!((last.source, last.priority), (US, 0), "from the address that was");
+}
+
+#[test]
+fn a_blink_of_the_link_or_of_the_primary_address_moves_nobody() {
+    for version_3 in [true, false] {
+        let router = |priority: u8| vec![if version_3 { b3() } else { b2() }.priority(priority)];
+        for after in (0..1_000).step_by(50) {
+            let mut lan = Lan::seeded(0).with("a", A, router(200)).with("b", US, router(100));
+            lan.run_until(secs(6) + ms(after));
+
+            lan.link_down("a");
+            lan.run_for(ms(200));
+            lan.link_up("a");
+            lan.run_for(secs(2));
+            lan.set_primary("a", None);
+            lan.run_for(ms(200));
+            lan.set_primary("a", Some(C));
+            lan.run_for(secs(10));
+
+            assert_eq!((lan.takeovers("a").len(), lan.takeovers("b").len()), (1, 0));
+        }
+    }
+}
+
+#[test]
+fn a_primary_address_that_stays_away_moves_the_addresses_within_the_skew() {
+    let mut lan = Lan::seeded(0).host("a", 200).host("b", 100);
+    lan.run_until(secs(6));
+
+    lan.set_primary("a", None);
+    lan.run_for(secs(10));
+
+    let resigned = lan.transitions("a").last().unwrap().0;
+    assert_eq!(resigned, us(5_218_750) + secs(2));
+    assert_eq!(lan.takeovers("b"), [(resigned + us(609_375), Reason::Resigned)]);
+}
+
+/// A peer that is more patient than ours waits for nothing else.
+#[test]
+fn a_resignation_that_could_not_leave_reaches_a_patient_peer_when_the_link_is_back() {
+    let patient = b3().priority(100).dead_factor(10);
+    let mut lan = Lan::seeded(0).host("a", 200).with("b", US, vec![patient]);
+    lan.run_until(secs(6));
+
+    lan.link_down("a");
+    lan.run_for(secs(4));
+    lan.link_up("a");
+    lan.run_for(secs(1));
+
+    assert_eq!(lan.takeovers("b"), [(secs(10) + us(609_375), Reason::Resigned)]);
 }
 
 /// 85.

@@ -25,6 +25,10 @@ pub(crate) struct Oracle {
     records: BTreeMap<(usize, RouterId), Spoken>,
     /// Since when a host has held addresses although it can hear a better one that holds them too.
     rivals: BTreeMap<(Vrid, usize, usize), Duration>,
+    /// Who has left without a resignation, and may have had no link to send it on.
+    owing: BTreeSet<(usize, RouterId)>,
+    /// Since when an Active router has had no link, or no address to send from.
+    blinks: BTreeMap<(usize, RouterId), Duration>,
     /// Since when nobody at all has held the addresses.
     orphaned: BTreeMap<Vrid, Duration>,
     /// When each Active router last advertised, and the longest interval it has had since.
@@ -97,8 +101,10 @@ impl Oracle {
         for action in actions.iter().filter(|action| concerns(action, router)) {
             match action {
                 Action::Advertise { priority: Priority::RESIGN, .. } => {
-                    assert!(term.is_some() && !resigned, "resigns without need: {actions:?}");
-                    resigned = true;
+                    let owed = self.owing.remove(&(index, router));
+                    let needed = term.is_some() || owed;
+                    assert!(needed && !resigned, "resigns without need: {actions:?}");
+                    resigned = term.is_some();
                 }
                 Action::Advertise { priority, .. } => {
                     assert!(!resigned, "advertises after it resigned: {actions:?}");
@@ -131,14 +137,18 @@ impl Oracle {
             !resigned || term.is_none() || host.is_leaving(),
             "resigned and kept the addresses: {actions:?}"
         );
-        if before.is_some() && term.is_none() && leaves_in_order(host, cause) {
-            assert!(resigned, "left without a word: {actions:?}");
+        if before.is_some() && term.is_none() && !resigned {
+            assert!(!leaves_in_order(host, cause), "left without a word: {actions:?}");
+            self.owing.insert((index, router));
         }
         let (state, held) = (host.state(router), term == Some(Term::Holding));
         assert_eq!(state == State::Active, held, "{} is {state}: {actions:?}", host.name);
         assert_eq!(host.table.contains(&router), held, "the table of {}", host.name);
-        let takes_part = matches!(state, State::Backup | State::Active);
+        let blinks = state == State::Active && !host.has_link() && !host.is_leaving();
+        let takes_part = matches!(state, State::Backup | State::Active) && !blinks;
         assert!(!(takes_part && is_barred(host, cause)), "{} is {state} all the same", host.name);
+        let serves = host.health == Health::Serving || host.last_one_standing;
+        assert!(!blinks || serves, "{} keeps what it cannot serve", host.name);
         self.terms.retain(|key, _| *key != (index, router));
         self.terms.extend(term.map(|term| ((index, router), term)));
     }
@@ -195,6 +205,7 @@ impl Oracle {
     pub(crate) fn forget(&mut self, index: usize) {
         self.terms.retain(|(host, _), _| *host != index);
         self.records.retain(|(host, _), _| *host != index);
+        self.owing.retain(|(host, _)| *host != index);
     }
 }
 
@@ -219,6 +230,7 @@ impl Oracle {
             for router in host.routers() {
                 self.observe_voice(now, (index, router), host, late);
                 self.observe_leaving(now, (index, router), host, late);
+                self.observe_blink(now, (index, router), host, late);
             }
         }
         let vrids: BTreeSet<Vrid> =
@@ -273,6 +285,23 @@ impl Oracle {
         let answers = now - *self.leaving.entry(key).or_insert(now);
         let skew = host.slowest.max(Duration::from_secs(1));
         assert!(answers <= 3 * host.slowest + skew + late, "{} stays {answers:?}", host.name);
+    }
+
+    /// A router whose link is gone keeps the addresses for as long as no peer takes over.
+    fn observe_blink(
+        &mut self,
+        now: Duration,
+        key: (usize, RouterId),
+        host: &Host,
+        late: Duration,
+    ) {
+        if !host.is_running() || host.has_link() || host.state(key.1) != State::Active {
+            self.blinks.remove(&key);
+            return;
+        }
+        let lasts = now - *self.blinks.entry(key).or_insert(now);
+        let patience = u32::from(host.instance(key.1).dead_factor.min(3));
+        assert!(lasts <= patience * host.slowest + late, "{} stays {lasts:?}", host.name);
     }
 
     /// A router that can hear a better Active one yields within one advertisement interval.

@@ -17,8 +17,9 @@ fn a_link_that_changes_settles_its_own_routers_and_no_others() {
     let settled = crowd.settled_by(Input::Link { link: LinkId(2), facts: link_down() });
 
     assert_eq!(settled, u64::from(PER_LINK));
-    let faults = crowd.node.routers().filter(|router| crowd.state(*router) == State::Fault);
-    let links = faults.map(|router| crowd.node.site_of(router).listens_on);
+    let blinks = |router: &RouterId| crowd.node.snapshot(*router).interruption.is_some();
+    let interrupted = crowd.node.routers().filter(blinks);
+    let links = interrupted.map(|router| crowd.node.site_of(router).listens_on);
     assert_eq!(links.collect::<Vec<_>>(), [LinkId(2); PER_LINK as usize]);
 }
 

@@ -8,9 +8,16 @@ impl Node {
     /// Holds a router in Initialize if anything holds it there, else lets it go.
     pub(super) fn settle(&mut self, id: RouterId) {
         self.settled += 1;
-        let hold = self.hold(id);
+        let (hold, can_send) = (self.hold(id), self.can_send(id));
+        let is_brief = hold.is_some() && self.is_held_by_the_link_alone(id);
+        let (now, is_alive) = (self.now, self.life != Life::Stopped);
         let router = &mut self.routers[id.0];
+        if is_alive {
+            router.connect(can_send, now);
+        }
+        router.end_blink(now);
         match hold {
+            Some(hold) if is_brief => router.hold_unless_brief(hold, now),
             Some(Hold::Unhealthy) if self.last_one_standing && !self.draining => {
                 router.stand_by(self.now);
             }
@@ -34,24 +41,33 @@ impl Node {
 
     /// Returns what holds a router in Initialize, the weightiest reason first.
     fn hold(&self, id: RouterId) -> Option<Hold> {
+        let of_this_engine = self.hold_of_this_engine(id);
+        let of_the_link = || self.hold_of_the_link(id);
+        of_this_engine.or_else(of_the_link).or_else(|| self.hold_besides_the_link(id))
+    }
+
+    fn hold_of_this_engine(&self, id: RouterId) -> Option<Hold> {
         if self.life == Life::Stopped {
             return Some(Hold::Stopped);
         }
         if self.already_here.contains(&id) {
             return Some(Hold::AlreadyHere);
         }
-        if self.troubles[id.0].is_some() {
-            return Some(Hold::AddressesUnavailable);
-        }
+        self.troubles[id.0].is_some().then_some(Hold::AddressesUnavailable)
+    }
+
+    fn hold_of_the_link(&self, id: RouterId) -> Option<Hold> {
         match self.carrier_of(id) {
-            None => return Some(Hold::Unknown),
-            Some(LinkCarrier::Missing) => return Some(Hold::LinkMissing),
-            Some(LinkCarrier::Down) => return Some(Hold::LinkDown),
-            Some(LinkCarrier::Up) => {}
+            None => Some(Hold::Unknown),
+            Some(LinkCarrier::Missing) => Some(Hold::LinkMissing),
+            Some(LinkCarrier::Down) => Some(Hold::LinkDown),
+            Some(LinkCarrier::Up) => {
+                (!self.has_primary_address(id)).then_some(Hold::NoPrimaryAddress)
+            }
         }
-        if self.source_of(id).is_none() {
-            return Some(Hold::NoPrimaryAddress);
-        }
+    }
+
+    fn hold_besides_the_link(&self, id: RouterId) -> Option<Hold> {
         if self.life == Life::Leaving {
             return Some(Hold::Left);
         }
@@ -68,6 +84,31 @@ impl Node {
         }
     }
 
+    /// Tells whether a router would take part if its link was as it should be.
+    fn is_held_by_the_link_alone(&self, id: RouterId) -> bool {
+        let is_link = matches!(
+            self.hold_of_the_link(id),
+            Some(Hold::LinkMissing | Hold::LinkDown | Hold::NoPrimaryAddress)
+        );
+        let serves = match self.hold_besides_the_link(id) {
+            None => true,
+            Some(Hold::Unhealthy) => self.routers[id.0].is_last_resort(),
+            Some(_) => false,
+        };
+        self.hold_of_this_engine(id).is_none() && is_link && serves
+    }
+
+    /// Tells whether advertisements of a router can leave, if need be from an address that was.
+    fn can_send(&self, id: RouterId) -> bool {
+        self.carrier_of(id) == Some(LinkCarrier::Up) && self.source_of(id).is_some()
+    }
+
+    fn has_primary_address(&self, id: RouterId) -> bool {
+        let router = &self.routers[id.0];
+        let facts = self.links[router.site.speaks_on.0].facts;
+        facts.is_some_and(|facts| facts.sources.of(router.config.family()).is_some())
+    }
+
     /// Returns whichever link of a router is worse, once both are known.
     pub(super) fn worst_link(&self, router: RouterId) -> Option<(LinkCarrier, LinkId)> {
         let Site { listens_on, speaks_on } = self.site_of(router);
@@ -75,10 +116,20 @@ impl Node {
         Some(carrier(speaks_on)?.min(carrier(listens_on)?))
     }
 
+    /// Returns what is wrong, while a router is in fault.
     pub(super) fn fault(&self, router: &VirtualRouter) -> Option<Cow<'_, str>> {
+        self.explain(router, router.held_by()?)
+    }
+
+    /// Returns what is gone, while an Active router goes on all the same.
+    pub(super) fn interruption(&self, router: &VirtualRouter) -> Option<Cow<'_, str>> {
+        self.explain(router, router.blink()?.hold)
+    }
+
+    fn explain(&self, router: &VirtualRouter, hold: Hold) -> Option<Cow<'_, str>> {
         let worst = self.worst_link(router.id).map_or(router.site.speaks_on, |(_, link)| link);
         let [worst, speaks_on] = [worst, router.site.speaks_on].map(|link| &self.names[link.0]);
-        match router.held_by()? {
+        match hold {
             Hold::Stopped | Hold::Unknown | Hold::Drained | Hold::Left => None,
             Hold::LinkMissing => Some(format!("interface {worst} does not exist").into()),
             Hold::LinkDown => Some(format!("interface {worst} is down").into()),

@@ -45,6 +45,7 @@ impl VirtualRouter {
             Phase::Initialize { .. } => {}
             Phase::Backup(backup) => self.inherit_backup(backup, bequest, now.since(left_at), now),
             Phase::Active { .. } | Phase::Leaving(_) if withdrawn => self.withdraw(now),
+            Phase::Active { blink: Some(_), .. } => self.actions.push_back(Action::Claim(self.id)),
             Phase::Active { adver_at, .. } => self.inherit_active(adver_at, bequest, now),
             Phase::Leaving(leaving) => self.inherit_leaving(leaving, now),
         }
@@ -53,6 +54,7 @@ impl VirtualRouter {
     /// Does nothing more, without a word: a successor goes on.
     pub(in crate::proto) fn fall_silent(&mut self) {
         self.phase = Phase::Initialize { hold: Hold::Stopped, listen_first: false };
+        self.owes_resignation_until = None;
     }
 
     /// Goes on as Backup. The silence of a time when nobody listened proves nothing.
@@ -88,7 +90,8 @@ impl VirtualRouter {
         }
         let latest = now + self.config.adver_interval.duration();
         let adver_at = adver_at.clamp(now, latest);
-        self.phase = Phase::Active { adver_at, last_resort: self.is_last_resort() };
+        let last_resort = self.is_last_resort();
+        self.phase = Phase::Active { adver_at, last_resort, blink: None };
         self.actions.push_back(Action::Claim(self.id));
     }
 

@@ -14,10 +14,10 @@ impl VirtualRouter {
             return self.hold(Hold::Unhealthy, now);
         }
         if self.is_last_resort() {
-            return;
+            return self.go_on(now);
         }
         if self.holds() {
-            self.advertise(Priority::RESIGN);
+            self.resign(now);
             self.actions.push_back(Action::Release(self.id));
         }
         let adver_interval = self.active_adver_interval();
@@ -34,14 +34,14 @@ impl VirtualRouter {
     /// Whoever is Active goes on, at its own priority; that is no transition.
     pub(super) fn recover(&mut self, now: Instant) {
         if self.holds() {
-            return self.advertise_anew(false, now);
+            return self.go_on_as(false, now);
         }
         let listen_first = !self.remaining_hold(now).is_zero();
         self.phase = Phase::Initialize { hold: Hold::Unhealthy, listen_first };
         self.let_go(now);
     }
 
-    pub(super) fn is_last_resort(&self) -> bool {
+    pub(in crate::proto) fn is_last_resort(&self) -> bool {
         match self.phase {
             Phase::Backup(Backup { last_resort, .. }) | Phase::Active { last_resort, .. } => {
                 last_resort

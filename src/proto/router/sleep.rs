@@ -1,6 +1,6 @@
 //! A router whose host did not run for a while: what it missed, and what it may still claim.
 
-use super::{Action, Duration, Instant, Leaving, Phase, Reason, VirtualRouter};
+use super::{Action, Blink, Duration, Instant, Leaving, Phase, Reason, VirtualRouter};
 
 impl VirtualRouter {
     /// Handles that this host did not run since a moment, and so woke `late`.
@@ -42,7 +42,10 @@ impl VirtualRouter {
     /// that a Backup slept through proves nothing.
     pub(super) fn listen_if_overslept(&mut self, now: Instant) {
         let slept_since = match self.phase {
-            Phase::Initialize { .. } | Phase::Leaving(_) => return,
+            // A blink has its own end.
+            Phase::Initialize { .. } | Phase::Leaving(_) | Phase::Active { blink: Some(_), .. } => {
+                return;
+            }
             Phase::Backup(backup) => backup.deadline(),
             Phase::Active { adver_at, .. } => adver_at - self.config.adver_interval.duration(),
         };
@@ -56,6 +59,10 @@ impl VirtualRouter {
     pub(in crate::proto) fn withdraw(&mut self, now: Instant) {
         match self.phase {
             Phase::Initialize { .. } | Phase::Backup(_) => {}
+            Phase::Active { blink: Some(Blink { hold, .. }), .. } => {
+                self.actions.push_back(Action::Release(self.id));
+                self.enter(Phase::Initialize { hold, listen_first: true }, hold.reason(), now);
+            }
             Phase::Active { .. } => self.listen_anew(now),
             Phase::Leaving(leaving) => {
                 self.leave_further(Leaving { release_at: now, ..leaving }, now);

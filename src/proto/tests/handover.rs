@@ -134,7 +134,7 @@ fn a_backup_that_becomes_owner_takes_over_at_once() {
 }
 
 #[test]
-fn an_active_successor_without_a_link_releases() {
+fn an_active_successor_without_a_link_keeps_the_addresses_only_for_a_moment() {
     let before = Subject::active(&config());
     let mut after = Subject::unstarted(&config(), before.now + millis(5));
     after.handle(link(LinkCarrier::Down, Some(OURS)));
@@ -142,7 +142,8 @@ fn an_active_successor_without_a_link_releases() {
     let heirless = after.node.inherit(&before.node.bequeath(before.now), after.now);
 
     assert_eq!(heirless, Ok(Vec::new()));
-    assert_eq!(effects(after.drain()), [CLAIM, RELEASE]);
+    assert_eq!(effects(after.drain()), [CLAIM]);
+    assert_eq!(timed_effects(after.run(DOWN)), [(millis(2_995), RELEASE)]);
     assert_eq!((after.state(), after.reason()), (State::Fault, Some(Reason::LinkDown)));
 }
 

@@ -22,26 +22,6 @@ fn shutdown_of_a_backup_sends_nothing() {
 }
 
 #[test]
-fn an_active_router_that_loses_its_link_releases_without_a_word() {
-    let losses = [
-        (LinkCarrier::Down, Some(OURS), Reason::LinkDown, "interface eth0 is down"),
-        (LinkCarrier::Missing, None, Reason::LinkMissing, "interface eth0 does not exist"),
-        (LinkCarrier::Up, None, Reason::NoPrimaryAddress, "interface eth0 has no IPv4 address"),
-    ];
-
-    for (carrier, primary, reason, fault) in losses {
-        let mut subject = Subject::active(&config());
-
-        let done = subject.handle(link(carrier, primary));
-
-        assert_eq!(effects(done), [RELEASE]);
-        assert_eq!((subject.state(), subject.reason()), (State::Fault, Some(reason)));
-        assert_eq!(subject.snapshot().fault.as_deref(), Some(fault));
-        assert_eq!((subject.timeout(), subject.snapshot().active), (None, None));
-    }
-}
-
-#[test]
 fn a_link_that_comes_back_finds_a_backup_with_a_fresh_timer() {
     let mut subject = Subject::active(&config());
     subject.handle(link(LinkCarrier::Down, Some(OURS)));

@@ -1,6 +1,7 @@
 //! One node, driven by hand: what it sends, claims and shows.
 
 mod addresses;
+mod blink;
 mod election;
 mod families;
 mod handover;

@@ -66,7 +66,7 @@ const TABLE: &[(State, Event, State, &str)] = &[
     (Active, Event::EqualPriorityLowerAddress, Active, "advertise 100, announce"),
     (Active, Event::EqualPriorityHigherAddress, Backup, "advertise 100, yield"),
     (Active, Event::HigherPriority, Backup, "advertise 100, yield"),
-    (Active, Event::LinkDown, Fault, "release"),
+    (Active, Event::LinkDown, Active, ""),
     (Active, Event::LinkUp, Active, ""),
     (Active, Event::NginxFails, Fault, "advertise 0, release"),
     (Active, Event::NginxServes, Active, ""),

@@ -185,8 +185,10 @@ fn as_shown(known: Bequest, active_down_interval_us: u64, at: Instant) -> Beques
     (counters.received.accepted, counters.received.priority_zero) =
         (received.accepted, received.priority_zero);
     let phase = match known.phase {
-        Phase::Active { last_resort, .. } => Phase::Active { adver_at: at, last_resort },
-        Phase::Leaving(_) => Phase::Active { adver_at: at, last_resort: false },
+        Phase::Active { last_resort, .. } => {
+            Phase::Active { adver_at: at, last_resort, blink: None }
+        }
+        Phase::Leaving(_) => Phase::Active { adver_at: at, last_resort: false, blink: None },
         Phase::Backup(Backup { active, last_resort: false, .. }) => {
             let heard = active.and_then(|active| active.last_heard).map(rounded);
             let claim_after = heard.or(last.map(|last| last.at)).unwrap_or(at);

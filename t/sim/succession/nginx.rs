@@ -48,7 +48,7 @@ impl BoardModel {
                 Phase::Active { adver_at, .. } => *adver_at = at,
                 // The board shows it as Active.
                 phase @ Phase::Leaving(_) => {
-                    *phase = Phase::Active { adver_at: at, last_resort: false };
+                    *phase = Phase::Active { adver_at: at, last_resort: false, blink: None };
                 }
                 Phase::Initialize { .. } | Phase::Backup(_) => {}
             }

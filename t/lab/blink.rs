@@ -1,0 +1,129 @@
+//! A link, or a primary address, that is gone for a moment: nobody moves.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use harness::{Host, Probe, Sniffer, eventually};
+
+use crate::pair::{assert_settled, on_every_nginx};
+use crate::router::{ADDRESS, PATIENCE, Router, SERVICE, Setup, v2, v3};
+
+#[test]
+fn a_link_that_is_switched_off_and_on_moves_nobody() {
+    nobody_moves("link switched", Host::link_down, Host::link_up);
+}
+
+#[test]
+fn a_primary_address_that_is_removed_and_put_back_moves_nobody() {
+    nobody_moves("primary blink", remove_primary, |host| {
+        host.ip("address add 192.168.56.101/24 brd + dev eth0");
+    });
+}
+
+/// As a DHCP client does that was given another address.
+#[test]
+fn a_primary_address_that_is_replaced_by_another_one_moves_nobody() {
+    nobody_moves("primary replaced", remove_primary, |host| {
+        host.ip("address add 192.168.56.111/24 brd + dev eth0");
+        host.ip("address delete 192.168.56.111/24 dev eth0");
+        host.ip("address add 192.168.56.101/24 brd + dev eth0");
+    });
+}
+
+#[test]
+fn a_primary_address_that_stays_away_is_resigned_for_from_the_address_that_was() {
+    on_every_nginx("primary gone", |lab, carrier| {
+        let setup = every_second(v3(150));
+        let a = Router::start(&lab.a, carrier, setup);
+        let b = Router::start(&lab.b, carrier, every_second(v3(100)));
+        assert_settled(&a, &[&b]);
+        let sniffer = Sniffer::start(&lab.client);
+
+        let gone = Instant::now();
+        remove_primary(&lab.a);
+        b.wait_for("active");
+
+        let resigned =
+            sniffer.wait_for_advert("the resignation", gone, PATIENCE, |it| it.priority == 0);
+        assert_eq!(resigned.source, SOURCE);
+        let after = resigned.at - gone;
+        assert!((ms(900)..ms(2_400)).contains(&after), "after {after:?}");
+        assert_eq!(b.instance().expect("it answers")["reason"], "resigned");
+        a.wait_for("fault");
+        assert_eq!(a.instance().expect("it answers")["reason"], "no_primary_address");
+    });
+}
+
+#[test]
+fn a_link_that_is_gone_is_a_warning_at_once_and_a_fault_before_peers_take_over() {
+    on_every_nginx("link gone", |lab, carrier| {
+        let a = Router::start(&lab.a, carrier, every_second(v3(150)));
+        let b = Router::start(&lab.b, carrier, every_second(v3(100)));
+        assert_settled(&a, &[&b]);
+        let sniffer = Sniffer::start(&lab.client);
+
+        lab.a.unplug();
+        eventually("the status says so", ms(1_500), || {
+            let instance = a.instance()?;
+            let named = instance["warnings"][0]["name"] == "link_interrupted";
+            if named { Ok(()) } else { Err(instance.to_string()) }
+        });
+        assert_eq!(a.state(), "active");
+        a.wait_for("fault");
+        b.wait_for("active");
+        let back = Instant::now();
+        lab.a.plug();
+
+        sniffer.wait_for_advert("what could not leave before", back, PATIENCE, |it| {
+            it.source == SOURCE && it.priority == 0
+        });
+        assert_settled(&a, &[&b]);
+    });
+}
+
+/// Takes something away from the active node five times, for 0.2 s, at an advertisement each
+/// second.
+fn nobody_moves(name: &str, take: fn(&Host), give: fn(&Host)) {
+    for version in [v3, v2] {
+        on_every_nginx(name, |lab, carrier| {
+            let a = Router::start(&lab.a, carrier, every_second(version(150)));
+            let b = Router::start(&lab.b, carrier, every_second(version(100)));
+            assert_settled(&a, &[&b]);
+            let before = (a.transitions(), b.transitions());
+            let (sniffer, start) = (Sniffer::start(&lab.client), Instant::now());
+            let probe = Probe::start(&lab.client, SERVICE, "/");
+            probe.wait_for("worker-01", PATIENCE);
+
+            for _ in 0..5 {
+                take(&lab.a);
+                thread::sleep(ms(200));
+                give(&lab.a);
+                let back = Instant::now();
+                sniffer.wait_for_advert("it goes on", back, PATIENCE, |it| it.priority == 150);
+                probe.wait_for("worker-01", PATIENCE);
+                assert!(lab.a.has(ADDRESS));
+            }
+
+            assert_settled(&a, &[&b]);
+            let report = probe.finish();
+            assert!(report.outage() < ms(250), "{report}");
+            assert_eq!((a.transitions(), b.transitions()), before);
+            let adverts = sniffer.adverts_since(start);
+            assert!(adverts.iter().all(|it| it.priority == 150), "{adverts:?}");
+        });
+    }
+}
+
+fn remove_primary(host: &Host) {
+    host.ip("address delete 192.168.56.101/24 dev eth0");
+}
+
+const fn every_second(setup: Setup) -> Setup {
+    Setup { interval_ms: 1000, ..setup }
+}
+
+const fn ms(milliseconds: u64) -> Duration {
+    Duration::from_millis(milliseconds)
+}
+
+const SOURCE: std::net::Ipv4Addr = std::net::Ipv4Addr::new(192, 168, 56, 101);
