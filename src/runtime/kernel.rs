@@ -9,6 +9,7 @@
 mod announcements;
 mod facts;
 mod fight;
+mod holders;
 mod link_sites;
 mod orders;
 mod passage;
@@ -30,7 +31,7 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 
-pub use self::facts::{AddressFacts, Facts, LinkView, RouterFacts};
+pub use self::facts::{AddressFacts, Facts, ForeignAddress, LinkView, RouterFacts};
 pub(super) use self::fight::accusation;
 use self::orders::{Disposal, OrderReader, OrderWriter, Relay, Yield, orders};
 pub use self::orders::{Errand, NetSigns};

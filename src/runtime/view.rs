@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::checks::Check;
-use super::kernel::{AddressFacts, Facts, RouterFacts};
+use super::kernel::{AddressFacts, Facts, ForeignAddress, RouterFacts};
 use super::words::{address_places, countable};
 use crate::config::Config;
 use crate::proto::{Node, RouterId, Snapshot};
@@ -111,6 +111,13 @@ impl View {
     /// Returns what the kernel refuses to a router.
     pub(super) fn refusal(&self, router: RouterId) -> Option<&str> {
         self.routers.get(router.0)?.problem.as_deref()
+    }
+
+    /// Returns the first address of a router that something else put on this host, and how many
+    /// others it did.
+    pub(super) fn foreign(&self, router: RouterId) -> Option<(&ForeignAddress, usize)> {
+        let foreign = &self.routers.get(router.0)?.foreign;
+        Some((foreign.values().next()?, foreign.len() - 1))
     }
 
     /// Tells whether enough workers beat.

@@ -141,8 +141,12 @@ impl Warnings {
             )
         });
         let conflict = snapshot.conflict.as_ref().map(report::problem);
+        // The owner's addresses are those of its host.
+        let foreign = view.foreign(router).filter(|_| !snapshot.priority.is_owner());
+        let foreign = foreign.map(|(first, others)| first.complaint(others));
         let scope = WarningScope::Router(router);
         self.set(scope, WARNING_INTERRUPTED, interrupted, now);
+        self.set(scope, WARNING_FOREIGN, foreign, now);
         self.set(scope, WARNING_VRID_CONFLICT, conflict, now);
         self.set(scope, WARNING_CONTESTED, contested, now);
         self.set(scope, WARNING_IN_VAIN, in_vain, now);
@@ -240,6 +244,8 @@ pub(super) const WARNING_REFUSED: &str = "address_refused";
 pub(super) const WARNING_NET_STALLED: &str = "vrrp_net_stalled";
 /// The links and addresses of this host cannot be read.
 pub(super) const WARNING_UNREADABLE: &str = "kernel_unreadable";
+/// A virtual address is on this host, and something else put it there.
+const WARNING_FOREIGN: &str = "address_is_foreign";
 /// Something else on this host keeps removing an address.
 const WARNING_CONTESTED: &str = "address_contested";
 /// A weight has lowered the priority of the active router, and no peer has taken over.

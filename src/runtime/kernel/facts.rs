@@ -1,9 +1,10 @@
 //! What the kernel has, as the election is told of it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::net::LinkSignal;
-use crate::types::Sources;
+use crate::types::{Sources, VirtualAddress};
 
 /// What the kernel has.
 ///
@@ -46,6 +47,17 @@ pub struct RouterFacts {
     pub problem: Option<String>,
     /// How often in a row it has refused that.
     pub refusals: u32,
+    /// Addresses that something else put on this host, by their place.
+    pub foreign: BTreeMap<usize, ForeignAddress>,
+}
+
+/// A virtual address that something else put on this host.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ForeignAddress {
+    /// The address with the prefix that it has there.
+    pub address: VirtualAddress,
+    /// The name of the link that has it.
+    pub link: String,
 }
 
 /// What became of one address.
@@ -65,5 +77,21 @@ impl RouterFacts {
     /// Returns the facts about a router of so many addresses, none of which is here.
     pub(super) fn of(addresses: usize) -> Self {
         Self { addresses: vec![AddressFacts::default(); addresses], ..Self::default() }
+    }
+}
+
+impl ForeignAddress {
+    /// Returns what an operator should know, and do, about this address and others like it.
+    pub(in crate::runtime) fn complaint(&self, others: usize) -> String {
+        let Self { address, link } = self;
+        let what = match others {
+            0 => address.to_string(),
+            others => format!("{address} and {others} more"),
+        };
+        format!(
+            "something else put {what} on {link} of this host, which answers for it in every \
+             state. Take it out of the network configuration, or stop the other VRRP daemon, \
+             then remove it: ip address delete {address} dev {link}"
+        )
     }
 }

@@ -1,6 +1,7 @@
 //! Compares what is wanted with what the kernel has, and corrects it.
 
 mod announce;
+mod foreign;
 mod moving;
 mod observe;
 mod settle;
@@ -15,6 +16,7 @@ use std::time::Duration;
 use self::moving::shared_addresses;
 use super::announcements::Announcements;
 use super::fight::Fights;
+use super::holders::Holders;
 use super::link_sites::LinkSites;
 use super::orders::{NetSigns, NewOrders, OrderReader, RouterClaim};
 use super::passage::Passage;
@@ -36,6 +38,7 @@ pub(super) struct Takeover {
     links: LinkSites,
     lifetime: Option<Duration>,
     virtual_addresses: BTreeSet<IpAddr>,
+    holders: Holders,
     /// Addresses that more than one virtual router has, and which ones.
     shared_addresses: Vec<(Ipv4Addr, Vec<usize>)>,
     shortest_patience: Duration,
@@ -80,6 +83,7 @@ impl Takeover {
         let patience = plan.routers.iter().map(|router| router.patience).min();
         Self {
             virtual_addresses,
+            holders: Holders::new(&plan.routers),
             shared_addresses: shared_addresses(&plan.routers),
             shortest_patience: patience.unwrap_or_default(),
             links: LinkSites::new(&plan),
@@ -115,6 +119,7 @@ impl Takeover {
         // The kernel may have taken its time: what is announced must be claimed now.
         let current = self.follow_orders(orders);
         self.announce(&corrected, &current);
+        self.look_for_foreign_addresses();
         self.publish();
         self.passage.prepare(clock::now());
         if self.kernel.is_some() {
@@ -215,6 +220,7 @@ impl Takeover {
         self.confirmed_at = Some(orders.confirmed_at);
         if self.inherited.is_none() && orders.inherited.is_some() {
             self.inherited = orders.inherited;
+            self.holders.look_at_all();
             self.unsettle_everything();
         }
         for (router, claim) in orders.claims {
@@ -281,6 +287,7 @@ impl Takeover {
         let mut kernel = Netlink::open()?;
         let dump = kernel.dump()?;
         self.tags_are_kept |= dump.iter().any(KernelEvent::is_tagged);
+        self.holders.reset(&dump);
         self.kernel_links.reset(dump);
         self.kernel = Some(kernel);
         self.own_what_was_gained();
@@ -299,6 +306,7 @@ impl Takeover {
         let Some(kernel) = &mut self.kernel else { return Ok(()) };
         for event in kernel.events()? {
             self.tags_are_kept |= event.is_tagged();
+            self.holders.handle(&event);
             match &event {
                 KernelEvent::AddressGone { index, address } => {
                     self.links.address_gone(*index, address);
@@ -326,8 +334,9 @@ impl Takeover {
 
     /// Notes that what was gained, and is there, is ours.
     fn own_what_was_gained(&mut self) {
-        let Self { links, kernel_links, tags_are_kept, .. } = self;
+        let Self { links, kernel_links, tags_are_kept, holders, .. } = self;
         for (index, held) in self.gained.drain(..) {
+            holders.look_at(held.address);
             let Some(link) = links.at_index(index) else { continue };
             let present = kernel_links.at(index).and_then(|link| link.addresses().get(&held));
             if present.is_some_and(|it| it.protocol == PROTOCOL || !*tags_are_kept) {

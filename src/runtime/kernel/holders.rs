@@ -1,0 +1,164 @@
+//! Where on this host the virtual addresses are, whoever put them there.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use super::link_sites::AddressIndex;
+use super::plan::PlannedRouter;
+use crate::net::KernelEvent;
+use crate::types::VirtualAddress;
+
+/// The links of this host that have a virtual address, with any prefix.
+#[derive(Debug)]
+pub(super) struct Holders {
+    slots: BTreeMap<IpAddr, Vec<AddressIndex>>,
+    seen: BTreeMap<IpAddr, BTreeSet<Holder>>,
+    /// Addresses about which something is new.
+    stale: BTreeSet<IpAddr>,
+}
+
+/// A link, by its index, and the address as it stands there.
+pub(super) type Holder = (u32, VirtualAddress);
+
+/// A virtual address about which something is new.
+#[derive(Debug, Eq, PartialEq)]
+pub(super) struct HeldSomewhere {
+    /// The virtual routers that have it, and its places in their lists.
+    pub(super) slots: Vec<AddressIndex>,
+    /// Where it is.
+    pub(super) holders: BTreeSet<Holder>,
+}
+
+impl Holders {
+    pub(super) fn new(routers: &[PlannedRouter]) -> Self {
+        let mut slots: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for (router, planned) in routers.iter().enumerate() {
+            for (place, held) in planned.addresses.iter().enumerate() {
+                slots.entry(held.address).or_default().push((router, place));
+            }
+        }
+        Self { slots, seen: BTreeMap::new(), stale: BTreeSet::new() }
+    }
+
+    /// Forgets everything and believes a dump instead.
+    pub(super) fn reset(&mut self, dump: &[KernelEvent]) {
+        self.seen.clear();
+        for event in dump {
+            self.handle(event);
+        }
+        self.look_at_all();
+    }
+
+    /// Handles one message of the kernel.
+    pub(super) fn handle(&mut self, event: &KernelEvent) {
+        match event {
+            KernelEvent::Address { index, address, .. } => {
+                if self.slots.contains_key(&address.address) {
+                    let holders = self.seen.entry(address.address).or_default();
+                    if holders.insert((*index, *address)) {
+                        self.stale.insert(address.address);
+                    }
+                }
+            }
+            KernelEvent::AddressGone { index, address } => {
+                let Some(holders) = self.seen.get_mut(&address.address) else { return };
+                if holders.remove(&(*index, *address)) {
+                    self.stale.insert(address.address);
+                }
+            }
+            KernelEvent::LinkGone { index } => {
+                for (address, holders) in &mut self.seen {
+                    let before = holders.len();
+                    holders.retain(|(held_by, _)| held_by != index);
+                    if holders.len() < before {
+                        self.stale.insert(*address);
+                    }
+                }
+            }
+            KernelEvent::Link { .. } => {}
+        }
+    }
+
+    /// Has an address looked at: it may have become ours, or ceased to be.
+    pub(super) fn look_at(&mut self, address: IpAddr) {
+        self.stale.insert(address);
+    }
+
+    /// Has every address looked at.
+    pub(super) fn look_at_all(&mut self) {
+        self.stale.extend(self.slots.keys());
+    }
+
+    /// Returns the addresses about which something is new since the last call.
+    pub(super) fn news(&mut self) -> Vec<HeldSomewhere> {
+        let stale = std::mem::take(&mut self.stale).into_iter();
+        let news = stale.map(|address| HeldSomewhere {
+            slots: self.slots.get(&address).cloned().unwrap_or_default(),
+            holders: self.seen.get(&address).cloned().unwrap_or_default(),
+        });
+        news.collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::proto::{LinkId, Site};
+
+    #[test]
+    fn a_virtual_address_is_found_on_any_link_and_with_any_prefix() {
+        let mut holders = holders();
+        holders.handle(&there(2, "192.0.2.1/24"));
+        holders.handle(&there(7, "192.0.2.1/32"));
+        holders.handle(&there(2, "192.0.2.9/24"));
+
+        let expected = [(2, vip("192.0.2.1/24")), (7, vip("192.0.2.1/32"))];
+        let news = HeldSomewhere { slots: vec![(0, 0)], holders: expected.into() };
+        assert_eq!(holders.news(), [news]);
+        assert_eq!(holders.news(), [], "nothing is new");
+    }
+
+    #[test]
+    fn it_is_news_when_the_address_or_its_link_has_gone() {
+        let mut holders = holders();
+        holders.handle(&there(2, "192.0.2.1/24"));
+        holders.handle(&there(7, "192.0.2.1/32"));
+        holders.news();
+
+        holders.handle(&KernelEvent::LinkGone { index: 7 });
+        assert_eq!(holders.news()[0].holders, [(2, vip("192.0.2.1/24"))].into());
+        let address = vip("192.0.2.1/24");
+        holders.handle(&KernelEvent::AddressGone { index: 2, address });
+        assert_eq!(holders.news()[0].holders, BTreeSet::new());
+    }
+
+    #[test]
+    fn after_a_dump_everything_is_new() {
+        let mut holders = holders();
+        holders.handle(&there(2, "192.0.2.1/24"));
+
+        holders.reset(&[there(3, "192.0.2.1/24")]);
+
+        assert_eq!(holders.news()[0].holders, [(3, vip("192.0.2.1/24"))].into());
+    }
+
+    fn holders() -> Holders {
+        Holders::new(&[PlannedRouter {
+            site: Site::on(LinkId(0)),
+            addresses: Arc::new([vip("192.0.2.1/24")]),
+            patience: Duration::MAX,
+        }])
+    }
+
+    fn there(index: u32, address: &str) -> KernelEvent {
+        KernelEvent::Address { index, address: vip(address), secondary: false, protocol: 0 }
+    }
+
+    fn vip(text: &str) -> VirtualAddress {
+        let (address, prefix) = text.split_once('/').unwrap();
+        VirtualAddress { address: address.parse().unwrap(), prefix: prefix.parse().unwrap() }
+    }
+}

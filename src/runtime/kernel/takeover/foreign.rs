@@ -1,0 +1,47 @@
+//! Finds virtual addresses on this host that something else put there.
+
+use super::Takeover;
+use crate::net::address::PROTOCOL;
+use crate::runtime::kernel::ForeignAddress;
+use crate::runtime::kernel::holders::Holder;
+
+impl Takeover {
+    /// Notes which virtual addresses are on this host without being ours. This host answers for
+    /// them in every state.
+    ///
+    /// What bears our tag is another engine's. Without tags, so may be anything until it is known
+    /// what the engine before held.
+    pub(super) fn look_for_foreign_addresses(&mut self) {
+        if self.inherited.is_none() {
+            return;
+        }
+        for news in self.holders.news() {
+            let foreign = news.holders.iter().find(|holder| self.is_foreign(holder));
+            let foreign = foreign.and_then(|(index, address)| {
+                let link = self.kernel_links.at(*index)?.name().to_owned();
+                Some(ForeignAddress { address: *address, link })
+            });
+            for (router, place) in news.slots {
+                let facts = &mut self.routers[router].facts;
+                let before = facts.foreign.get(&place);
+                if before == foreign.as_ref() {
+                    continue;
+                }
+                match &foreign {
+                    Some(foreign) => facts.foreign.insert(place, foreign.clone()),
+                    None => facts.foreign.remove(&place),
+                };
+                self.facts.router_changed(router);
+            }
+        }
+    }
+
+    fn is_foreign(&self, (index, address): &Holder) -> bool {
+        let link = self.links.at_index(*index);
+        let is_owned = link.is_some_and(|link| self.links[link].owned.contains(address));
+        let misplaced = self.links.misplaced.get(index);
+        let is_misplaced = misplaced.is_some_and(|owned| owned.contains(address));
+        let present = self.kernel_links.at(*index).and_then(|it| it.addresses().get(address));
+        !is_owned && !is_misplaced && present.is_some_and(|it| it.protocol != PROTOCOL)
+    }
+}
