@@ -15,8 +15,10 @@ use nix::errno::Errno;
 use nix::sched::{CloneFlags, clone};
 use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, posix_spawn};
 use nix::sys::wait::{WaitPidFlag, waitpid};
+use rustix::fs::fstat;
 use rustix::io::fcntl_dupfd_cloexec;
 use rustix::process::{chdir, setsid};
+use rustix::stdio::stderr;
 use rustix::thread::set_name;
 
 use crate::net::NetError;
@@ -35,6 +37,23 @@ pub const FIRST_FD: RawFd = 3;
 pub fn detached(program: &Path, arguments: &[&CStr], fds: &[OwnedFd]) -> Result<i32, NetError> {
     try_detached(program, arguments, fds)
         .map_err(|error| NetError::new("start", program.display().to_string(), error))
+}
+
+/// Tells apart the files that the error output of this process may lead to: a program that was
+/// started before nginx opened another log still writes into the old one.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct ErrorOutput {
+    device: u64,
+    inode: u64,
+}
+
+impl ErrorOutput {
+    /// Returns which file it is now, or `None` if the kernel does not say.
+    #[must_use]
+    pub fn now() -> Option<Self> {
+        let found = fstat(stderr()).ok()?;
+        Some(Self { device: found.st_dev, inode: found.st_ino })
+    }
 }
 
 /// Closes every descriptor from `first` on: nginx's sockets must not live on in another program.

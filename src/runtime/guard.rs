@@ -6,6 +6,9 @@
 //! What was told is compared with what is so, and the difference sent, so that an order that finds
 //! no room is only late. A guard that died is started again, with everything to be told anew.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::fd::OwnedFd;
@@ -19,6 +22,7 @@ use super::kernel::Errand;
 use super::report;
 use super::surroundings::Surroundings;
 use crate::guard::{self, Claim, DoorId, GuardStart, Order, Resignation};
+use crate::net::spawn::ErrorOutput;
 use crate::net::{Channel, HeldMutex, Lock};
 use crate::proto::{LinkId, Node, RouterId};
 use crate::types::{Instant, Priority};
@@ -36,6 +40,10 @@ pub(super) struct Guard {
     /// By this the guard learns within a millisecond that this thread dies.
     mutex: Option<HeldMutex>,
     channel: Option<Channel>,
+    /// The guard that is to be replaced, until the next one has started.
+    before: Option<Channel>,
+    /// The log that the guard was given.
+    log: Option<ErrorOutput>,
     /// The start of a guard, for `vrrp-net`, and what came of it there.
     errand: Option<Errand>,
     outcome: Option<Receiver<Result<(), String>>>,
@@ -163,6 +171,7 @@ impl Guard {
         }
         if now >= self.start_at {
             self.start(now);
+            self.follow_log(now);
         }
         self.tell_door();
         if now >= self.compare_at {
@@ -175,11 +184,8 @@ impl Guard {
     /// Lets the guard end without doing anything: this engine ends as planned, or another one has
     /// the routers.
     pub(super) fn dismiss(&mut self) {
-        self.order.clear();
-        Order::Bye.emit(&mut self.order);
-        if let Some(channel) = self.channel.take() {
-            // A guard that is not there any more needs no farewell.
-            channel.send(&self.order).ok();
+        for guard in [self.channel.take(), self.before.take()].into_iter().flatten() {
+            farewell(&guard, &mut self.order);
         }
         self.errand = None;
         self.mutex = None;
@@ -191,7 +197,7 @@ impl Guard {
     /// Leaves it to the guard to clear up when the carrier ends: something is left to do.
     pub(super) fn let_go(&mut self) {
         self.mutex = None;
-        self.channel = None;
+        (self.channel, self.before) = (None, None);
         self.program = None;
     }
 
@@ -209,6 +215,7 @@ impl Guard {
     fn start(&mut self, now: Instant) {
         let (Some(program), None) = (&self.program, &self.channel) else { return };
         self.start_at = now + RESTART_PAUSE;
+        self.log = ErrorOutput::now();
         let program = program.clone();
         match self.prepare(&program) {
             Ok((channel, start)) => {
@@ -230,7 +237,13 @@ impl Guard {
         let Some(outcome) = self.outcome.as_ref().map(Receiver::try_recv) else { return };
         match outcome {
             Err(TryRecvError::Empty) => {}
-            Ok(Ok(())) | Err(TryRecvError::Disconnected) => self.outcome = None,
+            Ok(Ok(())) => {
+                self.outcome = None;
+                if let Some(before) = self.before.take() {
+                    farewell(&before, &mut self.order);
+                }
+            }
+            Err(TryRecvError::Disconnected) => self.outcome = None,
             Ok(Err(error)) => {
                 (self.outcome, self.channel) = (None, None);
                 self.give_up(&error);
@@ -238,10 +251,34 @@ impl Guard {
         }
     }
 
-    /// What cannot be executed now cannot be later: says so once.
+    /// What cannot be executed now cannot be later: says so once. A guard that was to be replaced
+    /// stays.
     fn give_up(&mut self, error: &str) {
+        self.forget_told();
+        self.channel = self.before.take();
+        if self.channel.is_some() {
+            tracing::warn!("the guard goes on writing into the log before this one: {error}");
+            return;
+        }
         tracing::warn!("nobody would clear up if all of nginx is killed: {error}");
         self.program = None;
+    }
+
+    /// Replaces the guard if nginx has opened another log since: its words would go into the file
+    /// that was rotated.
+    fn follow_log(&mut self, now: Instant) {
+        let is_there = self.channel.is_some() && self.program.is_some() && self.outcome.is_none();
+        if !is_there || self.log == ErrorOutput::now() {
+            return;
+        }
+        self.before = self.channel.take();
+        self.forget_told();
+        self.start(now);
+    }
+
+    fn forget_told(&mut self) {
+        self.told.clear();
+        self.is_door_told = false;
     }
 
     fn prepare(&mut self, program: &Path) -> Result<(Channel, GuardStart), String> {
@@ -265,8 +302,7 @@ impl Guard {
     fn lose(&mut self, now: Instant) {
         tracing::warn!("the guard has ended; another one is started");
         self.channel = None;
-        self.told.clear();
-        self.is_door_told = false;
+        self.forget_told();
         self.start_at = self.start_at.max(now);
     }
 
@@ -312,6 +348,14 @@ impl Guard {
 /// Returns what the engine before this one holds, as its guard says.
 pub(super) fn recall(place: Option<&Place>) -> Vec<Claim> {
     place.map(|place| guard::recall(place.path())).unwrap_or_default()
+}
+
+/// Lets a guard end without doing anything.
+fn farewell(guard: &Channel, order: &mut Vec<u8>) {
+    order.clear();
+    Order::Bye.emit(order);
+    // A guard that is not there any more needs no farewell.
+    guard.send(order).ok();
 }
 
 /// Where the guard finds what there is to guard.
@@ -368,126 +412,3 @@ fn number(router: RouterId) -> u32 {
 const COMPARISON_PAUSE: Duration = Duration::from_secs(1);
 /// A guard that ends again and again is not started more often.
 const RESTART_PAUSE: Duration = Duration::from_secs(2);
-
-#[cfg(test)]
-mod tests {
-    use std::cell::Cell;
-
-    use super::*;
-    use crate::config::Config;
-
-    #[test]
-    fn a_change_of_one_router_is_all_that_is_looked_at_until_a_second_has_passed() {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let _context = runtime.enter();
-        let (channel, _other_end) = Channel::pair().unwrap();
-        let mut guard = guard_with(channel);
-        let node = node_of(100);
-        let looks = Cell::new(0);
-        let index_of = |_| {
-            looks.set(looks.get() + 1);
-            Some(1)
-        };
-
-        for router in node.routers() {
-            guard.claim(router);
-            guard.tell(&held(&node, &index_of));
-        }
-
-        assert_eq!((looks.get(), guard.told.len()), (100, 100));
-        let mut looks_after = |ms: u64| {
-            looks.set(0);
-            guard.beat(&held(&node, &index_of), Instant::default() + Duration::from_millis(ms));
-            looks.get()
-        };
-        assert_eq!([0, 100, 900, 1_000, 1_100].map(&mut looks_after), [100, 0, 0, 100, 0]);
-    }
-
-    #[test]
-    fn what_finds_no_room_is_told_as_soon_as_there_is_some() {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let _context = runtime.enter();
-        let (channel, other_end) = Channel::pair().unwrap();
-        let (mut guard, other_end) = (guard_with(channel), Channel::of(other_end).unwrap());
-        let node = node_of(250);
-        while guard.send(&Order::Bye).is_ok() {}
-        node.routers().for_each(|router| guard.claim(router));
-        let held = held(&node, &|_| Some(1));
-        guard.tell(&held);
-        assert_eq!(guard.told.len(), 0);
-
-        let mut order = Vec::with_capacity(1024);
-        for _ in 0..1_000 {
-            while other_end.try_recv(&mut order).is_ok() {}
-            guard.tell(&held);
-        }
-
-        assert_eq!((guard.told.len(), guard.stale.len()), (250, 0));
-    }
-
-    #[test]
-    fn a_guard_that_has_acted_is_told_everything_anew() {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let _context = runtime.enter();
-        let (channel, other_end) = Channel::pair().unwrap();
-        let (mut guard, other_end) = (guard_with(channel), Channel::of(other_end).unwrap());
-        let node = node_of(1);
-        guard.claim(RouterId(0));
-        let mut orders_of_a_beat = || {
-            guard.beat(&held(&node, &|_| Some(1)), Instant::default());
-            guard.tell_anew();
-            let mut order = Vec::with_capacity(1024);
-            std::iter::from_fn(|| {
-                other_end.try_recv(&mut order).ok()?;
-                Order::parse(&order)
-            })
-            .count()
-        };
-
-        assert_eq!([orders_of_a_beat(), orders_of_a_beat()], [1, 1]);
-    }
-
-    #[test]
-    fn an_address_that_somebody_else_has_put_there_is_not_told() {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let _context = runtime.enter();
-        let (channel, other_end) = Channel::pair().unwrap();
-        let (mut guard, other_end) = (guard_with(channel), Channel::of(other_end).unwrap());
-        let node = node_of(1);
-        let held = Held { is_foreign: &|_, _| true, ..held(&node, &|_| Some(1)) };
-        guard.claim(RouterId(0));
-        // What is claimed is not there yet, or is about to be adopted.
-        guard.tell(&held);
-
-        guard.beat(&held, Instant::default());
-
-        let mut order = Vec::with_capacity(1024);
-        let told = std::iter::from_fn(|| {
-            other_end.try_recv(&mut order).ok()?;
-            match Order::parse(&order)? {
-                Order::Claim { claim, .. } => Some(claim.addresses.len()),
-                Order::Release { .. } | Order::Door(_) | Order::Bye => None,
-            }
-        });
-        assert_eq!(told.collect::<Vec<_>>(), [1, 0]);
-    }
-
-    fn held<'a>(node: &'a Node, index_of: &'a dyn Fn(LinkId) -> Option<u32>) -> Held<'a> {
-        Held { node, index_of, is_foreign: &|_, _| false }
-    }
-
-    fn guard_with(channel: Channel) -> Guard {
-        let answer = Vec::with_capacity(1);
-        Guard { in_charge: true, channel: Some(channel), answer, ..Guard::default() }
-    }
-
-    fn node_of(count: u8) -> Node {
-        let instance = |vrid| {
-            serde_json::json!({ "name": format!("VI_{vrid}"), "interface": "eth0", "vrid": vrid,
-                "addresses": [format!("192.0.2.{vrid}/24")] })
-        };
-        let all: Vec<_> = (1..=count).map(instance).collect();
-        let options = serde_json::json!({ "instances": all }).to_string();
-        Node::new(&Config::from_json(&options).unwrap().instances)
-    }
-}

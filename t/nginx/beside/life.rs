@@ -1,11 +1,14 @@
 //! The life of the processes: reload, quit, stop, kill.
 
 use std::fs;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use harness::{CarrierKind, Host, Nginx, Role, eventually};
+use harness::{CarrierKind, Host, Nginx, Role, Signal, eventually};
 
-use crate::{ONE, conf_with, get, on_every_nginx, start_active, status_when};
+use crate::guard::guards;
+use crate::killed::kill_all_of;
+use crate::{ONE, PATIENCE, conf_with, get, logs, on_every_nginx, start_active, status_when};
 
 #[test]
 fn a_carrier_that_was_killed_is_started_again_and_goes_on() {
@@ -69,7 +72,7 @@ fn a_quit_takes_the_addresses_away_while_a_last_request_is_still_served() {
             if open.lines().count() == 6 { Ok(()) } else { Err(open) }
         });
 
-        nginx.signal(Role::Master, harness::Signal::SIGQUIT);
+        nginx.signal(Role::Master, Signal::SIGQUIT);
 
         eventually("the addresses have gone", Duration::from_secs(1), || {
             let all = host.addresses();
@@ -175,6 +178,36 @@ fn no_child_is_left_behind_by_the_check_of_the_options() {
 }
 
 #[test]
+fn the_guard_writes_into_the_log_that_nginx_has_opened_last() {
+    on_every_nginx("rotation", |host, carrier| {
+        let nginx = start_active(host, carrier);
+        let log = nginx.prefix().join("logs/error.log");
+        let rotated = nginx.prefix().join("logs/error.log.1");
+        eventually("the guard is there", PATIENCE, || log_of_guard(host).map(drop));
+        let before = guards(host);
+
+        fs::rename(&log, &rotated).unwrap();
+        harness::signal(nginx.master().unwrap(), Signal::SIGUSR1);
+
+        eventually("one guard is there, and has the new log", PATIENCE, || {
+            let opened = log_of_guard(host)?;
+            if opened == log { Ok(()) } else { Err(opened.display().to_string()) }
+        });
+        assert_ne!(guards(host), before);
+        kill_all_of(&nginx);
+        logs(&nginx, "nginx was killed: resigned for 1 virtual routers, removed 2 addresses");
+        let said = fs::read_to_string(rotated).unwrap();
+        assert!(!said.contains("vrrp: guard") && !said.contains("guard has ended"), "{said}");
+    });
+}
+
+/// Returns where the only guard of a host writes.
+fn log_of_guard(host: &Host) -> Result<PathBuf, String> {
+    let [pid] = guards(host)[..] else { return Err(format!("{:?}", guards(host))) };
+    fs::read_link(format!("/proc/{pid}/fd/2")).map_err(|error| error.to_string())
+}
+
+#[test]
 fn a_worker_that_was_killed_beats_again() {
     on_every_nginx("kill worker", |host, carrier| {
         let nginx = Nginx::start(host, carrier, &conf_with(ONE));
@@ -183,7 +216,7 @@ fn a_worker_that_was_killed_beats_again() {
 
         let carrier_pid = nginx.carrier_pid();
         let victims = nginx.pids(Role::Worker).into_iter().filter(|pid| *pid != carrier_pid);
-        victims.for_each(|pid| harness::signal(pid, harness::Signal::SIGKILL));
+        victims.for_each(|pid| harness::signal(pid, Signal::SIGKILL));
 
         eventually("two workers beat", Duration::from_secs(5), || {
             let node = get(host, "/ha/status").json()["node"].clone();
