@@ -3,13 +3,17 @@
 use std::fs::{self, File};
 use std::process::Command;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use harness::{
-    Carrier, Host, Lab, Nginx, Probe, Response, Role, Signal, carriers, eventually, request,
+    Advert, Carrier, Host, Lab, Nginx, Probe, Response, Role, Signal, carriers, eventually, request,
 };
 
-use crate::{ONE, conf_with, get, lua, on_every_nginx, start_active, status_when};
+use crate::pair::{ADDRESS, Pair, on_every_fallible_pair};
+use crate::{
+    ONE, PATIENCE, assert_mostly_within, conf_with, get, lua, on_every_nginx, start_active,
+    status_when,
+};
 
 fn post(host: &Host, path: &str) -> Response {
     let server = "127.0.0.1:80".parse().expect("an address");
@@ -65,6 +69,29 @@ fn no_connection_is_lost_while_a_node_is_drained_and_when_it_comes_back() {
         assert!(report.failures().is_empty(), "{report}");
         nginx.iter().for_each(Nginx::assert_no_complaints);
     }
+}
+
+/// Somebody on each host loads a large set, say.
+#[test]
+fn no_address_waits_for_nf_tables() {
+    on_every_fallible_pair("nf_tables waits", "", |pair, _| {
+        let Pair { one, two, sniffer, .. } = pair;
+        for node in [one, two] {
+            node.nginx.failpoints().arm("nf_tables", "sleep(3000)");
+        }
+        let drained = Instant::now();
+
+        assert_eq!(lua(&one.host, "return vrrp.drain()"), "true");
+
+        let from_two = |it: &Advert| it.source == two.source();
+        let first = sniffer.wait_for_advert("it takes over", drained, PATIENCE, from_two);
+        let announced = sniffer.wait_for_announcement(ADDRESS, drained, PATIENCE);
+        let gone = one.addresses.wait_for_removal(drained, ADDRESS, PATIENCE);
+        let (announced, gone) = (announced.at.saturating_duration_since(first.at), gone - first.at);
+        println!("nf_tables waits: announced after {announced:.1?}, gone after {gone:.1?}");
+        assert_mostly_within(Duration::from_millis(50), vec![announced]);
+        assert_mostly_within(Duration::from_millis(250), vec![gone]);
+    });
 }
 
 #[test]

@@ -1,76 +1,255 @@
 //! What becomes of open connections while addresses move from one living host to another.
+//!
+//! Whoever changes rules of `nf_tables` waits for whoever else does, for seconds where somebody
+//! loads large sets. No address waits for that: a thread of its own, `vrrp-nft`, speaks with
+//! `nf_tables`, and is waited for only as long as it usually takes.
 
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
 use std::time::Duration;
 
 use super::orders::Yield;
-use crate::net::{Firewall, Rules};
+use crate::net::{Firewall, NetError, Rules};
+use crate::runtime::failpoint::failpoint;
+use crate::runtime::report::panic_text;
 use crate::types::Instant;
 
 /// The rules for addresses on the move, as far as this kernel can follow them.
 #[derive(Debug, Default)]
 pub(super) struct Passage {
-    firewall: Option<Firewall>,
+    desk: Option<Arc<Desk>>,
     /// There are addresses on the move.
     is_under_way: bool,
-    /// When to look again whether the kernel can do it, and what it said the last time.
+    /// When to look again whether the kernel can do it.
     retry_at: Instant,
-    problem: Option<String>,
+}
+
+/// Where both threads leave what they have to say.
+#[derive(Debug, Default)]
+struct Desk {
+    state: Mutex<PassageState>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct PassageState {
+    /// The rules wanted, and how often others were wanted before.
+    wanted: Rules,
+    orders: u64,
+    /// How many of these orders are carried out, or could not be.
+    done: u64,
+    access: Access,
+    /// Nobody wants anything any more.
+    is_over: bool,
+    /// The thread has ended.
+    has_ended: bool,
+}
+
+/// Whether `nf_tables` does what is wanted of it.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+enum Access {
+    /// It has not been tried, or not since it failed.
+    #[default]
+    Untried,
+    /// It is to be tried.
+    Wanted,
+    Works,
+    /// The kernel cannot do it.
+    Refused,
 }
 
 impl Passage {
     /// Prepares for the next move. A host that cannot do it does without.
     pub(super) fn prepare(&mut self, now: Instant) {
-        if self.firewall.is_some() || self.is_under_way || now < self.retry_at {
+        if self.is_under_way {
             return;
         }
-        match Firewall::open() {
-            Ok(firewall) => {
-                self.firewall = Some(firewall);
-                self.problem = None;
-            }
-            Err(error) => {
-                self.retry_at = now + RETRY_PAUSE;
-                let problem = Some(error.with_cause());
-                if self.problem != problem {
-                    let error = error.with_cause();
-                    tracing::info!("connections are cut when addresses move: {error}");
-                    self.problem = problem;
-                }
-            }
+        let desk = match &self.desk {
+            Some(desk) => desk,
+            None => match start() {
+                Ok(desk) => self.desk.insert(desk),
+                // In a turn to come there may be a thread.
+                Err(_) => return,
+            },
+        };
+        let mut state = desk.state();
+        let is_due = match state.access {
+            Access::Untried => true,
+            Access::Refused => now >= self.retry_at,
+            Access::Wanted | Access::Works => false,
+        };
+        if is_due {
+            state.access = Access::Wanted;
+            self.retry_at = now + RETRY_PAUSE;
+            desk.changed.notify_all();
         }
     }
 
     /// Returns until when yielded addresses stay here. On a host that cannot keep quiet about them
     /// that is not for long: who asks where they are would get two answers.
     pub(super) fn end_of(&self, yielded: &Yield) -> Instant {
-        match self.firewall {
-            Some(_) => yielded.until,
-            None => yielded.until.min(yielded.since + LONGEST_DISTURBANCE),
+        let is_quiet = self.desk.as_ref().is_some_and(|desk| {
+            let state = desk.state();
+            state.access == Access::Works && state.is_idle()
+        });
+        if is_quiet {
+            yielded.until
+        } else {
+            yielded.until.min(yielded.since + LONGEST_DISTURBANCE)
         }
     }
 
-    /// Replaces the rules by those that the moves of this moment need.
+    /// Replaces the rules by those that the moves of this moment need. Waits for that at most
+    /// [`USUAL`], and not at all where the rules before are not in force yet.
     pub(super) fn keep(&mut self, rules: &Rules) {
         self.is_under_way = *rules != Rules::default();
-        let Some(firewall) = &mut self.firewall else { return };
-        if firewall.set(rules).is_ok() {
+        let Some(desk) = &self.desk else { return };
+        let mut state = desk.state();
+        if state.wanted == *rules {
             return;
         }
-        // What stands may have ended by itself already, which fails as a whole: once more from the
-        // beginning. With the socket that is replaced goes whatever stands.
-        let anew = Firewall::open().and_then(|mut firewall| {
-            firewall.set(rules)?;
-            Ok(firewall)
-        });
-        if let Err(error) = &anew {
-            tracing::warn!("connections are cut in this move: {}", error.with_cause());
+        let is_prompt = state.access == Access::Works && state.is_idle();
+        state.wanted.clone_from(rules);
+        state.orders += 1;
+        desk.changed.notify_all();
+        if is_prompt {
+            desk.wait(state, |state| !state.is_idle());
         }
-        self.firewall = anew.ok();
     }
+}
+
+impl Drop for Passage {
+    /// With the thread go the rules.
+    fn drop(&mut self) {
+        let Some(desk) = &self.desk else { return };
+        let mut state = desk.state();
+        let is_prompt = !state.has_work();
+        state.is_over = true;
+        desk.changed.notify_all();
+        if is_prompt {
+            desk.wait(state, |state| !state.has_ended);
+        }
+    }
+}
+
+impl Access {
+    /// What was refused before stays so until it is tried again.
+    fn after_a_failure(self) -> Self {
+        if self == Self::Works { Self::Untried } else { self }
+    }
+}
+
+impl PassageState {
+    fn is_idle(&self) -> bool {
+        self.done == self.orders
+    }
+
+    fn has_work(&self) -> bool {
+        self.is_over || self.access == Access::Wanted || !self.is_idle()
+    }
+}
+
+impl Desk {
+    fn state(&self) -> MutexGuard<'_, PassageState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for the other thread as long as something is so, but not for long.
+    fn wait(&self, state: MutexGuard<'_, PassageState>, is_so: impl Fn(&PassageState) -> bool) {
+        let waited = self.changed.wait_timeout_while(state, USUAL, |state| is_so(state));
+        drop(waited.unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// The life of the thread `vrrp-nft`.
+    fn serve(&self) {
+        let mut firewall = None;
+        let mut problem = None;
+        loop {
+            let idle = |state: &mut PassageState| !state.has_work();
+            let state = self.changed.wait_while(self.state(), idle);
+            let state = state.unwrap_or_else(PoisonError::into_inner);
+            if state.is_over {
+                return;
+            }
+            let (rules, orders) = (state.wanted.clone(), state.orders);
+            let opens = state.access == Access::Wanted;
+            drop(state);
+            failpoint("nf_tables").ok();
+            if opens && firewall.is_none() {
+                firewall = open(&mut problem);
+            }
+            firewall = firewall.and_then(|firewall| keep(firewall, &rules));
+            let mut state = self.state();
+            state.done = orders;
+            state.access = match firewall {
+                Some(_) => Access::Works,
+                None if opens => Access::Refused,
+                None => state.access.after_a_failure(),
+            };
+            self.changed.notify_all();
+        }
+    }
+}
+
+fn start() -> io::Result<Arc<Desk>> {
+    let desk = Arc::new(Desk::default());
+    let theirs = Arc::clone(&desk);
+    thread::Builder::new().name("vrrp-nft".to_owned()).spawn(move || {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| theirs.serve())) {
+            tracing::error!("the thread vrrp-nft has ended: {}", panic_text(&*panic));
+        }
+        let mut state = theirs.state();
+        (state.access, state.has_ended) = (Access::Refused, true);
+        theirs.changed.notify_all();
+    })?;
+    Ok(desk)
+}
+
+/// Asks whether the kernel can do it. `problem` is what it said the last time.
+fn open(problem: &mut Option<String>) -> Option<Firewall> {
+    match Firewall::open() {
+        Ok(firewall) => {
+            *problem = None;
+            Some(firewall)
+        }
+        Err(error) => {
+            let told = Some(error.with_cause());
+            if *problem != told {
+                tracing::info!("connections are cut when addresses move: {}", error.with_cause());
+                *problem = told;
+            }
+            None
+        }
+    }
+}
+
+/// Replaces the rules.
+fn keep(mut firewall: Firewall, rules: &Rules) -> Option<Firewall> {
+    if firewall.set(rules).is_ok() {
+        return Some(firewall);
+    }
+    // What stands may have ended by itself already, which fails as a whole: once more from the
+    // beginning. With the socket that is replaced goes whatever stands.
+    drop(firewall);
+    let anew = || -> Result<Firewall, NetError> {
+        let mut firewall = Firewall::open()?;
+        firewall.set(rules)?;
+        Ok(firewall)
+    };
+    let anew = anew();
+    if let Err(error) = &anew {
+        tracing::warn!("connections are cut in this move: {}", error.with_cause());
+    }
+    anew.ok()
 }
 
 /// Some milliseconds are needed: the next host announces the addresses after it has advertised.
 const LONGEST_DISTURBANCE: Duration = Duration::from_millis(200);
+
+/// As long as a change of rules takes where nobody else makes one.
+const USUAL: Duration = Duration::from_millis(20);
 
 /// A kernel that cannot do it looks for a module every time it is asked.
 const RETRY_PAUSE: Duration = Duration::from_secs(600);
