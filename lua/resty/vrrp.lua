@@ -60,6 +60,8 @@ local NO_MASTER = "master_process is off: nobody would start the carrier again,"
 -- JSON.
 local board, header, json
 local slots = {}
+-- Whether this worker has looked for the carrier once it must be there.
+local has_looked = false
 
 
 local function use(new_board)
@@ -182,11 +184,26 @@ function _M.setup(options)
 end
 
 
+-- Logs, in one worker, that the carrier never began: it cannot say so itself.
+local function look_for_carrier(id)
+    local witness = header.carrier == layout.AGENT and 0 or 1
+    local missing = id == witness and board:missing_carrier()
+    if missing then
+        log(ngx.ERR, "the engine cannot start, nginx serves on: " .. missing)
+    end
+    has_looked = missing or header.carrier_beat_ms ~= 0
+end
+
+
 local function beat(premature)
+    local id = worker_id()
     if premature then
-        board:leave(worker_id())
-    else
-        board:beat(worker_id())
+        board:leave(id)
+        return
+    end
+    board:beat(id)
+    if not has_looked then
+        look_for_carrier(id)
     end
 end
 

@@ -49,6 +49,8 @@ local PROT_READ_WRITE = 3
 local MAP_SHARED = 1
 local MREMAP_MAYMOVE = 1
 
+-- nginx starts the carrier a moment after the workers.
+local CARRIER_TIMEOUT_MS = 1000
 -- A slot is written in a microsecond.
 local READ_ATTEMPTS = 10000
 
@@ -283,6 +285,21 @@ function _M:last_beat()
 end
 
 
+-- Returns what is wrong if workers have begun, but the carrier has not.
+function _M:missing_carrier()
+    local header = self.header
+    if header.carrier_beat_ms ~= 0 or header.workers_total == 0
+       or now_ms() - (self.begun_ms or now_ms()) < CARRIER_TIMEOUT_MS then
+        return nil
+    end
+    local name = header.carrier == layout.AGENT
+                 and "the privileged agent, where ngx.worker.id() is nil"
+                 or "worker 0"
+    return "init_worker() was not called in " .. name .. ": the error log has"
+           .. " the error that ended init_worker_by_lua before it"
+end
+
+
 -- Returns true if the engine runs; else nil, the reason, and whether the engine
 -- has yet to start.
 function _M:engine()
@@ -300,7 +317,8 @@ function _M:engine()
         if age_ms <= _M.engine_timeout_ms then
             return true
         end
-        return nil, format("no sign of life for %d ms", age_ms)
+        return nil, self:missing_carrier()
+                    or format("no sign of life for %d ms", age_ms)
     end
     if state == layout.FAILED then
         return nil, text_of(header.error)
@@ -311,7 +329,9 @@ function _M:engine()
     if state == layout.STOPPED then
         return nil, "it was stopped"
     end
-    return nil, "it was not started: is init_worker() called?", true
+    local missing = self:missing_carrier()
+    return nil, missing or "it was not started: is init_worker() called?",
+           not missing
 end
 
 

@@ -120,6 +120,7 @@ local function make_board(text)
         return nil, err
     end
 
+    board:begin()
     local header = board.header
     header.generation = 1
     if previous then

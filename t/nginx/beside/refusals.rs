@@ -1,10 +1,11 @@
 //! Wrong options and wrong use: what is refused, where, and with which words.
 
+use std::fs;
 use std::process::Command;
 
 use harness::{Carrier, CarrierKind, Host, Nginx, Role, eventually, wait_until};
 
-use crate::{ONE, PATIENCE, conf_with, get, lua, on_every_nginx, start_active, status_when};
+use crate::{ONE, PATIENCE, conf_with, get, logs, lua, on_every_nginx, start_active, status_when};
 
 const TWO_MISTAKES: &str = "{ instances = { { name = 'VI_1', interface = 'eth0', vrid = 256, \
     prority = 150, addresses = { '192.168.56.100/24' } } } }";
@@ -369,6 +370,36 @@ fn a_check_is_asked_for_by_a_word_that_means_yes() {
             let started = nginx.launch_with(&[("RESTY_VRRP_CHECK", word)]);
             started.unwrap_or_else(|failure| panic!("{word}: {}", failure.error_log));
             nginx.stop();
+        }
+    });
+}
+
+#[test]
+fn a_carrier_whose_init_worker_breaks_off_is_told_by_the_workers() {
+    on_every_nginx("no carrier", |host, carrier| {
+        let (failing, words) = match carrier.kind {
+            CarrierKind::Agent => ("local first = ngx.worker.id() + 1", "the privileged agent"),
+            CarrierKind::Worker => ("if ngx.worker.id() == 0 then error() end", "worker 0"),
+        };
+        let begin = "init_worker_by_lua_block {";
+        let broken = conf_with(ONE).replacen(begin, &format!("{begin} {failing}"), 1);
+        let nginx = Nginx::start(host, carrier, &broken);
+
+        for _ in 0..2 {
+            let words = format!("init_worker() was not called in {words}");
+            let status = status_when(host, "fault");
+            let text = status["instances"][0]["warnings"][0]["text"].to_string();
+            assert!(text.contains(&words), "{text}");
+            assert!(get(host, "/ha/healthz").body.contains(&words));
+            let serves_on = format!("the engine cannot start, nginx serves on: {words}");
+            logs(&nginx, &serves_on);
+
+            nginx.write("nginx.conf", &conf_with(ONE));
+            nginx.reload();
+            status_when(host, "active");
+            fs::write(nginx.prefix().join("logs/error.log"), "").expect("it is ours");
+            nginx.write("nginx.conf", &broken);
+            nginx.reload();
         }
     });
 }
