@@ -14,7 +14,7 @@
 //! | lock on a file | [`Lock`] | dropped, or its process has ended |
 //! | memory with a mutex | [`HeldMutex`], [`HolderWatch`] | dropped in all processes |
 //! | process outside of nginx's tree | [`spawn`] | it ends itself |
-//! | `promote_secondaries` of a link | [`sysctl`] | never: others profit from it too |
+//! | `promote_secondaries`, `accept_local` of a link | [`sysctl`] | never: others profit too |
 
 pub mod address;
 mod announce;

@@ -18,6 +18,7 @@ mod lifetime;
 mod many;
 mod moving;
 mod mute;
+mod owner;
 mod owners;
 mod pair;
 mod router;

@@ -39,7 +39,7 @@ pub(super) struct LinkSite {
     /// How many addresses somebody else has just removed: they are to be put back.
     pub(super) removed_by_others: usize,
     announcer: Option<Announcer>,
-    secondaries_survive: bool,
+    is_prepared: bool,
     leftovers_are_cleared: bool,
 }
 
@@ -183,7 +183,7 @@ impl LinkSite {
             owned: BTreeSet::new(),
             removed_by_others: 0,
             announcer: None,
-            secondaries_survive: false,
+            is_prepared: false,
             leftovers_are_cleared: false,
         }
     }
@@ -252,12 +252,17 @@ impl LinkSite {
         addresses.iter().flat_map(|held| self.slots(held)).map(|(router, _)| *router).collect()
     }
 
-    /// Sees to it that secondary addresses stay when the primary one of their network goes.
-    pub(super) fn keep_secondaries(&mut self) {
-        if std::mem::replace(&mut self.secondaries_survive, true) {
+    /// Prepares the link for its first virtual address: secondary addresses are to stay when the
+    /// primary one of their network goes, and the owner of an address is to be heard.
+    pub(super) fn prepare(&mut self) {
+        if std::mem::replace(&mut self.is_prepared, true) {
             return;
         }
         let link = self.name.as_str();
+        if let Err(error) = sysctl::accept_local(link) {
+            let error = error.with_cause();
+            tracing::warn!("{error}: an owner of the addresses that comes back is not heard");
+        }
         if let Err(error) = sysctl::promote_secondaries(link) {
             let error = error.with_cause();
             tracing::warn!("{error}: virtual addresses of {link} may go with its primary one");

@@ -55,7 +55,7 @@ impl Takeover {
         let mut refused = Vec::new();
         if !changes.is_empty() {
             if !changes.add.is_empty() {
-                site.keep_secondaries();
+                site.prepare();
             }
             let at = (index, kernel_link.name());
             // Should the conversation break, some of them may be there.
