@@ -15,6 +15,7 @@ pub struct Links {
     /// A link may be renamed while a dump is read: until the end two may seem to have a name.
     by_name: BTreeMap<String, BTreeSet<u32>>,
     arrivals: u64,
+    generations: u64,
 }
 
 /// What a message has changed.
@@ -48,11 +49,17 @@ impl Links {
     /// twice changes nothing; nor does one about the lifetime of an address.
     pub fn handle(&mut self, event: KernelEvent) -> Option<KernelChange> {
         match event {
-            KernelEvent::Link { index, name, carrier, mac } => {
+            KernelEvent::Link { index, name, carrier, mac, has_ip } => {
                 let link = self.by_index.entry(index).or_default();
-                if (&link.name, link.carrier, link.mac) == (&name, carrier, mac) {
+                let before = (&link.name, link.carrier, link.mac, link.has_ip);
+                if before == (&name, carrier, mac, has_ip) {
                     return None;
                 }
+                if has_ip && !link.has_ip {
+                    self.generations += 1;
+                    link.generation = self.generations;
+                }
+                link.has_ip = has_ip;
                 (link.carrier, link.mac) = (carrier, mac);
                 let before = std::mem::replace(&mut link.name, name.clone());
                 self.forget_name(&before, index);
@@ -110,6 +117,8 @@ pub struct KernelLink {
     name: String,
     carrier: LinkSignal,
     mac: Option<[u8; 6]>,
+    has_ip: bool,
+    generation: u64,
     addresses: BTreeMap<VirtualAddress, Present>,
 }
 
@@ -130,6 +139,13 @@ impl KernelLink {
     #[must_use]
     pub fn mac(&self) -> Option<[u8; 6]> {
         self.mac
+    }
+
+    /// Returns a number that changes when the kernel has made the link anew, or its part in IP:
+    /// memberships, and sockets that are bound to it, end then, although its index may stay.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.generation
     }
 
     /// Returns the addresses on the link.
@@ -208,6 +224,8 @@ pub enum KernelEvent {
         carrier: LinkSignal,
         /// Its hardware address.
         mac: Option<[u8; 6]>,
+        /// Whether its MTU is large enough for IP.
+        has_ip: bool,
     },
     /// A link was deleted, or left for another network namespace.
     LinkGone {
@@ -295,6 +313,27 @@ mod tests {
         let (index, link) = links.named(&eth0()).unwrap();
         assert_eq!(index, 5);
         assert!(link.addresses().is_empty());
+    }
+
+    #[test]
+    fn a_link_that_is_made_anew_under_its_index_is_of_another_generation() {
+        let mut links = links(&[link(2, "eth0"), link(3, "eth1")]);
+        let generation = |links: &Links| links.at(2).unwrap().generation();
+        let mut seen = vec![generation(&links)];
+
+        links.handle(link(2, "lan0"));
+        seen.push(generation(&links));
+        links.handle(KernelEvent::LinkGone { index: 2 });
+        links.handle(link(2, "eth0"));
+        seen.push(generation(&links));
+        let KernelEvent::Link { index, name, mac, .. } = link(2, "eth0") else { unreachable!() };
+        let carrier = LinkSignal::Down;
+        links.handle(KernelEvent::Link { index, name, carrier, mac, has_ip: false });
+        links.handle(link(2, "eth0"));
+        seen.push(generation(&links));
+
+        assert_eq!(seen[0], seen[1], "another name is no other link");
+        assert!(seen[1] < seen[2] && seen[2] < seen[3], "{seen:?}");
     }
 
     #[test]
@@ -392,6 +431,7 @@ mod tests {
             name: name.to_owned(),
             carrier: LinkSignal::Up,
             mac: Some([2; 6]),
+            has_ip: true,
         }
     }
 

@@ -52,6 +52,7 @@ fn link(header: &LinkHeader, payload: &[u8]) -> KernelEvent {
     let up = header.flags.contains(LinkFlags::Up | LinkFlags::LowerUp | LinkFlags::Running);
     let mut name = String::new();
     let mut mac = None;
+    let mut has_ip = true;
     for attribute in attributes(payload, LINK_HEADER) {
         match attribute.kind() {
             libc::IFLA_IFNAME => {
@@ -59,11 +60,15 @@ fn link(header: &LinkHeader, payload: &[u8]) -> KernelEvent {
                 name = String::from_utf8_lossy(text).into_owned();
             }
             libc::IFLA_ADDRESS => mac = attribute.value().try_into().ok(),
+            libc::IFLA_MTU => {
+                let mtu = attribute.value().try_into().map(u32::from_ne_bytes);
+                has_ip = mtu.is_ok_and(|mtu| mtu >= SMALLEST_MTU);
+            }
             _ => {}
         }
     }
-    let carrier = if up { LinkSignal::Up } else { LinkSignal::Down };
-    KernelEvent::Link { index: header.index, name, carrier, mac }
+    let carrier = if up && has_ip { LinkSignal::Up } else { LinkSignal::Down };
+    KernelEvent::Link { index: header.index, name, carrier, mac, has_ip }
 }
 
 struct ReadAddress {
@@ -98,6 +103,9 @@ fn ip(octets: &[u8]) -> Option<IpAddr> {
     v4.or_else(|_| <[u8; 16]>::try_from(octets).map(|octets| Ipv6Addr::from(octets).into())).ok()
 }
 
+/// A link with less takes no part in IPv4: the kernel forgets its addresses and memberships.
+const SMALLEST_MTU: u32 = 68;
+
 /// Octets of `ifinfomsg`.
 const LINK_HEADER: usize = 16;
 
@@ -120,8 +128,21 @@ mod tests {
 
         let read = read(16, &[&header[..], &unknown, &mac, &name].concat());
 
-        let (name, mac) = ("eth0".to_owned(), Some([2, 0, 0, 0, 0, 7]));
-        assert_eq!(read, Some(KernelEvent::Link { index: 2, name, carrier: LinkSignal::Up, mac }));
+        let (name, mac, carrier) = ("eth0".to_owned(), Some([2, 0, 0, 0, 0, 7]), LinkSignal::Up);
+        let expected = KernelEvent::Link { index: 2, name, carrier, mac, has_ip: true };
+        assert_eq!(read, Some(expected));
+    }
+
+    #[test]
+    fn a_link_with_too_small_an_mtu_has_no_ip_and_counts_as_down() {
+        for (mtu, expected) in [(67, (LinkSignal::Down, false)), (68, (LinkSignal::Up, true))] {
+            let attribute = [8, 0, 4, 0, mtu, 0, 0, 0];
+
+            let read = read(16, &[&link_header_octets(0, 0x1_0041)[..], &attribute].concat());
+
+            let Some(KernelEvent::Link { carrier, has_ip, .. }) = read else { panic!("{read:?}") };
+            assert_eq!((carrier, has_ip), expected, "MTU {mtu}");
+        }
     }
 
     #[test]

@@ -4,7 +4,9 @@ use std::net::Ipv4Addr;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use harness::{Flood, Probe, Sniffer, Traffic, carriers, eventually, wait_until};
+use harness::{
+    Flood, Host, Probe, Sniffer, StuckThread, Traffic, carriers, eventually, holds_for, wait_until,
+};
 
 use crate::owners::Owners;
 use crate::pair::{assert_settled, on_every_nginx};
@@ -114,8 +116,8 @@ fn a_link_that_goes_down_is_a_fault_and_its_return_a_fresh_start() {
         let a = Router::start(&lab.a, carrier, v3(150));
         let b = Router::start(&lab.b, carrier, v3(100));
         assert_settled(&a, &[&b]);
-        let down: [fn(&harness::Host); 2] = [harness::Host::link_down, harness::Host::unplug];
-        let up: [fn(&harness::Host); 2] = [harness::Host::link_up, harness::Host::plug];
+        let down: [fn(&Host); 2] = [Host::link_down, Host::unplug];
+        let up: [fn(&Host); 2] = [Host::link_up, Host::plug];
         for (down, up) in down.into_iter().zip(up) {
             let (owners, ()) = Owners::during(&[&lab.a, &lab.b], || {
                 down(&lab.a);
@@ -217,6 +219,28 @@ fn an_interface_may_be_deleted_and_made_again() {
     });
 }
 
+/// What is heard on a link ends with it, even if it is back before anybody has looked.
+#[test]
+fn a_link_that_leaves_and_comes_back_unseen_is_listened_on_again() {
+    on_every_nginx("unseen", |lab, carrier| {
+        let a = Router::start(&lab.a, carrier, v3(150));
+        let b = Router::start(&lab.b, carrier, v3(100));
+        assert_settled(&a, &[&b]);
+
+        let stuck = StuckThread::of(b.nginx.carrier_pid(), "vrrp-net");
+        lab.b.exec("sh", &["-c", AWAY_AND_BACK]);
+        lab.b.ip("address add 192.168.56.102/24 brd + dev eth0");
+        lab.b.link_up();
+        stuck.release();
+
+        assert_settled(&a, &[&b]);
+        holds_for("it hears the other one", Duration::from_secs(1), || match b.state() {
+            state if state == "backup" => Ok(()),
+            state => Err(state),
+        });
+    });
+}
+
 #[test]
 fn fifty_thousand_rubbish_adverts_a_second_change_nothing() {
     for carrier in carriers() {
@@ -234,7 +258,7 @@ fn fifty_thousand_rubbish_adverts_a_second_change_nothing() {
         let probe = Probe::start(&hosts[2], SERVICE, "/");
 
         let flood = Flood::start(&hosts[3], 50_000);
-        harness::holds_for("a answers", Duration::from_secs(10), || {
+        holds_for("a answers", Duration::from_secs(10), || {
             if a.host.has(ADDRESS) { Ok(()) } else { Err("the address has gone") }
         });
         let sent = flood.finish();
@@ -250,3 +274,11 @@ fn fifty_thousand_rubbish_adverts_a_second_change_nothing() {
         }
     }
 }
+
+/// Moves eth0 into another network namespace and back: it keeps its index.
+const AWAY_AND_BACK: &str = "
+    unshare --net sleep 60 & there=$!
+    while [ $(readlink /proc/$there/ns/net) = $(readlink /proc/$$/ns/net) ]; do :; done
+    ip link set eth0 netns $there
+    nsenter --net=/proc/$there/ns/net ip link set eth0 netns $$
+    kill $there";

@@ -114,5 +114,6 @@ pub(super) fn state_given(beginning: &Beginning) -> Option<&Bequests> {
 /// Returns what another engine has seen, without the hardware address: only `vrrp-net` needs that.
 fn seen(known: &KnownLink) -> LinkView {
     let carrier = if known.is_up { LinkSignal::Up } else { LinkSignal::Down };
-    LinkView { index: known.index, carrier, mac: None, sources: known.sources }
+    let (index, sources) = (known.index, known.sources);
+    LinkView { index, generation: None, carrier, mac: None, sources }
 }

@@ -72,7 +72,7 @@ impl LinkSockets {
         if before == Some(view) {
             return None;
         }
-        if before.and_then(|before| before.index) != view.index {
+        if before.is_none_or(|before| !is_same_link(&before, &view)) {
             link.socket = None;
         }
         Some(self.listen_on(id, view, now))
@@ -159,6 +159,12 @@ impl LinkSockets {
         };
         LinkFacts { carrier, sources: view.sources }
     }
+}
+
+/// Tells whether a socket of the link before is one of the link now.
+fn is_same_link(before: &LinkView, now: &LinkView) -> bool {
+    let generations = before.generation.zip(now.generation);
+    before.index == now.index && generations.is_none_or(|(before, now)| before == now)
 }
 
 impl LinkSocket {

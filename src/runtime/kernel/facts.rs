@@ -26,6 +26,8 @@ pub struct Facts {
 pub struct LinkView {
     /// Its index; `None` if there is no such link.
     pub index: Option<u32>,
+    /// See [`KernelLink::generation`](crate::net::KernelLink::generation); `None` if not known.
+    pub generation: Option<u64>,
     /// Whether frames can pass.
     pub carrier: LinkSignal,
     /// Its hardware address.

@@ -269,6 +269,11 @@ impl LinkSite {
         }
     }
 
+    /// Has the next announcement open another socket: that of a link that has gone is of no use.
+    pub(super) fn forget_announcer(&mut self) {
+        self.announcer = None;
+    }
+
     /// Returns the socket for announcements on the link of that index.
     pub(super) fn announcer(&mut self, index: u32) -> Result<&Announcer, NetError> {
         Ok(match &mut self.announcer {

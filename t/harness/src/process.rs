@@ -161,6 +161,12 @@ impl StuckThread {
         Self(thread)
     }
 
+    /// Lets it go on.
+    #[track_caller]
+    pub fn release(self) {
+        ptrace::detach(self.0, None).expect("it is stopped");
+    }
+
     /// Waits until it has ended with its process, which cannot end before.
     #[track_caller]
     pub fn wait_for_the_end(self) {

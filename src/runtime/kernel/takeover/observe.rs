@@ -59,11 +59,15 @@ impl Takeover {
         let found = site.index.and_then(|index| Some((index, self.kernel_links.at(index)?)));
         let view = found.map_or_else(LinkView::default, |(index, link)| LinkView {
             index: Some(index),
+            generation: Some(link.generation()),
             carrier: link.carrier(),
             mac: link.mac(),
             sources: link.sources(&site.owned, |held| self.virtual_addresses.contains(&held)),
         });
         let before = site.view.replace(view);
+        if before.and_then(|before| before.generation) != view.generation {
+            site.forget_announcer();
+        }
         let mac_before = before.and_then(|before| before.mac);
         if mac_before.is_some() && mac_before != view.mac {
             for &router in &site.routers {
