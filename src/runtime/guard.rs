@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
 use std::time::Duration;
 
+use super::backoff::Backoff;
 use super::failpoint::failpoint;
 use super::handover::Place;
 use super::kernel::Errand;
@@ -31,6 +32,9 @@ use crate::types::{Instant, Priority};
 #[derive(Debug, Default)]
 pub(super) struct Guard {
     program: Option<PathBuf>,
+    /// Why the last attempt to start it failed.
+    problem: Option<String>,
+    backoff: Backoff,
     master_pid: u32,
     /// Where the engines of this host meet.
     door: Option<PathBuf>,
@@ -75,15 +79,18 @@ impl Guard {
             answer: Vec::with_capacity(1),
             ..Self::default()
         };
-        if guard.program.is_none() {
-            tracing::warn!(
-                "there is no resty/vrrp/guard beside core.so: if all of nginx is killed, peers \
-                 wait for Active_Down_Interval and addresses stay for address_lifetime_s"
-            );
-        }
         guard.take_lock();
-        guard.start(now);
+        if guard.program.as_ref().is_some_and(|program| program.exists()) {
+            guard.start(now);
+        } else {
+            guard.fail("there is no resty/vrrp/guard beside core.so".to_owned(), now);
+        }
         guard
+    }
+
+    /// Returns why there is no guard, if there is none and the last attempt to start one failed.
+    pub(super) fn problem(&self) -> Option<&str> {
+        self.problem.as_deref()
     }
 
     /// Returns the start of a guard, if one is to be started: `vrrp-net` is to do that.
@@ -93,7 +100,7 @@ impl Guard {
 
     /// Tells whether there is, or will be, a guard.
     pub(super) fn is_possible(&self) -> bool {
-        self.program.is_some()
+        self.program.is_some() && self.problem.is_none()
     }
 
     /// Tells the guard which door is this engine's: by another one it knows another engine.
@@ -165,7 +172,7 @@ impl Guard {
     /// Sees to it that there is a guard, and that what it knows is so.
     pub(super) fn beat(&mut self, held: &Held<'_>, now: Instant) {
         self.take_lock();
-        self.hear_of_start();
+        self.hear_of_start(now);
         if self.channel.as_ref().is_some_and(|channel| has_ended(channel, &mut self.answer)) {
             self.lose(now);
         }
@@ -213,10 +220,9 @@ impl Guard {
     }
 
     fn start(&mut self, now: Instant) {
-        let (Some(program), None) = (&self.program, &self.channel) else { return };
+        let (Some(program), None) = (self.program.clone(), &self.channel) else { return };
         self.start_at = now + RESTART_PAUSE;
         self.log = ErrorOutput::now();
-        let program = program.clone();
         match self.prepare(&program) {
             Ok((channel, start)) => {
                 let (told, outcome) = sync_channel(1);
@@ -228,17 +234,17 @@ impl Guard {
                 (self.channel, self.outcome) = (Some(channel), Some(outcome));
                 self.look_at_all();
             }
-            Err(error) => self.give_up(&error),
+            Err(error) => self.fail(error, now),
         }
     }
 
     /// Hears whether the guard could be started.
-    fn hear_of_start(&mut self) {
+    fn hear_of_start(&mut self, now: Instant) {
         let Some(outcome) = self.outcome.as_ref().map(Receiver::try_recv) else { return };
         match outcome {
             Err(TryRecvError::Empty) => {}
             Ok(Ok(())) => {
-                self.outcome = None;
+                (self.outcome, self.problem) = (None, None);
                 if let Some(before) = self.before.take() {
                     farewell(&before, &mut self.order);
                 }
@@ -246,22 +252,22 @@ impl Guard {
             Err(TryRecvError::Disconnected) => self.outcome = None,
             Ok(Err(error)) => {
                 (self.outcome, self.channel) = (None, None);
-                self.give_up(&error);
+                self.fail(error, now);
             }
         }
     }
 
-    /// What cannot be executed now cannot be later: says so once. A guard that was to be replaced
-    /// stays.
-    fn give_up(&mut self, error: &str) {
+    /// Notes that no guard could be started; that is tried again after a while. A guard that was to
+    /// be replaced stays.
+    fn fail(&mut self, error: String, now: Instant) {
         self.forget_told();
+        self.start_at = now + self.backoff.after_a_run_of(Duration::ZERO);
         self.channel = self.before.take();
         if self.channel.is_some() {
             tracing::warn!("the guard goes on writing into the log before this one: {error}");
-            return;
+        } else {
+            self.problem = Some(error);
         }
-        tracing::warn!("nobody would clear up if all of nginx is killed: {error}");
-        self.program = None;
     }
 
     /// Replaces the guard if nginx has opened another log since: its words would go into the file

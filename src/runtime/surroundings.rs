@@ -11,7 +11,7 @@ pub struct Surroundings {
     pub master_pid: u32,
     /// The file of the board; its lock says that an engine is in charge.
     pub board: PathBuf,
-    /// The executable of the guard, if it is installed.
+    /// The executable of the guard, which may be missing.
     pub guard: Option<PathBuf>,
     /// What is looked at besides the workers.
     pub checks: Vec<PlannedCheck>,

@@ -244,6 +244,8 @@ pub(super) const WARNING_REFUSED: &str = "address_refused";
 pub(super) const WARNING_NET_STALLED: &str = "vrrp_net_stalled";
 /// The links and addresses of this host cannot be read.
 pub(super) const WARNING_UNREADABLE: &str = "kernel_unreadable";
+/// There is no guard: nobody clears up if all of nginx is killed.
+pub(super) const WARNING_NO_GUARD: &str = "no_guard";
 /// A virtual address is on this host, and something else put it there.
 const WARNING_FOREIGN: &str = "address_is_foreign";
 /// Something else on this host keeps removing an address.

@@ -196,11 +196,12 @@ fn a_guard_belongs_to_nobody_and_holds_nothing_of_nginx_and_two_rights() {
 }
 
 #[test]
-fn without_a_guard_everything_else_works_and_the_log_says_what_is_missing() {
+fn without_a_guard_everything_else_works_and_the_status_says_so_until_there_is_one() {
     on_a_network("no guard", |lab, host, carrier| {
         let nginx = Nginx::prepare(host, carrier, &conf_with(ONE));
         let installed = lab.directory().join("lualib/resty/vrrp/guard");
-        fs::remove_file(installed).expect("it was installed");
+        let elsewhere = lab.directory().join("guard");
+        fs::rename(&installed, &elsewhere).expect("it was installed");
         nginx.launch().expect("it starts");
         status_when(host, "active");
 
@@ -212,6 +213,16 @@ fn without_a_guard_everything_else_works_and_the_log_says_what_is_missing() {
         });
         holds_for("nothing is missing", SECOND / 2, || {
             if host.has(VIP) { Ok(()) } else { Err("the address") }
+        });
+        let warnings = || get(host, "/ha/status").json()["node"]["warnings"].clone();
+        assert_eq!(warnings()[0]["name"], "no_guard");
+
+        fs::rename(&elsewhere, &installed).expect("it is put back");
+
+        eventually("there is a guard, and no warning", SECOND * 10, || {
+            let left = warnings();
+            let is_there = guards(host).len() == 1 && left.as_array().is_some_and(Vec::is_empty);
+            if is_there { Ok(()) } else { Err(left.to_string()) }
         });
     });
 }

@@ -90,15 +90,10 @@ local function log_without_nginx(level, text)
 end
 
 
--- Returns the path of the guard beside the library, or nil if it is missing.
-local function find_guard()
+-- Returns the path of the guard beside the library, where it may be missing.
+local function guard_path()
     local library = package.searchpath("resty.vrrp.core", package.cpath)
-    local path = library and library:gsub("core%.so$", "guard")
-    local file = path and io.open(path, "rb")
-    if file then
-        file:close()
-        return path
-    end
+    return library and (library:gsub("core%.so$", "guard"))
 end
 
 
@@ -112,7 +107,7 @@ local function start(board, json)
     end
     local path = "/proc/self/fd/" .. board.fd
     local ran, started, err = pcall(core.start, json, path,
-                                    board.header.master_pid, find_guard(),
+                                    board.header.master_pid, guard_path(),
                                     checks.planned())
     if not ran then
         return nil, tostring(started)

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use super::Driver;
 use crate::proto::RouterId;
-use crate::runtime::warnings::{WARNING_CANNOT_SEND, WARNING_REFUSED, WarningScope};
+use crate::runtime::warnings::{
+    WARNING_CANNOT_SEND, WARNING_NO_GUARD, WARNING_REFUSED, WarningScope,
+};
 use crate::types::Instant;
 
 impl Driver<'_> {
@@ -24,6 +26,7 @@ impl Driver<'_> {
             self.look_at_sending(router, now);
             self.look_at_refusals(router, now);
         }
+        self.look_at_guard(now);
         for news in self.warnings.news(now) {
             news.log(&self.node);
         }
@@ -56,5 +59,18 @@ impl Driver<'_> {
             )
         });
         self.warnings.set(WarningScope::Router(router), WARNING_REFUSED, refused, now);
+    }
+
+    fn look_at_guard(&mut self, now: Instant) {
+        let missing = self.guard.problem().map(|problem| {
+            format!(
+                "{problem}: if all of nginx is killed, or hangs, peers wait for \
+                 Active_Down_Interval, and the addresses stay for address_lifetime_s. make install \
+                 puts the guard there; it is tried again"
+            )
+        });
+        self.warnings.set(WarningScope::Node, WARNING_NO_GUARD, missing, now);
+        let timeout = self.liveness.worker_timeout();
+        self.board.set_guarded(self.guard.is_possible().then_some(timeout));
     }
 }
