@@ -54,8 +54,7 @@ impl Memory {
     /// Begins to tell, beside a door. Must be called within a tokio runtime.
     pub(super) fn tell_beside(&self, door: &Path) -> io::Result<Telling> {
         let path = beside(door);
-        let socket = local::listen(&path)?;
-        let id = DoorId::at(&path)?;
+        let (socket, id) = local::listen(&path, DoorId::at)?;
         let task = tokio::spawn(tell(self.clone(), socket));
         Ok(Telling { path, id, task })
     }

@@ -136,4 +136,4 @@ pub fn prepare(
 
 const TITLE: &CStr = c"resty-vrrp-guard";
 /// An engine and a guard of different versions must not misunderstand each other.
-const PROTOCOL: &CStr = c"5";
+const PROTOCOL: &CStr = c"6";

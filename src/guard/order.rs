@@ -40,8 +40,10 @@ pub struct Claim {
     pub vrid: Vrid,
     /// The index of the link that has its addresses, and on which it advertises.
     pub link: u32,
-    /// How long peers wait for its next advertisement.
+    /// How long peers of its own priority wait for its next advertisement: the most eager ones.
     pub active_down_interval: Duration,
+    /// How long the most patient peers do.
+    pub longest_down_interval: Duration,
     /// Its resignation, one for each destination.
     pub resignations: Vec<Resignation>,
     /// The addresses that it holds.
@@ -70,8 +72,6 @@ impl Order {
     pub fn emit(&self, message: &mut Vec<u8>) {
         match self {
             Self::Claim { router, claim } => {
-                let millis = claim.active_down_interval.as_millis();
-                let millis = u32::try_from(millis).unwrap_or(u32::MAX);
                 let count = u8::try_from(claim.resignations.len()).unwrap_or(u8::MAX);
                 message.push(CLAIM);
                 message.extend(router.to_be_bytes());
@@ -82,7 +82,8 @@ impl Order {
                 });
                 message.push(claim.vrid.get());
                 message.extend(claim.link.to_be_bytes());
-                message.extend(millis.to_be_bytes());
+                emit_millis(claim.active_down_interval, message);
+                emit_millis(claim.longest_down_interval, message);
                 message.push(count);
                 for resignation in claim.resignations.iter().take(count.into()) {
                     emit_resignation(resignation, message);
@@ -116,6 +117,11 @@ impl Order {
         };
         rest.0.is_empty().then_some(order)
     }
+}
+
+fn emit_millis(duration: Duration, message: &mut Vec<u8>) {
+    let millis = u32::try_from(duration.as_millis()).unwrap_or(u32::MAX);
+    message.extend(millis.to_be_bytes());
 }
 
 fn emit_resignation(Resignation { envelope, message }: &Resignation, order: &mut Vec<u8>) {
@@ -166,13 +172,23 @@ impl<'a> Rest<'a> {
         let vrid = Vrid::new(u8::from_be_bytes(self.array()?))?;
         let link = self.number()?;
         let active_down_interval = Duration::from_millis(self.number()?.into());
+        let longest_down_interval = Duration::from_millis(self.number()?.into());
         let count = u8::from_be_bytes(self.array()?);
         let resignations = (0..count).map(|_| self.resignation()).collect::<Option<_>>()?;
         let mut addresses = Vec::new();
         while !self.0.is_empty() {
             addresses.push(self.address()?);
         }
-        Some(Claim { interface, family, vrid, link, active_down_interval, resignations, addresses })
+        Some(Claim {
+            interface,
+            family,
+            vrid,
+            link,
+            active_down_interval,
+            longest_down_interval,
+            resignations,
+            addresses,
+        })
     }
 
     fn name(&mut self) -> Option<LinkName> {
@@ -260,6 +276,7 @@ pub(super) mod tests {
             vrid: Vrid::new(51).unwrap(),
             link: 3,
             active_down_interval: Duration::from_millis(341),
+            longest_down_interval: Duration::from_millis(399),
             resignations: endpoints
                 .map(|endpoints| Resignation {
                     envelope: Envelope { endpoints, hop_limit: 255 },

@@ -176,7 +176,7 @@ impl Watch {
             Some(Order::Bye) => return false,
             None => say("an order is not understood"),
         }
-        let longest = self.claims.values().map(|claim| claim.active_down_interval).max();
+        let longest = self.claims.values().map(|claim| claim.longest_down_interval).max();
         self.silence.set_active_down_interval(longest);
         true
     }

@@ -14,20 +14,25 @@ use tokio::net::UnixListener;
 
 use crate::net::Rights;
 
-/// Opens a socket in place of whoever has the path now, for the user of this process alone. Must be
-/// called within a tokio runtime.
+/// Opens a socket in place of whoever has the path now, for the user of this process alone. Returns
+/// what a `look` at it finds: later there may be another one at the path. Must be called within a
+/// tokio runtime.
 ///
 /// # Errors
 ///
 /// When the directory does not let us.
-pub fn listen(path: &Path) -> io::Result<UnixListener> {
+pub fn listen<T>(
+    path: &Path,
+    look: impl FnOnce(&Path) -> io::Result<T>,
+) -> io::Result<(UnixListener, T)> {
     let fresh = path.with_extension(format!("{}.new", std::process::id()));
     // Left over from a process of this number that was killed in this very moment.
     fs::remove_file(&fresh).ok();
     let listener = UnixListener::bind(&fresh)?;
     fs::set_permissions(&fresh, Permissions::from_mode(0o600))?;
+    let seen = look(&fresh)?;
     fs::rename(&fresh, path)?;
-    Ok(listener)
+    Ok((listener, seen))
 }
 
 /// Connects to whoever listens at a path. The stream does not block, and neither does this call.
@@ -138,6 +143,7 @@ const ACCEPTS: u32 = 1 << 16;
 #[cfg(test)]
 mod tests {
     use std::io::Read;
+    use std::os::unix::fs::MetadataExt;
 
     use super::*;
 
@@ -152,6 +158,21 @@ mod tests {
         assert_eq!(abstract_names(&name).unwrap(), [""; 0]);
         assert!(connect_abstract(&name).is_err());
         drop(visitor);
+    }
+
+    #[tokio::test]
+    async fn a_socket_is_looked_at_before_another_one_can_take_its_path() {
+        let directory = std::env::temp_dir().join(format!("resty-vrrp-{}", std::process::id()));
+        fs::create_dir_all(&directory).unwrap();
+        let path = directory.join("door.sock");
+        let inode = |path: &Path| Ok(fs::metadata(path)?.ino());
+        let (_first, before) = listen(&path, inode).unwrap();
+
+        let look = |fresh: &Path| Ok((inode(fresh)?, inode(&path)?));
+        let (_second, (own, found)) = listen(&path, look).unwrap();
+
+        assert_eq!((found, inode(&path).unwrap()), (before, own));
+        fs::remove_dir_all(&directory).unwrap();
     }
 
     #[test]

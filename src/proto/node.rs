@@ -386,6 +386,7 @@ impl Node {
             preempt: router.config.preempt,
             adver_interval: router.config.adver_interval,
             active_down_interval: router.active_down_interval(),
+            longest_down_interval: router.longest_down_interval(),
             active: router.active_router(own_source),
             checksum: router.form,
             addresses: &router.config.addresses,

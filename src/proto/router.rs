@@ -248,6 +248,12 @@ impl VirtualRouter {
         self.patience(self.active_adver_interval())
     }
 
+    /// Returns `Active_Down_Interval` of a peer of the lowest priority.
+    pub(super) fn longest_down_interval(&self) -> Duration {
+        let InstanceConfig { version, dead_factor, adver_interval, .. } = self.config;
+        interval::active_down_interval(version, last_resort::LOWEST, adver_interval, dead_factor)
+    }
+
     /// Returns who is Active, as far as this router knows. `own_source` is the address that we send
     /// from.
     pub(super) fn active_router(&self, own_source: Option<IpAddr>) -> Option<ActiveRouter> {

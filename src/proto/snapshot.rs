@@ -54,6 +54,9 @@ pub struct Snapshot<'a> {
     /// `Active_Down_Interval` as it is now: by the interval of the Active router while Backup, else
     /// by ours.
     pub active_down_interval: Duration,
+    /// `Active_Down_Interval` of a peer of the lowest priority: after so long a silence of ours,
+    /// each peer has taken this router for dead.
+    pub longest_down_interval: Duration,
     /// Who is Active, as far as this router knows.
     pub active: Option<ActiveRouter>,
     /// The checksum form of our next advertisement.

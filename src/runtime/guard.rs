@@ -393,6 +393,7 @@ impl Held<'_> {
             vrid: snapshot.vrid,
             link,
             active_down_interval: snapshot.active_down_interval,
+            longest_down_interval: snapshot.longest_down_interval,
             resignations: resignations.collect(),
             addresses: addresses.collect(),
         })

@@ -303,10 +303,17 @@ impl Nginx {
     }
 
     /// Claims an address of a router that peers wait for so long.
-    fn claim_for(&self, active_down_interval: Duration, address: &str) {
+    fn claim_for(&self, down_interval: Duration, address: &str) {
+        self.claim_for_peers([down_interval; 2], address);
+    }
+
+    /// Claims an address of a router whose most eager and most patient peers wait for so long.
+    fn claim_for_peers(&self, down_intervals: [Duration; 2], address: &str) {
+        let [active_down_interval, longest_down_interval] = down_intervals;
         leave(&self.host, address);
         if let Order::Claim { router, claim } = claim_of(&self.host, 0, &[address]) {
-            self.order(&Order::Claim { router, claim: Claim { active_down_interval, ..claim } });
+            let claim = Claim { active_down_interval, longest_down_interval, ..claim };
+            self.order(&Order::Claim { router, claim });
         }
     }
 
@@ -396,6 +403,7 @@ fn claim_of(host: &Host, router: u8, addresses: &[&str]) -> Order {
         vrid: Vrid::new(51 + router).expect("it is not 0"),
         link: index(host),
         active_down_interval: ACTIVE_DOWN_INTERVAL,
+        longest_down_interval: ACTIVE_DOWN_INTERVAL,
         resignations: vec![resignation(51 + router, &addresses)],
         addresses,
     };

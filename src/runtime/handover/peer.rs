@@ -14,13 +14,15 @@ pub(in crate::runtime) struct Peer {
     stream: UnixStream,
     incoming: Vec<u8>,
     outgoing: Vec<u8>,
+    /// How much of that has left.
+    written: usize,
 }
 
 impl Peer {
     /// Keeps a connection if the process at its other end may be an engine of this nginx.
     pub(super) fn trusted(stream: UnixStream) -> io::Result<Self> {
         local::check_peer(&stream)?;
-        Ok(Self { stream, incoming: Vec::new(), outgoing: Vec::new() })
+        Ok(Self { stream, incoming: Vec::new(), outgoing: Vec::new(), written: 0 })
     }
 
     /// Says something. What the socket does not take at once leaves with the next
@@ -80,12 +82,16 @@ impl Peer {
     }
 
     fn write(&mut self) -> io::Result<()> {
-        while !self.outgoing.is_empty() {
-            match self.stream.try_write(&self.outgoing) {
-                Ok(written) => drop(self.outgoing.drain(..written)),
+        while self.written < self.outgoing.len() {
+            match self.stream.try_write(&self.outgoing[self.written..]) {
+                Ok(written) => self.written += written,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) => return Err(error),
             }
+        }
+        // What is left of much is not moved each time that a little of it has left.
+        if self.written * 2 >= self.outgoing.len() {
+            self.outgoing.drain(..std::mem::take(&mut self.written));
         }
         Ok(())
     }
@@ -143,6 +149,25 @@ mod tests {
 
         let flushed = poll_fn(|cx| one.poll_flush(cx));
         assert!(tokio::time::timeout(Duration::from_millis(10), flushed).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn much_that_leaves_little_by_little_arrives_whole() {
+        let (mut one, mut other) = pair();
+        let key = r#"{"interface":"eth0","family":"ipv4","vrid":51}"#;
+        let text = format!(r#"{{"Took":{{"left":[{}]}}}}"#, vec![key; 40_000].join(","));
+        let message = HandoverMessage::parse(text.as_bytes()).unwrap();
+
+        one.say(&message);
+        one.say(&HandoverMessage::Hello);
+
+        assert!(!one.has_said_all());
+        let flushed = poll_fn(|cx| one.poll_flush(cx));
+        let (flushed, heard) = tokio::join!(flushed, receive(&mut other));
+        flushed.unwrap();
+        assert_eq!(heard.unwrap().emit().unwrap(), text.as_bytes());
+        assert!(matches!(receive(&mut other).await.unwrap(), HandoverMessage::Hello));
+        assert!(one.has_said_all());
     }
 
     #[tokio::test]

@@ -106,8 +106,7 @@ impl Place {
     ///
     /// When the directory does not let us.
     pub(in crate::runtime) fn open(&self) -> io::Result<Door> {
-        let listener = local::listen(&self.path)?;
-        let id = DoorId::at(&self.path)?;
+        let (listener, id) = local::listen(&self.path, DoorId::at)?;
         Ok(Door { path: self.path.clone(), id, listener })
     }
 }

@@ -62,6 +62,22 @@ fn nobody_resigns_whom_peers_have_given_up_already() {
 }
 
 #[test]
+fn the_address_stays_until_the_most_patient_peer_has_taken_over() {
+    let lab = Lab::new("guard: patient peers");
+    let nginx = Nginx::start(&lab);
+    let heart = Heart::of(&nginx);
+    nginx.claim_for_peers([WORKER_TIMEOUT / 4, WORKER_TIMEOUT * 3 / 4], "192.168.56.100/24");
+    let stopped = Instant::now();
+
+    heart.stop();
+
+    wait_until("the address has gone", MISSED + PATIENCE, || nginx.virtual_addresses().is_empty());
+    let gone = stopped.elapsed();
+    println!("patient peers: gone after {gone:.1?}");
+    assert!(gone + BEAT > WORKER_TIMEOUT * 3 / 4, "{gone:?}");
+}
+
+#[test]
 fn nothing_happens_while_another_engine_does_what_one_did_that_hangs() {
     let lab = Lab::new("guard: hangs, replaced");
     let nginx = Nginx::start(&lab);
