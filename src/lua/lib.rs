@@ -6,15 +6,16 @@
 mod plan;
 
 use std::error::Error;
+use std::iter;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use mlua::{Lua, LuaString, Table, UserData, UserDataMethods};
 
-use resty_vrrp::config::{Carrier, Config};
+use resty_vrrp::config::{Carrier, Config, ConfigErrors};
 use resty_vrrp::runtime::{
-    self, Check, Engine, PlannedCheck, Surroundings, chain, log, panic_text,
+    self, Check, Engine, PlannedCheck, Surroundings, Survey, chain, log, panic_text,
 };
 use resty_vrrp::status::Board;
 
@@ -27,8 +28,6 @@ fn resty_vrrp_core(lua: &Lua) -> mlua::Result<Table> {
         Ok(said(|| check(&json, &path, workers)))
     };
     module.set("check", lua.create_function(checked)?)?;
-    let warned = |_: &Lua, json: LuaString| Ok(said(|| warnings(&json)));
-    module.set("warnings", lua.create_function(warned)?)?;
     let warned_about = |_: &Lua, (json, names, weights): (LuaString, Vec<LuaString>, Vec<i16>)| {
         Ok(said(|| warnings_about(&json, &names, weights)))
     };
@@ -85,29 +84,30 @@ impl UserData for Handle {
     }
 }
 
-/// `check(json, path, workers)`: fills the board at `path` and returns the option `carrier`.
-/// `workers` is how many nginx will start, if that is known.
+/// `check(json, path, workers)`: fills the board at `path` and returns a list: the option
+/// `carrier`, and what is to be said of options that are right. `workers` is how many nginx will
+/// start, if that is known.
 ///
 /// An error lists everything that is wrong with the options, one problem per line.
 fn check(
     json: &LuaString,
     path: &Path,
     workers: Option<u32>,
-) -> Result<&'static str, Box<dyn Error>> {
+) -> Result<Vec<String>, Box<dyn Error>> {
     let config = Config::from_octets(&json.as_bytes())?;
     workers.map_or(Ok(()), |workers| config.check_workers(workers))?;
+    let Survey { refused, warnings } = runtime::survey(&config);
+    if !refused.is_empty() {
+        return Err(ConfigErrors(refused).into());
+    }
     Board::create(path, &plan::of(&config))?;
-    Ok(match config.carrier {
+    let carrier = match config.carrier {
         Carrier::Auto => "auto",
         Carrier::Agent => "agent",
         Carrier::Worker => "worker",
-    })
-}
-
-/// `warnings(json)`: returns a list of what is to be said of options that are right.
-fn warnings(json: &LuaString) -> Result<Vec<String>, Box<dyn Error>> {
-    let config = Config::from_octets(&json.as_bytes())?;
-    Ok(config.warnings().iter().map(ToString::to_string).collect())
+    };
+    let warnings = config.warnings().into_iter().chain(warnings);
+    Ok(iter::once(carrier.to_owned()).chain(warnings.map(|it| it.to_string())).collect())
 }
 
 /// `warnings_about(json, names, weights)`: returns a list of what is to be said of checks.

@@ -3,6 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
+use rustix::net::netdevice::name_to_index;
+use rustix::net::{AddressFamily, SocketType, socket};
+
 use crate::types::{LinkName, Sources, VirtualAddress};
 
 /// Every link of this host, and the addresses on them.
@@ -181,6 +184,13 @@ impl KernelLink {
         }
         Sources { ipv4: ipv4.map(|(_, it)| it), ipv6: ipv6.map(|(_, it)| it) }
     }
+}
+
+/// Returns the index of the link of that name, or of that alternative name (`ip link property`).
+#[must_use]
+pub fn index_by_any_name(name: &LinkName) -> Option<u32> {
+    let socket = socket(AddressFamily::INET, SocketType::DGRAM, None).ok()?;
+    name_to_index(socket, name.as_str()).ok()
 }
 
 /// Returns the lesser of two, if there is any before.

@@ -44,7 +44,9 @@ pub use channel::Channel;
 pub use confine::{allow_only, forbid_serving};
 pub use descriptors::make_room_for;
 pub use error::NetError;
-pub use link::{KernelChange, KernelEvent, KernelLink, LinkSignal, Links, Present};
+pub use link::{
+    KernelChange, KernelEvent, KernelLink, LinkSignal, Links, Present, index_by_any_name,
+};
 pub use lock::Lock;
 pub use mutex::{HeldMutex, HolderWatch};
 pub use netlink::Netlink;

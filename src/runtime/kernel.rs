@@ -11,6 +11,7 @@ mod facts;
 mod fight;
 mod holders;
 mod link_sites;
+mod networks;
 mod orders;
 mod passage;
 mod plan;
@@ -33,6 +34,7 @@ use tokio::sync::watch;
 
 pub use self::facts::{AddressFacts, Facts, ForeignAddress, LinkView, RouterFacts};
 pub(super) use self::fight::accusation;
+pub(in crate::runtime) use self::networks::Networks;
 use self::orders::{Disposal, OrderReader, OrderWriter, Relay, Yield, orders};
 pub use self::orders::{Errand, NetSigns};
 pub use self::plan::{KernelPlan, PlannedRouter};

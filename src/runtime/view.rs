@@ -113,6 +113,11 @@ impl View {
         self.routers.get(router.0)?.problem.as_deref()
     }
 
+    /// Returns what is wrong with the prefix of an address of a router.
+    pub(super) fn prefix_problem(&self, router: RouterId) -> Option<&str> {
+        self.routers.get(router.0)?.prefix_problem.as_deref()
+    }
+
     /// Returns the first address of a router that something else put on this host, and how many
     /// others it did.
     pub(super) fn foreign(&self, router: RouterId) -> Option<(&ForeignAddress, usize)> {

@@ -144,7 +144,9 @@ impl Warnings {
         // The owner's addresses are those of its host.
         let foreign = view.foreign(router).filter(|_| !snapshot.priority.is_owner());
         let foreign = foreign.map(|(first, others)| first.complaint(others));
+        let prefix = view.prefix_problem(router).map(str::to_owned);
         let scope = WarningScope::Router(router);
+        self.set(scope, WARNING_PREFIX, prefix, now);
         self.set(scope, WARNING_INTERRUPTED, interrupted, now);
         self.set(scope, WARNING_FOREIGN, foreign, now);
         self.set(scope, WARNING_VRID_CONFLICT, conflict, now);
@@ -248,6 +250,8 @@ pub(super) const WARNING_UNREADABLE: &str = "kernel_unreadable";
 pub(super) const WARNING_NO_GUARD: &str = "no_guard";
 /// A virtual address is on this host, and something else put it there.
 const WARNING_FOREIGN: &str = "address_is_foreign";
+/// A virtual address does not have the prefix of its network.
+const WARNING_PREFIX: &str = "prefix_differs";
 /// Something else on this host keeps removing an address.
 const WARNING_CONTESTED: &str = "address_contested";
 /// A weight has lowered the priority of the active router, and no peer has taken over.

@@ -79,14 +79,14 @@ local function verdict(json, board_fd)
     -- nginx does not know it yet if worker_processes follows the http block.
     local workers = ngx.worker.count()
     workers = workers > 0 and workers or nil
-    local ran, carrier, err = pcall(core.check, json, path, workers)
+    local ran, lines, err = pcall(core.check, json, path, workers)
     if not ran then
-        return "broken", tostring(carrier)
+        return "broken", tostring(lines)
     end
-    if not carrier then
+    if not lines then
         return "wrong", err
     end
-    return "ok", carrier, server(), unpack(core.warnings(json))
+    return "ok", lines[1], server(), unpack(lines, 2)
 end
 
 

@@ -16,18 +16,11 @@ require "resty.vrrp.control"
 require "resty.vrrp.endpoint"
 require "resty.vrrp.status"
 
-local C = ffi.C
 local format = string.format
 local io_open = io.open
 local min = math.min
 local ngx = ngx
-local text_of = board_module.text_of
 local type = type
-
-
-ffi.cdef [[
-unsigned resty_vrrp_if_nametoindex(const char *) __asm__("if_nametoindex");
-]]
 
 
 local _M = {}
@@ -88,18 +81,6 @@ local function choose_carrier(wanted, agent_is_shared)
 end
 
 
-local function warn_of_missing_interfaces(board, warnings)
-    for _, slot in ipairs(board.instances) do
-        local interface = text_of(slot.interface)
-        if C.resty_vrrp_if_nametoindex(interface) == 0 then
-            warnings[#warnings + 1] =
-                text_of(slot.name) .. ": there is no interface "
-                .. interface .. " yet; it is in fault until there is one"
-        end
-    end
-end
-
-
 local function make_board(text)
     -- The board of the VM that this one replaces. nginx closes that VM after
     -- the reload.
@@ -153,7 +134,6 @@ function _M.run(options, agent_is_shared)
         return nil, err
     end
     board.header.carrier = carrier
-    warn_of_missing_interfaces(board, warnings)
     return board, text, warnings
 end
 

@@ -49,6 +49,8 @@ pub struct RouterFacts {
     pub problem: Option<String>,
     /// How often in a row it has refused that.
     pub refusals: u32,
+    /// What is wrong with the prefix of an address, if it is not that of its network.
+    pub prefix_problem: Option<String>,
     /// Addresses that something else put on this host, by their place.
     pub foreign: BTreeMap<usize, ForeignAddress>,
 }

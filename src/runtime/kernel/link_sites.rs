@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Index, IndexMut};
 
 use super::facts::LinkView;
+use super::networks::Networks;
 use super::plan::KernelPlan;
 use super::unsettled::Scope;
 use crate::net::{Announcer, KernelLink, NetError, address, sysctl};
@@ -30,6 +31,8 @@ pub(super) struct LinkSite {
     pub(super) routers: Vec<usize>,
     /// Every virtual address that may come here, and whose it is.
     pub(super) planned: BTreeMap<VirtualAddress, Vec<AddressIndex>>,
+    /// The networks that it is in.
+    pub(super) networks: Networks,
     /// The link as the election knows it; `None` before the first look.
     pub(super) view: Option<LinkView>,
     /// The index that the name stands for now. All that follows is about the link of that index.
@@ -178,6 +181,7 @@ impl LinkSite {
             name,
             routers: Vec::new(),
             planned: BTreeMap::new(),
+            networks: Networks::default(),
             view: None,
             index: None,
             owned: BTreeSet::new(),

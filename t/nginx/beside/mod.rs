@@ -10,6 +10,7 @@ mod events;
 mod foreign;
 mod health;
 mod installation;
+mod interfaces;
 mod layout;
 mod life;
 mod pages;

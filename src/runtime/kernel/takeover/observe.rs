@@ -6,6 +6,8 @@ use super::{Scope, Takeover};
 use crate::net::KernelLink;
 use crate::runtime::kernel::LinkView;
 use crate::runtime::kernel::link_sites::Settling;
+use crate::runtime::kernel::networks::Networks;
+use crate::runtime::kernel::router_site::RouterSite;
 use crate::types::{Instant, VirtualAddress};
 
 impl Takeover {
@@ -76,6 +78,24 @@ impl Takeover {
         }
         if before != Some(view) {
             self.facts.link_changed(link);
+        }
+        let networks = found.map_or_else(Networks::default, |(_, link)| {
+            Networks::of(link, |held| self.virtual_addresses.contains(&held))
+        });
+        if networks != site.networks {
+            site.networks = networks;
+            self.compare_prefixes(link);
+        }
+    }
+
+    /// Compares the prefixes of the addresses of a link with those of its networks.
+    fn compare_prefixes(&mut self, link: usize) {
+        let site = &self.links[link];
+        for &router in &site.routers {
+            let RouterSite { planned, facts, .. } = &mut self.routers[router];
+            let complaint = |held| site.networks.complaint(held, site.name.as_str());
+            facts.prefix_problem = planned.addresses.iter().find_map(complaint);
+            self.facts.router_changed(router);
         }
     }
 

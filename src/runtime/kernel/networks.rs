@@ -1,0 +1,119 @@
+//! The networks of a link, and virtual addresses whose prefix is not that of their network.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr};
+
+use crate::net::{KernelLink, address};
+use crate::types::VirtualAddress;
+
+/// The addresses of this host on a link, with their prefixes, without those that move.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(in crate::runtime) struct Networks(BTreeSet<VirtualAddress>);
+
+impl Networks {
+    pub(in crate::runtime) fn of(link: &KernelLink, is_virtual: impl Fn(IpAddr) -> bool) -> Self {
+        let own = link.addresses().iter().filter(|(held, present)| {
+            present.protocol != address::PROTOCOL && !is_virtual(held.address)
+        });
+        Self(own.map(|(held, _)| *held).collect())
+    }
+
+    /// Returns what the prefix of a virtual address does to the routes of the host that has it, if
+    /// it is not the prefix of its network. An address alone (/32) changes no route.
+    pub(in crate::runtime) fn complaint(
+        &self,
+        held: &VirtualAddress,
+        link: &str,
+    ) -> Option<String> {
+        let network = self.differing(held)?;
+        let does = if held.prefix < network.prefix {
+            format!("looks for all of {} there", network_of(held)?)
+        } else {
+            format!("speaks to {} from it", network_of(held)?)
+        };
+        Some(format!(
+            "{held} does not have the prefix of {network} on {link}: a host that has it {does}. \
+             Write {}/{}, or /32",
+            held.address, network.prefix
+        ))
+    }
+
+    fn differing(&self, held: &VirtualAddress) -> Option<&VirtualAddress> {
+        let mut overlapping = self.0.iter().filter(|own| own.prefix < 31 && overlaps(own, held));
+        let first = overlapping.next()?;
+        let agrees = |own: &VirtualAddress| own.prefix == held.prefix;
+        let is_fine = held.prefix == 32 || agrees(first) || overlapping.any(agrees);
+        (!is_fine).then_some(first)
+    }
+}
+
+/// Tells whether one of two networks contains the other.
+fn overlaps(one: &VirtualAddress, other: &VirtualAddress) -> bool {
+    let shorter = one.prefix.min(other.prefix);
+    let network = |it: &VirtualAddress| network_of(&VirtualAddress { prefix: shorter, ..*it });
+    network(one).is_some_and(|it| Some(it) == network(other))
+}
+
+/// Returns the network of an IPv4 address.
+fn network_of(held: &VirtualAddress) -> Option<VirtualAddress> {
+    let IpAddr::V4(address) = held.address else { return None };
+    let hosts = u32::MAX.checked_shr(held.prefix.into()).unwrap_or(0);
+    let address = Ipv4Addr::from_bits(address.to_bits() & !hosts).into();
+    Some(VirtualAddress { address, prefix: held.prefix })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::{KernelEvent, LinkSignal, Links};
+
+    fn said(own: &[&str], held: &str) -> Option<String> {
+        let mut links = Links::default();
+        let (name, carrier) = ("eth0".to_owned(), LinkSignal::Up);
+        links.handle(KernelEvent::Link { index: 2, name, carrier, mac: None, has_ip: true });
+        for own in own {
+            let address = address_of(own);
+            links.handle(KernelEvent::Address { index: 2, address, secondary: false, protocol: 0 });
+        }
+        let moving = address_of(held).address;
+        let networks = Networks::of(links.at(2).unwrap(), |address| address == moving);
+        networks.complaint(&address_of(held), "eth0")
+    }
+
+    fn address_of(text: &str) -> VirtualAddress {
+        let (address, prefix) = text.split_once('/').unwrap();
+        VirtualAddress { address: address.parse().unwrap(), prefix: prefix.parse().unwrap() }
+    }
+
+    #[test]
+    fn a_prefix_of_its_network_an_address_alone_and_an_unknown_network_are_fine() {
+        for (own, held) in [
+            (&["192.0.2.1/24"][..], "192.0.2.100/24"),
+            (&["192.0.2.1/24"], "192.0.2.100/32"),
+            (&["192.0.2.1/24"], "198.51.100.1/25"),
+            (&["192.0.2.1/32"], "192.0.2.100/24"),
+            (&["192.0.2.1/24", "192.0.2.129/25"], "192.0.2.200/24"),
+            (&["192.0.2.100/24"], "192.0.2.100/25"),
+            (&[], "192.0.2.100/8"),
+        ] {
+            assert_eq!(said(own, held), None, "{own:?} {held}");
+        }
+    }
+
+    #[test]
+    fn a_wider_and_a_narrower_prefix_are_told_with_what_they_do() {
+        let wider = said(&["192.0.2.1/24"], "192.0.2.100/8").unwrap();
+        let narrower = said(&["192.0.2.1/24"], "192.0.2.100/25").unwrap();
+
+        assert_eq!(
+            wider,
+            "192.0.2.100/8 does not have the prefix of 192.0.2.1/24 on eth0: a host that has it \
+             looks for all of 192.0.0.0/8 there. Write 192.0.2.100/24, or /32"
+        );
+        assert!(
+            narrower.contains("a host that has it speaks to 192.0.2.0/25 from it"),
+            "{narrower}"
+        );
+        assert!(said(&["192.0.2.1/24"], "192.0.3.1/16").is_some(), "it contains the network");
+    }
+}

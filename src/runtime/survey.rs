@@ -1,0 +1,135 @@
+//! What this host has to say of a configuration before an engine runs: whether the interfaces are
+//! there, under these names, and in which networks they are.
+
+use std::collections::BTreeSet;
+use std::sync::mpsc::sync_channel;
+use std::thread;
+use std::time::Duration;
+
+use super::kernel::Networks;
+use crate::config::{Config, ConfigError};
+use crate::net::{Links, Netlink, index_by_any_name};
+use crate::types::LinkName;
+
+/// What is to be said of a configuration on this host.
+#[derive(Debug, Default)]
+pub struct Survey {
+    /// What can never work here.
+    pub refused: Vec<ConfigError>,
+    /// What does not work yet, or does more than was meant.
+    pub warnings: Vec<ConfigError>,
+}
+
+/// Compares a configuration with the links of this host. What the kernel does not tell in time is
+/// not known.
+#[must_use]
+pub fn survey(config: &Config) -> Survey {
+    let (told, links) = sync_channel(1);
+    // Another program may hold the kernel's lock of all links for seconds.
+    thread::spawn(move || told.send(links_of_this_host()));
+    let links = links.recv_timeout(PATIENCE).ok().flatten().unwrap_or_default();
+    compare(config, &links, index_by_any_name)
+}
+
+fn links_of_this_host() -> Option<Links> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
+    let _context = runtime.enter();
+    let mut links = Links::default();
+    links.reset(Netlink::open().ok()?.dump().ok()?);
+    Some(links)
+}
+
+fn compare(config: &Config, links: &Links, index_of: impl Fn(&LinkName) -> Option<u32>) -> Survey {
+    let mut survey = Survey::default();
+    let all = config.instances.iter();
+    let moving: BTreeSet<_> = all
+        .flat_map(|it| it.addresses.iter().chain(&it.addresses_excluded))
+        .map(|it| it.address)
+        .collect();
+    for (index, instance) in config.instances.iter().enumerate() {
+        let path = format!("instances[{}]", index + 1);
+        let mut look = |name: &LinkName, path: String| {
+            survey.look_at_name(name, path, &instance.name, links, &index_of);
+        };
+        look(&instance.interface, format!("{path}.interface"));
+        for (index, track) in instance.track.iter().enumerate() {
+            look(&track.interface, format!("{path}.track[{}].interface", index + 1));
+        }
+        let Some((_, link)) = links.named(&instance.interface) else { continue };
+        let networks = Networks::of(link, |address| moving.contains(&address));
+        let carried = instance.addresses.iter().map(|held| ("addresses", held));
+        let excluded = instance.addresses_excluded.iter().map(|held| ("addresses_excluded", held));
+        for (list, held) in carried.chain(excluded) {
+            if let Some(problem) = networks.complaint(held, link.name()) {
+                survey.warn(format!("{path}.{list}"), problem);
+            }
+        }
+    }
+    survey
+}
+
+impl Survey {
+    fn look_at_name(
+        &mut self,
+        name: &LinkName,
+        path: String,
+        instance: &str,
+        links: &Links,
+        index_of: impl Fn(&LinkName) -> Option<u32>,
+    ) {
+        if links.named(name).is_some() {
+            return;
+        }
+        let Some(index) = index_of(name) else {
+            let until = "it is in fault until there is one";
+            let problem = format!("{instance}: there is no interface {name} yet; {until}");
+            return self.warn(path, problem);
+        };
+        if let Some(link) = links.at(index) {
+            let problem = format!("{name} is another name of {:?}: write that", link.name());
+            self.refused.push(ConfigError { path, problem });
+        }
+    }
+
+    fn warn(&mut self, path: String, problem: String) {
+        if self.warnings.len() < MAX_WARNINGS {
+            self.warnings.push(ConfigError { path, problem });
+        }
+    }
+}
+
+/// The kernel answers within a millisecond. nginx does not go on meanwhile.
+const PATIENCE: Duration = Duration::from_millis(500);
+const MAX_WARNINGS: usize = 50;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::{KernelEvent, LinkSignal};
+
+    #[test]
+    fn another_name_of_an_interface_is_refused_and_an_interface_that_is_not_there_is_not() {
+        let mut links = Links::default();
+        let (name, carrier) = ("eth0".to_owned(), LinkSignal::Up);
+        links.handle(KernelEvent::Link { index: 2, name, carrier, mac: None, has_ip: true });
+        let config = Config::from_json(
+            r#"{ "instances": [ { "name": "VI_1", "interface": "lan0", "vrid": 51,
+                "addresses": ["192.0.2.1/24"],
+                "track": [{ "interface": "eth0" }, { "interface": "eth9" }] } ] }"#,
+        );
+        let index_of = |name: &LinkName| (name.as_str() == "lan0").then_some(2);
+
+        let survey = compare(&config.expect("it is valid"), &links, index_of);
+
+        let told = |all: &[ConfigError]| all.iter().map(ToString::to_string).collect::<Vec<_>>();
+        assert_eq!(
+            told(&survey.refused),
+            ["instances[1].interface: lan0 is another name of \"eth0\": write that"]
+        );
+        assert_eq!(
+            told(&survey.warnings),
+            ["instances[1].track[2].interface: VI_1: there is no interface eth9 yet; it is in \
+              fault until there is one"]
+        );
+    }
+}
