@@ -4,6 +4,8 @@
 //! request within `send`, queues the events that it caused, then the answer. So the answer is there
 //! when `send` returns, and [`Netlink::events`] then returns everything that happened before.
 
+mod neighbours;
+
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -15,6 +17,7 @@ use rtnetlink::packet_core::{
 };
 use rtnetlink::packet_route::address::AddressMessage;
 use rtnetlink::packet_route::link::LinkMessage;
+use rtnetlink::packet_route::neighbour::NeighbourMessage;
 use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage};
 use rustix::buffer::spare_capacity;
 use rustix::net::netlink::SocketAddrNetlink;
@@ -155,7 +158,7 @@ impl Netlink {
                 Answer::Record(event) => records.push(event),
                 Answer::Interrupted => whole = false,
                 Answer::End { sequence: of, result } if of == sequence => end = Some(result),
-                Answer::End { .. } => {}
+                Answer::Neighbour(_) | Answer::End { .. } => {}
             })?;
             datagrams += usize::from(records.len() > before);
         }
@@ -234,6 +237,7 @@ impl Request {
 
 enum Answer {
     Record(KernelEvent),
+    Neighbour(NeighbourMessage),
     /// What is dumped has changed since the beginning.
     Interrupted,
     End {
@@ -270,6 +274,9 @@ fn sort(
                 code => Err(io::Error::from_raw_os_error(code.saturating_neg())),
             };
             answered(Answer::End { sequence: message.sequence_number(), result });
+        }
+        _ if message.message_type() == libc::RTM_NEWNEIGH => {
+            neighbours::neighbour(message.payload()).map(Answer::Neighbour).map(answered);
         }
         _ => match message::event(message) {
             // An event that we caused bears the number of our request: only the flag tells a dump.

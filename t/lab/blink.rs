@@ -9,6 +9,11 @@ use crate::pair::{assert_settled, on_every_nginx};
 use crate::router::{ADDRESS, PATIENCE, Router, SERVICE, Setup, v2, v3};
 
 #[test]
+fn a_link_that_is_gone_for_a_fifth_of_a_second_is_dark_no_longer_and_moves_nobody() {
+    nobody_moves("link blink", Host::unplug, Host::plug);
+}
+
+#[test]
 fn a_link_that_is_switched_off_and_on_moves_nobody() {
     nobody_moves("link switched", Host::link_down, Host::link_up);
 }

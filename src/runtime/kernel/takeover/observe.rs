@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Scope, Takeover};
-use crate::net::KernelLink;
+use crate::net::{KernelLink, LinkSignal};
 use crate::runtime::kernel::LinkView;
 use crate::runtime::kernel::link_sites::Settling;
 use crate::runtime::kernel::networks::Networks;
@@ -69,6 +69,14 @@ impl Takeover {
         let before = site.view.replace(view);
         if before.and_then(|before| before.generation) != view.generation {
             site.forget_announcer();
+        }
+        let came_up = before.is_some_and(|it| it.carrier == LinkSignal::Down)
+            && view.carrier == LinkSignal::Up
+            && !site.owned.is_empty();
+        if let (true, Some(index), Some(kernel)) = (came_up, view.index, &mut self.kernel)
+            && let Err(error) = kernel.ask_anew_for_neighbours(index)
+        {
+            tracing::debug!("{}", error.with_cause());
         }
         let mac_before = before.and_then(|before| before.mac);
         if mac_before.is_some() && mac_before != view.mac {
