@@ -115,6 +115,8 @@ pub enum Input<'a> {
         since: Instant,
         /// How much later than it wanted it woke.
         late: Duration,
+        /// How long the machine was suspended: in that time the clock of all moments stood still.
+        suspended: Duration,
     },
     /// The node did not stir for so long that somebody else has resigned for it and removed its
     /// addresses. It stirs again.

@@ -273,9 +273,9 @@ impl Node {
                 self.draining = draining;
                 self.settle_all();
             }
-            Input::Slept { since, late } => {
+            Input::Slept { since, late, suspended } => {
                 for id in self.routers() {
-                    if self.routers[id.0].slept(since, late, self.now) {
+                    if self.routers[id.0].slept(since, late, suspended, self.now) {
                         self.collect(id);
                     }
                 }

@@ -27,6 +27,7 @@ use self::neighbours::Neighbourhood;
 use self::plan::plan;
 use self::pulse::Pulse;
 pub(super) use self::succession::Start;
+use self::turn::Suspensions;
 use super::attendance::Attendance;
 use super::board_writer::BoardWriter;
 use super::checks::{Check, PlannedCheck, Weighing};
@@ -65,6 +66,7 @@ pub(super) struct Driver<'a> {
     /// When the loop last turned, and until when it meant to wait then.
     awake_at: Instant,
     wake_by: Instant,
+    suspensions: Suspensions,
     pulse: Pulse,
     master: Option<Process>,
     liveness: Liveness,
@@ -158,6 +160,7 @@ impl<'a> Driver<'a> {
             armed: None,
             awake_at: clock::now(),
             wake_by: clock::now(),
+            suspensions: Suspensions::new(clock::suspended()),
             pulse: Pulse::new(BEAT.min(health::pace(config.health)), clock::now()),
             master: None,
             outgoing: Vec::with_capacity(MAX_DATAGRAM),

@@ -136,7 +136,8 @@ impl Host {
             Cause::Startup => self.node.handle(Input::Startup, now),
             Cause::Slept(since) => {
                 let since = self.local(*since);
-                self.node.handle(Input::Slept { since, late: now.since(since) }, now);
+                let (late, suspended) = (now.since(since), Duration::ZERO);
+                self.node.handle(Input::Slept { since, late, suspended }, now);
             }
             Cause::Link => self.node.handle(Input::Link { link: LINK, facts: self.facts() }, now),
             Cause::Health => self.node.handle(Input::Health(self.health.clone()), now),

@@ -8,18 +8,38 @@ impl VirtualRouter {
     /// What was sent in that time may be lost: a Backup was deaf, and what it did not hear then
     /// does not count as silence. A moment that no advertisement is lost in changes nothing.
     /// Returns whether that has changed anything.
-    pub(in crate::proto) fn slept(&mut self, since: Instant, late: Duration, now: Instant) -> bool {
-        let Phase::Backup(mut backup) = self.phase else { return false };
-        if late <= backup.adver_interval.duration() / 4 {
+    pub(in crate::proto) fn slept(
+        &mut self,
+        since: Instant,
+        late: Duration,
+        suspended: Duration,
+        now: Instant,
+    ) -> bool {
+        let Phase::Backup(mut backup) = self.phase else { return self.suspended(suspended, now) };
+        if late + suspended <= backup.adver_interval.duration() / 4 {
             return false;
         }
-        let deaf = now.since(since);
+        let deaf = now.since(since) + suspended;
         backup.down_at = (backup.down_at + deaf).min(now + self.patience(backup.adver_interval));
         if backup.claim_after > since {
             let latest = now + self.config.startup_hold;
             backup.claim_after = (backup.claim_after + deaf).min(latest);
         }
         self.phase = Phase::Backup(backup);
+        true
+    }
+
+    /// Handles that the machine was suspended while the addresses were here: that counts as
+    /// silence, although no deadline has passed.
+    fn suspended(&mut self, suspended: Duration, now: Instant) -> bool {
+        match &mut self.phase {
+            _ if suspended.is_zero() => return false,
+            Phase::Initialize { .. } | Phase::Backup(_) => return false,
+            Phase::Leaving(leaving) => leaving.release_at = leaving.release_at - suspended,
+            Phase::Active { blink: Some(blink), .. } => blink.until = blink.until - suspended,
+            Phase::Active { adver_at, .. } => *adver_at = *adver_at - suspended,
+        }
+        self.handle_timeout(now);
         true
     }
 

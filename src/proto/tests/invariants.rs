@@ -30,6 +30,7 @@ enum Op {
     /// Time passes in which the host does not run.
     Slept {
         millis: u64,
+        suspended: u64,
     },
     Withdrawn,
     Leave,
@@ -66,7 +67,8 @@ fn op() -> impl Strategy<Value = Op> {
         1 => Just(Op::Shutdown),
         2 => any::<bool>().prop_map(Op::Drain),
         1 => Just(Op::Withdrawn),
-        1 => (0_u64..9_000).prop_map(|millis| Op::Slept { millis }),
+        1 => (0_u64..9_000, 0_u64..9_000)
+            .prop_map(|(millis, suspended)| Op::Slept { millis, suspended }),
         1 => Just(Op::Leave),
         2 => (0_u64..3_000).prop_map(|millis| Op::Succeed { millis }),
         1 => (0_u64..5_000).prop_map(|millis| Op::Earlier { millis }),
@@ -145,10 +147,11 @@ impl Run {
             Op::Startup => self.handle(Input::Startup),
             Op::Shutdown => self.handle(Input::Shutdown),
             Op::Drain(draining) => self.handle(Input::Drain(*draining)),
-            Op::Slept { millis } => {
-                let (since, late) = (self.now, Duration::from_millis(*millis));
+            Op::Slept { millis, suspended } => {
+                let since = self.now;
+                let [late, suspended] = [*millis, *suspended].map(Duration::from_millis);
                 self.now = self.now + late;
-                self.handle(Input::Slept { since, late });
+                self.handle(Input::Slept { since, late, suspended });
             }
             Op::Withdrawn => self.handle(Input::Withdrawn),
             Op::Leave => self.handle(Input::Leave),

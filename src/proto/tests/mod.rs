@@ -119,7 +119,13 @@ impl Subject {
     fn sleep(&mut self, duration: Duration) {
         let since = self.now;
         self.now = self.now + duration;
-        assert_eq!(self.handle(Input::Slept { since, late: duration }), []);
+        let suspended = Duration::ZERO;
+        assert_eq!(self.handle(Input::Slept { since, late: duration, suspended }), []);
+    }
+
+    /// Suspends the machine: the clock stands still meanwhile.
+    fn suspend(&mut self, suspended: Duration) -> Vec<Action> {
+        self.handle(Input::Slept { since: self.now, late: Duration::ZERO, suspended })
     }
 
     fn wake(&mut self) -> Vec<Action> {

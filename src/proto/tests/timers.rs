@@ -313,6 +313,40 @@ fn however_long_a_backup_slept_it_listens_no_longer_than_it_would_anew() {
     }
 }
 
+/// `CLOCK_MONOTONIC` stands still while a machine is suspended.
+#[test]
+fn an_active_router_whose_machine_was_suspended_for_too_long_listens_first() {
+    let mut subject = Subject::active(&config());
+    subject.run(millis(500));
+
+    assert_eq!(effects(subject.suspend(DOWN)), [RELEASE]);
+
+    assert_eq!((subject.state(), subject.reason()), (State::Backup, Some(Reason::Overslept)));
+    assert_eq!(subject.takes_over_after(), DOWN);
+}
+
+#[test]
+fn an_active_router_whose_machine_was_suspended_for_a_moment_advertises_at_once() {
+    let mut subject = Subject::active(&config());
+    subject.run(millis(500));
+
+    assert_eq!(subject.suspend(2 * SECOND), [advertise(100), ANNOUNCE]);
+
+    assert_eq!(subject.timeout(), Some(millis(500)), "the others stay where they were");
+}
+
+#[test]
+fn a_backup_whose_machine_was_suspended_does_not_count_that_as_silence() {
+    for (suspended, waits) in [(SECOND, DOWN), (3600 * SECOND, DOWN)] {
+        let mut subject = Subject::started(&config());
+        subject.run(SECOND);
+
+        assert_eq!(subject.suspend(suspended), []);
+
+        assert_eq!(subject.takes_over_after(), waits);
+    }
+}
+
 #[test]
 fn a_router_whose_addresses_were_given_away_releases_and_listens_however_short_its_sleep() {
     for config in [config(), owner()] {

@@ -35,8 +35,10 @@ impl Driver<'_> {
     fn notice_a_sleep(&mut self, now: Instant) {
         let since = std::mem::replace(&mut self.awake_at, now);
         let late = now.since(since.max(self.wake_by));
-        if late >= SHORTEST_SLEEP && !self.succession.is_retired() {
-            self.node.handle(Input::Slept { since, late }, now);
+        let suspended = self.suspensions.since_the_last_look(clock::suspended());
+        let is_news = late >= SHORTEST_SLEEP || !suspended.is_zero();
+        if is_news && !self.succession.is_retired() {
+            self.node.handle(Input::Slept { since, late, suspended }, now);
         }
     }
 
@@ -54,5 +56,46 @@ impl Driver<'_> {
     }
 }
 
+/// How long the machine was suspended, as far as that is known already.
+#[derive(Debug)]
+pub(super) struct Suspensions(Duration);
+
+impl Suspensions {
+    pub(super) const fn new(known: Duration) -> Self {
+        Self(known)
+    }
+
+    /// Returns what is new. `all` may be less than the truth by the time that a reading takes.
+    fn since_the_last_look(&mut self, all: Duration) -> Duration {
+        let new = all.saturating_sub(self.0);
+        if new < SHORTEST_SUSPENSION {
+            return Duration::ZERO;
+        }
+        self.0 = all;
+        new
+    }
+}
+
+/// Less than that is the time between two readings.
+const SHORTEST_SUSPENSION: Duration = Duration::from_millis(50);
 /// A quarter of the shortest advertisement interval: no router is deaf for less.
 const SHORTEST_SLEEP: Duration = Duration::from_micros(2_500);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_suspension_is_noticed_once_and_a_slow_reading_is_none() {
+        let mut suspensions = Suspensions::new(ms(70_000));
+
+        let noticed = [69_980, 70_004, 75_000, 74_990, 75_030, 76_000]
+            .map(|all| suspensions.since_the_last_look(ms(all)));
+
+        assert_eq!(noticed, [0, 0, 5_000, 0, 0, 1_000].map(ms));
+    }
+
+    const fn ms(milliseconds: u64) -> Duration {
+        Duration::from_millis(milliseconds)
+    }
+}
