@@ -118,7 +118,7 @@ fn a_callback_that_never_returns_is_given_up() {
 #[test]
 fn what_waits_to_be_told_outlives_a_reload_and_the_carrier() {
     on_every_nginx("waiting events", |host, carrier| {
-        let nginx = start_listening(host, carrier, "vrrp.on_state(function() ngx.sleep(0.2) end)");
+        let nginx = start_listening(host, carrier, "vrrp.on_state(function() ngx.sleep(0.5) end)");
         status_when(host, "active");
         let fail_and_recover = || {
             host.link_down();
