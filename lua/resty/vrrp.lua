@@ -264,8 +264,8 @@ end
 
 
 -- Calls fn(event) once for every change of state on this node, in order, in
--- the process that carries the engine. To be called in init_by_lua* or
--- init_worker_by_lua*.
+-- the process that carries the engine, with its rights. To be called in
+-- init_by_lua* or init_worker_by_lua*.
 function _M.on_state(fn)
     only_in_http("on_state")
     local phase = get_phase()
@@ -281,10 +281,10 @@ end
 
 
 -- Adds a health check: fn() is called at an interval in the process that
--- carries the engine. It returns true, or nil and the reason why this nginx
--- does not serve as it should. Its verdict counts for the whole node. opts:
--- interval_ms, timeout_ms, fall, rise, and weight, which lowers priorities
--- instead of being a fault. To be called in init_by_lua* or
+-- carries the engine, with its rights. It returns true, or nil and the reason
+-- why this nginx does not serve as it should. Its verdict counts for the whole
+-- node. opts: interval_ms, timeout_ms, fall, rise, and weight, which lowers
+-- priorities instead of being a fault. To be called in init_by_lua* or
 -- init_worker_by_lua*.
 function _M.check(name, fn, opts)
     only_in_http("check")
