@@ -4,9 +4,7 @@ use std::net::Ipv4Addr;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use harness::{
-    Flood, Host, Probe, Sniffer, StuckThread, Traffic, carriers, eventually, holds_for, wait_until,
-};
+use harness::{Host, Probe, Sniffer, StuckThread, Traffic, eventually, holds_for, wait_until};
 
 use crate::owners::Owners;
 use crate::pair::{assert_settled, on_every_nginx};
@@ -239,40 +237,6 @@ fn a_link_that_leaves_and_comes_back_unseen_is_listened_on_again() {
             state => Err(state),
         });
     });
-}
-
-#[test]
-fn fifty_thousand_rubbish_adverts_a_second_change_nothing() {
-    for carrier in carriers() {
-        let lab = harness::Lab::new(&format!("flood, {}", carrier.version));
-        let hosts = [
-            lab.host("worker-01", "192.168.56.101/24"),
-            lab.host("worker-02", "192.168.56.102/24"),
-            lab.host("client", "192.168.56.10/24"),
-            lab.host("rogue", "192.168.56.66/24"),
-        ];
-        let a = Router::start(&hosts[0], carrier, v3(150));
-        let b = Router::start(&hosts[1], carrier, v3(100));
-        assert_settled(&a, &[&b]);
-        let before = (a.transitions(), b.transitions());
-        let probe = Probe::start(&hosts[2], SERVICE, "/");
-
-        let flood = Flood::start(&hosts[3], 50_000);
-        holds_for("a answers", Duration::from_secs(10), || {
-            if a.host.has(ADDRESS) { Ok(()) } else { Err("the address has gone") }
-        });
-        let sent = flood.finish();
-        assert!(sent > 100_000, "only {sent} were sent");
-
-        assert_settled(&a, &[&b]);
-        assert_eq!((a.transitions(), b.transitions()), before, "after {sent}");
-        let report = probe.finish();
-        assert!(report.outage() < SLACK, "{report}");
-        let errors = &a.instance().expect("it answers")["counters"]["errors"];
-        for kind in ["checksum", "length", "version"] {
-            assert!(errors[kind].as_u64() > Some(0), "{kind}: {errors}");
-        }
-    }
 }
 
 /// Moves eth0 into another network namespace and back: it keeps its index.

@@ -22,4 +22,5 @@ mod owner;
 mod owners;
 mod pair;
 mod router;
+mod segment;
 mod sockets;

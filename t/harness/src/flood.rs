@@ -23,12 +23,29 @@ impl Flood {
     #[must_use]
     #[track_caller]
     pub fn start(host: &Host, per_second: u32) -> Self {
+        Self::of(host, per_second, raw_socket, rubbish)
+    }
+
+    /// Starts sending so many valid advertisements a second, of VRID 51 and priority 150 with ten
+    /// advertisements a second, as a clone of the host 192.168.56.101 would.
+    #[must_use]
+    #[track_caller]
+    pub fn start_cloned(host: &Host, per_second: u32) -> Self {
+        Self::of(host, per_second, cloned_socket, |_| cloned_advert())
+    }
+
+    #[track_caller]
+    fn of(
+        host: &Host,
+        per_second: u32,
+        socket: fn(&Host) -> Socket,
+        datagram: fn(u64) -> Vec<u8>,
+    ) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let (for_thread, host) = (Arc::clone(&stop), host.clone());
         let thread = thread::spawn(move || {
             host.join();
-            let socket = raw_socket(&host);
-            send(&socket, per_second, &for_thread)
+            send(&socket(&host), per_second, &for_thread, datagram)
         });
         Self { stop, thread: Some(thread) }
     }
@@ -50,14 +67,13 @@ impl Drop for Flood {
 }
 
 /// Sends in bursts of a millisecond; what the machine cannot do is left out, not made up for.
-fn send(socket: &Socket, per_second: u32, stop: &AtomicBool) -> u64 {
+fn send(socket: &Socket, per_second: u32, stop: &AtomicBool, datagram: fn(u64) -> Vec<u8>) -> u64 {
     let group: SockAddr = SocketAddr::from((GROUP, 0)).into();
     let burst = (per_second / 1000).max(1);
     let (mut sent, mut next) = (0, Instant::now());
     while !stop.load(Ordering::Relaxed) {
         for _ in 0..burst {
-            let rubbish = rubbish(sent);
-            sent += u64::from(socket.send_to(&rubbish, &group).is_ok());
+            sent += u64::from(socket.send_to(&datagram(sent), &group).is_ok());
         }
         next = (next + BURST).max(Instant::now());
         thread::sleep(next.saturating_duration_since(Instant::now()));
@@ -75,6 +91,19 @@ fn rubbish(number: u64) -> Vec<u8> {
         2 => [&[0x41 | noise[2]], &advert[1..]].concat(),
         _ => [&advert[..3], &[200], &advert[4..], &noise].concat(),
     }
+}
+
+fn cloned_advert() -> Vec<u8> {
+    let header = [0x45, 0xc0, 0, 32, 0, 0, 0, 0, 255, 112, 0, 0, 192, 168, 56, 101, 224, 0, 0, 18];
+    // The checksum has a pseudo-header.
+    let advert = [0x31, 51, 150, 1, 0, 10, 0x66, 0x17, 192, 168, 56, 100];
+    [&header[..], &advert].concat()
+}
+
+fn cloned_socket(host: &Host) -> Socket {
+    let socket = raw_socket(host);
+    socket.set_header_included_v4(true).expect("a raw socket may");
+    socket
 }
 
 fn raw_socket(host: &Host) -> Socket {
