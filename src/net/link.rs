@@ -52,10 +52,10 @@ impl Links {
     /// twice changes nothing; nor does one about the lifetime of an address.
     pub fn handle(&mut self, event: KernelEvent) -> Option<KernelChange> {
         match event {
-            KernelEvent::Link { index, name, carrier, mac, has_ip } => {
+            KernelEvent::Link { index, name, carrier, hardware, has_ip } => {
                 let link = self.by_index.entry(index).or_default();
-                let before = (&link.name, link.carrier, link.mac, link.has_ip);
-                if before == (&name, carrier, mac, has_ip) {
+                let before = (&link.name, link.carrier, link.hardware, link.has_ip);
+                if before == (&name, carrier, hardware, has_ip) {
                     return None;
                 }
                 if has_ip && !link.has_ip {
@@ -63,7 +63,7 @@ impl Links {
                     link.generation = self.generations;
                 }
                 link.has_ip = has_ip;
-                (link.carrier, link.mac) = (carrier, mac);
+                (link.carrier, link.hardware) = (carrier, hardware);
                 let before = std::mem::replace(&mut link.name, name.clone());
                 self.forget_name(&before, index);
                 self.by_name.entry(name).or_default().insert(index);
@@ -99,6 +99,11 @@ impl Links {
         self.at(index).map(|link| (index, link))
     }
 
+    /// Returns all links with their indices.
+    pub fn iter(&self) -> impl Iterator<Item = (u32, &KernelLink)> {
+        self.by_index.iter().map(|(index, link)| (*index, link))
+    }
+
     /// Returns the link of that index.
     #[must_use]
     pub fn at(&self, index: u32) -> Option<&KernelLink> {
@@ -119,7 +124,7 @@ impl Links {
 pub struct KernelLink {
     name: String,
     carrier: LinkSignal,
-    mac: Option<[u8; 6]>,
+    hardware: HardwareAddress,
     has_ip: bool,
     generation: u64,
     addresses: BTreeMap<VirtualAddress, Present>,
@@ -141,7 +146,16 @@ impl KernelLink {
     /// Returns the hardware address, if the link has one of six octets.
     #[must_use]
     pub fn mac(&self) -> Option<[u8; 6]> {
-        self.mac
+        match self.hardware {
+            HardwareAddress::Ethernet(mac) => Some(mac),
+            HardwareAddress::None | HardwareAddress::Other(_) => None,
+        }
+    }
+
+    /// Returns the hardware address.
+    #[must_use]
+    pub fn hardware(&self) -> HardwareAddress {
+        self.hardware
     }
 
     /// Returns a number that changes when the kernel has made the link anew, or its part in IP:
@@ -233,7 +247,7 @@ pub enum KernelEvent {
         /// Whether frames can pass.
         carrier: LinkSignal,
         /// Its hardware address.
-        mac: Option<[u8; 6]>,
+        hardware: HardwareAddress,
         /// Whether its MTU is large enough for IP.
         has_ip: bool,
     },
@@ -336,9 +350,11 @@ mod tests {
         links.handle(KernelEvent::LinkGone { index: 2 });
         links.handle(link(2, "eth0"));
         seen.push(generation(&links));
-        let KernelEvent::Link { index, name, mac, .. } = link(2, "eth0") else { unreachable!() };
+        let KernelEvent::Link { index, name, hardware, .. } = link(2, "eth0") else {
+            unreachable!()
+        };
         let carrier = LinkSignal::Down;
-        links.handle(KernelEvent::Link { index, name, carrier, mac, has_ip: false });
+        links.handle(KernelEvent::Link { index, name, carrier, hardware, has_ip: false });
         links.handle(link(2, "eth0"));
         seen.push(generation(&links));
 
@@ -440,7 +456,7 @@ mod tests {
             index,
             name: name.to_owned(),
             carrier: LinkSignal::Up,
-            mac: Some([2; 6]),
+            hardware: HardwareAddress::Ethernet([2; 6]),
             has_ip: true,
         }
     }
@@ -463,4 +479,15 @@ mod tests {
         let (address, prefix) = text.split_once('/').unwrap();
         VirtualAddress { address: address.parse().unwrap(), prefix: prefix.parse().unwrap() }
     }
+}
+/// The hardware address of a link.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum HardwareAddress {
+    /// It has none: a tunnel.
+    #[default]
+    None,
+    /// Six octets.
+    Ethernet([u8; 6]),
+    /// So many octets: InfiniBand has 20, a tunnel 4 or 16.
+    Other(usize),
 }

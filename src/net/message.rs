@@ -10,7 +10,7 @@ use rtnetlink::packet_route::AddressFamily;
 use rtnetlink::packet_route::address::{AddressHeader, AddressHeaderFlags};
 use rtnetlink::packet_route::link::{LinkFlags, LinkHeader};
 
-use crate::net::{KernelEvent, LinkSignal};
+use crate::net::{HardwareAddress, KernelEvent, LinkSignal};
 use crate::types::VirtualAddress;
 
 /// Parses a message; `None` if it is about something else.
@@ -51,7 +51,7 @@ fn link(header: &LinkHeader, payload: &[u8]) -> KernelEvent {
     // has to authenticate would seem to be up.
     let up = header.flags.contains(LinkFlags::Up | LinkFlags::LowerUp | LinkFlags::Running);
     let mut name = String::new();
-    let mut mac = None;
+    let mut hardware = HardwareAddress::None;
     let mut has_ip = true;
     for attribute in attributes(payload, LINK_HEADER) {
         match attribute.kind() {
@@ -59,7 +59,7 @@ fn link(header: &LinkHeader, payload: &[u8]) -> KernelEvent {
                 let text = attribute.value().strip_suffix(b"\0").unwrap_or(attribute.value());
                 name = String::from_utf8_lossy(text).into_owned();
             }
-            libc::IFLA_ADDRESS => mac = attribute.value().try_into().ok(),
+            libc::IFLA_ADDRESS => hardware = hardware_address(attribute.value()),
             libc::IFLA_MTU => {
                 let mtu = attribute.value().try_into().map(u32::from_ne_bytes);
                 has_ip = mtu.is_ok_and(|mtu| mtu >= SMALLEST_MTU);
@@ -68,7 +68,15 @@ fn link(header: &LinkHeader, payload: &[u8]) -> KernelEvent {
         }
     }
     let carrier = if up && has_ip { LinkSignal::Up } else { LinkSignal::Down };
-    KernelEvent::Link { index: header.index, name, carrier, mac, has_ip }
+    KernelEvent::Link { index: header.index, name, carrier, hardware, has_ip }
+}
+
+fn hardware_address(octets: &[u8]) -> HardwareAddress {
+    match <[u8; 6]>::try_from(octets) {
+        Ok(mac) => HardwareAddress::Ethernet(mac),
+        Err(_) if octets.is_empty() => HardwareAddress::None,
+        Err(_) => HardwareAddress::Other(octets.len()),
+    }
 }
 
 struct ReadAddress {
@@ -128,8 +136,9 @@ mod tests {
 
         let read = read(16, &[&header[..], &unknown, &mac, &name].concat());
 
-        let (name, mac, carrier) = ("eth0".to_owned(), Some([2, 0, 0, 0, 0, 7]), LinkSignal::Up);
-        let expected = KernelEvent::Link { index: 2, name, carrier, mac, has_ip: true };
+        let (name, carrier) = ("eth0".to_owned(), LinkSignal::Up);
+        let hardware = HardwareAddress::Ethernet([2, 0, 0, 0, 0, 7]);
+        let expected = KernelEvent::Link { index: 2, name, carrier, hardware, has_ip: true };
         assert_eq!(read, Some(expected));
     }
 
@@ -143,6 +152,19 @@ mod tests {
             let Some(KernelEvent::Link { carrier, has_ip, .. }) = read else { panic!("{read:?}") };
             assert_eq!((carrier, has_ip), expected, "MTU {mtu}");
         }
+    }
+
+    #[test]
+    fn a_hardware_address_of_another_length_is_known_for_its_length() {
+        let infiniband = [&[24, 0, 1, 0][..], &[0; 20]].concat();
+
+        let read = read(16, &[&link_header_octets(0, 0x1_0041)[..], &infiniband].concat());
+
+        let hardware = HardwareAddress::Other(20);
+        assert!(
+            matches!(read, Some(KernelEvent::Link { hardware: it, .. }) if it == hardware),
+            "{read:?}"
+        );
     }
 
     #[test]

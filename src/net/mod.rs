@@ -35,6 +35,7 @@ mod process;
 mod realtime;
 mod socket;
 pub mod spawn;
+mod speakers;
 pub mod sysctl;
 mod timer;
 mod watched;
@@ -45,7 +46,8 @@ pub use confine::{allow_only, forbid_serving};
 pub use descriptors::make_room_for;
 pub use error::NetError;
 pub use link::{
-    KernelChange, KernelEvent, KernelLink, LinkSignal, Links, Present, index_by_any_name,
+    HardwareAddress, KernelChange, KernelEvent, KernelLink, LinkSignal, Links, Present,
+    index_by_any_name,
 };
 pub use lock::Lock;
 pub use mutex::{HeldMutex, HolderWatch};
@@ -55,4 +57,5 @@ pub use privileges::{Lent, Rights, SignalsBlocked, close_memory};
 pub use process::{Process, pidfd};
 pub use realtime::{lock_memory, run_in_real_time};
 pub use socket::{SendSocket, VrrpSocket};
+pub use speakers::{Speaker, other_speakers};
 pub use timer::Timer;

@@ -29,12 +29,28 @@ pub fn accept_local(link: &str) -> Result<(), NetError> {
     switch_on(link, "accept_local")
 }
 
+/// Tells whether the kernel drops what arrives on a link from a source that it would answer over
+/// another one (strict reverse path filtering, RFC 3704).
+#[must_use]
+pub fn filters_reverse_path(link: &str) -> bool {
+    highest(link, "rp_filter") == Some(1)
+}
+
 /// The kernel heeds such a setting of the link or that of all links, whichever is on.
 fn switch_on(link: &str, setting: &str) -> Result<(), NetError> {
-    let path = |scope| format!("/proc/sys/net/ipv4/conf/{scope}/{setting}");
-    let is_on = |scope| fs::read_to_string(path(scope)).is_ok_and(|value| value.trim() != "0");
-    if is_on("all") || is_on(link) {
+    if highest(link, setting) > Some(0) {
         return Ok(());
     }
-    fs::write(path(link), "1").map_err(|error| NetError::new("write", path(link), error))
+    let path = path(link, setting);
+    fs::write(&path, "1").map_err(|error| NetError::new("write", path, error))
+}
+
+/// Returns a setting of which the kernel takes the higher one of the link's and that of all links.
+fn highest(link: &str, setting: &str) -> Option<u32> {
+    let read = |scope| fs::read_to_string(path(scope, setting)).ok()?.trim().parse().ok();
+    read("all").max(read(link))
+}
+
+fn path(scope: &str, setting: &str) -> String {
+    format!("/proc/sys/net/ipv4/conf/{scope}/{setting}")
 }

@@ -143,6 +143,8 @@ pub enum LinkCarrier {
     Missing,
     /// It is switched off, or its cable has no signal.
     Down,
+    /// It is up and has a signal, but nothing can be received from it.
+    Deaf,
     /// It is up and has a signal.
     Up,
 }
@@ -300,6 +302,8 @@ pub enum Reason {
     AlreadyHere,
     /// The kernel does not give the addresses to this host, or is not sure to keep them here.
     AddressesUnavailable,
+    /// Advertisements of peers cannot be received.
+    CannotListen,
 }
 
 impl State {
@@ -317,7 +321,7 @@ impl State {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Startup,
         Self::Owner,
         Self::NoResponse,
@@ -336,6 +340,7 @@ impl Reason {
         Self::CannotSend,
         Self::AlreadyHere,
         Self::AddressesUnavailable,
+        Self::CannotListen,
     ];
 
     /// Returns the name in the status.
@@ -360,6 +365,7 @@ impl Reason {
             Self::CannotSend => "cannot_send",
             Self::AlreadyHere => "already_here",
             Self::AddressesUnavailable => "addresses_unavailable",
+            Self::CannotListen => "cannot_listen",
         }
     }
 }
@@ -460,10 +466,6 @@ mod tests {
         for (place, &reason) in Reason::ALL.iter().enumerate() {
             assert_eq!(reason as usize, place, "{reason}");
         }
-        assert_eq!(
-            Reason::ALL.last(),
-            Some(&Reason::AddressesUnavailable),
-            "the last one declared"
-        );
+        assert_eq!(Reason::ALL.last(), Some(&Reason::CannotListen), "the last one declared");
     }
 }

@@ -17,6 +17,8 @@ pub enum Hold {
     LinkMissing,
     /// The interface is down.
     LinkDown,
+    /// Advertisements of peers cannot be received.
+    CannotListen,
     /// The interface has no primary address.
     NoPrimaryAddress,
     /// Another interface that the router depends on does not work.
@@ -42,6 +44,7 @@ impl Hold {
         let all = [
             Self::LinkMissing,
             Self::LinkDown,
+            Self::CannotListen,
             Self::NoPrimaryAddress,
             Self::Tracked,
             Self::CannotSend,
@@ -62,6 +65,7 @@ impl Hold {
             | Self::LinkMissing
             | Self::LinkDown
             | Self::NoPrimaryAddress
+            | Self::CannotListen
             | Self::Tracked
             | Self::CannotSend
             | Self::AlreadyHere
@@ -75,6 +79,7 @@ impl Hold {
             Self::Stopped | Self::Unknown | Self::Drained | Self::Left => State::Initialize,
             Self::LinkMissing
             | Self::LinkDown
+            | Self::CannotListen
             | Self::NoPrimaryAddress
             | Self::Tracked
             | Self::CannotSend
@@ -90,6 +95,7 @@ impl Hold {
             Self::Drained => Reason::Drained,
             Self::LinkMissing => Reason::LinkMissing,
             Self::LinkDown => Reason::LinkDown,
+            Self::CannotListen => Reason::CannotListen,
             Self::NoPrimaryAddress => Reason::NoPrimaryAddress,
             Self::Tracked => Reason::TrackedLinkDown,
             Self::CannotSend => Reason::CannotSend,

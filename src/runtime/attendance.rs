@@ -18,6 +18,7 @@ pub(super) struct Attendance {
     asked_at: Option<Instant>,
     /// When it was last found not to be there.
     missed_at: Option<Instant>,
+    last: Attends,
     refused: BTreeMap<RouterId, Refused>,
 }
 
@@ -51,6 +52,7 @@ impl Attendance {
             looked_at: now,
             asked_at: Some(now),
             missed_at: None,
+            last: Attends::Yes,
             refused: BTreeMap::new(),
         }
     }
@@ -78,7 +80,7 @@ impl Attendance {
     pub(super) fn judge(&mut self, signs: NetSigns, can_read: bool, now: Instant) -> Attends {
         let attends = self.judge_now(signs, can_read, now);
         let was_missed = self.missed_at.is_some_and(|missed_at| now < missed_at + STEADY);
-        match attends {
+        self.last = match attends {
             Attends::Late if !was_missed => Attends::Late,
             Attends::Yes if !was_missed => Attends::Yes,
             Attends::Yes => Attends::No,
@@ -86,7 +88,13 @@ impl Attendance {
                 self.missed_at = Some(now);
                 Attends::No
             }
-        }
+        };
+        self.last
+    }
+
+    /// Tells whether the thread was found not to be there at the last judgement.
+    pub(super) fn is_missed(&self) -> bool {
+        self.last == Attends::No
     }
 
     fn judge_now(&self, signs: NetSigns, can_read: bool, now: Instant) -> Attends {

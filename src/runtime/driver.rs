@@ -186,6 +186,9 @@ impl<'a> Driver<'a> {
             if self.pulse.is_due(clock::now(), self.next_deadline()) {
                 failpoint("vrrp")?;
                 self.take_beat();
+                if let Some(problem) = self.is_blind() {
+                    return Err(problem);
+                }
                 continue;
             }
             self.arm().map_err(|error| format!("cannot set the timer: {error}"))?;

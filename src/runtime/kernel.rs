@@ -18,6 +18,7 @@ mod plan;
 mod publication;
 mod refusals;
 mod retry;
+mod reverse_path;
 mod router_site;
 mod takeover;
 mod unsettled;
@@ -32,7 +33,7 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 
-pub use self::facts::{AddressFacts, Facts, ForeignAddress, LinkView, RouterFacts};
+pub use self::facts::{AddressFacts, Facts, ForeignAddress, HostFinding, LinkView, RouterFacts};
 pub(super) use self::fight::accusation;
 pub(in crate::runtime) use self::networks::Networks;
 use self::orders::{Disposal, OrderReader, OrderWriter, Relay, Yield, orders};

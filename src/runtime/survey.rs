@@ -105,13 +105,14 @@ const MAX_WARNINGS: usize = 50;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::net::{KernelEvent, LinkSignal};
+    use crate::net::{HardwareAddress, KernelEvent, LinkSignal};
 
     #[test]
     fn another_name_of_an_interface_is_refused_and_an_interface_that_is_not_there_is_not() {
         let mut links = Links::default();
         let (name, carrier) = ("eth0".to_owned(), LinkSignal::Up);
-        links.handle(KernelEvent::Link { index: 2, name, carrier, mac: None, has_ip: true });
+        let hardware = HardwareAddress::None;
+        links.handle(KernelEvent::Link { index: 2, name, carrier, hardware, has_ip: true });
         let config = Config::from_json(
             r#"{ "instances": [ { "name": "VI_1", "interface": "lan0", "vrid": 51,
                 "addresses": ["192.0.2.1/24"],

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::checks::Check;
-use super::kernel::{AddressFacts, Facts, ForeignAddress, RouterFacts};
+use super::kernel::{AddressFacts, Facts, ForeignAddress, HostFinding, RouterFacts};
 use super::words::{address_places, countable};
 use crate::config::Config;
 use crate::proto::{Node, RouterId, Snapshot};
@@ -20,6 +20,7 @@ pub(super) struct View {
     routers: Vec<Arc<RouterFacts>>,
     /// Why the kernel's links and addresses cannot be read.
     problem: Option<String>,
+    findings: Arc<BTreeMap<HostFinding, String>>,
     tracked: BTreeMap<RouterId, Vec<Check>>,
     /// What every router depends on.
     common_checks: Vec<Check>,
@@ -50,6 +51,7 @@ impl View {
         Self {
             routers: Vec::new(),
             problem: None,
+            findings: Arc::default(),
             tracked: BTreeMap::new(),
             common_checks: Vec::new(),
             has_enough_workers: false,
@@ -62,6 +64,7 @@ impl View {
     pub(super) fn take_facts(&mut self, facts: &Facts) -> BTreeSet<RouterId> {
         let mut changed = BTreeSet::new();
         self.problem.clone_from(&facts.problem);
+        self.findings = Arc::clone(&facts.findings);
         self.routers.resize_with(facts.routers.len(), Default::default);
         for (router, (known, new)) in self.routers.iter_mut().zip(&facts.routers).enumerate() {
             if known != new {
@@ -100,6 +103,11 @@ impl View {
     /// Returns why the kernel's links and addresses cannot be read, if they cannot.
     pub(super) fn problem(&self) -> Option<&str> {
         self.problem.as_deref()
+    }
+
+    /// Returns what needs a look on this host, if it does.
+    pub(super) fn finding(&self, finding: HostFinding) -> Option<&String> {
+        self.findings.get(&finding)
     }
 
     /// Returns the routers to which the kernel refuses an address, with all that it has of them.

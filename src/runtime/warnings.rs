@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
 use std::time::Duration;
 
-use super::kernel::accusation;
+use super::kernel::{HostFinding, accusation};
 use super::report;
 use super::view::View;
 use super::words::BoardWord as _;
@@ -154,6 +154,19 @@ impl Warnings {
         self.set(scope, WARNING_IN_VAIN, in_vain, now);
     }
 
+    /// Looks for what the host is to be warned of.
+    pub(super) fn look_at_host(&mut self, view: &View, now: Instant) {
+        let names = [
+            (HostFinding::CannotAnnounce, WARNING_CANNOT_ANNOUNCE),
+            (HostFinding::SettingRefused, WARNING_SETTING_REFUSED),
+            (HostFinding::ReversePath, WARNING_REVERSE_PATH),
+            (HostFinding::OtherSpeaker, WARNING_OTHER_VRRP),
+        ];
+        for (finding, name) in names {
+            self.set(WarningScope::Node, name, view.finding(finding).cloned(), now);
+        }
+    }
+
     /// Returns what the log is to be told now.
     pub(super) fn news(&mut self, now: Instant) -> Vec<WarningNews> {
         let Self { current, topics, .. } = self;
@@ -248,6 +261,16 @@ pub(super) const WARNING_NET_STALLED: &str = "vrrp_net_stalled";
 pub(super) const WARNING_UNREADABLE: &str = "kernel_unreadable";
 /// There is no guard: nobody clears up if all of nginx is killed.
 pub(super) const WARNING_NO_GUARD: &str = "no_guard";
+/// Addresses cannot be announced on a link.
+const WARNING_CANNOT_ANNOUNCE: &str = "cannot_announce";
+/// A setting under `/proc/sys` cannot be written.
+const WARNING_SETTING_REFUSED: &str = "sysctl_not_set";
+/// The kernel may drop what peers send to a link.
+const WARNING_REVERSE_PATH: &str = "rp_filter_in_the_way";
+/// Another program of this host speaks VRRP.
+const WARNING_OTHER_VRRP: &str = "other_vrrp";
+/// Advertisements of peers cannot be received on a link.
+pub(super) const WARNING_CANNOT_LISTEN: &str = "cannot_listen";
 /// A virtual address is on this host, and something else put it there.
 const WARNING_FOREIGN: &str = "address_is_foreign";
 /// A virtual address does not have the prefix of its network.

@@ -14,6 +14,7 @@ mod fight;
 mod gate;
 mod guard;
 mod handover;
+mod host;
 mod hung;
 mod killed;
 mod last_resort;

@@ -61,6 +61,7 @@ impl Node {
             None => Some(Hold::Unknown),
             Some(LinkCarrier::Missing) => Some(Hold::LinkMissing),
             Some(LinkCarrier::Down) => Some(Hold::LinkDown),
+            Some(LinkCarrier::Deaf) => Some(Hold::CannotListen),
             Some(LinkCarrier::Up) => {
                 (!self.has_primary_address(id)).then_some(Hold::NoPrimaryAddress)
             }
@@ -133,6 +134,7 @@ impl Node {
             Hold::Stopped | Hold::Unknown | Hold::Drained | Hold::Left => None,
             Hold::LinkMissing => Some(format!("interface {worst} does not exist").into()),
             Hold::LinkDown => Some(format!("interface {worst} is down").into()),
+            Hold::CannotListen => Some(format!("nothing can be received on {worst}").into()),
             Hold::NoPrimaryAddress => {
                 let kind = match router.config.family() {
                     Family::Ipv4 => "IPv4",

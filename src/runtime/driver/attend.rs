@@ -32,6 +32,12 @@ impl Driver<'_> {
         }
     }
 
+    /// Returns why this engine cannot begin: it cannot read which links there are.
+    pub(super) fn is_blind(&self) -> Option<String> {
+        let is_blind = self.succession.is_waiting() && self.attendance.is_missed();
+        self.view.problem().filter(|_| is_blind).map(str::to_owned)
+    }
+
     fn troubles(
         &mut self,
         attends: Attends,

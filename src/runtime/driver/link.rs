@@ -9,6 +9,7 @@ use crate::net::{LinkSignal, VrrpSocket};
 use crate::proto::{LinkCarrier, LinkFacts, LinkId, SendOutcome};
 use crate::runtime::backoff::Backoff;
 use crate::runtime::clock;
+use crate::runtime::failpoint::failpoint;
 use crate::runtime::kernel::LinkView;
 use crate::runtime::report;
 use crate::types::Instant;
@@ -33,6 +34,8 @@ struct LinkSocket {
     failures: Failures,
     /// The error number of the last datagram, if that could not be sent.
     refusal: Option<i32>,
+    /// Why there is no socket.
+    deaf: Option<String>,
 }
 
 /// What fails on a link, on its way to the log.
@@ -134,28 +137,40 @@ impl LinkSockets {
         self.links[id.0].refusal.map(io::Error::from_raw_os_error)
     }
 
+    /// Returns a link that cannot be listened on, why not, and how many others cannot.
+    pub(super) fn deafness(&self) -> Option<(LinkId, &str, usize)> {
+        let all = self.links.iter().enumerate().filter(|(_, link)| {
+            link.view.is_some_and(|view| view.index.is_some() && view.carrier == LinkSignal::Up)
+        });
+        let mut deaf = all.filter_map(|(id, link)| Some((LinkId(id), link.deaf.as_deref()?)));
+        let (first, why) = deaf.next()?;
+        Some((first, why, deaf.count()))
+    }
+
     /// Has a socket for a link if that is possible.
     fn listen_on(&mut self, id: LinkId, view: LinkView, now: Instant) -> LinkFacts {
         let link = &mut self.links[id.0];
         link.retry_at = None;
         if let (Some(index), None) = (view.index, &link.socket) {
-            match VrrpSocket::open(index) {
+            match open(index) {
                 Ok(socket) => {
-                    link.socket = Some(socket);
+                    (link.socket, link.deaf) = (Some(socket), None);
                     link.backoff = Backoff::up_to(LONGEST_PAUSE);
                     link.failures.end();
                     self.ready.add(id);
                 }
                 Err(error) => {
                     link.retry_at = Some(now + link.backoff.after_a_run_of(Duration::ZERO));
-                    link.failures.log(&report::chain(&error), now);
+                    link.failures.log(&error, now);
+                    link.deaf = Some(error);
                 }
             }
         }
         let carrier = match view.carrier {
             _ if view.index.is_none() => LinkCarrier::Missing,
             LinkSignal::Up if link.socket.is_some() => LinkCarrier::Up,
-            LinkSignal::Up | LinkSignal::Down => LinkCarrier::Down,
+            LinkSignal::Up => LinkCarrier::Deaf,
+            LinkSignal::Down => LinkCarrier::Down,
         };
         LinkFacts { carrier, sources: view.sources }
     }
@@ -167,6 +182,12 @@ fn is_same_link(before: &LinkView, now: &LinkView) -> bool {
     before.index == now.index && generations.is_none_or(|(before, now)| before == now)
 }
 
+/// Opens a socket that has joined the group of VRRP.
+fn open(index: u32) -> Result<VrrpSocket, String> {
+    failpoint("listen")?;
+    VrrpSocket::open(index).map_err(|error| report::chain(&error))
+}
+
 impl LinkSocket {
     fn new() -> Self {
         Self {
@@ -176,6 +197,7 @@ impl LinkSocket {
             backoff: Backoff::up_to(LONGEST_PAUSE),
             failures: Failures::default(),
             refusal: None,
+            deaf: None,
         }
     }
 }

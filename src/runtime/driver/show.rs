@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::Driver;
 use crate::proto::RouterId;
 use crate::runtime::warnings::{
-    WARNING_CANNOT_SEND, WARNING_NO_GUARD, WARNING_REFUSED, WarningScope,
+    WARNING_CANNOT_LISTEN, WARNING_CANNOT_SEND, WARNING_NO_GUARD, WARNING_REFUSED, WarningScope,
 };
 use crate::types::Instant;
 
@@ -26,7 +26,9 @@ impl Driver<'_> {
             self.look_at_sending(router, now);
             self.look_at_refusals(router, now);
         }
+        self.warnings.look_at_host(&self.view, now);
         self.look_at_guard(now);
+        self.look_at_listening(now);
         for news in self.warnings.news(now) {
             news.log(&self.node);
         }
@@ -72,5 +74,17 @@ impl Driver<'_> {
         self.warnings.set(WarningScope::Node, WARNING_NO_GUARD, missing, now);
         let timeout = self.liveness.worker_timeout();
         self.board.set_guarded(self.guard.is_possible().then_some(timeout));
+    }
+
+    fn look_at_listening(&mut self, now: Instant) {
+        let deaf = self.links.deafness().map(|(link, why, others)| {
+            let more = if others > 0 { format!(" and {others} more links") } else { String::new() };
+            format!(
+                "nothing can be received on {}{more}: {why}. Its routers take no part until it \
+                 can; it is tried again",
+                self.node.links()[link.0]
+            )
+        });
+        self.warnings.set(WarningScope::Node, WARNING_CANNOT_LISTEN, deaf, now);
     }
 }

@@ -19,6 +19,21 @@ pub struct Facts {
     pub routers: Vec<Arc<RouterFacts>>,
     /// Why nothing can be read or changed at present.
     pub problem: Option<String>,
+    /// What needs a look on this host.
+    pub findings: Arc<BTreeMap<HostFinding, String>>,
+}
+
+/// Something about this host, or its links, that needs a look.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum HostFinding {
+    /// Addresses cannot be announced on a link.
+    CannotAnnounce,
+    /// A setting under `/proc/sys` cannot be written.
+    SettingRefused,
+    /// The kernel may drop what peers send to a link.
+    ReversePath,
+    /// Another program speaks VRRP.
+    OtherSpeaker,
 }
 
 /// A link as it is now.

@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Index, IndexMut};
+use std::time::Duration;
 
-use super::facts::LinkView;
+use super::facts::{HostFinding, LinkView};
 use super::networks::Networks;
 use super::plan::KernelPlan;
 use super::unsettled::Scope;
 use crate::net::{Announcer, KernelLink, NetError, address, sysctl};
-use crate::types::{HeldAddress, LinkName, VirtualAddress};
+use crate::types::{HeldAddress, Instant, LinkName, VirtualAddress};
 
 /// An address of a virtual router: the router, then the place in its list.
 pub(super) type AddressIndex = (usize, usize);
@@ -42,6 +43,10 @@ pub(super) struct LinkSite {
     /// How many addresses somebody else has just removed: they are to be put back.
     pub(super) removed_by_others: usize,
     announcer: Option<Announcer>,
+    /// What needs a look on this link.
+    findings: BTreeMap<HostFinding, String>,
+    findings_changed: bool,
+    announcing_fails_since: Option<Instant>,
     is_prepared: bool,
     leftovers_are_cleared: bool,
 }
@@ -156,6 +161,33 @@ impl LinkSites {
         self.misplaced.is_empty() && self.sites.iter().all(|site| site.owned.is_empty())
     }
 
+    /// Returns what needs a look on any link, if that has changed since the last call: of each kind
+    /// the first one, and how many other links have it.
+    pub(super) fn new_findings(&mut self) -> Option<BTreeMap<HostFinding, String>> {
+        let changed = |site: &mut LinkSite| std::mem::take(&mut site.findings_changed);
+        // Every one is to be asked.
+        let changed = self.sites.iter_mut().map(changed).filter(|changed| *changed).count();
+        if changed == 0 {
+            return None;
+        }
+        let mut all: BTreeMap<HostFinding, (&String, usize)> = BTreeMap::new();
+        for (finding, text) in self.sites.iter().flat_map(|site| &site.findings) {
+            all.entry(*finding).and_modify(|(_, others)| *others += 1).or_insert((text, 0));
+        }
+        let texts = all.into_iter().map(|(finding, (first, others))| match others {
+            0 => (finding, first.clone()),
+            others => (finding, format!("{first} ({others} more links are like this)")),
+        });
+        Some(texts.collect())
+    }
+
+    /// Has the findings of all links told anew.
+    pub(super) fn look_at_findings(&mut self) {
+        if let Some(site) = self.sites.first_mut() {
+            site.findings_changed = true;
+        }
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = &LinkSite> {
         self.sites.iter()
     }
@@ -187,6 +219,9 @@ impl LinkSite {
             owned: BTreeSet::new(),
             removed_by_others: 0,
             announcer: None,
+            findings: BTreeMap::new(),
+            findings_changed: true,
+            announcing_fails_since: None,
             is_prepared: false,
             leftovers_are_cleared: false,
         }
@@ -256,21 +291,62 @@ impl LinkSite {
         addresses.iter().flat_map(|held| self.slots(held)).map(|(router, _)| *router).collect()
     }
 
-    /// Prepares the link for its first virtual address: secondary addresses are to stay when the
-    /// primary one of their network goes, and the owner of an address is to be heard.
+    /// Prepares the link for its first virtual address.
     pub(super) fn prepare(&mut self) {
-        if std::mem::replace(&mut self.is_prepared, true) {
+        if !std::mem::replace(&mut self.is_prepared, true) {
+            self.look_at_settings();
+        }
+    }
+
+    /// Has the kernel keep secondary addresses when the primary one of their network goes, and
+    /// deliver what the owner of an address sends.
+    pub(super) fn look_at_settings(&mut self) {
+        let link = self.name.as_str();
+        let settings = [
+            (
+                sysctl::promote_secondaries(link),
+                "the virtual addresses go whenever the first address of their network does, and \
+                 are put back",
+            ),
+            (sysctl::accept_local(link), "an owner of the addresses that comes back is not heard"),
+        ];
+        let failed = settings.into_iter().filter_map(|(result, harm)| Some((result.err()?, harm)));
+        let failed = failed.map(|(error, harm)| format!("{}: {harm}", error.with_cause()));
+        let failed: Vec<_> = failed.collect();
+        let text = format!("{}. Set it to 1 before nginx starts", failed.join("; "));
+        self.note(HostFinding::SettingRefused, (!failed.is_empty()).then_some(text));
+    }
+
+    /// Notes whether the last announcement left. Some may fail while a link is busy; not for
+    /// [`LONGEST_FAILURE`].
+    pub(super) fn note_announcing(&mut self, failure: Option<&NetError>, now: Instant) {
+        let Some(failure) = failure else {
+            self.announcing_fails_since = None;
+            return self.note(HostFinding::CannotAnnounce, None);
+        };
+        let since = *self.announcing_fails_since.get_or_insert(now);
+        if now >= since + LONGEST_FAILURE {
+            let name = &self.name;
+            let text = format!(
+                "{}: hosts and switches are not told that the addresses are on {name} now, and may \
+                 go on sending elsewhere. Look for a sandbox that forbids it: a systemd unit's \
+                 RestrictAddressFamilies must list AF_PACKET",
+                failure.with_cause()
+            );
+            self.note(HostFinding::CannotAnnounce, Some(text));
+        }
+    }
+
+    /// Notes that there is something to look at, or is no longer.
+    pub(super) fn note(&mut self, finding: HostFinding, text: Option<String>) {
+        if self.findings.get(&finding) == text.as_ref() {
             return;
         }
-        let link = self.name.as_str();
-        if let Err(error) = sysctl::accept_local(link) {
-            let error = error.with_cause();
-            tracing::warn!("{error}: an owner of the addresses that comes back is not heard");
-        }
-        if let Err(error) = sysctl::promote_secondaries(link) {
-            let error = error.with_cause();
-            tracing::warn!("{error}: virtual addresses of {link} may go with its primary one");
-        }
+        self.findings_changed = true;
+        match text {
+            Some(text) => self.findings.insert(finding, text),
+            None => self.findings.remove(&finding),
+        };
     }
 
     /// Has the next announcement open another socket: that of a link that has gone is of no use.
@@ -287,10 +363,12 @@ impl LinkSite {
     }
 }
 
+/// How long announcements may fail before that is worth a warning.
+const LONGEST_FAILURE: Duration = Duration::from_secs(1);
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
-    use std::time::Duration;
 
     use super::*;
     use crate::config::AnnounceConfig;

@@ -65,12 +65,13 @@ fn network_of(held: &VirtualAddress) -> Option<VirtualAddress> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::net::{KernelEvent, LinkSignal, Links};
+    use crate::net::{HardwareAddress, KernelEvent, LinkSignal, Links};
 
     fn said(own: &[&str], held: &str) -> Option<String> {
         let mut links = Links::default();
         let (name, carrier) = ("eth0".to_owned(), LinkSignal::Up);
-        links.handle(KernelEvent::Link { index: 2, name, carrier, mac: None, has_ip: true });
+        let hardware = HardwareAddress::None;
+        links.handle(KernelEvent::Link { index: 2, name, carrier, hardware, has_ip: true });
         for own in own {
             let address = address_of(own);
             links.handle(KernelEvent::Address { index: 2, address, secondary: false, protocol: 0 });

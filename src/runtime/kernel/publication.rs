@@ -1,12 +1,12 @@
 //! Hands the facts on to the election: what has changed, and nothing else.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::facts::{Facts, LinkView};
+use super::facts::{Facts, HostFinding, LinkView};
 use super::link_sites::LinkSites;
 use super::router_site::RouterSite;
 use crate::types::Instant;
@@ -17,6 +17,8 @@ pub(super) struct FactsWriter {
     readers: watch::Sender<Facts>,
     problem: Option<String>,
     problem_changed: bool,
+    /// What needs a look, unless it was handed on.
+    new_findings: Option<Arc<BTreeMap<HostFinding, String>>>,
     changed_links: BTreeSet<usize>,
     changed_routers: BTreeSet<usize>,
     /// Routers of which only the counts of announcements have changed.
@@ -30,6 +32,7 @@ impl FactsWriter {
             readers,
             problem: None,
             problem_changed: false,
+            new_findings: None,
             changed_links: BTreeSet::new(),
             changed_routers: BTreeSet::new(),
             changed_counts: BTreeSet::new(),
@@ -60,6 +63,11 @@ impl FactsWriter {
         is_news
     }
 
+    /// Replaces what needs a look on this host.
+    pub(super) fn set_findings(&mut self, findings: BTreeMap<HostFinding, String>) {
+        self.new_findings = Some(Arc::new(findings));
+    }
+
     /// Returns when counts are to be handed on.
     pub(super) fn next_due(&self) -> Option<Instant> {
         self.counts_due
@@ -69,7 +77,7 @@ impl FactsWriter {
     pub(super) fn publish(&mut self, links: &LinkSites, routers: &[RouterSite], now: Instant) {
         let is_due = self.counts_due.is_some_and(|due| due <= now);
         let changed = !self.changed_links.is_empty() || !self.changed_routers.is_empty();
-        if !(is_due || changed || self.problem_changed) {
+        if !(is_due || changed || self.problem_changed || self.new_findings.is_some()) {
             return;
         }
         self.changed_routers.append(&mut self.changed_counts);
@@ -93,6 +101,9 @@ impl FactsWriter {
                 facts.routers[router] = new;
             }
             facts.problem.clone_from(&self.problem);
+            if let Some(findings) = self.new_findings.take() {
+                facts.findings = findings;
+            }
         });
     }
 }

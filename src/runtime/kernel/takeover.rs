@@ -5,6 +5,7 @@ mod foreign;
 mod moving;
 mod observe;
 mod settle;
+mod survey;
 
 use std::collections::BTreeSet;
 use std::future;
@@ -27,8 +28,9 @@ use super::retry::Retry;
 use super::router_site::RouterSite;
 use super::unsettled::{Scope, Unsettled};
 use crate::net::address::PROTOCOL;
-use crate::net::{KernelChange, KernelEvent, Links, NetError, Netlink};
+use crate::net::{KernelChange, KernelEvent, Links, NetError, Netlink, Speaker};
 use crate::runtime::clock;
+use crate::runtime::failpoint::failpoint;
 use crate::types::{HeldAddress, Instant, VirtualAddress};
 
 /// The state of the thread between two looks at the kernel.
@@ -62,6 +64,12 @@ pub(super) struct Takeover {
     /// it is there once all that happened in the kernel before has been read.
     gained: Vec<(u32, VirtualAddress)>,
     refusals: Refusals,
+    /// When to look around next, and at which link first.
+    survey_at: Instant,
+    surveyed: usize,
+    /// Other programs that had sockets for VRRP at the last look, and what is to be said of them.
+    speakers: Vec<Speaker>,
+    other_speaker: Option<String>,
     retry: Retry,
     facts: FactsWriter,
 }
@@ -103,6 +111,10 @@ impl Takeover {
             refresh_at: None,
             gained: Vec::new(),
             refusals: Refusals::default(),
+            survey_at: Instant::default(),
+            surveyed: 0,
+            speakers: Vec::new(),
+            other_speaker: None,
             retry: Retry::default(),
             facts,
         }
@@ -120,6 +132,8 @@ impl Takeover {
         let current = self.follow_orders(orders);
         self.announce(&corrected, &current);
         self.look_for_foreign_addresses();
+        self.survey(current.at);
+        self.report_findings();
         self.publish();
         self.passage.prepare(clock::now());
         if self.kernel.is_some() {
@@ -195,7 +209,9 @@ impl Takeover {
         let refresh = self.refresh_at.filter(|_| reached);
         let calm = self.fights.next_due().filter(|_| reached);
         let (retry, facts) = (self.retry.at, self.facts.next_due());
-        let all = [unsettled, announcement, refresh, calm, retry, facts, self.end_of_move(now)];
+        let survey = Some(self.survey_at).filter(|_| reached);
+        let all =
+            [survey, unsettled, announcement, refresh, calm, retry, facts, self.end_of_move(now)];
         let rest = if self.is_in_doubt(now) { now + DOUBT_PAUSE } else { Instant::default() };
         all.into_iter().flatten().min().map(|due| due.max(rest))
     }
@@ -284,6 +300,9 @@ impl Takeover {
     }
 
     fn connect(&mut self) -> Result<(), NetError> {
+        let refused =
+            |why| NetError::new("open", "a netlink socket", io::Error::other::<String>(why));
+        failpoint("netlink").map_err(refused)?;
         let mut kernel = Netlink::open()?;
         let dump = kernel.dump()?;
         self.tags_are_kept |= dump.iter().any(KernelEvent::is_tagged);

@@ -1,11 +1,13 @@
 //! Tells the hosts of a link where the addresses are.
 
+use std::io;
 use std::net::IpAddr;
 use std::time::Duration;
 
 use super::{Corrected, Current, Takeover};
 use crate::net::NetError;
 use crate::runtime::clock;
+use crate::runtime::failpoint::failpoint;
 use crate::runtime::kernel::LinkView;
 use crate::runtime::kernel::link_sites::AddressIndex;
 use crate::wire::arp;
@@ -23,6 +25,8 @@ impl Takeover {
         }
         for slot in due {
             let sent = self.send(slot);
+            let link = self.routers[slot.0].planned.site.speaks_on.0;
+            self.links[link].note_announcing(sent.as_ref().err(), now);
             let facts = &mut self.routers[slot.0].facts;
             match sent {
                 Ok(sent) => {
@@ -50,6 +54,9 @@ impl Takeover {
             return Ok(false);
         };
         let IpAddr::V4(address) = planned.addresses[place].address else { return Ok(false) };
+        failpoint("announce").map_err(|why| {
+            NetError::new("announce on", link.name.to_string(), io::Error::other(why))
+        })?;
         let sent = link.announcer(index)?.send(&arp::gratuitous(mac, address));
         sent.map_err(|error| NetError::new("announce", address.to_string(), error))?;
         Ok(true)

@@ -1,0 +1,68 @@
+//! Where strict reverse path filtering drops what peers send.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use crate::net::{LinkSignal, Links};
+use crate::types::VirtualAddress;
+
+/// Returns another link that has an address of a network of the link of that index, and which one.
+///
+/// The kernel has one route to that network. What a peer sends to the other link does not come in
+/// where an answer would go out.
+pub(super) fn rival(links: &Links, index: u32) -> Option<(&str, VirtualAddress)> {
+    let own: Vec<_> = links.at(index)?.addresses().keys().filter_map(network).collect();
+    let others =
+        links.iter().filter(|(other, link)| *other != index && link.carrier() == LinkSignal::Up);
+    let mut all = others.flat_map(|(_, link)| link.addresses().keys().map(move |it| (link, it)));
+    let found = all.find(|(_, held)| network(held).is_some_and(|it| own.contains(&it)));
+    found.map(|(link, held)| (link.name(), *held))
+}
+
+/// Returns the network of an address and its prefix, if there can be peers in it.
+fn network(held: &VirtualAddress) -> Option<(Ipv4Addr, u8)> {
+    let IpAddr::V4(address) = held.address else { return None };
+    let mask = u32::MAX.checked_shl(32_u32.checked_sub(held.prefix.into())?)?;
+    (held.prefix < 32).then(|| (Ipv4Addr::from_bits(address.to_bits() & mask), held.prefix))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::{HardwareAddress, KernelEvent};
+
+    #[test]
+    fn two_links_of_one_network_are_rivals() {
+        let links = links(&["192.0.2.1/24", "192.0.2.200/24", "198.51.100.1/24"]);
+
+        assert_eq!(rival(&links, 2), Some(("eth1", vip("192.0.2.200/24"))));
+        assert_eq!(rival(&links, 3), Some(("eth0", vip("192.0.2.1/24"))));
+        assert_eq!(rival(&links, 4), None);
+        assert_eq!(rival(&links, 9), None);
+    }
+
+    #[test]
+    fn a_virtual_address_without_a_network_is_no_rival() {
+        let links = links(&["192.0.2.1/24", "192.0.2.100/32", "2001:db8::1/64"]);
+
+        assert_eq!(rival(&links, 2), None);
+    }
+
+    /// Returns eth0, eth1 and so on, with one address each, from index 2 on.
+    fn links(addresses: &[&str]) -> Links {
+        let mut links = Links::default();
+        for (place, address) in addresses.iter().enumerate() {
+            let index = u32::try_from(place).unwrap() + 2;
+            let (name, carrier) = (format!("eth{place}"), LinkSignal::Up);
+            let hardware = HardwareAddress::None;
+            links.handle(KernelEvent::Link { index, name, carrier, hardware, has_ip: true });
+            let address = vip(address);
+            links.handle(KernelEvent::Address { index, address, secondary: false, protocol: 0 });
+        }
+        links
+    }
+
+    fn vip(text: &str) -> VirtualAddress {
+        let (address, prefix) = text.split_once('/').unwrap();
+        VirtualAddress { address: address.parse().unwrap(), prefix: prefix.parse().unwrap() }
+    }
+}
