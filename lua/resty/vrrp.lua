@@ -23,7 +23,6 @@ local os_getenv = os.getenv
 local process_type = process.type
 local type = type
 local worker_id = ngx.worker.id
-local worker_pid = ngx.worker.pid
 
 
 -- nginx's clock: the milliseconds of CLOCK_MONOTONIC at the last turn of the
@@ -218,7 +217,10 @@ function _M.init_worker()
     local role = process_type()
     if role == "single" and board then
         -- The directive follows the http block: setup() could not know it.
-        board:set_engine(layout.FAILED, NO_MASTER)
+        local writable = board:writable()
+        if writable then
+            writable:set_engine(layout.FAILED, NO_MASTER)
+        end
         log(ngx.ERR, "the engine cannot start, nginx serves on: " .. NO_MASTER)
         return
     end
@@ -232,9 +234,8 @@ function _M.init_worker()
 
     board:begin()
     local id = worker_id() or 0
-    header.master_pid = process.get_master_pid() or worker_pid()
-    header.workers_total = ngx.worker.count()
     if not is_agent then
+        board:note_user()
         beat(false)
         local interval_ms = min(header.worker_timeout_ms / 4, MAX_BEAT_MS)
         pulse.every(max(interval_ms, MIN_BEAT_MS) / 1000, beat)

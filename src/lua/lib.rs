@@ -17,32 +17,35 @@ use resty_vrrp::config::{Carrier, Config, ConfigErrors};
 use resty_vrrp::runtime::{
     self, Check, Engine, PlannedCheck, Surroundings, Survey, chain, log, panic_text,
 };
-use resty_vrrp::status::Board;
+use resty_vrrp::status::{Board, Page};
 
 /// Makes the table that `require "resty.vrrp.core"` returns.
 #[mlua::lua_module(name = "resty_vrrp_core")]
 fn resty_vrrp_core(lua: &Lua) -> mlua::Result<Table> {
     let module = lua.create_table()?;
     module.set("version", env!("CARGO_PKG_VERSION"))?;
-    let checked = |_: &Lua, (json, path, workers): (LuaString, PathBuf, Option<u32>)| {
-        Ok(said(|| check(&json, &path, workers)))
+    let checked = |_: &Lua, (json, board, page, workers): CheckArguments| {
+        Ok(said(|| check(&json, &board, &page, workers)))
     };
     module.set("check", lua.create_function(checked)?)?;
     let warned_about = |_: &Lua, (json, names, weights): (LuaString, Vec<LuaString>, Vec<i16>)| {
         Ok(said(|| warnings_about(&json, &names, weights)))
     };
     module.set("warnings_about", lua.create_function(warned_about)?)?;
-    let started = |_: &Lua, (json, board, master_pid, guard, checks): StartArguments| {
+    let started = |_: &Lua, (json, board, page, master_pid, guard, checks): StartArguments| {
         let checks = checks.iter().map(planned).collect::<mlua::Result<_>>()?;
-        Ok(said(|| start(&json, Surroundings { master_pid, board, guard, checks })))
+        Ok(said(|| start(&json, &page, Surroundings { master_pid, board, guard, checks })))
     };
     module.set("start", lua.create_function(started)?)?;
     module.set("drain_log", lua.create_function(drain_log)?)?;
     Ok(module)
 }
 
+/// What `check` is called with.
+type CheckArguments = (LuaString, PathBuf, PathBuf, Option<u32>);
+
 /// What `start` is called with.
-type StartArguments = (LuaString, PathBuf, u32, Option<PathBuf>, Vec<Table>);
+type StartArguments = (LuaString, PathBuf, PathBuf, u32, Option<PathBuf>, Vec<Table>);
 
 /// What `set_check` is called with. A reason may be any bytes: whatever they are, it is a reason.
 type VerdictArguments = (LuaString, bool, Option<i16>, LuaString);
@@ -84,14 +87,15 @@ impl UserData for Handle {
     }
 }
 
-/// `check(json, path, workers)`: fills the board at `path` and returns a list: the option
-/// `carrier`, and what is to be said of options that are right. `workers` is how many nginx will
-/// start, if that is known.
+/// `check(json, board, page, workers)`: fills the board and the page at these paths, and returns a
+/// list: the option `carrier`, and what is to be said of options that are right. `workers` is how
+/// many nginx will start, if that is known.
 ///
 /// An error lists everything that is wrong with the options, one problem per line.
 fn check(
     json: &LuaString,
-    path: &Path,
+    board: &Path,
+    page: &Path,
     workers: Option<u32>,
 ) -> Result<Vec<String>, Box<dyn Error>> {
     let config = Config::from_octets(&json.as_bytes())?;
@@ -100,7 +104,8 @@ fn check(
     if !refused.is_empty() {
         return Err(ConfigErrors(refused).into());
     }
-    Board::create(path, &plan::of(&config))?;
+    let page = Page::create(page)?;
+    drop(Board::create(board, &plan::of(&config))?.with_page(page));
     let carrier = match config.carrier {
         Carrier::Auto => "auto",
         Carrier::Agent => "agent",
@@ -121,12 +126,16 @@ fn warnings_about(
     Ok(config.warnings_about(&checks))
 }
 
-/// `start(json, board, master_pid, guard, checks)`: starts the engine on the board at a path, with
+/// `start(json, board, page, master_pid, guard, checks)`: starts the engine on board and page, with
 /// the guard at a path unless that is nil, and returns the engine. It will be told verdicts about
 /// `checks`, a list of tables with `name`, `timeout_ms` and perhaps `weight`.
-fn start(json: &LuaString, surroundings: Surroundings) -> Result<Handle, Box<dyn Error>> {
+fn start(
+    json: &LuaString,
+    page: &Path,
+    surroundings: Surroundings,
+) -> Result<Handle, Box<dyn Error>> {
     let config = Config::from_octets(&json.as_bytes())?;
-    let board = Board::open(&surroundings.board)?;
+    let board = Board::open(&surroundings.board)?.with_page(Page::open(page)?);
     Ok(Handle(runtime::start(config, board, surroundings)?))
 }
 

@@ -3,7 +3,7 @@
 mod beat;
 mod seq;
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::ptr;
@@ -13,14 +13,14 @@ use std::sync::atomic::{AtomicU8, AtomicU64};
 use std::time::Duration;
 
 use memmap2::MmapRaw;
-use rustix::fs::{SealFlags, fcntl_add_seals};
-use rustix::io::Errno;
 
 pub use self::beat::Beat;
 use super::layout::{
     AddressSlot, EVENTS, EngineState, EventSlot, Header, InstanceSlot, LAYOUT, MAGIC, REASONS,
-    WARNINGS, WORKERS, WarningSlot, WorkerSlot, request,
+    WARNINGS, WarningSlot,
 };
+use super::memory::{open_shared, seal};
+use super::page::{Page, Workers, silence};
 use super::text::cut;
 use crate::types::Instant;
 
@@ -59,23 +59,13 @@ pub enum BoardError {
     TooLarge,
 }
 
-/// Workers as they were found on the board.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Workers {
-    /// Workers that nginx was told to run; 0 until the first one has started.
-    pub total: u32,
-    /// Workers that have beaten in time.
-    pub alive: u32,
-    /// Workers that have left in order.
-    pub left: u32,
-}
-
 /// The board, mapped by its writer. There is one writer at a time: the engine of the carrier.
 #[derive(Debug)]
 pub struct Board {
     map: MmapRaw,
-    /// Not as the header says: nginx's workers can write there, and have fewer rights.
+    /// Not as the header says: nginx's workers may be able to write there, and have fewer rights.
     tables: Tables,
+    page: Option<Page>,
 }
 
 impl Board {
@@ -92,7 +82,7 @@ impl Board {
         let file = open_shared(path)?;
         file.set_len(tables.end as u64)?;
         seal(&file)?;
-        let mut board = Self { map: MmapRaw::map_raw(&file)?, tables };
+        let mut board = Self { map: MmapRaw::map_raw(&file)?, tables, page: None };
 
         board.write_header(plan);
         for (index, slot) in plan.instances.iter().enumerate() {
@@ -112,6 +102,13 @@ impl Board {
         Self::of(&open_shared(path)?)
     }
 
+    /// Takes the page that belongs to the board: without one, nothing is known of workers.
+    #[must_use]
+    pub fn with_page(self, page: Page) -> Self {
+        self.header().page.store(page.inode(), Relaxed);
+        Self { page: Some(page), ..self }
+    }
+
     /// Maps the board in a file that is open to be read and written.
     ///
     /// # Errors
@@ -124,7 +121,7 @@ impl Board {
         if map.len() < tables.end {
             return Err(BoardError::Foreign);
         }
-        let board = Self { map, tables };
+        let board = Self { map, tables, page: None };
         let header = board.header();
         let known = header.magic.load(Acquire) == MAGIC;
         let layout = header.layout.load(Relaxed);
@@ -268,11 +265,7 @@ impl Board {
 
     /// Takes what an operator asked for since the last time: to drain, or to take part again.
     pub fn take_request(&mut self) -> Option<bool> {
-        match self.header().request.swap(request::NONE, Relaxed) {
-            request::DRAIN => Some(true),
-            request::UNDRAIN => Some(false),
-            _ => None,
-        }
+        self.page.as_ref()?.take_request()
     }
 
     /// Puts a change of state into its place for Lua, which it tells from now on.
@@ -292,11 +285,8 @@ impl Board {
     #[must_use]
     pub fn workers(&self, now: Instant, timeout: Duration) -> Workers {
         let total = self.header().workers_total.load(Relaxed);
-        let slots = &self.worker_slots()[..WORKERS.min(total as usize)];
-        let alive = slots.iter().filter(|slot| beats(slot, now, timeout)).count();
-        let left = slots.iter().filter(|slot| slot.left.load(Relaxed) != 0).count();
-        let number = |count| u32::try_from(count).unwrap_or(u32::MAX);
-        Workers { total, alive: number(alive), left: number(left) }
+        let none = Workers { total, alive: 0, left: 0 };
+        self.page.as_ref().map_or(none, |page| page.workers(total, now, timeout))
     }
 
     /// Tells whether nginx's own loop in the carrier has not turned for longer than `timeout`.
@@ -310,12 +300,10 @@ impl Board {
         header.length.store(tables.end as u64, Relaxed);
         header.layout.store(LAYOUT, Relaxed);
         header.header_size.store(size(size_of::<Header>()), Relaxed);
-        header.worker_size.store(size(size_of::<WorkerSlot>()), Relaxed);
         header.instance_size.store(size(size_of::<InstanceSlot>()), Relaxed);
         header.address_size.store(size(size_of::<AddressSlot>()), Relaxed);
         header.instances.store(size(tables.instances), Relaxed);
         header.addresses.store(size(tables.addresses), Relaxed);
-        header.workers_offset.store(size(Tables::WORKERS_AT), Relaxed);
         header.event_size.store(size(size_of::<EventSlot>()), Relaxed);
         header.events_offset.store(size(Tables::EVENTS_AT), Relaxed);
         header.warnings_offset.store(size(Tables::WARNINGS_AT), Relaxed);
@@ -344,18 +332,11 @@ impl Board {
     fn consists_of(&self, tables: &Tables) -> bool {
         let header = self.header();
         header.instance_size.load(Relaxed) as usize == size_of::<InstanceSlot>()
-            && header.workers_offset.load(Relaxed) as usize == Tables::WORKERS_AT
             && header.events_offset.load(Relaxed) as usize == Tables::EVENTS_AT
             && header.warnings_offset.load(Relaxed) as usize == Tables::WARNINGS_AT
             && header.instances_offset.load(Relaxed) as usize == Tables::INSTANCES_AT
             && header.addresses_offset.load(Relaxed) as usize == tables.addresses_at
             && self.map.len() == tables.end
-    }
-
-    fn worker_slots(&self) -> &[WorkerSlot] {
-        // SAFETY: `create` and `of` made sure that so many slots lie there, aligned to words; they
-        // are made of atomics.
-        unsafe { slice::from_raw_parts(self.map.as_ptr().add(Tables::WORKERS_AT).cast(), WORKERS) }
     }
 
     fn event_words(&self, number: u64) -> &[AtomicU64] {
@@ -390,8 +371,7 @@ struct Tables {
 }
 
 impl Tables {
-    const WORKERS_AT: usize = size_of::<Header>();
-    const EVENTS_AT: usize = Self::WORKERS_AT + WORKERS * size_of::<WorkerSlot>();
+    const EVENTS_AT: usize = size_of::<Header>();
     const WARNINGS_AT: usize = Self::EVENTS_AT + EVENTS * size_of::<EventSlot>();
     const INSTANCES_AT: usize = Self::WARNINGS_AT + WARNINGS * size_of::<WarningSlot>();
 
@@ -403,28 +383,6 @@ impl Tables {
         u32::try_from(end).ok()?;
         Some(Self { instances, addresses, addresses_at, end })
     }
-}
-
-/// Fixes the length: a worker that cut the board off would have the engine trip over its end.
-fn seal(file: &File) -> io::Result<()> {
-    match fcntl_add_seals(file, SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL) {
-        // A file that is no memfd has no seals.
-        Ok(()) | Err(Errno::INVAL) => Ok(()),
-        Err(error) => Err(error.into()),
-    }
-}
-
-fn open_shared(path: &Path) -> io::Result<File> {
-    OpenOptions::new().read(true).write(true).open(path)
-}
-
-/// A beat from the future counts: another processor's clock may be read a moment ahead of ours.
-fn beats(slot: &WorkerSlot, now: Instant, timeout: Duration) -> bool {
-    slot.beat_ms.load(Relaxed) != 0 && silence(&slot.beat_ms, now) <= timeout
-}
-
-fn silence(beat_ms: &AtomicU64, now: Instant) -> Duration {
-    Duration::from_millis(now.as_millis().saturating_sub(beat_ms.load(Relaxed)))
 }
 
 fn write_text(field: &[AtomicU8], text: &str) {

@@ -1,12 +1,12 @@
 //! What lies where on the board.
 //!
 //! ```text
-//!  +--------+------------------+-----------------+------------------+
-//!  | Header | WorkerSlot[1024] | EventSlot[1024] | WarningSlot[256] |
-//!  +--------+--------+---------+-------+---------+------------------+
-//!  | InstanceSlot[n] | AddressSlot[m] |
-//!  +-----------------+----------------+
+//!  +--------+-----------------+------------------+-----------------+----------------+
+//!  | Header | EventSlot[1024] | WarningSlot[256] | InstanceSlot[n] | AddressSlot[m] |
+//!  +--------+-----------------+------------------+-----------------+----------------+
 //! ```
+//!
+//! The page, [`WorkerWords`], is memory of its own.
 //!
 //! No structure has a gap between or after its fields: a slot is copied as whole words.
 
@@ -46,7 +46,7 @@ macro_rules! on_the_board {
 /// "RSTYVRRP", in the order of a little-endian machine.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"RSTYVRRP");
 /// Grows with every change of the layout.
-pub const LAYOUT: u32 = 10;
+pub const LAYOUT: u32 = 11;
 /// Added to [`Header::engine_beat_ms`] when the guard gives away what the engine held; no time is
 /// so long, and a double still counts it exactly.
 pub const WITHDRAWN: u64 = 1 << 52;
@@ -81,8 +81,8 @@ on_the_board! {
         pub generation: AtomicU32,
         /// Size of this header.
         pub header_size: AtomicU32,
-        /// Size of a [`WorkerSlot`].
-        pub worker_size: AtomicU32,
+        /// The file descriptor of the board in the master and its children.
+        pub board_fd: AtomicI32,
         /// Size of an [`InstanceSlot`].
         pub instance_size: AtomicU32,
         /// Size of an [`AddressSlot`].
@@ -91,8 +91,8 @@ on_the_board! {
         pub instances: AtomicU32,
         /// Number of addresses of all virtual routers.
         pub addresses: AtomicU32,
-        /// Where the worker slots begin.
-        pub workers_offset: AtomicU32,
+        /// The user of the master.
+        pub owner: AtomicU32,
         /// Size of an [`EventSlot`].
         pub event_size: AtomicU32,
         /// Where the event slots begin.
@@ -107,9 +107,9 @@ on_the_board! {
         pub addresses_offset: AtomicU32,
         /// Silence after which a worker counts as dead, stopped or hung.
         pub worker_timeout_ms: AtomicU32,
-        /// Number of workers that nginx was told to run; written by the workers.
+        /// Number of workers that nginx was told to run; the carrier writes that.
         pub workers_total: AtomicU32,
-        /// Process id of the nginx master; written by its children.
+        /// Process id of the nginx master; the carrier writes that.
         pub master_pid: AtomicI32,
         /// Which process carries the engine: one of [`carrier`].
         pub carrier: AtomicU32,
@@ -135,11 +135,12 @@ on_the_board! {
         pub draining: AtomicU32,
         /// Whether the master has taken on another configuration since, 0 or 1; it writes that.
         pub superseded: AtomicU32,
-        /// What an operator asks the engine for: one of [`request`]. Any process writes it, the
-        /// engine takes it away.
-        pub request: AtomicU32,
         /// Whether requests are taken over HTTP, too, 0 or 1.
         pub control: AtomicU32,
+        /// Keeps what follows on a whole word.
+        pub reserved: [AtomicU8; 4],
+        /// The inode of the page that the workers write: see [`WorkerWords`].
+        pub page: AtomicU64,
         /// Number of the last change of state. Like the two that follow, it goes on over
         /// generations.
         pub events: AtomicU64,
@@ -187,7 +188,7 @@ pub mod carrier {
     pub const WORKER: u32 = 2;
 }
 
-/// Values of [`Header::request`].
+/// Values of [`WorkerWords::request`].
 pub mod request {
     /// Nothing.
     pub const NONE: u32 = 0;
@@ -225,6 +226,21 @@ on_the_board! {
         pub beat_ms: AtomicU64,
         /// 1 once it has left in order: another generation takes over, or nginx ends.
         pub left: AtomicU64,
+    }
+}
+
+on_the_board! {
+    /// The page: what all workers write. It is memory of its own, so that they need not be able to
+    /// write the board.
+    #[derive(Debug)]
+    pub struct WorkerWords {
+        /// What an operator asks the engine for: one of [`request`]. Any process writes it, the
+        /// engine takes it away.
+        pub request: AtomicU32,
+        /// The user of the workers plus one; 0 until the first one has started.
+        pub user: AtomicU32,
+        /// Their signs of life.
+        pub workers: [WorkerSlot; WORKERS],
     }
 }
 

@@ -8,9 +8,9 @@ use std::{env, fs, process, thread};
 use resty_vrrp::config::Config;
 use resty_vrrp::runtime::{StartError, Surroundings, start};
 use resty_vrrp::status::layout::{
-    AddressSlot, EVENTS, EventSlot, InstanceSlot, LAYOUT, text, untext,
+    AddressSlot, EVENTS, EventSlot, InstanceSlot, LAYOUT, WorkerWords, text, untext,
 };
-use resty_vrrp::status::{Board, BoardError, EngineState, Plan, Workers};
+use resty_vrrp::status::{Board, BoardError, EngineState, Page, Plan, Workers};
 use resty_vrrp::types::Instant;
 
 #[test]
@@ -105,21 +105,21 @@ fn an_engine_refuses_the_board_of_another_configuration() {
 
 #[test]
 fn workers_are_alive_as_long_as_they_beat() {
-    let file = Scratch::new("workers");
+    let (file, page) = (Scratch::new("workers"), Scratch::new("page"));
     let board = Board::create(&file.0, &plan(1)).unwrap();
+    let board = board.with_page(Page::create(&page.0).unwrap());
     let now = Instant::from_nanos(60_000_000_000);
     let timeout = Duration::from_secs(2);
     assert_eq!(board.workers(now, timeout), Workers { total: 0, alive: 0, left: 0 });
 
     board.header().workers_total.store(4, Ordering::Relaxed);
     // Beaten just now, in the last moment, too late, and never.
-    let offset = board.header().workers_offset.load(Ordering::Relaxed) as usize;
-    let mut bytes = fs::read(&file.0).unwrap();
+    let mut bytes = fs::read(&page.0).unwrap();
     for (worker, beat_ms) in [60_000_u64, 58_000, 57_999, 0].into_iter().enumerate() {
-        let at = offset + worker * 16;
+        let at = std::mem::offset_of!(WorkerWords, workers) + worker * 16;
         bytes[at..at + 8].copy_from_slice(&beat_ms.to_ne_bytes());
     }
-    fs::write(&file.0, bytes).unwrap();
+    fs::write(&page.0, bytes).unwrap();
 
     assert_eq!(board.workers(now, timeout), Workers { total: 4, alive: 2, left: 0 });
 }

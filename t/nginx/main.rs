@@ -27,9 +27,12 @@ mod starved;
 mod successors;
 mod upgrade;
 
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use harness::{Carrier, CarrierKind, Host, Lab, Nginx, Response, carriers, eventually};
+use resty_vrrp::status::Board;
 use serde_json::Value;
 
 /// Runs a test on a fresh host, with each nginx of this machine.
@@ -79,6 +82,18 @@ fn lua(host: &Host, chunk: &str) -> String {
     let answer = get(host, &format!("/lua?{escaped}"));
     assert_eq!(answer.status, 200, "{chunk}: {}", answer.body);
     answer.body
+}
+
+/// Opens the board of an nginx, as only root may.
+#[track_caller]
+fn board_of(nginx: &Nginx) -> Board {
+    let master = nginx.master().expect("it runs");
+    let files = fs::read_dir(format!("/proc/{master}/fd")).expect("it runs").flatten();
+    let is_board = |path: &PathBuf| {
+        fs::read_link(path).is_ok_and(|target| target == Path::new("/memfd:resty.vrrp (deleted)"))
+    };
+    let path = files.map(|file| file.path()).find(is_board).expect("it has a board");
+    Board::open(&path).expect("it is of this version")
 }
 
 /// Returns the status once the first instance is in a state.

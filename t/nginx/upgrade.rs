@@ -1,11 +1,12 @@
 //! Another executable takes over from a running nginx, or gives up.
 
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use harness::{Host, Nginx, Probe, Role, Signal, eventually, wait_until};
+use harness::{Nginx, Probe, Role, Signal, eventually, wait_until};
 
 use crate::pair::{INTERVAL, PATIENCE, Pair, SERVER, on_every_pair};
-use crate::{get, logs, lua, on_every_nginx, start_active, status_when};
+use crate::{board_of, get, logs, lua, on_every_nginx, start_active, status_when};
 
 #[test]
 fn nobody_notices_an_upgrade() {
@@ -120,7 +121,7 @@ fn nobody_notices_a_reload_to_a_version_with_another_layout_of_the_board() {
     on_every_pair("another layout", |pair, _| {
         unnoticed(pair, |nginx| {
             let before = handovers(nginx);
-            relabel_board(&pair.one.host);
+            relabel_board(&pair.one.nginx);
             nginx.reload();
             wait_until("the new version has the routers", PATIENCE, || handovers(nginx) > before);
             wait_until("the old version is gone", PATIENCE, || {
@@ -134,7 +135,7 @@ fn nobody_notices_a_reload_to_a_version_with_another_layout_of_the_board() {
 fn a_library_that_knows_another_layout_of_the_board_asks_for_a_reload() {
     on_every_nginx("library of another layout", |host, carrier| {
         let nginx = start_active(host, carrier);
-        relabel_board(host);
+        relabel_board(&nginx);
         for carrier in nginx.pids(Role::Carrier) {
             harness::signal(carrier, Signal::SIGKILL);
         }
@@ -152,11 +153,8 @@ fn a_library_that_knows_another_layout_of_the_board_asks_for_a_reload() {
 }
 
 /// Makes the board of a running nginx one of another version.
-fn relabel_board(host: &Host) {
-    let relabel = "local header = require('resty.vrrp.board').find().header
-        header.layout = header.layout - 1
-        return 'done'";
-    assert_eq!(lua(host, relabel), "done");
+fn relabel_board(nginx: &Nginx) {
+    board_of(nginx).header().layout.fetch_sub(1, Relaxed);
 }
 
 /// Lets something happen to the first node that no client and no peer may notice.

@@ -1,5 +1,10 @@
 -- The board: shared memory that the engine writes and every nginx process
--- reads. It is a memfd that the master makes before it forks.
+-- reads; and beside it the page, which the workers write. Both are memfds that
+-- the master makes before it forks.
+--
+-- The master and its children have the board mapped for reading alone, and no
+-- descriptor that is good for anything but to open it again. Under the
+-- privileged agent only root may do that: workers cannot write on the board.
 
 local clock = require "resty.vrrp.clock"
 local ffi = require "ffi"
@@ -20,6 +25,7 @@ local now_ms = clock.now_ms
 local pairs = pairs
 local sizeof = ffi.sizeof
 local tonumber = tonumber
+local count_workers = ngx.worker.count
 local worker_pid = ngx.worker.pid
 
 
@@ -30,6 +36,9 @@ void *resty_vrrp_mmap(void *, size_t, int, int, int, long) __asm__("mmap");
 void *resty_vrrp_mremap(void *, size_t, size_t, int) __asm__("mremap");
 int resty_vrrp_munmap(void *, size_t) __asm__("munmap");
 int resty_vrrp_close(int) __asm__("close");
+int resty_vrrp_open(const char *, int, ...) __asm__("open");
+int resty_vrrp_fchmod(int, unsigned) __asm__("fchmod");
+unsigned resty_vrrp_geteuid(void) __asm__("geteuid");
 int resty_vrrp_memcmp(const void *, const void *, size_t) __asm__("memcmp");
 char *resty_vrrp_strerror(int) __asm__("strerror");
 ]]
@@ -42,10 +51,15 @@ local mt = { __index = _M }
 
 
 local NAME = "resty.vrrp"
+local PAGE_NAME = "resty.vrrp.page"
 local MFD_CLOEXEC = 1
 local MFD_ALLOW_SEALING = 2
 local SEEK_END = 2
+local PROT_READ = 1
 local PROT_READ_WRITE = 3
+local O_RDONLY = 0x80000
+local O_RDWR = 0x80002
+local O_PATH = 0x280000
 local MAP_SHARED = 1
 local MREMAP_MAYMOVE = 1
 
@@ -55,7 +69,7 @@ local CARRIER_TIMEOUT_MS = 1000
 local READ_ATTEMPTS = 10000
 
 local HEADER = ffi.typeof("resty_vrrp_header *")
-local WORKERS = ffi.typeof("resty_vrrp_worker *")
+local WORDS = ffi.typeof("resty_vrrp_page *")
 local EVENTS = ffi.typeof("resty_vrrp_event *")
 local WARNINGS = ffi.typeof("resty_vrrp_warning *")
 local INSTANCES = ffi.typeof("resty_vrrp_instance *")
@@ -64,13 +78,13 @@ local HEADER_SIZE = sizeof("resty_vrrp_header")
 local INSTANCE_SIZE = sizeof("resty_vrrp_instance")
 local ADDRESS_SIZE = sizeof("resty_vrrp_address")
 local EVENTS_SIZE = layout.EVENTS * sizeof("resty_vrrp_event")
-local WORKERS_AT = HEADER_SIZE
-local EVENTS_AT = WORKERS_AT + layout.WORKERS * sizeof("resty_vrrp_worker")
+local EVENTS_AT = HEADER_SIZE
+local PAGE_SIZE = sizeof("resty_vrrp_page")
 local WARNINGS_AT = EVENTS_AT + EVENTS_SIZE
 local INSTANCES_AT = WARNINGS_AT
                      + layout.WARNINGS * sizeof("resty_vrrp_warning")
--- No page is larger.
-local PAGE = 65536
+-- The kernel maps whole pages, which are no larger.
+local KERNEL_PAGE = 65536
 
 
 local function why()
@@ -124,7 +138,6 @@ local function at(header, instances, addresses)
     local slots = cast(INSTANCES, start + INSTANCES_AT)
     local board = setmetatable({
         header = header,
-        workers = cast(WORKERS, start + WORKERS_AT),
         events = cast(EVENTS, start + EVENTS_AT),
         warnings = cast(WARNINGS, start + WARNINGS_AT),
         addresses = cast(ADDRESSES, slots + instances),
@@ -143,9 +156,9 @@ local function at(header, instances, addresses)
 end
 
 
--- Makes an empty memfd for a board. Returns its file descriptor.
-function _M.create()
-    local fd = C.resty_vrrp_memfd_create(NAME, MFD_CLOEXEC + MFD_ALLOW_SEALING)
+-- Makes an empty memfd.
+local function make(name)
+    local fd = C.resty_vrrp_memfd_create(name, MFD_CLOEXEC + MFD_ALLOW_SEALING)
     if fd < 0 then
         return nil, "cannot make shared memory: " .. why()
     end
@@ -153,65 +166,183 @@ function _M.create()
 end
 
 
--- Closes a memfd that did not become a board.
-function _M.discard(fd)
-    C.resty_vrrp_close(fd)
+-- Makes empty memfds for a board and for its page. Returns both descriptors.
+function _M.create()
+    local fd, err = make(NAME)
+    if not fd then
+        return nil, err
+    end
+    local page_fd
+    page_fd, err = make(PAGE_NAME)
+    if not page_fd then
+        C.resty_vrrp_close(fd)
+        return nil, err
+    end
+    return fd, page_fd
 end
 
 
--- Maps the board in fd. The garbage collector unmaps and closes it.
-function _M.map(fd)
-    local length = tonumber(C.resty_vrrp_lseek(fd, 0, SEEK_END))
-    local memory = C.resty_vrrp_mmap(nil, length, PROT_READ_WRITE,
-                                     MAP_SHARED, fd, 0)
+-- Closes memfds that did not become a board.
+function _M.discard(fd, page_fd)
+    C.resty_vrrp_close(fd)
+    C.resty_vrrp_close(page_fd)
+end
+
+
+-- Maps length bytes of fd. Returns their address, or nil.
+local function map(fd, length, protection)
+    local memory = C.resty_vrrp_mmap(nil, length, protection, MAP_SHARED, fd, 0)
     if cast("intptr_t", memory) == -1 then
         return nil, "cannot map the board: " .. why()
     end
-    local header = cast(HEADER, memory)
-    local instances, addresses = counts(header, length)
+    return memory
+end
+
+
+-- Maps a memfd that this process may have open for nothing, or for another
+-- purpose.
+local function map_again(fd, length, flags, protection)
+    local again = C.resty_vrrp_open("/proc/self/fd/" .. fd, flags)
+    if again < 0 then
+        return nil, "cannot open the board: " .. why()
+    end
+    local memory, err = map(again, length, protection)
+    C.resty_vrrp_close(again)
+    return memory, err
+end
+
+
+-- Maps the board in fd for writing: only the master, before it has children
+-- that know of it.
+function _M.map(fd, page_fd)
+    local length = tonumber(C.resty_vrrp_lseek(fd, 0, SEEK_END))
+    local memory, err = map(fd, length, PROT_READ_WRITE)
+    if not memory then
+        return nil, err
+    end
+    local instances, addresses = counts(cast(HEADER, memory), length)
     if not instances then
         C.resty_vrrp_munmap(memory, length)
         return nil, "core.so and the Lua files are of different versions:"
                     .. " install both from one release"
     end
-
-    local mapped_by = worker_pid()
-    local board = at(gc(header, function()
+    local board = at(gc(cast(HEADER, memory), function()
         C.resty_vrrp_munmap(memory, length)
-        C.resty_vrrp_close(fd)
-        -- In a worker that ends, find() could return the engine's map of the
-        -- same board, which the engine may unmap at any moment.
-        if worker_pid() ~= mapped_by then
-            return
-        end
-        -- The master has refused a configuration after setup(). It goes on
-        -- with the earlier one.
-        local newest = _M.find()
-        if newest then
-            newest.header.superseded = 0
-        end
     end), instances, addresses)
-    board.fd = fd
+    board.fd, board.page_fd = fd, page_fd
     return board
 end
 
 
--- Returns the newest board that is mapped in this process, inherited from the
--- master or mapped by another Lua VM.
+-- Unmaps a board that was mapped for writing, at once: no child may have it.
+local function unmap(board)
+    local length = length_of(#board.instances, board.address_count)
+    C.resty_vrrp_munmap(gc(board.header, nil), length)
+end
+
+
+-- Says whether the master has taken on another configuration since this board.
+local function set_superseded(board, superseded)
+    local writable = board and board:writable()
+    if writable then
+        writable.header.superseded = superseded
+        unmap(writable)
+    end
+end
+
+
+_M.set_superseded = set_superseded
+
+
+-- Gives a board that was mapped for writing the form in which the master and
+-- its children have it: mapped for reading, and open for nothing. If it is
+-- locked, only the user of the master can open it again. The garbage collector
+-- unmaps and closes everything.
+function _M:publish(locked)
+    local fd, page_fd = self.fd, self.page_fd
+    local instances, addresses = #self.instances, self.address_count
+    local length = length_of(instances, addresses)
+    if locked and C.resty_vrrp_fchmod(fd, 384) ~= 0 then
+        return nil, "cannot lock the board: " .. why()
+    end
+    -- A map of what is open for writing could be made writable again.
+    local memory, err = map_again(fd, length, O_RDONLY, PROT_READ)
+    local page = memory and map(page_fd, PAGE_SIZE, PROT_READ_WRITE)
+    local handle = page and C.resty_vrrp_open("/proc/self/fd/" .. fd, O_PATH)
+                   or -1
+    if handle < 0 then
+        return nil, err or "cannot keep the board: " .. why()
+    end
+    self.header.owner = C.resty_vrrp_geteuid()
+    self.header.board_fd = handle
+    unmap(self)
+    C.resty_vrrp_close(fd)
+
+    local mapped_by = worker_pid()
+    local board = at(gc(cast(HEADER, memory), function()
+        C.resty_vrrp_munmap(memory, length)
+        C.resty_vrrp_munmap(page, PAGE_SIZE)
+        C.resty_vrrp_close(handle)
+        C.resty_vrrp_close(page_fd)
+        -- The master has refused a configuration after setup(). It goes on
+        -- with the earlier one.
+        if worker_pid() == mapped_by then
+            set_superseded(_M.find(), 0)
+        end
+    end), instances, addresses)
+    board.fd, board.page_fd, board.page = handle, page_fd, cast(WORDS, page)
+    board.carried_ms, board.begun_ms = self.carried_ms, self.begun_ms
+    return board
+end
+
+
+-- Maps the board once more, for writing: for the process that carries the
+-- engine. Returns nil and an error if this process may not.
+function _M:writable()
+    local instances, addresses = #self.instances, self.address_count
+    local length = length_of(instances, addresses)
+    local memory, err = map_again(self.fd, length, O_RDWR, PROT_READ_WRITE)
+    if not memory then
+        return nil, err
+    end
+    local board = at(gc(cast(HEADER, memory), function()
+        C.resty_vrrp_munmap(memory, length)
+    end), instances, addresses)
+    board.fd, board.page_fd, board.page = self.fd, self.page_fd, self.page
+    board.carried_ms, board.begun_ms = self.carried_ms, self.begun_ms
+    return board
+end
+
+
+-- Tells whether workers cannot write on the board.
+function _M:is_locked()
+    local user = self.page.user
+    return self.header.carrier == layout.AGENT and user > 0
+           and user - 1 ~= self.header.owner and user ~= 1
+end
+
+
+-- Returns the newest board that is mapped for reading in this process:
+-- inherited from the master, or mapped by another Lua VM.
 function _M.find()
     local maps = io_open("/proc/self/maps")
     if not maps then
         return nil
     end
     local newest, instances, addresses
+    local pages = {}
     for line in maps:lines() do
-        local from, to, name = line:match("^(%x+)%-(%x+) rw%-s .-/memfd:(.-) ")
-        if name == NAME then
+        local from, to, writes, inode, name = line:match(
+            "^(%x+)%-(%x+) r([w-])%-s %x+ %S+ (%d+)%s+/memfd:(.-) ")
+        if name == PAGE_NAME then
+            pages[tonumber(inode)] = tonumber(from, 16)
+        elseif name == NAME and writes == "-" then
             from, to = tonumber(from, 16), tonumber(to, 16)
             local header = cast(HEADER, from)
             -- The map ends with the page in which the board ends.
             local length = tonumber(header.length)
-            local whole = length <= to - from and length > to - from - PAGE
+            local whole = length <= to - from
+                          and length > to - from - KERNEL_PAGE
             local slots, places = counts(header, whole and length or 0)
             if slots and (not newest
                           or header.generation > newest.generation) then
@@ -220,7 +351,20 @@ function _M.find()
         end
     end
     maps:close()
-    return newest and at(newest, instances, addresses)
+    local page = newest and pages[tonumber(newest.page)]
+    if not page then
+        return nil
+    end
+    local board = at(newest, instances, addresses)
+    board.page, board.fd = cast(WORDS, page), newest.board_fd
+    return board
+end
+
+
+-- Of shared memory, a move of nothing makes a second map.
+local function map_twice(memory, length)
+    memory = C.resty_vrrp_mremap(memory, 0, length, MREMAP_MAYMOVE)
+    return cast("intptr_t", memory) ~= -1 and memory or nil
 end
 
 
@@ -233,14 +377,17 @@ function _M.open()
     end
     local instances, addresses = #found.instances, found.address_count
     local length = length_of(instances, addresses)
-    -- Of shared memory, a move of nothing makes a second map.
-    local memory = C.resty_vrrp_mremap(found.header, 0, length, MREMAP_MAYMOVE)
-    if cast("intptr_t", memory) == -1 then
+    local memory = map_twice(found.header, length)
+    local page = memory and map_twice(found.page, PAGE_SIZE)
+    if not page then
         return nil
     end
-    return at(gc(cast(HEADER, memory), function()
+    local board = at(gc(cast(HEADER, memory), function()
         C.resty_vrrp_munmap(memory, length)
+        C.resty_vrrp_munmap(page, PAGE_SIZE)
     end), instances, addresses)
+    board.page, board.fd = cast(WORDS, page), found.fd
+    return board
 end
 
 
@@ -288,7 +435,7 @@ end
 -- Returns what is wrong if workers have begun, but the carrier has not.
 function _M:missing_carrier()
     local header = self.header
-    if header.carrier_beat_ms ~= 0 or header.workers_total == 0
+    if header.carrier_beat_ms ~= 0 or self.page.user == 0
        or now_ms() - (self.begun_ms or now_ms()) < CARRIER_TIMEOUT_MS then
         return nil
     end
@@ -492,9 +639,15 @@ function _M:set_engine(state, err)
 end
 
 
+-- Notes whose the workers are.
+function _M:note_user()
+    self.page.user = C.resty_vrrp_geteuid() + 1
+end
+
+
 -- Writes a heartbeat of worker id (from 0).
 function _M:beat(id)
-    local slot = self.workers[id]
+    local slot = self.page.workers[id]
     slot.left = 0
     slot.beat_ms = now_ms()
 end
@@ -502,7 +655,7 @@ end
 
 -- Notes that worker id (from 0) has shut down as planned.
 function _M:leave(id)
-    local slot = self.workers[id]
+    local slot = self.page.workers[id]
     slot.left = 1
     slot.beat_ms = 0
 end
@@ -513,9 +666,9 @@ function _M:count_workers()
     local header = self.header
     local oldest_ms = now_ms() - header.worker_timeout_ms
     local alive = 0
-    local total = min(header.workers_total, layout.WORKERS)
+    local total = min(count_workers(), layout.WORKERS)
     for id = 0, total - 1 do
-        local beat_ms = tonumber(self.workers[id].beat_ms)
+        local beat_ms = tonumber(self.page.workers[id].beat_ms)
         if beat_ms > 0 and beat_ms >= oldest_ms then
             alive = alive + 1
         end

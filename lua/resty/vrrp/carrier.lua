@@ -7,6 +7,7 @@ local events = require "resty.vrrp.events"
 local ffi = require "ffi"
 local layout = require "resty.vrrp.layout"
 local log_module = require "resty.vrrp.log"
+local process = require "ngx.process"
 local pulse = require "resty.vrrp.pulse"
 
 local C = ffi.C
@@ -29,7 +30,6 @@ int resty_vrrp_capget(resty_vrrp_cap_header *, resty_vrrp_cap_data *)
     __asm__("capget");
 int resty_vrrp_capset(resty_vrrp_cap_header *, const resty_vrrp_cap_data *)
     __asm__("capset");
-unsigned resty_vrrp_geteuid(void) __asm__("geteuid");
 ]]
 
 
@@ -105,8 +105,9 @@ local function start(board, json)
         core = nil
         return nil, "the native library cannot be loaded: " .. err
     end
-    local path = "/proc/self/fd/" .. board.fd
-    local ran, started, err = pcall(core.start, json, path,
+    local path = "/proc/self/fd/"
+    local ran, started, err = pcall(core.start, json, path .. board.fd,
+                                    path .. board.page_fd,
                                     board.header.master_pid, guard_path(),
                                     checks.planned())
     if not ran then
@@ -259,8 +260,14 @@ end
 -- Starts the engine in this process, in the first turn of the event loop:
 -- checks and callbacks may be added after this call in the same phase. The
 -- status and the error log say if the engine does not start.
-function _M.run(board, json)
+function _M.run(shared, json)
+    local board, err = shared:writable()
+    if not board then
+        return log(ngx.ERR, "the engine cannot start, nginx serves on: " .. err)
+    end
     local header = board.header
+    header.master_pid = process.get_master_pid() or ngx.worker.pid()
+    header.workers_total = ngx.worker.count()
     header.carrier_pid = ngx.worker.pid()
     header.carrier_beat_ms = now_ms()
     local has_begun = false

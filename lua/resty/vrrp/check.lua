@@ -70,16 +70,17 @@ end
 
 -- Returns the lines that the child writes: "ok", the option carrier, the
 -- server, and warnings; or the kind of the failure, and its text.
-local function verdict(json, board_fd)
+local function verdict(json, board_fd, page_fd)
     local loaded, core = pcall(require, "resty.vrrp.core")
     if not loaded then
         return "missing", tostring(core)
     end
-    local path = "/proc/self/fd/" .. board_fd
+    local path = "/proc/self/fd/"
     -- nginx does not know it yet if worker_processes follows the http block.
     local workers = ngx.worker.count()
     workers = workers > 0 and workers or nil
-    local ran, lines, err = pcall(core.check, json, path, workers)
+    local ran, lines, err = pcall(core.check, json, path .. board_fd,
+                                    path .. page_fd, workers)
     if not ran then
         return "broken", tostring(lines)
     end
@@ -104,9 +105,9 @@ end
 
 
 -- Never returns: the child must not run the rest of the master's start.
-local function be_child(fd, json, board_fd)
+local function be_child(fd, json, board_fd, page_fd)
     pcall(function()
-        write_all(fd, concat({ verdict(json, board_fd) }, "\n"))
+        write_all(fd, concat({ verdict(json, board_fd, page_fd) }, "\n"))
     end)
     C.resty_vrrp_exit(0)
 end
@@ -149,14 +150,14 @@ local function wait(pid)
 end
 
 
-local function ask_child(json, board_fd)
+local function ask_child(json, board_fd, page_fd)
     local ends = ffi_new("int[2]")
     if C.resty_vrrp_pipe2(ends, O_CLOEXEC) ~= 0 then
         return nil, "cannot make a pipe"
     end
     local pid = C.resty_vrrp_fork()
     if pid == 0 then
-        be_child(ends[1], json, board_fd)
+        be_child(ends[1], json, board_fd, page_fd)
     end
 
     C.resty_vrrp_close(ends[1])
@@ -198,10 +199,10 @@ local function explain(kind, text)
 end
 
 
--- Checks the options and fills the board in board_fd. Returns the option
--- carrier, the server's name and version, and a list of warnings; or nil and
--- the problems.
-function _M.run(json, board_fd)
+-- Checks the options and fills the board in board_fd, and its page. Returns the
+-- option carrier, the server's name and version, and a list of warnings; or nil
+-- and the problems.
+function _M.run(json, board_fd, page_fd)
     local mask = ffi_new("resty_vrrp_sigset")
     local before = ffi_new("resty_vrrp_sigset")
     C.resty_vrrp_sigemptyset(mask)
@@ -209,7 +210,7 @@ function _M.run(json, board_fd)
 
     -- nginx's handler of SIGCHLD would reap the child and log it as unknown.
     C.resty_vrrp_sigprocmask(SIG_BLOCK, mask, before)
-    local text, err = ask_child(json, board_fd)
+    local text, err = ask_child(json, board_fd, page_fd)
     C.resty_vrrp_sigprocmask(SIG_SETMASK, before, nil)
     if not text then
         return nil, err

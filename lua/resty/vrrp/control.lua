@@ -22,7 +22,7 @@ function _M.ask(board, request)
     if not running then
         return nil, err
     end
-    board.header.request = request
+    board.page.request = request
     return true
 end
 
@@ -55,7 +55,8 @@ function _M.ask_and_wait(board, request)
     local deadline_ms = now_ms() + PATIENCE_MS
     repeat
         sleep(PAUSE_S)
-        local done = header.request == 0 and header.draining == draining
+        local done = board.page.request == 0
+                     and header.draining == draining
         if done and (draining == 0 or not holds_any(board)) then
             return true
         end

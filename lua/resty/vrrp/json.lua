@@ -28,7 +28,7 @@ do
     local order = [[
         error at from to
         router_id module nginx carrier pid master_pid generation started now
-        heartbeat_age_ms healthy draining workers total alive
+        heartbeat_age_ms healthy draining workers total alive board_locked
         name interface vrid family version node instances
         state since reason transitions
         address priority self last_advert_age_ms assigned

@@ -11,12 +11,12 @@ typedef struct {
     uint32_t layout;
     uint32_t generation;
     uint32_t header_size;
-    uint32_t worker_size;
+    int32_t board_fd;
     uint32_t instance_size;
     uint32_t address_size;
     uint32_t instances;
     uint32_t addresses;
-    uint32_t workers_offset;
+    uint32_t owner;
     uint32_t event_size;
     uint32_t events_offset;
     uint32_t warnings_offset;
@@ -37,8 +37,9 @@ typedef struct {
     uint32_t healthy;
     uint32_t draining;
     uint32_t superseded;
-    uint32_t request;
     uint32_t control;
+    uint8_t reserved[4];
+    uint64_t page;
     uint64_t events;
     uint64_t events_begun;
     uint64_t events_told;
@@ -54,6 +55,12 @@ typedef struct {
     uint64_t beat_ms;
     uint64_t left;
 } resty_vrrp_worker;
+
+typedef struct {
+    uint32_t request;
+    uint32_t user;
+    resty_vrrp_worker workers[1024];
+} resty_vrrp_page;
 
 typedef struct {
     uint64_t number;
@@ -160,7 +167,7 @@ typedef struct {
 return {
     -- "RSTYVRRP"
     MAGIC = 0x5052525659545352ULL,
-    VERSION = 10,
+    VERSION = 11,
     WITHDRAWN = 2 ^ 52,
     NEVER = 2 ^ 53,
     WORKERS = 1024,
@@ -182,7 +189,7 @@ return {
     AGENT = 1,
     WORKER = 2,
 
-    -- The header's request.
+    -- The page's request.
     DRAIN = 1,
     UNDRAIN = 2,
 

@@ -81,38 +81,52 @@ local function choose_carrier(wanted, agent_is_shared)
 end
 
 
-local function make_board(text)
-    -- The board of the VM that this one replaces. nginx closes that VM after
-    -- the reload.
-    local previous = board_module.find()
-    local fd, err = board_module.create()
-    if not fd then
-        return nil, err
-    end
-    local wanted, server_or_err, warnings = check.run(text, fd)
-    if not wanted then
-        board_module.discard(fd)
-        return nil, server_or_err
-    end
-    local board
-    board, err = board_module.map(fd)
-    if not board then
-        board_module.discard(fd)
-        return nil, err
-    end
-
+-- Fills what the check of the options leaves empty, and returns the board in
+-- its final form.
+local function finish(board, carrier, server, previous)
     board:begin()
     local header = board.header
     header.generation = 1
+    header.carrier = carrier
+    ffi.copy(header.nginx,
+             text_module.cut(server, ffi.sizeof(header.nginx) - 1))
     if previous then
         header.generation = min(previous.header.generation, 2 ^ 31) + 1
-        -- The earlier engine waits a moment for its successor when it stops.
-        previous.header.superseded = 1
         board:carry_over(previous)
     end
-    ffi.copy(header.nginx,
-             text_module.cut(server_or_err, ffi.sizeof(header.nginx) - 1))
-    return board, wanted, warnings
+    return board:publish(carrier == layout.AGENT)
+end
+
+
+local function make_board(text, agent_is_shared)
+    local fd, page_fd = board_module.create()
+    if not fd then
+        return nil, page_fd
+    end
+    local board, carrier, err
+    local wanted, server, warnings = check.run(text, fd, page_fd)
+    if wanted then
+        carrier, err = choose_carrier(wanted, agent_is_shared)
+    else
+        err = server
+    end
+    if carrier then
+        board, err = board_module.map(fd, page_fd)
+    end
+    if board then
+        -- The board of the VM that this one replaces. nginx closes that VM
+        -- after the reload.
+        local previous = board_module.find()
+        board, err = finish(board, carrier, server, previous)
+        if board then
+            -- The earlier engine waits a moment for its successor when it
+            -- stops.
+            board_module.set_superseded(previous, 1)
+            return board, warnings
+        end
+    end
+    board_module.discard(fd, page_fd)
+    return nil, err
 end
 
 
@@ -124,16 +138,10 @@ function _M.run(options, agent_is_shared)
     if not text then
         return nil, err
     end
-    local board, wanted, warnings = make_board(text)
+    local board, warnings = make_board(text, agent_is_shared)
     if not board then
-        return nil, wanted
+        return nil, warnings
     end
-    local carrier
-    carrier, err = choose_carrier(wanted, agent_is_shared)
-    if not carrier then
-        return nil, err
-    end
-    board.header.carrier = carrier
     return board, text, warnings
 end
 

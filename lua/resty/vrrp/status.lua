@@ -5,6 +5,7 @@ local clock = require "resty.vrrp.clock"
 local ffi = require "ffi"
 local json = require "resty.vrrp.json"
 local layout = require "resty.vrrp.layout"
+local process = require "ngx.process"
 
 local C = ffi.C
 local countable = board_module.countable
@@ -16,6 +17,7 @@ local now_ms = clock.now_ms
 local null = json.null
 local text_of = board_module.text_of
 local tonumber = tonumber
+local worker_pid = ngx.worker.pid
 
 
 ffi.cdef [[
@@ -220,7 +222,7 @@ local function node_of(board, warnings, running)
         nginx = text_of(header.nginx),
         carrier = CARRIER[header.carrier],
         pid = positive_or_null(header.carrier_pid),
-        master_pid = positive_or_null(header.master_pid),
+        master_pid = process.get_master_pid() or worker_pid(),
         generation = header.generation,
         started = time_or_null(header.started_ms),
         now = iso8601(now_ms()),
@@ -228,6 +230,7 @@ local function node_of(board, warnings, running)
         healthy = running and header.healthy == 1,
         draining = header.draining == 1,
         workers = { total = total, alive = alive },
+        board_locked = board:is_locked(),
         warnings = warnings,
     }
 end

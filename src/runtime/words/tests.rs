@@ -19,7 +19,7 @@ use crate::runtime::kernel::{AddressFacts, Facts, RouterFacts};
 use crate::runtime::view::View;
 use crate::runtime::will;
 use crate::status::layout::{EVENTS, Header};
-use crate::status::{Board, Plan};
+use crate::status::{Board, Page, Plan};
 use crate::succession::Will;
 use crate::types::{GROUP_IPV4, Sources};
 use crate::wire::ip::Datagram;
@@ -323,7 +323,10 @@ fn board() -> (File, Board) {
         instances: vec![InstanceSlot { addresses: 1, ..InstanceSlot::EMPTY }],
         addresses: vec![address.to_board()],
     };
-    let board = Board::create(&path, &plan).expect("it is small");
+    let page = memfd_create("page", MemfdFlags::ALLOW_SEALING).expect("there is memory");
+    let page = PathBuf::from(format!("/proc/self/fd/{}", page.as_raw_fd()));
+    let page = Page::create(&page).expect("it is small");
+    let board = Board::create(&path, &plan).expect("it is small").with_page(page);
     (File::from(memory), board)
 }
 

@@ -1,12 +1,13 @@
 //! Events: Lua hears of every change of state.
 
 use std::fs;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use harness::{Carrier, Host, Nginx, Role, eventually, is_alive, wait_until};
 use serde_json::Value;
 
-use crate::{ONE, PATIENCE, conf_with, logs, lua, on_every_nginx, status_when};
+use crate::{ONE, PATIENCE, board_of, conf_with, logs, lua, on_every_nginx, status_when};
 
 /// Starts nginx with a callback that writes each event down, after what `before` does.
 fn start_listening(host: &Host, carrier: &Carrier, before: &str) -> Nginx {
@@ -160,12 +161,7 @@ fn events_that_are_not_there_any_more_are_told_as_lost() {
         let nginx = start_listening(host, carrier, "");
         heard_when(&nginx, 2);
 
-        lua(
-            host,
-            "local header = require('resty.vrrp.board').find().header
-            header.events = header.events + 5
-            return 'done'",
-        );
+        board_of(&nginx).header().events.fetch_add(5, Relaxed);
         host.link_down();
 
         let events = heard_when(&nginx, 4);

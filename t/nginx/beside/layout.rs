@@ -9,7 +9,7 @@ use resty_vrrp::status::EngineState;
 use resty_vrrp::status::layout::{
     AddressSlot, CHECKS, CheckSlot, CounterSlot, EVENTS, EventSlot, HISTORY, Header, InstanceSlot,
     LAYOUT, MAGIC, NODE, REASONS, TransitionSlot, WARNINGS, WITHDRAWN, WORKERS, WarningSlot,
-    WorkerSlot, carrier, request,
+    WorkerSlot, WorkerWords, carrier, request,
 };
 
 use crate::{ONE, conf_with, lua, on_every_nginx, start_active};
@@ -22,6 +22,7 @@ const STRUCTURES: &[Structure] = &[
     ("resty_vrrp_worker", size_of::<WorkerSlot>(), WorkerSlot::FIELDS),
     ("resty_vrrp_event", size_of::<EventSlot>(), EventSlot::FIELDS),
     ("resty_vrrp_instance", size_of::<InstanceSlot>(), InstanceSlot::FIELDS),
+    ("resty_vrrp_page", size_of::<WorkerWords>(), WorkerWords::FIELDS),
     ("resty_vrrp_counters", size_of::<CounterSlot>(), CounterSlot::FIELDS),
     ("resty_vrrp_check", size_of::<CheckSlot>(), CheckSlot::FIELDS),
     ("resty_vrrp_warning", size_of::<WarningSlot>(), WarningSlot::FIELDS),

@@ -187,7 +187,8 @@ const CONTRACT: &str = r#"{
     "node": {
         "router_id": "", "module": "", "nginx": "", "carrier": "", "pid": 0, "master_pid": 0,
         "generation": 0, "started": "", "now": "", "heartbeat_age_ms": 0, "healthy": true,
-        "draining": false, "workers": { "total": 0, "alive": 0 }, "warnings": []
+        "draining": false, "workers": { "total": 0, "alive": 0 }, "board_locked": true,
+        "warnings": []
     },
     "instances": [ {
         "name": "", "interface": "", "vrid": 0, "family": "", "version": 0, "state": "",

@@ -1,0 +1,21 @@
+//! Shared memory that Lua has made: how it is opened and kept at its length.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::path::Path;
+
+use rustix::fs::{SealFlags, fcntl_add_seals};
+use rustix::io::Errno;
+
+pub(super) fn open_shared(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).open(path)
+}
+
+/// Fixes the length: a worker that cut the memory off would have the engine trip over its end.
+pub(super) fn seal(file: &File) -> io::Result<()> {
+    match fcntl_add_seals(file, SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL) {
+        // A file that is no memfd has no seals.
+        Ok(()) | Err(Errno::INVAL) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
