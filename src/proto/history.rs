@@ -13,7 +13,8 @@ pub(super) struct History {
 
 impl History {
     pub(super) fn new() -> Self {
-        Self { last: VecDeque::with_capacity(HISTORY_LENGTH), total: 0 }
+        // Most routers change their state a few times only.
+        Self { last: VecDeque::new(), total: 0 }
     }
 
     /// Creates the history of a router that goes on where another one ended.

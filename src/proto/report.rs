@@ -11,16 +11,17 @@ use crate::types::Instant;
 ///
 /// A peer that sends nonsense a thousand times a second is one line in the log, then one every
 /// [`QUIET`] that says how many were kept back. The table has a slot for every kind of problem, so
-/// it cannot grow; the counters are not limited.
+/// it cannot grow; the counters are not limited. Most routers never need it.
 #[derive(Debug, Default)]
 pub(super) struct Limiter {
-    slots: [Slot; KINDS],
+    slots: Option<Box<[Slot; KINDS]>>,
 }
 
 impl Limiter {
     /// Admits a report, with the number of its kind kept back since the last one, or keeps it back.
     pub(super) fn admit(&mut self, problem: &Problem, now: Instant) -> Option<u64> {
-        let slot = &mut self.slots[kind(problem)];
+        let slots = self.slots.get_or_insert_default();
+        let slot = &mut slots[kind(problem)];
         if now < slot.quiet_until {
             slot.suppressed += 1;
             return None;
