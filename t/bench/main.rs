@@ -10,6 +10,7 @@
 
 mod addresses;
 mod adverts;
+mod blink;
 mod cost;
 mod curve;
 mod figures;
@@ -85,6 +86,7 @@ const SECTIONS: &[(&str, &str, Measure)] = &[
     ("reload", "a reload", reload::reloaded),
     ("typo", "a reload with a typo", reload::mistyped),
     ("heal", "a partition heals", partition::healed),
+    ("blink", "link or primary address blink", blink::blinked),
     ("gate", "is_active()", gate::is_active),
     ("cost", "processor time and memory", cost::processor_and_memory),
     ("jitter", "all cores are busy", jitter::busy_cores),
