@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use self::known_links::{state_given, state_in};
+use self::known_links::{PATIENCE_WITH_NET, state_given, state_in};
 use self::link::LinkSockets;
 use self::neighbours::Neighbourhood;
 use self::plan::plan;
@@ -60,6 +60,9 @@ pub(super) struct Driver<'a> {
     /// The names of the links that `vrrp-net` watches, and what is known of them: nothing, or all.
     watched: Vec<LinkName>,
     known_links: Vec<LinkView>,
+    /// What the engine before knows of them, and until when `vrrp-net` is waited for.
+    links_before: Vec<LinkView>,
+    links_awaited_until: Instant,
     timer: Timer,
     /// The deadline that the timer is set to; it may be earlier than the core's, never later.
     armed: Option<Instant>,
@@ -139,6 +142,8 @@ impl<'a> Driver<'a> {
             links: LinkSockets::new(node.links().len()),
             watched,
             known_links: Vec::new(),
+            links_before: Vec::new(),
+            links_awaited_until: clock::now() + PATIENCE_WITH_NET,
             view: View::new(board, config),
             board_writer: BoardWriter::new(board, config),
             warnings: Warnings::new(board, clock::now()),
@@ -356,6 +361,7 @@ impl<'a> Driver<'a> {
         }
         self.judge_health(now);
         self.judge_addresses(now);
+        self.take_links_before(now);
         self.retry_links(now);
         self.try_mute_routers(now);
         self.tell_guard(Some(now));

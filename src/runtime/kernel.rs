@@ -232,8 +232,10 @@ fn live(plan: &KernelPlan, orders: &OrderReader, facts: FactsWriter) {
     if orders.disposal() != Some(Disposal::Abandon) {
         release(&mut takeover, plan, &runtime, &timer, failure.is_some());
     }
-    if let Some(failure) = failure {
-        takeover.fail(failure);
+    // One that has failed says so with the first word about anything.
+    match failure {
+        Some(failure) => takeover.fail(failure),
+        None => takeover.publish(),
     }
 }
 

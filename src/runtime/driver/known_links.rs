@@ -1,6 +1,8 @@
 //! What is known of the links: from `vrrp-net`, or, before that has asked the kernel, from the
 //! engine before this one.
 
+use std::time::Duration;
+
 use super::Driver;
 use crate::net::LinkSignal;
 use crate::proto::{Bequests, Input, LinkId};
@@ -18,7 +20,9 @@ impl Driver<'_> {
         if self.succession.is_retired() {
             return;
         }
-        let is_news = !facts.links.is_empty() && facts.links != self.known_links;
+        // What is seen by one that fails is no reason to begin.
+        let has_failed = self.known_links.is_empty() && facts.problem.is_some();
+        let is_news = !facts.links.is_empty() && facts.links != self.known_links && !has_failed;
         let links = is_news.then(|| facts.links.clone());
         let changed = self.view.take_facts(&facts);
         drop(facts);
@@ -63,19 +67,20 @@ impl Driver<'_> {
 
     /// Notes what an engine that gives its routers knows besides them.
     pub(super) fn take_given(&mut self, state: &Bequests, now: Instant) {
-        self.take_links_of(state, now);
+        // A link that only this engine has is worth waiting for.
+        let found = |name: &LinkName| state.links.iter().find(|known| known.name == *name);
+        let all: Option<Vec<_>> = self.watched.iter().map(|it| found(it).map(seen)).collect();
+        self.links_before = all.unwrap_or_default();
+        self.take_links_before(now);
         self.note_given(state, now);
     }
 
-    /// Begins with what the engine before knew of the links, while `vrrp-net` may wait for the
-    /// kernel. A link that only this engine has is worth waiting for.
-    fn take_links_of(&mut self, state: &Bequests, now: Instant) {
-        if !self.known_links.is_empty() || !self.succession.is_waiting() {
-            return;
-        }
-        let found = |name: &LinkName| state.links.iter().find(|known| known.name == *name);
-        let known: Option<Vec<_>> = self.watched.iter().map(|it| found(it).map(seen)).collect();
-        if let Some(known) = known {
+    /// Begins with what the engine before knows of the links, if the kernel keeps `vrrp-net`
+    /// waiting. One that has failed has not: until then nothing is taken over from a living engine.
+    pub(super) fn take_links_before(&mut self, now: Instant) {
+        let is_late = self.known_links.is_empty() && now >= self.links_awaited_until;
+        if is_late && self.succession.is_waiting() && !self.links_before.is_empty() {
+            let known = std::mem::take(&mut self.links_before);
             self.take_links(known, now);
         }
     }
@@ -92,6 +97,9 @@ impl Driver<'_> {
         .collect()
     }
 }
+
+/// How long `vrrp-net` may take to know the links. The engine before waits for this one longer.
+pub(super) const PATIENCE_WITH_NET: Duration = Duration::from_millis(300);
 
 /// Returns the state that another engine gives with a message.
 pub(super) fn state_in(incident: &Incident) -> Option<&Bequests> {

@@ -144,7 +144,7 @@ impl Takeover {
         }
     }
 
-    /// Releases every address, whatever was wanted.
+    /// Releases every address, whatever was wanted. What came of it is yet to be published.
     pub(super) fn release(&mut self) {
         for router in &mut self.routers {
             router.claim = RouterClaim::default();
@@ -153,7 +153,6 @@ impl Takeover {
         self.unsettle_everything();
         self.retry = Retry::default();
         self.correct(&Current { at: clock::now() });
-        self.publish();
     }
 
     /// Removes what was released and yielded last, and leaves what is claimed to another engine,
@@ -411,7 +410,8 @@ impl Takeover {
         }
     }
 
-    fn publish(&mut self) {
+    /// Hands on to the election what is new.
+    pub(super) fn publish(&mut self) {
         self.facts.publish(&self.links, &self.routers, clock::now());
     }
 }

@@ -120,14 +120,12 @@ impl World {
         self.engines[engine].succession.handle(incident, now);
     }
 
-    /// Begins with what the engine before knew of the link.
+    /// Begins with what the engine before knew of the link, after a while.
     pub(super) fn take_links_of(&mut self, engine: EngineIndex, state: &Bequests) {
-        let now = self.now;
-        let it = &mut self.engines[engine];
+        let it = &self.engines[engine];
         let is_news = it.succession.is_waiting() && it.node.facts(LINK).is_none();
         if is_news && !state.links.is_empty() {
-            it.node.handle(Input::Link { link: LINK, facts: our_facts() }, now);
-            it.succession.handle(Incident::LinksKnown, now);
+            self.post(ms(300), engine, LoopEvent::LinksKnown);
         }
     }
 
