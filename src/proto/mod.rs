@@ -27,12 +27,14 @@
 //! Startup is the end of all that holds a router in Initialize: the node is stopped, drained or has
 //! left; the addresses cannot be had; the link is missing, down or without an address; nothing can
 //! be sent while another router is Active; nginx does not serve. All but the first three show as
-//! Fault. Three things are not in the picture:
+//! Fault. Four things are not in the picture:
 //!
 //! * A node that is drained or leaves does so with [grace](Leaving): who is Active resigns, but
 //!   keeps the addresses until another router is heard, and shows as Active until then.
 //! * A node that may be the [last one standing](Backup::last_resort) goes on listening while nginx
 //!   does not serve, and takes over at priority 1 where it hears nobody.
+//! * An Active router whose link or primary address is gone goes on for a [moment](Blink): it shows
+//!   as Active until a peer may have taken over.
 //! * A node can [go on where another one ended](Node::inherit); no state changes by that.
 //!
 //! | RFC 9568 | here |

@@ -3,9 +3,9 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use harness::{Host, Probe, Sniffer, eventually};
+use harness::{Advert, Carrier, Host, Probe, Sniffer, eventually};
 
-use crate::pair::{assert_settled, on_every_nginx};
+use crate::pair::{Pair, assert_settled, on_every_nginx};
 use crate::router::{ADDRESS, PATIENCE, Router, SERVICE, Setup, v2, v3};
 
 #[test]
@@ -28,10 +28,32 @@ fn a_primary_address_that_is_removed_and_put_back_moves_nobody() {
 /// As a DHCP client does that was given another address.
 #[test]
 fn a_primary_address_that_is_replaced_by_another_one_moves_nobody() {
-    nobody_moves("primary replaced", remove_primary, |host| {
-        host.ip("address add 192.168.56.111/24 brd + dev eth0");
-        host.ip("address delete 192.168.56.111/24 dev eth0");
-        host.ip("address add 192.168.56.101/24 brd + dev eth0");
+    for version in [v3, v2] {
+        on_every_nginx("primary replaced", |lab, carrier| {
+            let calm = Calm::start(lab, carrier, version);
+            for (before, after) in [("101", "111"), ("111", "121"), ("121", "101")] {
+                lab.a.ip(&format!("address delete 192.168.56.{before}/24 dev eth0"));
+                thread::sleep(ms(200));
+                lab.a.ip(&format!("address add 192.168.56.{after}/24 brd + dev eth0"));
+                let source = format!("192.168.56.{after}");
+                calm.goes_on(|it| it.source.to_string() == source);
+            }
+            calm.assert_unbroken();
+        });
+    }
+}
+
+/// As ifupdown2 does with a bond or a VLAN: its hardware address is another one.
+#[test]
+fn a_link_that_is_deleted_and_made_again_at_once_moves_nobody() {
+    on_every_nginx("link remade", |lab, carrier| {
+        let calm = Calm::start(lab, carrier, v3);
+        for _ in 0..3 {
+            lab.a.delete_link();
+            lab.a.make_link();
+            calm.goes_on(|_| true);
+        }
+        calm.assert_unbroken();
     });
 }
 
@@ -91,31 +113,62 @@ fn a_link_that_is_gone_is_a_warning_at_once_and_a_fault_before_peers_take_over()
 fn nobody_moves(name: &str, take: fn(&Host), give: fn(&Host)) {
     for version in [v3, v2] {
         on_every_nginx(name, |lab, carrier| {
-            let a = Router::start(&lab.a, carrier, every_second(version(150)));
-            let b = Router::start(&lab.b, carrier, every_second(version(100)));
-            assert_settled(&a, &[&b]);
-            let before = (a.transitions(), b.transitions());
-            let (sniffer, start) = (Sniffer::start(&lab.client), Instant::now());
-            let probe = Probe::start(&lab.client, SERVICE, "/");
-            probe.wait_for("worker-01", PATIENCE);
-
+            let calm = Calm::start(lab, carrier, version);
             for _ in 0..5 {
                 take(&lab.a);
                 thread::sleep(ms(200));
                 give(&lab.a);
-                let back = Instant::now();
-                sniffer.wait_for_advert("it goes on", back, PATIENCE, |it| it.priority == 150);
-                probe.wait_for("worker-01", PATIENCE);
-                assert!(lab.a.has(ADDRESS));
+                calm.goes_on(|_| true);
             }
-
-            assert_settled(&a, &[&b]);
-            let report = probe.finish();
-            assert!(report.outage() < ms(250), "{report}");
-            assert_eq!((a.transitions(), b.transitions()), before);
-            let adverts = sniffer.adverts_since(start);
-            assert!(adverts.iter().all(|it| it.priority == 150), "{adverts:?}");
+            calm.assert_unbroken();
         });
+    }
+}
+
+/// A pair of which the first is active, and a client that is served by it all the time.
+struct Calm<'a> {
+    lab: &'a Pair,
+    a: Router,
+    b: Router,
+    transitions: (u64, u64),
+    sniffer: Sniffer,
+    start: Instant,
+    probe: Probe,
+}
+
+impl<'a> Calm<'a> {
+    #[track_caller]
+    fn start(lab: &'a Pair, carrier: &Carrier, version: fn(u8) -> Setup) -> Self {
+        let a = Router::start(&lab.a, carrier, every_second(version(150)));
+        let b = Router::start(&lab.b, carrier, every_second(version(100)));
+        assert_settled(&a, &[&b]);
+        let transitions = (a.transitions(), b.transitions());
+        let (sniffer, start) = (Sniffer::start(&lab.client), Instant::now());
+        let probe = Probe::start(&lab.client, SERVICE, "/");
+        probe.wait_for("worker-01", PATIENCE);
+        Self { lab, a, b, transitions, sniffer, start, probe }
+    }
+
+    /// Waits until the first node advertises again, and serves.
+    #[track_caller]
+    fn goes_on(&self, is_as_wanted: impl Fn(&Advert) -> bool) {
+        let back = Instant::now();
+        self.sniffer.wait_for_advert("it goes on", back, PATIENCE, |it| {
+            it.priority == 150 && is_as_wanted(it)
+        });
+        self.probe.wait_for("worker-01", PATIENCE);
+        assert!(self.lab.a.has(ADDRESS));
+    }
+
+    #[track_caller]
+    fn assert_unbroken(self) {
+        let Self { a, b, transitions, sniffer, start, probe, .. } = self;
+        assert_settled(&a, &[&b]);
+        let report = probe.finish();
+        assert!(report.outage() < ms(250), "{report}");
+        assert_eq!((a.transitions(), b.transitions()), transitions);
+        let adverts = sniffer.adverts_since(start);
+        assert!(adverts.iter().all(|it| it.priority == 150), "{adverts:?}");
     }
 }
 

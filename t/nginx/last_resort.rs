@@ -9,8 +9,18 @@ use crate::pair::{INTERVAL, Node, PATIENCE, Pair, conf, on_every_pair_with, opti
 
 #[test]
 fn where_every_node_fails_one_is_active_at_priority_1_until_one_is_well() {
-    on_every_pair_with("all fail", LAST_ONE_STANDING, |pair, _| {
-        add_checks(pair);
+    every_node_fails("all fail", "");
+}
+
+/// Priority 1 is no reason to stay away: who advertises it does not serve.
+#[test]
+fn the_one_that_is_well_takes_over_even_if_it_does_not_preempt() {
+    every_node_fails("all fail, no preempt", "preempt = false, ");
+}
+
+fn every_node_fails(name: &str, of_each_instance: &str) {
+    on_every_pair_with(name, LAST_ONE_STANDING, |pair, _| {
+        add_checks(pair, of_each_instance);
         turn_bad(&pair.one.nginx);
         pair.two.wait_for("active");
         turn_bad(&pair.two.nginx);
@@ -44,10 +54,12 @@ fn where_every_node_fails_one_is_active_at_priority_1_until_one_is_well() {
     });
 }
 
-/// Gives both nodes a check that can be made to fail.
-fn add_checks(pair: &Pair) {
+/// Gives both nodes a check that can be made to fail, and more options.
+fn add_checks(pair: &Pair, of_each_instance: &str) {
     for (number, node) in [(1, &pair.one), (2, &pair.two)] {
-        let conf = conf(&options_with(number, LAST_ONE_STANDING));
+        let options = options_with(number, LAST_ONE_STANDING);
+        let named = format!("{of_each_instance}name = ");
+        let conf = conf(&options.replacen("name = ", &named, 1));
         let checked = checking(&conf, "return nil, 'it is bad'", "{ interval_ms = 50 }");
         node.nginx.write("nginx.conf", &checked);
         node.nginx.reload();
