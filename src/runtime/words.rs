@@ -18,6 +18,8 @@
 //! | [`Phase::Initialize`] | whether it listens first: reads as yes |
 
 #[cfg(test)]
+mod damage;
+#[cfg(test)]
 mod tests;
 
 use std::net::IpAddr;

@@ -26,8 +26,8 @@ use crate::wire::ip::Datagram;
 
 const OPTIONS: &str = r#"{"instances":[{"name":"VI_1","interface":"eth0","vrid":51,
     "addresses":["192.168.56.100/24"]}]}"#;
-const ROUTER: RouterId = RouterId(0);
-const NOW: Instant = Instant::from_nanos(3_600_123_456_789);
+pub(super) const ROUTER: RouterId = RouterId(0);
+pub(super) const NOW: Instant = Instant::from_nanos(3_600_123_456_789);
 const PEER: Ipv4Addr = Ipv4Addr::new(192, 168, 56, 2);
 
 proptest! {
@@ -92,7 +92,7 @@ proptest! {
         for turn in turns {
             turn.happen(&mut node, NOW);
         }
-        let (file, mut board) = board();
+        let ([file, _], mut board) = board();
         board.publish(0, &instance_to_board(&node.snapshot(ROUTER)));
         prop_assert!(!board.beat(NOW));
         let end = file.metadata().expect("it is open").len();
@@ -124,7 +124,7 @@ fn every_reason_to_discard_has_a_counter_on_the_board() {
 }
 
 /// Does all that an engine does with what stands on its board.
-fn read_everything(board: &mut Board, node: &mut Node) {
+pub(super) fn read_everything(board: &mut Board, node: &mut Node) {
     let config = Config::from_json(OPTIONS).expect("the options are right");
     let transition = Transition {
         router: ROUTER,
@@ -153,7 +153,7 @@ fn read_everything(board: &mut Board, node: &mut Node) {
     let Some(will) = will else { return };
     assert!(will.routers.len() <= 1 && will.addresses.is_empty());
     assert!(will.routers.iter().all(|router| !router.phase.holds()), "no guard says so");
-    let mut heir = ready();
+    let mut heir = heir();
     if heir.inherit(&will, NOW).is_ok() {
         heir.handle(Input::Withdrawn, NOW);
         heir.handle_timeout(NOW + Duration::from_secs(100_000));
@@ -275,10 +275,16 @@ fn link(source: Ipv4Addr, carrier: LinkCarrier) -> Input<'static> {
 }
 
 /// Returns a node whose router runs.
-fn ready() -> Node {
+pub(super) fn ready() -> Node {
+    let mut node = heir();
+    node.handle(Input::Startup, NOW);
+    node
+}
+
+/// Returns a node that has yet to begin.
+pub(super) fn heir() -> Node {
     let mut node = with_address(Ipv4Addr::new(192, 168, 56, 1)).with_last_one_standing(true);
     node.handle(Input::Health(Health::Serving), NOW);
-    node.handle(Input::Startup, NOW);
     node
 }
 
@@ -311,8 +317,8 @@ fn past() -> impl Strategy<Value = PastTransition> {
     )
 }
 
-/// Makes the board of [`OPTIONS`].
-fn board() -> (File, Board) {
+/// Makes the board of [`OPTIONS`], and returns its memory and that of its page.
+pub(super) fn board() -> ([File; 2], Board) {
     let memory = memfd_create("board", MemfdFlags::ALLOW_SEALING).expect("there is memory");
     let path = PathBuf::from(format!("/proc/self/fd/{}", memory.as_raw_fd()));
     let address = VirtualAddress { address: IpAddr::from([192, 168, 56, 100]), prefix: 24 };
@@ -324,13 +330,13 @@ fn board() -> (File, Board) {
         addresses: vec![address.to_board()],
     };
     let page = memfd_create("page", MemfdFlags::ALLOW_SEALING).expect("there is memory");
-    let page = PathBuf::from(format!("/proc/self/fd/{}", page.as_raw_fd()));
-    let page = Page::create(&page).expect("it is small");
-    let board = Board::create(&path, &plan).expect("it is small").with_page(page);
-    (File::from(memory), board)
+    let page_path = PathBuf::from(format!("/proc/self/fd/{}", page.as_raw_fd()));
+    let mapped = Page::create(&page_path).expect("it is small");
+    let board = Board::create(&path, &plan).expect("it is small").with_page(mapped);
+    ([memory, page].map(File::from), board)
 }
 
 /// Octets of the slots at the end of that board.
-const SLOTS: u64 = (size_of::<InstanceSlot>() + size_of::<AddressSlot>()) as u64;
+pub(super) const SLOTS: u64 = (size_of::<InstanceSlot>() + size_of::<AddressSlot>()) as u64;
 /// Where the header has told where things lie, and nobody checks the rest.
-const UNCHECKED: u64 = std::mem::offset_of!(Header, workers_total) as u64;
+pub(super) const UNCHECKED: u64 = std::mem::offset_of!(Header, workers_total) as u64;
