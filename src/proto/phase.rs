@@ -1,6 +1,7 @@
 //! The state of a virtual router, and with it the only deadlines that make sense in it.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -69,6 +70,9 @@ pub struct Blink {
 pub struct Backup {
     /// `Active_Down_Timer`: when the Active router is taken for dead.
     pub down_at: Instant,
+    /// How much of the present silence the router may have been deaf for, without proof.
+    #[serde(default)]
+    pub doubt: Duration,
     /// The end of the startup hold: until then the router only listens.
     pub claim_after: Instant,
     /// `Active_Adver_Interval`: what the Active router last advertised; ours until it is heard.

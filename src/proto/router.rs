@@ -291,6 +291,7 @@ impl VirtualRouter {
         if heard.priority.is_resigning() {
             // Its interval is not adopted: whoever comes next may have another.
             backup.down_at = now + self.skew_time(self.effective_priority(), backup.adver_interval);
+            backup.doubt = Duration::ZERO;
             if !backup.is_left() {
                 let known = backup.active.map(|active| active.address);
                 backup.resigned = known.filter(|known| *known == heard.source);
@@ -312,6 +313,7 @@ impl VirtualRouter {
             backup.takeover = Reason::NoResponse;
             backup.adver_interval = heard.adver_interval;
             backup.down_at = now + self.patience(heard.adver_interval);
+            backup.doubt = Duration::ZERO;
             if heard.priority >= self.effective_priority() {
                 backup.preempt_after = None;
             }
@@ -409,6 +411,7 @@ impl VirtualRouter {
     fn listening(&self, adver_interval: Centiseconds, now: Instant) -> Backup {
         Backup {
             down_at: now + self.patience(adver_interval),
+            doubt: Duration::ZERO,
             claim_after: now,
             adver_interval,
             preempt_after: None,

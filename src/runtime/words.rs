@@ -351,6 +351,7 @@ fn phase_from_board(slot: &InstanceSlot, adver_interval: Centiseconds, at: Insta
             let heard = heard.or(Instant::from_board(&slot.since_ms)).unwrap_or(at);
             Phase::Backup(Backup {
                 down_at: heard + Duration::from_micros(slot.active_down_interval_us),
+                doubt: Duration::ZERO,
                 claim_after: heard,
                 adver_interval,
                 preempt_after: None,

@@ -19,8 +19,15 @@ impl VirtualRouter {
         if late + suspended <= backup.adver_interval.duration() / 4 {
             return false;
         }
-        let deaf = now.since(since) + suspended;
-        backup.down_at = (backup.down_at + deaf).min(now + self.patience(backup.adver_interval));
+        let patience = self.patience(backup.adver_interval);
+        // It has slept for as long as it is late; perhaps it slept before that, too. But who wakes
+        // late every time would be in doubt for ever.
+        let proven = late + suspended;
+        let doubt = now.since(since).saturating_sub(late);
+        let doubt = doubt.min(patience.saturating_sub(backup.doubt));
+        backup.doubt += doubt;
+        let deaf = proven + doubt;
+        backup.down_at = (backup.down_at + deaf).min(now + patience);
         if backup.claim_after > since {
             let latest = now + self.config.startup_hold;
             backup.claim_after = (backup.claim_after + deaf).min(latest);

@@ -123,6 +123,14 @@ impl Subject {
         assert_eq!(self.handle(Input::Slept { since, late: duration, suspended }), []);
     }
 
+    /// Lets time pass at whose end the host wakes late.
+    fn wake_late(&mut self, duration: Duration, late: Duration) {
+        let since = self.now;
+        self.now = self.now + duration;
+        self.handle(Input::Slept { since, late, suspended: Duration::ZERO });
+        self.wake();
+    }
+
     /// Suspends the machine: the clock stands still meanwhile.
     fn suspend(&mut self, suspended: Duration) -> Vec<Action> {
         self.handle(Input::Slept { since: self.now, late: Duration::ZERO, suspended })

@@ -229,6 +229,33 @@ fn a_lowered_priority_lengthens_the_wait_after_a_resignation_too() {
     );
 }
 
+/// A busy host without `realtime` wakes it late, again and again.
+#[test]
+fn a_backup_that_always_wakes_late_takes_over_all_the_same() {
+    let mut subject = Subject::started(&config());
+    let begin = subject.now;
+
+    while subject.state() == State::Backup {
+        subject.wake_late(SECOND, millis(300));
+        assert!(subject.now.since(begin) <= 4 * DOWN, "it never takes over");
+    }
+
+    assert!(subject.now.since(begin) > DOWN);
+}
+
+#[test]
+fn who_hears_the_active_router_again_may_be_deaf_again() {
+    let mut subject = Subject::started(&config());
+    for _ in 0..3 {
+        subject.sleep(3 * SECOND);
+        subject.hears(&Advert::new(200));
+    }
+
+    subject.sleep(3 * SECOND);
+
+    assert_eq!(subject.takes_over_after(), DOWN);
+}
+
 #[test]
 fn an_active_router_that_overslept_steps_down_and_listens() {
     let mut subject = Subject::active(&config());

@@ -194,6 +194,7 @@ fn as_shown(known: Bequest, active_down_interval_us: u64, at: Instant) -> Beques
             let claim_after = heard.or(last.map(|last| last.at)).unwrap_or(at);
             Phase::Backup(Backup {
                 down_at: claim_after + Duration::from_micros(active_down_interval_us),
+                doubt: Duration::ZERO,
                 claim_after,
                 adver_interval: known.adver_interval,
                 preempt_after: None,
