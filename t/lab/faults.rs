@@ -217,6 +217,25 @@ fn an_interface_may_be_deleted_and_made_again() {
     });
 }
 
+/// The kernel gives it the default settings, with which an owner that comes back is not heard.
+#[test]
+fn a_link_that_was_made_anew_is_prepared_for_its_addresses_anew() {
+    on_every_nginx("prepared", |lab, carrier| {
+        let b = Router::start(&lab.b, carrier, v3(100));
+        b.wait_for("active");
+        let accepts_local = || lab.b.exec("cat", &[ACCEPT_LOCAL]).trim() == "1";
+        wait_until("the address is here", PATIENCE, || lab.b.has(ADDRESS));
+        assert!(accepts_local());
+
+        lab.b.exec("sh", &["-c", AWAY_AND_BACK]);
+        lab.b.ip("address add 192.168.56.102/24 brd + dev eth0");
+        lab.b.link_up();
+
+        wait_until("the address is here again", PATIENCE, || lab.b.has(ADDRESS));
+        assert!(accepts_local());
+    });
+}
+
 /// What is heard on a link ends with it, even if it is back before anybody has looked.
 #[test]
 fn a_link_that_leaves_and_comes_back_unseen_is_listened_on_again() {
@@ -238,6 +257,8 @@ fn a_link_that_leaves_and_comes_back_unseen_is_listened_on_again() {
         });
     });
 }
+
+const ACCEPT_LOCAL: &str = "/proc/sys/net/ipv4/conf/eth0/accept_local";
 
 /// Moves eth0 into another network namespace and back: it keeps its index.
 const AWAY_AND_BACK: &str = "

@@ -17,7 +17,9 @@ pub(super) struct Mute {
 /// How long a mute router leaves the addresses to another one.
 #[derive(Clone, Copy, Debug)]
 struct Yielded {
-    /// When the other one was last heard, and how long it may be silent.
+    /// The other one.
+    source: IpAddr,
+    /// When it was last heard, and how long it may be silent.
     heard_at: Instant,
     patience: Duration,
     /// Since when the kernel takes every attempt.
@@ -67,16 +69,21 @@ impl VirtualRouter {
     /// for the kernel sends nothing, the addresses are left to it.
     pub(in crate::proto) fn yield_if_mute(&mut self, heard: &Accepted<'_>, now: Instant) {
         let is_peer = heard.lists != AddressLists::Disjoint;
-        if is_peer && matches!(self.phase, Phase::Active { .. }) && self.is_mute(now) {
+        let resigns = heard.priority.is_resigning();
+        if is_peer && !resigns && matches!(self.phase, Phase::Active { .. }) && self.is_mute(now) {
             let patience = self.patience(heard.adver_interval);
-            self.mute.yielded = Some(Yielded { heard_at: now, patience, taken_since: None });
+            let source = heard.source;
+            self.mute.yielded =
+                Some(Yielded { source, heard_at: now, patience, taken_since: None });
         }
     }
 
-    /// Handles that a router is Active while this one takes no part.
+    /// Handles that a router advertises while this one takes no part. Only the one that has the
+    /// addresses prolongs that: its peer, or a stranger, may have none of them.
     pub(in crate::proto) fn handle_while_not_running(&mut self, source: IpAddr, now: Instant) {
         self.handle_discard(Discard::NotRunning, source, now);
-        if let Some(yielded) = &mut self.mute.yielded {
+        let yielded = self.mute.yielded.as_mut().filter(|yielded| yielded.source == source);
+        if let Some(yielded) = yielded {
             yielded.heard_at = now;
         }
     }

@@ -97,6 +97,25 @@ fn a_router_that_yielded_serves_again_when_the_other_one_has_died() {
 }
 
 #[test]
+fn only_the_router_that_has_the_addresses_prolongs_how_long_they_are_left_to_it() {
+    let mut subject = Subject::active(&config());
+    subject.handle(refused());
+    subject.refuses_for(DOWN);
+    subject.hears(&Advert::new(0));
+    assert_eq!(subject.state(), State::Active, "who resigns takes nothing");
+    subject.hears(&Advert::new(50));
+    assert_eq!(subject.state(), State::Fault);
+
+    for _ in 0..4 {
+        subject.run(SECOND);
+        subject.hears(&Advert::new(40).from(HIGHER));
+        subject.handle(Input::Tried { router: ROUTER, outcome: SendOutcome::Refused });
+    }
+
+    assert_eq!(subject.state(), State::Backup);
+}
+
+#[test]
 fn a_backup_that_resigned_in_vain_is_no_fault() {
     let mut subject = Subject::active(&config());
     subject.hears(&Advert::new(200));

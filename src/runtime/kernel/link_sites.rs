@@ -349,9 +349,11 @@ impl LinkSite {
         };
     }
 
-    /// Has the next announcement open another socket: that of a link that has gone is of no use.
-    pub(super) fn forget_announcer(&mut self) {
+    /// Notes that the kernel has made the link anew: its settings are the defaults again, and the
+    /// socket for announcements is that of the link that has gone.
+    pub(super) fn is_made_anew(&mut self) {
         self.announcer = None;
+        self.is_prepared = false;
     }
 
     /// Returns the socket for announcements on the link of that index.

@@ -53,6 +53,8 @@ pub(super) struct Takeover {
     /// An address with a tag was seen: this kernel keeps them.
     tags_are_kept: bool,
     unsettled: Unsettled,
+    /// Links with addresses of ours that have a signal again, by index.
+    came_up: BTreeSet<u32>,
     /// Virtual routers whose addresses are on their way from one host to another.
     moving: BTreeSet<usize>,
     passage: Passage,
@@ -103,6 +105,7 @@ impl Takeover {
             kernel_links: Links::default(),
             tags_are_kept: false,
             unsettled: Unsettled::default(),
+            came_up: BTreeSet::new(),
             moving: BTreeSet::new(),
             passage: Passage::default(),
             announcements: Announcements::new(plan.announce),
@@ -292,10 +295,19 @@ impl Takeover {
             if !self.unsettled.is_empty() {
                 let observed = self.observe(now);
                 self.settle(&observed, now)?;
+                self.ask_for_neighbours()?;
                 self.read_events()?;
             }
         }
         self.refresh(now)
+    }
+
+    fn ask_for_neighbours(&mut self) -> Result<(), NetError> {
+        let came_up = std::mem::take(&mut self.came_up);
+        match &mut self.kernel {
+            Some(kernel) if !came_up.is_empty() => kernel.ask_anew_for_neighbours(&came_up),
+            _ => Ok(()),
+        }
     }
 
     fn connect(&mut self) -> Result<(), NetError> {

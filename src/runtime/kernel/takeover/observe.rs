@@ -68,16 +68,12 @@ impl Takeover {
         });
         let before = site.view.replace(view);
         if before.and_then(|before| before.generation) != view.generation {
-            site.forget_announcer();
+            site.is_made_anew();
         }
         let came_up = before.is_some_and(|it| it.carrier == LinkSignal::Down)
             && view.carrier == LinkSignal::Up
             && !site.owned.is_empty();
-        if let (true, Some(index), Some(kernel)) = (came_up, view.index, &mut self.kernel)
-            && let Err(error) = kernel.ask_anew_for_neighbours(index)
-        {
-            tracing::debug!("{}", error.with_cause());
-        }
+        self.came_up.extend(view.index.filter(|_| came_up));
         let mac_before = before.and_then(|before| before.mac);
         if mac_before.is_some() && mac_before != view.mac {
             for &router in &site.routers {

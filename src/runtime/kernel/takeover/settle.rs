@@ -54,7 +54,7 @@ impl Takeover {
         }
         let mut refused = Vec::new();
         if !changes.is_empty() {
-            if !changes.add.is_empty() {
+            if !(changes.add.is_empty() && changes.adopt.is_empty()) {
                 site.prepare();
             }
             let at = (index, kernel_link.name());
