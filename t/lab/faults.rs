@@ -232,7 +232,7 @@ fn a_link_that_was_made_anew_is_prepared_for_its_addresses_anew() {
         lab.b.link_up();
 
         wait_until("the address is here again", PATIENCE, || lab.b.has(ADDRESS));
-        assert!(accepts_local());
+        wait_until("the link is prepared", PATIENCE, accepts_local);
     });
 }
 

@@ -52,11 +52,12 @@ impl Takeover {
         if in_doubt {
             changes.add.drain(..).for_each(|held| unsettled.address(*link, held));
         }
+        // A link that was made anew may have got its addresses before that was known.
+        if !wanted.is_empty() {
+            site.prepare();
+        }
         let mut refused = Vec::new();
         if !changes.is_empty() {
-            if !(changes.add.is_empty() && changes.adopt.is_empty()) {
-                site.prepare();
-            }
             let at = (index, kernel_link.name());
             // Should the conversation break, some of them may be there.
             let known = self.gained.len();
