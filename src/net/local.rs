@@ -4,15 +4,17 @@ use std::fs::{self, Permissions};
 use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::{UnixListener as StdListener, UnixStream};
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 use rustix::net::sockopt::socket_peercred;
+use rustix::net::{SocketFlags, accept_with};
 use rustix::process::{geteuid, getpid};
 use socket2::{Domain, SockAddr, Socket, Type};
 use tokio::net::UnixListener;
 
 use crate::net::Rights;
+use crate::net::watched::Watched;
 
 /// Opens a socket in place of whoever has the path now, for the user of this process alone. Returns
 /// what a `look` at it finds: later there may be another one at the path. Must be called within a
@@ -46,17 +48,36 @@ pub fn connect(path: &Path) -> io::Result<UnixStream> {
     Ok(OwnedFd::from(socket).into())
 }
 
-/// Opens an abstract socket: it belongs to the network namespace, and everybody there may connect.
-/// The listener does not block.
-///
-/// # Errors
-///
-/// When the name is taken.
-pub fn listen_abstract(name: &str) -> io::Result<StdListener> {
-    let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking(), None)?;
-    socket.bind(&abstract_address(name)?)?;
-    socket.listen(BACKLOG)?;
-    Ok(OwnedFd::from(socket).into())
+/// An abstract socket: it belongs to the network namespace, and everybody there may connect.
+#[derive(Debug)]
+pub struct AbstractListener {
+    socket: Watched,
+}
+
+impl AbstractListener {
+    /// Opens the socket. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// When the name is taken.
+    pub fn open(name: &str) -> io::Result<Self> {
+        let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking(), None)?;
+        socket.bind(&abstract_address(name)?)?;
+        socket.listen(BACKLOG)?;
+        Ok(Self { socket: Watched::new(socket)? })
+    }
+
+    /// Returns the next connection. That there is none costs no system call.
+    ///
+    /// # Errors
+    ///
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock) when there is none.
+    pub fn accept(&self) -> io::Result<UnixStream> {
+        if !self.socket.may_be_readable() {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        Ok(self.socket.read(|fd| accept_with(fd, SocketFlags::CLOEXEC))?.into())
+    }
 }
 
 /// Connects to whoever listens at an abstract socket. The stream does not block, and neither does
@@ -147,10 +168,10 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn an_abstract_socket_is_found_for_as_long_as_somebody_listens() {
+    #[tokio::test]
+    async fn an_abstract_socket_is_found_for_as_long_as_somebody_listens() {
         let name = format!("resty-vrrp-test/{}", std::process::id());
-        let listener = listen_abstract(&name).unwrap();
+        let listener = AbstractListener::open(&name).unwrap();
         let visitor = connect_abstract(&name).unwrap();
 
         assert_eq!(abstract_names(&name).unwrap(), [name.as_str()]);
@@ -158,6 +179,23 @@ mod tests {
         assert_eq!(abstract_names(&name).unwrap(), [""; 0]);
         assert!(connect_abstract(&name).is_err());
         drop(visitor);
+    }
+
+    #[tokio::test]
+    async fn every_visitor_of_an_abstract_socket_is_let_in() {
+        let name = format!("resty-vrrp-visits/{}", std::process::id());
+        let listener = AbstractListener::open(&name).unwrap();
+        assert!(listener.accept().is_err());
+
+        for visitors in [1, 3] {
+            let all: Vec<_> = (0..visitors).map(|_| connect_abstract(&name).unwrap()).collect();
+            for _ in &all {
+                while listener.accept().is_err() {
+                    tokio::task::yield_now().await;
+                }
+            }
+            assert!(listener.accept().is_err());
+        }
     }
 
     #[tokio::test]

@@ -178,13 +178,13 @@ impl Guard {
         }
         if now >= self.start_at {
             self.start(now);
-            self.follow_log(now);
         }
-        self.tell_door();
         if now >= self.compare_at {
             self.compare_at = now + COMPARISON_PAUSE;
+            self.follow_log(now);
             self.look_at_all();
         }
+        self.tell_door();
         self.tell(held);
     }
 
@@ -274,7 +274,7 @@ impl Guard {
     /// that was rotated.
     fn follow_log(&mut self, now: Instant) {
         let is_there = self.channel.is_some() && self.program.is_some() && self.outcome.is_none();
-        if !is_there || self.log == ErrorOutput::now() {
+        if !is_there || now < self.start_at || self.log == ErrorOutput::now() {
             return;
         }
         self.before = self.channel.take();

@@ -12,13 +12,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::os::unix::net::UnixListener;
 
 use serde::{Deserialize, Serialize};
 use tokio::net::UnixStream;
 
 use crate::guard::DoorId;
-use crate::net::{Rights, local};
+use crate::net::Rights;
+use crate::net::local::{self, AbstractListener};
 use crate::proto::RouterKey;
 use crate::succession::PATIENCE;
 use crate::types::{Family, Instant, LinkName, Vrid};
@@ -32,7 +32,7 @@ pub(in crate::runtime) struct Neighbours {
     /// Those of the routers that are this engine's.
     own: BTreeSet<RouterKey>,
     name: String,
-    listener: Option<UnixListener>,
+    listener: Option<AbstractListener>,
     look: Option<Look>,
 }
 
@@ -113,7 +113,7 @@ impl Neighbours {
         self.name = name(now, self.place);
         // A fresh socket: for what it has wanted for long, an engine does not go before others.
         // The old one is closed after that.
-        match local::listen_abstract(&self.name) {
+        match AbstractListener::open(&self.name) {
             Ok(listener) => self.listener = Some(listener),
             Err(error) => tracing::warn!("other engines do not learn of this one: {error}"),
         }
@@ -145,7 +145,7 @@ impl Neighbours {
     fn answer(&self) {
         let Some(listener) = &self.listener else { return };
         for _ in 0..ANSWERS {
-            let Ok((visitor, _)) = listener.accept() else { return };
+            let Ok(visitor) = listener.accept() else { return };
             let wants = self.routers.difference(&self.own).filter(|_| self.look.is_some());
             let claims = Claims { has: RouterSet::of(&self.own), wants: RouterSet::of(wants) };
             if let Ok(claims) = serde_json::to_vec(&claims) {
