@@ -32,12 +32,11 @@ fn a_worker_beside_an_agent_cannot_write_on_the_board_whatever_it_tries() {
 
 #[test]
 fn a_worker_that_lies_about_a_dead_engine_makes_nobody_active_and_has_no_address_removed() {
-    on_every_pair_of("lies", with_an_address_of_the_host, |pair, carrier| {
+    // Beside an agent only root can lie.
+    let conf = |number| format!("user root;\n{}", with_an_address_of_the_host(number));
+    on_every_pair_of("lies", conf, |pair, _| {
         let Pair { two, sniffer, .. } = pair;
-        // Beside an agent it cannot lie.
-        if carrier.kind == CarrierKind::Agent {
-            return;
-        }
+        assert_eq!(two.status().expect("it serves")["node"]["board_locked"], false);
         two.host.ip(&format!("address add {OF_THE_HOST} dev eth0"));
         let before = two.nginx.carrier_pid();
         write_all_the_time(&two.host, &two.nginx, LIES);
