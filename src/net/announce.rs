@@ -42,11 +42,13 @@ fn open(index: u32) -> io::Result<Socket> {
     // Protocol 0 receives nothing, so no buffer fills up that nobody reads.
     let socket = Socket::new(Domain::PACKET, Type::RAW, Some(Protocol::from(0)))?;
     socket.set_nonblocking(true)?;
-    socket.bind(&link_address(index)?)?;
+    socket.bind(&link_address(index, 0)?)?;
     Ok(socket)
 }
 
-fn link_address(index: u32) -> io::Result<SockAddr> {
+/// Returns the address of a link, for the frames of one protocol (`ETH_P_IP` and the like).
+pub(super) fn link_address(index: u32, protocol: i32) -> io::Result<SockAddr> {
+    let protocol = u16::try_from(protocol).map_err(|_| io::ErrorKind::InvalidInput)?;
     let index = i32::try_from(index).map_err(|_| io::ErrorKind::InvalidInput)?;
     let family = u16::try_from(libc::AF_PACKET).map_err(|_| io::ErrorKind::InvalidInput)?;
     let mut storage = SockAddrStorage::zeroed();
@@ -54,6 +56,7 @@ fn link_address(index: u32) -> io::Result<SockAddr> {
     let address: &mut libc::sockaddr_ll = unsafe { storage.view_as() };
     address.sll_family = family;
     address.sll_ifindex = index;
+    address.sll_protocol = protocol.to_be();
     let length = libc::socklen_t::try_from(size_of::<libc::sockaddr_ll>());
     // SAFETY: the storage was zeroed and holds a `sockaddr_ll` of that length.
     Ok(unsafe { SockAddr::new(storage, length.map_err(|_| io::ErrorKind::InvalidInput)?) })

@@ -6,7 +6,7 @@
 //! | --- | --- | --- |
 //! | raw socket, member of 224.0.0.18 | [`VrrpSocket`] | dropped |
 //! | raw socket that only sends | [`SendSocket`] | dropped |
-//! | packet socket | [`Announcer`] | dropped |
+//! | packet socket | [`Announcer`], [`Observer`] | dropped |
 //! | netlink socket | [`Netlink`] | dropped |
 //! | addresses with tag 112 | [`address`] | released; after a crash, at the next start |
 //! | tables of `nf_tables` | [`Firewall`] | dropped, or its process has ended |
@@ -30,6 +30,7 @@ mod message;
 mod mutex;
 mod netlink;
 mod nftables;
+mod observer;
 mod privileges;
 mod process;
 mod realtime;
@@ -53,6 +54,7 @@ pub use lock::Lock;
 pub use mutex::{HeldMutex, HolderWatch};
 pub use netlink::Netlink;
 pub use nftables::{Firewall, Rules};
+pub use observer::Observer;
 pub use privileges::{Lent, Rights, SignalsBlocked, close_memory};
 pub use process::{Process, pidfd};
 pub use realtime::{lock_memory, run_in_real_time};

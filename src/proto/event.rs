@@ -80,6 +80,14 @@ pub enum Input<'a> {
         /// Why not: `cannot add 192.0.2.1/24 to eth0: not permitted`.
         trouble: Option<&'a str>,
     },
+    /// This host drops what peers send to one virtual router, and one of them is Active that
+    /// outranks it; or does so no longer.
+    Deaf {
+        /// The virtual router.
+        router: RouterId,
+        /// What is to be said of it: `192.0.2.7 is active, and this host drops …`.
+        why: Option<&'a str>,
+    },
     /// An [`Action::Advertise`] was carried out, or could not be.
     Sent {
         /// The virtual router.

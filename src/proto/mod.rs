@@ -77,7 +77,7 @@ pub use bequest::{Bequest, BequestError, Bequests, Lowering, RouterKey, Untold};
 pub use event::*;
 pub use history::HISTORY_LENGTH;
 pub use hold::Hold;
-pub use node::Node;
+pub use node::{Node, Sighted, Sighting};
 pub use phase::{Backup, Blink, Leaving, Phase};
 pub use receive::{Accepted, AddressLists, Discard, Expectations, Heard, ReceiveCounters};
 pub use snapshot::{ActiveRouter, Counters, Snapshot};

@@ -2,10 +2,12 @@
 
 mod held;
 mod inherit;
+mod sight;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 
+pub use self::sight::{Sighted, Sighting};
 use super::deadlines::Deadlines;
 use super::event::{
     Action, Health, Input, LinkCarrier, LinkFacts, LinkId, Problem, Report, RouterId, Site,
@@ -44,6 +46,8 @@ pub struct Node {
     already_here: BTreeSet<RouterId>,
     /// Why the addresses of a router cannot be had.
     troubles: Vec<Option<String>>,
+    /// Routers that do not hear a peer which outranks them, and what is to be said of it.
+    deaf: BTreeMap<RouterId, String>,
     /// The latest moment seen. Time that seems to run backwards stands still instead.
     now: Instant,
     settled: u64,
@@ -99,6 +103,7 @@ impl Node {
             tracked: vec![None; routers],
             already_here: BTreeSet::new(),
             troubles: vec![None; routers],
+            deaf: BTreeMap::new(),
             now: Instant::default(),
             settled: 0,
             changed: (0..routers).map(RouterId).collect(),
@@ -254,12 +259,8 @@ impl Node {
                     self.settle(router);
                 }
             }
-            Input::Addresses { router, trouble } => {
-                if self.troubles[router.0].as_deref() != trouble {
-                    self.troubles[router.0] = trouble.map(str::to_owned);
-                    self.settle(router);
-                }
-            }
+            Input::Addresses { router, trouble } => self.note_addresses(router, trouble),
+            Input::Deaf { router, why } => self.note_deafness(router, why),
             Input::Sent { router, priority, outcome } => {
                 self.routers[router.0].note_sent(priority, outcome, self.now);
                 self.changed.insert(router);
@@ -380,6 +381,7 @@ impl Node {
             interruption: self.interruption(router),
             warning: router.warning(),
             conflict: router.conflict(),
+            unheeded_by: router.unheeded_by(self.now),
             transitions: router.history.total(),
             priority: router.config.priority,
             effective_priority: router.effective_priority(),

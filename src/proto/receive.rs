@@ -374,6 +374,12 @@ impl ReceiveCounters {
         self.discarded.0[discard as usize] += 1;
     }
 
+    /// Returns how many datagrams there were.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.accepted + self.discarded.0.iter().sum::<u64>()
+    }
+
     /// Returns how many datagrams were discarded for a reason.
     #[must_use]
     pub const fn discarded(&self, discard: Discard) -> u64 {

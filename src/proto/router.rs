@@ -6,6 +6,7 @@ mod inherit;
 mod last_resort;
 mod leave;
 mod mute;
+mod rival;
 mod sleep;
 mod weight;
 
@@ -49,6 +50,7 @@ pub(super) struct VirtualRouter {
     /// Until then, a late advertisement belongs to a lateness that was announced for.
     late_until: Instant,
     mute: mute::Mute,
+    rival: Option<rival::Rival>,
     /// Another router that uses our VRID for other addresses.
     conflict: Option<VridConflict>,
     /// Whether advertisements can leave the host.
@@ -78,6 +80,7 @@ impl VirtualRouter {
             lowest_is_reserved: false,
             late_until: Instant::default(),
             mute: mute::Mute::default(),
+            rival: None,
             conflict: None,
             can_send: true,
             owes_resignation_until: None,
@@ -369,6 +372,7 @@ impl VirtualRouter {
     ///
     /// Hosts and switches may have learned that the addresses are there: they are announced again.
     fn defend(&mut self, heard: &Accepted<'_>, now: Instant) {
+        self.note_rival(heard, now);
         if !self.report_duplicate_owner(heard, now) {
             let problem = Problem::AnotherActive { priority: heard.priority };
             self.report(problem, Some(heard.source), now);

@@ -41,6 +41,8 @@ pub struct Snapshot<'a> {
     pub warning: Option<Problem>,
     /// Another router uses the VRID for other addresses.
     pub conflict: Option<Problem>,
+    /// Who has been Active beside this router for so long that it cannot hear this one.
+    pub unheeded_by: Option<IpAddr>,
     /// Transitions since the node was made, those of its predecessors included.
     pub transitions: u64,
     /// Configured priority.

@@ -3,6 +3,7 @@
 mod attend;
 mod known_links;
 mod link;
+mod look;
 mod neighbours;
 mod nginx;
 mod plan;
@@ -23,6 +24,7 @@ use tokio::sync::watch;
 
 use self::known_links::{PATIENCE_WITH_NET, state_given, state_in};
 use self::link::LinkSockets;
+use self::look::Looks;
 use self::neighbours::Neighbourhood;
 use self::plan::plan;
 use self::pulse::Pulse;
@@ -85,6 +87,7 @@ pub(super) struct Driver<'a> {
     board_writer: BoardWriter,
     warnings: Warnings,
     attendance: Attendance,
+    looks: Looks,
     /// What the core was told of routers whose addresses cannot be had.
     troubles: BTreeMap<RouterId, String>,
     /// One message on its way out; kept so that sending allocates nothing.
@@ -148,6 +151,7 @@ impl<'a> Driver<'a> {
             board_writer: BoardWriter::new(board, config),
             warnings: Warnings::new(board, clock::now()),
             attendance: Attendance::new(config.address_lifetime, clock::now()),
+            looks: Looks::default(),
             troubles: BTreeMap::new(),
             board,
             liveness,
@@ -364,6 +368,7 @@ impl<'a> Driver<'a> {
         self.take_links_before(now);
         self.retry_links(now);
         self.try_mute_routers(now);
+        self.look_out(now);
         self.tell_guard(Some(now));
         if !self.succession.is_waiting() {
             self.show_all(now);

@@ -22,6 +22,7 @@ mod failpoint;
 mod guard;
 mod handover;
 mod health;
+mod lookout;
 mod probe;
 mod report;
 mod surroundings;

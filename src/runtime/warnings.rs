@@ -141,6 +141,13 @@ impl Warnings {
             )
         });
         let conflict = snapshot.conflict.as_ref().map(report::problem);
+        let unheeded = snapshot.unheeded_by.map(|source| {
+            format!(
+                "{source} stays active although this node outranks it: it does not hear this node, \
+                 and hosts are answered by both. Look there for a firewall on input that drops IP \
+                 protocol 112, here for one on output or in the switch"
+            )
+        });
         // The owner's addresses are those of its host.
         let foreign = view.foreign(router).filter(|_| !snapshot.priority.is_owner());
         let foreign = foreign.map(|(first, others)| first.complaint(others));
@@ -148,6 +155,7 @@ impl Warnings {
         let scope = WarningScope::Router(router);
         self.set(scope, WARNING_PREFIX, prefix, now);
         self.set(scope, WARNING_INTERRUPTED, interrupted, now);
+        self.set(scope, WARNING_UNHEEDED, unheeded, now);
         self.set(scope, WARNING_FOREIGN, foreign, now);
         self.set(scope, WARNING_VRID_CONFLICT, conflict, now);
         self.set(scope, WARNING_CONTESTED, contested, now);
@@ -269,6 +277,12 @@ const WARNING_SETTING_REFUSED: &str = "sysctl_not_set";
 const WARNING_REVERSE_PATH: &str = "rp_filter_in_the_way";
 /// Another program of this host speaks VRRP.
 const WARNING_OTHER_VRRP: &str = "other_vrrp";
+/// This host drops what a peer sends.
+pub(super) const WARNING_PEER_DROPPED: &str = "peer_dropped_here";
+/// Somebody advertises the addresses of a router, and not as this node expects.
+pub(super) const WARNING_PEER_OTHERWISE: &str = "peer_speaks_otherwise";
+/// A router is Active beside this one, which outranks it.
+const WARNING_UNHEEDED: &str = "peer_does_not_hear_us";
 /// Advertisements of peers cannot be received on a link.
 pub(super) const WARNING_CANNOT_LISTEN: &str = "cannot_listen";
 /// A virtual address is on this host, and something else put it there.

@@ -44,13 +44,26 @@ impl<'a> Datagram<'a> {
     /// [`Malformed`] if it is not IPv4, not of protocol 112, or if its lengths contradict each
     /// other or the octets that are there.
     pub fn parse_ipv4(bytes: &'a [u8]) -> Result<Self, Malformed> {
+        match Self::parse_ipv4_with(bytes)? {
+            (Enclosed::Plain, datagram) => Ok(datagram),
+            (Enclosed::Authenticated, _) => Err(Malformed),
+        }
+    }
+
+    /// Reads the same, or a datagram that has an authentication header before the message
+    /// (RFC 2402 §2), of which nothing else is looked at.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`parse_ipv4`](Self::parse_ipv4).
+    pub fn parse_ipv4_with(bytes: &'a [u8]) -> Result<(Enclosed, Self), Malformed> {
         let header = bytes.first_chunk::<IPV4_HEADER_LEN>().ok_or(Malformed)?;
         let [version_ihl, _, total_hi, total_lo, _, _, _, _, ttl, protocol, _, _, addresses @ ..] =
             *header;
         let [s0, s1, s2, s3, d0, d1, d2, d3] = addresses;
 
         let header_len = usize::from(version_ihl & 0x0f) * 4;
-        if version_ihl >> 4 != 4 || header_len < IPV4_HEADER_LEN || protocol != IP_PROTOCOL {
+        if version_ihl >> 4 != 4 || header_len < IPV4_HEADER_LEN {
             return Err(Malformed);
         }
         let total_len = usize::from(u16::from_be_bytes([total_hi, total_lo]));
@@ -60,7 +73,15 @@ impl<'a> Datagram<'a> {
             source: Ipv4Addr::new(s0, s1, s2, s3),
             destination: Ipv4Addr::new(d0, d1, d2, d3),
         };
-        Ok(Self { envelope: Envelope { endpoints, hop_limit: ttl }, payload })
+        let envelope = Envelope { endpoints, hop_limit: ttl };
+        match protocol {
+            IP_PROTOCOL => Ok((Enclosed::Plain, Self { envelope, payload })),
+            AUTHENTICATION_HEADER => {
+                let payload = behind_authentication(payload).ok_or(Malformed)?;
+                Ok((Enclosed::Authenticated, Self { envelope, payload }))
+            }
+            _ => Err(Malformed),
+        }
     }
 
     /// Returns the IPv4 header to send before the payload (RFC 9568 §5.1.1): 20 octets, protocol
@@ -83,6 +104,23 @@ impl<'a> Datagram<'a> {
         header[10..12].copy_from_slice(&sum.to_be_bytes());
         Some(header)
     }
+}
+
+/// Whether there is anything between the IPv4 header and the message.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Enclosed {
+    /// Nothing.
+    Plain,
+    /// An authentication header.
+    Authenticated,
+}
+
+/// Returns the message behind an authentication header, if it is one of VRRP.
+fn behind_authentication(payload: &[u8]) -> Option<&[u8]> {
+    let [next_header, length, ..] = *payload else { return None };
+    // In units of four octets, less two.
+    let message = payload.get((usize::from(length) + 2) * 4..)?;
+    (next_header == IP_PROTOCOL).then_some(message)
 }
 
 /// What is around a message.
@@ -198,6 +236,9 @@ impl Endpoints {
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("not a whole IPv4 datagram that carries VRRP")]
 pub struct Malformed;
+
+/// The protocol number of the authentication header.
+pub const AUTHENTICATION_HEADER: u8 = 51;
 
 const IPV4_HEADER_LEN: usize = 20;
 const VERSION_AND_IHL: u8 = 0x45;

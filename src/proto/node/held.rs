@@ -27,6 +27,26 @@ impl Node {
         self.collect(id);
     }
 
+    /// Holds a router that cannot have its addresses on this host, or lets it go.
+    pub(super) fn note_addresses(&mut self, router: RouterId, trouble: Option<&str>) {
+        if self.troubles[router.0].as_deref() != trouble {
+            self.troubles[router.0] = trouble.map(str::to_owned);
+            self.settle(router);
+        }
+    }
+
+    /// Holds a router that does not hear a peer which outranks it, or lets it go.
+    pub(super) fn note_deafness(&mut self, router: RouterId, why: Option<&str>) {
+        if self.deaf.get(&router).map(String::as_str) == why {
+            return;
+        }
+        match why {
+            Some(why) => self.deaf.insert(router, why.to_owned()),
+            None => self.deaf.remove(&router),
+        };
+        self.settle(router);
+    }
+
     /// Leaves a router to another engine of this host, or has it take part.
     pub(super) fn leave_to_another(&mut self, router: RouterId, is_so: bool) {
         let is_news = if is_so {
@@ -74,6 +94,9 @@ impl Node {
         }
         if self.tracked[id.0].is_some() {
             return Some(Hold::Tracked);
+        }
+        if self.deaf.contains_key(&id) {
+            return Some(Hold::CannotListen);
         }
         if self.routers[id.0].yields_as_mute() {
             return Some(Hold::CannotSend);
@@ -134,7 +157,10 @@ impl Node {
             Hold::Stopped | Hold::Unknown | Hold::Drained | Hold::Left => None,
             Hold::LinkMissing => Some(format!("interface {worst} does not exist").into()),
             Hold::LinkDown => Some(format!("interface {worst} is down").into()),
-            Hold::CannotListen => Some(format!("nothing can be received on {worst}").into()),
+            Hold::CannotListen => match self.deaf.get(&router.id) {
+                Some(why) => Some(why.into()),
+                None => Some(format!("nothing can be received on {worst}").into()),
+            },
             Hold::NoPrimaryAddress => {
                 let kind = match router.config.family() {
                     Family::Ipv4 => "IPv4",

@@ -11,6 +11,7 @@ mod last_resort;
 mod leaving;
 mod mute;
 mod reception;
+mod sight;
 mod sites;
 mod table;
 mod timers;

@@ -1,0 +1,105 @@
+//! What is seen on a link of advertisements that do not reach the routers of this node.
+
+use std::time::Duration;
+
+use super::{Expectations, Heard, IpAddr, LinkId, Node, Priority, RouterId, Vrid};
+use crate::proto::receive::Discard;
+use crate::types::{ChecksumPolicy, Family, TrailingOctets};
+use crate::wire::advertisement::{self, Accept, Advertisement};
+use crate::wire::ip::{Datagram, Enclosed, Envelope};
+
+/// An advertisement that was seen on a link, as it concerns one router of this node.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct Sighting {
+    /// The router.
+    pub router: RouterId,
+    /// Who sent it.
+    pub source: IpAddr,
+    /// What is to be said of it.
+    pub what: Sighted,
+}
+
+/// Why an advertisement that was seen does not reach a router, as far as it can be told.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Sighted {
+    /// The router would accept it.
+    Acceptable {
+        /// The priority of the sender.
+        priority: Priority,
+    },
+    /// It was sent there, and not to the group.
+    To(IpAddr),
+    /// It has an authentication header (RFC 2402).
+    Authenticated,
+    /// It has the source address of this node.
+    OwnAddress,
+    /// It is about another virtual router that has the same addresses.
+    OtherVrid(Vrid),
+}
+
+impl Node {
+    /// Returns what a datagram that was seen on a link, from its IPv4 header on, means to a router
+    /// of this node.
+    #[must_use]
+    pub fn sight(&self, link: LinkId, bytes: &[u8]) -> Option<Sighting> {
+        let (enclosed, datagram) = Datagram::parse_ipv4_with(bytes).ok()?;
+        let source = datagram.envelope.endpoints.source();
+        let vrid = Vrid::new(advertisement::vrid(datagram.payload)?)?;
+        let Some(router) = self.by_vrid.get(&(link, Family::of(source), vrid)).copied() else {
+            let router = self.with_an_address_of(link, datagram)?;
+            return Some(Sighting { router, source, what: Sighted::OtherVrid(vrid) });
+        };
+        let sighting = |what| Some(Sighting { router, source, what });
+        if enclosed == Enclosed::Authenticated {
+            return sighting(Sighted::Authenticated);
+        }
+        let Envelope { endpoints, .. } = datagram.envelope;
+        let config = &self.routers[router.0].config;
+        let own_source = self.source_of(router);
+        let expected = Expectations { config, source: own_source, running: true };
+        match Heard::open(Ok(datagram)).and_then(|heard| heard.check(Some(&expected))) {
+            Ok(accepted) => sighting(Sighted::Acceptable { priority: accepted.priority }),
+            Err(Discard::OwnSource) => sighting(Sighted::OwnAddress),
+            Err(Discard::Martian) => sighting(Sighted::To(endpoints.destination())),
+            // Were it received, it would be counted and reported.
+            Err(_) => None,
+        }
+    }
+
+    /// Returns how many datagrams have reached a router, and how many of these were advertisements
+    /// that counted.
+    #[must_use]
+    pub fn received(&self, router: RouterId) -> (u64, u64) {
+        let received = &self.routers[router.0].counters.received;
+        (received.total(), received.accepted)
+    }
+
+    /// Returns how long a router lets the Active router be silent.
+    #[must_use]
+    pub fn patience_of(&self, router: RouterId) -> Duration {
+        self.routers[router.0].active_down_interval()
+    }
+
+    /// Tells whether the sender of an advertisement outranks a router of this node.
+    #[must_use]
+    pub fn is_outranked(&self, router: RouterId, priority: Priority, source: IpAddr) -> bool {
+        let own = self.routers[router.0].effective_priority();
+        (priority, Some(source)) > (own, self.source_of(router))
+    }
+
+    /// Returns a router of a link that has an address of an advertisement.
+    fn with_an_address_of(&self, link: LinkId, datagram: Datagram<'_>) -> Option<RouterId> {
+        let accept = Accept {
+            version: None,
+            trailing_octets: TrailingOctets::Reject,
+            checksum: ChecksumPolicy::Auto,
+        };
+        let Datagram { envelope, payload } = datagram;
+        let seen = Advertisement::parse(payload, envelope.endpoints, accept).ok()?;
+        let has_one = |id: &&RouterId| {
+            let addresses = &self.routers[id.0].config.addresses;
+            addresses.iter().any(|ours| seen.addresses().any(|theirs| theirs == ours.address))
+        };
+        self.links[link.0].routers.iter().find(has_one).copied()
+    }
+}

@@ -1,0 +1,177 @@
+//! Looks at the link of a router that may not hear its peers, for a moment.
+
+use std::collections::BTreeMap;
+use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
+use std::thread;
+use std::time::Duration;
+
+use super::Driver;
+use crate::net::{NetError, Observer, Rights, SignalsBlocked};
+use crate::proto::{Input, LinkId, RouterId, Sighted, Sighting};
+use crate::runtime::lookout::{LookVerdict, Lookout, Reception};
+use crate::runtime::report;
+use crate::runtime::warnings::{WARNING_PEER_DROPPED, WARNING_PEER_OTHERWISE, WarningScope};
+use crate::types::Instant;
+
+/// The looks of this engine: one at a time.
+#[derive(Debug, Default)]
+pub(super) struct Looks {
+    lookout: Lookout,
+    under_way: Option<LinkLook>,
+    /// When to think of it next.
+    due_at: Instant,
+    /// Those that the core knows to be deaf.
+    deaf: BTreeMap<RouterId, String>,
+    warned: Vec<RouterId>,
+}
+
+/// A look that a thread of its own takes.
+#[derive(Debug)]
+struct LinkLook {
+    link: LinkId,
+    /// What had reached each router of the link when it began.
+    received: BTreeMap<RouterId, u64>,
+    seen: Receiver<Result<Seen, String>>,
+}
+
+/// Datagrams, each once, and how often it was seen.
+type Seen = BTreeMap<Vec<u8>, usize>;
+
+impl Driver<'_> {
+    /// Sees to routers in doubt.
+    pub(super) fn look_out(&mut self, now: Instant) {
+        if now < self.looks.due_at || !self.succession.is_holding() {
+            return;
+        }
+        self.looks.due_at = now + PACE;
+        let node = &self.node;
+        let all = node.routers().map(|router| {
+            let (received, accepted) = node.received(router);
+            let reception = Reception {
+                link: node.site_of(router).listens_on,
+                is_active: node.holds(router),
+                received,
+                accepted,
+                patience: node.patience_of(router),
+            };
+            (router, reception)
+        });
+        self.looks.lookout.note(all, now);
+        self.finish_look(now);
+        if self.looks.under_way.is_none()
+            && let Some(link) = self.looks.lookout.next_link(now)
+        {
+            self.begin_look(link, now);
+        }
+        self.tell_of_looks(now);
+    }
+
+    fn begin_look(&mut self, link: LinkId, now: Instant) {
+        let of_link = |router: &RouterId| self.node.site_of(*router).listens_on == link;
+        let routers: Vec<_> = self.node.routers().filter(of_link).collect();
+        let longest = routers.iter().map(|router| self.node.patience_of(*router)).max();
+        let within = longest.unwrap_or_default().clamp(SHORTEST_LOOK, LONGEST_LOOK);
+        let seen = self.links.index_of(link).map(|index| look(index, within));
+        let Some(Ok(seen)) = seen else { return self.looks.lookout.put_off(link, now) };
+        let received = routers.into_iter().map(|it| (it, self.node.received(it).0)).collect();
+        self.looks.under_way = Some(LinkLook { link, received, seen });
+    }
+
+    fn finish_look(&mut self, now: Instant) {
+        let Some(look) = &self.looks.under_way else { return };
+        let seen = match look.seen.try_recv() {
+            Err(TryRecvError::Empty) => return,
+            Err(TryRecvError::Disconnected) => None,
+            Ok(seen) => seen.inspect_err(|error| tracing::info!("{error}")).ok(),
+        };
+        let Some(look) = self.looks.under_way.take() else { return };
+        let Some(seen) = seen else { return self.looks.lookout.put_off(look.link, now) };
+        let mut sighted = BTreeMap::new();
+        for (datagram, times) in seen {
+            if let Some(sighting) = self.node.sight(look.link, &datagram) {
+                *sighted.entry(sighting).or_default() += times;
+            }
+        }
+        let node = &self.node;
+        let routers = look.received.into_iter();
+        let routers = routers.map(|(router, before)| (router, node.received(router).0 > before));
+        let outranks = |sighting: &Sighting| match sighting.what {
+            Sighted::Acceptable { priority } => {
+                node.is_outranked(sighting.router, priority, sighting.source)
+            }
+            Sighted::To(_)
+            | Sighted::Authenticated
+            | Sighted::OwnAddress
+            | Sighted::OtherVrid(_) => false,
+        };
+        self.looks.lookout.conclude(look.link, &routers.collect(), &sighted, outranks, now);
+    }
+
+    /// Tells the core who is deaf, and warns of what was found out.
+    fn tell_of_looks(&mut self, now: Instant) {
+        let Self { node, looks, warnings, .. } = self;
+        let text_of = |router, verdict: &LookVerdict| verdict.text(node.source_of(router));
+        let verdicts = looks.lookout.verdicts().iter();
+        let texts = verdicts.map(|(router, it)| (*router, it, text_of(*router, it)));
+        let texts: Vec<_> = texts.collect();
+        let deaf = texts.iter().filter(|(router, ..)| looks.lookout.is_deaf(*router));
+        let deaf = deaf.map(|(router, _, text)| (*router, text.clone())).collect();
+        let warned = texts.iter().map(|(router, ..)| *router).collect();
+        for router in std::mem::replace(&mut looks.warned, warned) {
+            if !looks.lookout.verdicts().contains_key(&router) {
+                let scope = WarningScope::Router(router);
+                warnings.set(scope, WARNING_PEER_DROPPED, None, now);
+                warnings.set(scope, WARNING_PEER_OTHERWISE, None, now);
+            }
+        }
+        for (router, verdict, text) in texts {
+            let (dropped, otherwise) = match verdict {
+                LookVerdict::Dropped { .. } => (Some(text), None),
+                LookVerdict::Otherwise { .. } => (None, Some(text)),
+            };
+            let scope = WarningScope::Router(router);
+            warnings.set(scope, WARNING_PEER_DROPPED, dropped, now);
+            warnings.set(scope, WARNING_PEER_OTHERWISE, otherwise, now);
+        }
+        let before = std::mem::replace(&mut looks.deaf, deaf);
+        for (router, why) in &looks.deaf {
+            node.handle(Input::Deaf { router: *router, why: Some(why) }, now);
+        }
+        for router in before.into_keys().filter(|router| !looks.deaf.contains_key(router)) {
+            node.handle(Input::Deaf { router, why: None }, now);
+        }
+    }
+}
+
+/// Looks at a link in a thread of its own: to open a packet socket, and to close it, takes as long
+/// as the kernel likes.
+fn look(index: u32, within: Duration) -> std::io::Result<Receiver<Result<Seen, String>>> {
+    let (told, seen) = sync_channel(1);
+    let _signals = SignalsBlocked::new()?;
+    thread::Builder::new().name("vrrp-look".to_owned()).spawn(move || {
+        if Rights::NETWORK.keep_only().is_ok() {
+            let seen = watch(index, within).map_err(|error| report::chain(&error));
+            // An engine that has ended needs no answer.
+            told.send(seen).ok();
+        }
+    })?;
+    Ok(seen)
+}
+
+fn watch(index: u32, within: Duration) -> Result<Seen, NetError> {
+    let observer = Observer::open(index)?;
+    let mut seen = Seen::new();
+    let watched = observer.watch(within, |datagram| {
+        *seen.entry(datagram.to_vec()).or_default() += 1;
+        seen.len() >= MOST_SEEN
+    });
+    watched.map_err(|error| NetError::new("look at", format!("link {index}"), error))?;
+    Ok(seen)
+}
+
+/// Nothing here is urgent.
+const PACE: Duration = Duration::from_millis(500);
+const SHORTEST_LOOK: Duration = Duration::from_secs(1);
+const LONGEST_LOOK: Duration = Duration::from_secs(10);
+/// Different datagrams that are kept at most; a stranger may send any number.
+const MOST_SEEN: usize = 256;

@@ -1,0 +1,320 @@
+//! When a router may not hear its peers, and what a look at its link has found.
+//!
+//! An Active router that hears nobody may be alone, or deaf: its host may drop what peers send, or
+//! they may speak otherwise. Nothing but a look at the link can tell. A healthy Active router hears
+//! nobody either, so the looks become rare.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::time::Duration;
+
+use crate::proto::{LinkId, RouterId, Sighted, Sighting};
+use crate::types::Instant;
+
+/// The links with a router in doubt, and what the last look at each has found.
+#[derive(Debug, Default)]
+pub(super) struct Lookout {
+    doubts: BTreeMap<LinkId, Doubt>,
+    watched: BTreeMap<RouterId, UnheardSince>,
+    verdicts: BTreeMap<RouterId, LookVerdict>,
+}
+
+/// What is known of one router.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Reception {
+    /// The link where it listens.
+    pub(super) link: LinkId,
+    /// Whether it is Active.
+    pub(super) is_active: bool,
+    /// How many datagrams have reached it.
+    pub(super) received: u64,
+    /// How many of these were advertisements that counted.
+    pub(super) accepted: u64,
+    /// How long peers may be silent.
+    pub(super) patience: Duration,
+}
+
+/// What a look has found out about a router.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) enum LookVerdict {
+    /// This host drops what a peer sends, and whether that one outranks the router.
+    Dropped {
+        /// The peer.
+        source: IpAddr,
+        /// Whether it is to have the addresses rather than this node.
+        outranks: bool,
+    },
+    /// Somebody advertises, and not as this router expects.
+    Otherwise {
+        /// Who.
+        source: IpAddr,
+        /// How.
+        what: Sighted,
+    },
+}
+
+/// Looks at one link.
+#[derive(Clone, Copy, Debug)]
+struct Doubt {
+    look_at: Instant,
+    pause: Duration,
+}
+
+/// Since when a router has heard nothing as Active.
+#[derive(Clone, Copy, Debug)]
+struct UnheardSince {
+    accepted: u64,
+    /// What had reached it when it was found deaf.
+    received: u64,
+    since: Instant,
+}
+
+impl Lookout {
+    /// Notes how all routers fare, and forgets what was found out about those that hear.
+    pub(super) fn note(&mut self, all: impl Iterator<Item = (RouterId, Reception)>, now: Instant) {
+        let mut in_doubt = BTreeSet::new();
+        for (router, reception) in all {
+            if self.is_in_doubt(router, reception, now) {
+                in_doubt.insert(reception.link);
+            } else {
+                self.verdicts.remove(&router);
+            }
+        }
+        self.doubts.retain(|link, _| in_doubt.contains(link));
+        for link in in_doubt {
+            self.doubts.entry(link).or_insert(Doubt { look_at: now, pause: SHORTEST_PAUSE });
+        }
+    }
+
+    fn is_in_doubt(&mut self, router: RouterId, reception: Reception, now: Instant) -> bool {
+        let Reception { is_active, received, accepted, patience, .. } = reception;
+        let fresh = UnheardSince { accepted, received, since: now };
+        let is_deaf = self.is_deaf(router);
+        let watched = self.watched.entry(router).or_insert(fresh);
+        if is_deaf {
+            return watched.received == received;
+        }
+        if !is_active || watched.accepted != accepted {
+            *watched = fresh;
+        }
+        watched.received = received;
+        is_active && now >= watched.since + patience.max(SHORTEST_SILENCE)
+    }
+
+    /// Returns the link that is to be looked at now, if there is one.
+    pub(super) fn next_link(&self, now: Instant) -> Option<LinkId> {
+        let due = self.doubts.iter().filter(|(_, doubt)| doubt.look_at <= now);
+        due.min_by_key(|(_, doubt)| doubt.look_at).map(|(link, _)| *link)
+    }
+
+    /// Takes what a look at a link has found: how often what was sighted of each router that
+    /// listens there, and which of them have received something meanwhile.
+    pub(super) fn conclude(
+        &mut self,
+        link: LinkId,
+        routers: &BTreeMap<RouterId, bool>,
+        sighted: &BTreeMap<Sighting, usize>,
+        outranks: impl Fn(&Sighting) -> bool,
+        now: Instant,
+    ) {
+        let mut is_worth_another = false;
+        for (router, has_received) in routers {
+            let of_it = sighted.iter().filter(|(sighting, _)| sighting.router == *router);
+            let verdicts = of_it.filter_map(|(sighting, times)| {
+                verdict(sighting, *times, *has_received, outranks(sighting))
+            });
+            // The one that does most harm.
+            let worst = verdicts.max_by_key(|verdict| match verdict {
+                LookVerdict::Dropped { outranks, .. } => 1 + u8::from(*outranks),
+                LookVerdict::Otherwise { .. } => 0,
+            });
+            is_worth_another |= worst.is_some();
+            match worst {
+                Some(verdict) => self.verdicts.insert(*router, verdict),
+                None => self.verdicts.remove(router),
+            };
+        }
+        let Some(doubt) = self.doubts.get_mut(&link) else { return };
+        if is_worth_another {
+            doubt.pause = SHORTEST_PAUSE;
+        }
+        doubt.look_at = now + doubt.pause;
+        doubt.pause = (doubt.pause * 2).min(LONGEST_PAUSE);
+    }
+
+    /// Puts the next look at a link off, as one has failed.
+    pub(super) fn put_off(&mut self, link: LinkId, now: Instant) {
+        if let Some(doubt) = self.doubts.get_mut(&link) {
+            doubt.look_at = now + LONGEST_PAUSE;
+        }
+    }
+
+    /// Returns what was found out about routers.
+    pub(super) fn verdicts(&self) -> &BTreeMap<RouterId, LookVerdict> {
+        &self.verdicts
+    }
+
+    /// Tells whether a router must not be Active: a peer is that outranks it, and is not heard.
+    pub(super) fn is_deaf(&self, router: RouterId) -> bool {
+        matches!(self.verdicts.get(&router), Some(LookVerdict::Dropped { outranks: true, .. }))
+    }
+}
+
+fn verdict(
+    sighting: &Sighting,
+    times: usize,
+    has_received: bool,
+    outranks: bool,
+) -> Option<LookVerdict> {
+    let Sighting { source, what, .. } = *sighting;
+    match what {
+        // The last word of one that steps down is no sign of a peer that is not heard.
+        Sighted::Acceptable { .. } if has_received || times < 2 => None,
+        Sighted::Acceptable { .. } => Some(LookVerdict::Dropped { source, outranks }),
+        Sighted::To(_) | Sighted::Authenticated | Sighted::OwnAddress | Sighted::OtherVrid(_) => {
+            Some(LookVerdict::Otherwise { source, what })
+        }
+    }
+}
+
+impl LookVerdict {
+    /// Returns what an operator should know, and do.
+    pub(super) fn text(&self, own: Option<IpAddr>) -> String {
+        match self {
+            Self::Dropped { source, .. } => format!(
+                "{source} advertises, but this host drops it before it reaches the module: a \
+                 firewall on input (nft list ruleset), or rp_filter"
+            ),
+            Self::Otherwise { source, what } => {
+                let how = match what {
+                    Sighted::Acceptable { .. } => "as it should".to_owned(),
+                    Sighted::To(destination) if Some(*destination) == own => {
+                        "to this node alone (unicast), not to the group".to_owned()
+                    }
+                    Sighted::To(destination) => format!("to {destination}, not to the group"),
+                    Sighted::Authenticated => {
+                        "with an authentication header, which this module does not speak".to_owned()
+                    }
+                    Sighted::OwnAddress => {
+                        "that is the address of this node: another host has it, too".to_owned()
+                    }
+                    Sighted::OtherVrid(vrid) => format!("vrid {vrid} for the same addresses"),
+                };
+                format!("{source} advertises {how}. Both nodes have to be configured alike")
+            }
+        }
+    }
+}
+
+/// Who has heard nothing for so long is in doubt.
+const SHORTEST_SILENCE: Duration = Duration::from_secs(1);
+const SHORTEST_PAUSE: Duration = Duration::from_secs(5);
+const LONGEST_PAUSE: Duration = Duration::from_secs(600);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::{Priority, Vrid};
+
+    #[test]
+    fn an_active_router_that_hears_nobody_is_looked_at_ever_less_often() {
+        let mut lookout = Lookout::default();
+        let mut looks = Vec::new();
+
+        for second in 0..3_600 {
+            lookout.note([(ROUTER, silent(1))].into_iter(), at(second));
+            if let Some(link) = lookout.next_link(at(second)) {
+                looks.push(second);
+                lookout.conclude(link, &UNHEARD.into(), &NOTHING, |_| false, at(second));
+            }
+        }
+
+        assert_eq!(looks, [4, 9, 19, 39, 79, 159, 319, 639, 1239, 1839, 2439, 3039]);
+    }
+
+    #[test]
+    fn a_router_that_hears_is_never_looked_at() {
+        let mut lookout = Lookout::default();
+
+        for second in 0..60 {
+            lookout.note([(ROUTER, silent(second))].into_iter(), at(second));
+            assert_eq!(lookout.next_link(at(second)), None);
+        }
+    }
+
+    #[test]
+    fn what_is_seen_twice_and_not_received_is_dropped_on_this_host() {
+        let seen = |times| BTreeMap::from([(acceptable(), times)]);
+
+        assert_eq!(found(&seen(2), false), Some(DROPPED));
+        assert_eq!(found(&seen(1), false), None, "it may have been its last word");
+        assert_eq!(found(&seen(2), true), None, "something was received");
+    }
+
+    #[test]
+    fn whoever_advertises_otherwise_is_named_and_one_that_is_dropped_before_all() {
+        let otherwise = |what| Sighting { what, ..acceptable() };
+        let vrid = Sighted::OtherVrid(Vrid::new(7).unwrap());
+        for what in [Sighted::Authenticated, Sighted::OwnAddress, Sighted::To(PEER), vrid] {
+            let mut seen = BTreeMap::from([(otherwise(what), 1)]);
+            assert_eq!(found(&seen, true), Some(LookVerdict::Otherwise { source: PEER, what }));
+            seen.insert(acceptable(), 5);
+            assert_eq!(found(&seen, false), Some(DROPPED));
+        }
+    }
+
+    #[test]
+    fn a_deaf_router_is_deaf_until_it_hears_or_nobody_is_seen() {
+        let deaf = || {
+            let mut lookout = Lookout::default();
+            for second in 0..5 {
+                lookout.note([(ROUTER, silent(1))].into_iter(), at(second));
+            }
+            let seen = BTreeMap::from([(acceptable(), 3)]);
+            lookout.conclude(LINK, &UNHEARD.into(), &seen, |_| true, at(5));
+            let inactive = Reception { is_active: false, ..silent(1) };
+            lookout.note([(ROUTER, inactive)].into_iter(), at(6));
+            assert!(lookout.is_deaf(ROUTER));
+            assert_eq!(lookout.next_link(at(10)), Some(LINK), "it is looked at again");
+            (lookout, inactive)
+        };
+
+        let (mut lookout, inactive) = deaf();
+        let hears = Reception { received: 2, ..inactive };
+        lookout.note([(ROUTER, hears)].into_iter(), at(7));
+        assert!(!lookout.is_deaf(ROUTER));
+
+        let (mut lookout, _) = deaf();
+        lookout.conclude(LINK, &UNHEARD.into(), &NOTHING, |_| true, at(10));
+        assert!(!lookout.is_deaf(ROUTER));
+    }
+
+    const ROUTER: RouterId = RouterId(0);
+    const LINK: LinkId = LinkId(0);
+    const PEER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 7));
+    const DROPPED: LookVerdict = LookVerdict::Dropped { source: PEER, outranks: false };
+    const UNHEARD: [(RouterId, bool); 1] = [(ROUTER, false)];
+    const NOTHING: BTreeMap<Sighting, usize> = BTreeMap::new();
+
+    fn acceptable() -> Sighting {
+        let what = Sighted::Acceptable { priority: Priority::new(1) };
+        Sighting { router: ROUTER, source: PEER, what }
+    }
+
+    fn found(seen: &BTreeMap<Sighting, usize>, has_received: bool) -> Option<LookVerdict> {
+        let mut lookout = Lookout::default();
+        let routers = BTreeMap::from([(ROUTER, has_received)]);
+        lookout.conclude(LINK, &routers, seen, |_| false, at(0));
+        lookout.verdicts().get(&ROUTER).cloned()
+    }
+
+    /// An Active router that has received so much.
+    fn silent(received: u64) -> Reception {
+        let patience = Duration::from_millis(3_600);
+        Reception { link: LINK, is_active: true, received, accepted: received, patience }
+    }
+
+    fn at(second: u64) -> Instant {
+        Instant::from_nanos((1_000 + second) * 1_000_000_000)
+    }
+}

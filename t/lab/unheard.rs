@@ -1,0 +1,192 @@
+//! Peers that advertise, and are not heard: this host drops what they send, or they speak
+//! otherwise.
+
+use std::time::{Duration, Instant};
+
+use harness::{Host, Keepalived, KeepalivedConfig, eventually, holds_for};
+use serde_json::Value;
+
+use crate::owners::Owners;
+use crate::pair::{assert_settled, on_every_nginx};
+use crate::router::{ADDRESS, Router, v3};
+
+#[test]
+fn a_node_whose_own_firewall_keeps_it_deaf_leaves_the_address_to_a_higher_peer() {
+    on_every_nginx("input dropped", |lab, carrier| {
+        let a = Router::start(&lab.a, carrier, v3(150));
+        let b = Router::start(&lab.b, carrier, v3(100));
+        assert_settled(&a, &[&b]);
+
+        let (owners, ()) = Owners::during(&[&lab.a, &lab.b], || {
+            drop_input(&lab.b);
+            b.wait_for("fault");
+        });
+        let text = warned(&b, "peer_dropped_here");
+        assert!(text.starts_with("192.168.56.101 advertises, but this host drops it"), "{text}");
+        assert_eq!(b.instance().expect("it answers")["reason"], "cannot_listen");
+        assert_eq!(lab.b.get("127.0.0.1:80", "/ha/healthz").expect("it answers").status, 503);
+        let both = owners.longest(|count| count > 1);
+        println!("two owners for {both:.1?}");
+        assert!(both < Duration::from_secs(5), "{owners:?}");
+        holds_for("it stays so", Duration::from_secs(7), || {
+            let right = b.state() == "fault" && !lab.b.has(ADDRESS) && lab.a.has(ADDRESS);
+            if right { Ok(()) } else { Err(b.state()) }
+        });
+
+        allow_input(&lab.b);
+        assert_settled(&a, &[&b]);
+        warned_of_nothing(&b);
+        a.nginx.assert_no_complaints();
+    });
+}
+
+#[test]
+fn a_node_whose_deafness_costs_nothing_stays_active_and_says_so() {
+    on_every_nginx("input dropped on the better one", |lab, carrier| {
+        let a = Router::start(&lab.a, carrier, v3(150));
+        let b = Router::start(&lab.b, carrier, v3(100));
+        assert_settled(&a, &[&b]);
+
+        // The lower one does not hear the better one, and that one drops what the lower one sends.
+        drop_input(&lab.a);
+        lab.b.drop_received(harness::Traffic::Vrrp);
+        let text = warned(&a, "peer_dropped_here");
+
+        assert!(text.starts_with("192.168.56.102 advertises"), "{text}");
+        assert_eq!(a.state(), "active");
+        lab.b.heal();
+        allow_input(&lab.a);
+        assert_settled(&a, &[&b]);
+    });
+}
+
+#[test]
+fn a_peer_that_does_not_hear_the_active_node_is_named() {
+    on_every_nginx("one way", |lab, carrier| {
+        let a = Router::start(&lab.a, carrier, v3(150));
+        let b = Router::start(&lab.b, carrier, v3(100));
+        assert_settled(&a, &[&b]);
+
+        lab.a.drop_sent(harness::Traffic::Vrrp);
+        let text = warned(&a, "peer_does_not_hear_us");
+
+        assert!(text.starts_with("192.168.56.102 stays active"), "{text}");
+        lab.a.heal();
+        assert_settled(&a, &[&b]);
+        warned_of_nothing(&a);
+    });
+}
+
+#[test]
+fn peers_that_speak_otherwise_are_named() {
+    let cases = [
+        (
+            "unicast",
+            51,
+            "unicast_src_ip 192.168.56.102\nunicast_peer {\n192.168.56.101\n}",
+            3,
+            "192.168.56.102 advertises to this node alone (unicast)",
+        ),
+        (
+            "an authentication header",
+            51,
+            "authentication {\nauth_type AH\nauth_pass secret\n}",
+            2,
+            "192.168.56.102 advertises with an authentication header",
+        ),
+        ("another vrid", 52, "", 3, "192.168.56.102 advertises vrid 52 for the same addresses"),
+    ];
+    on_every_nginx("otherwise", |lab, carrier| {
+        let a = Router::start(&lab.a, carrier, v3(150));
+        a.wait_for("active");
+        for (what, vrid, instance, version, words) in cases {
+            let config = KeepalivedConfig {
+                version,
+                vrid,
+                addresses: vec![format!("{ADDRESS}/24")],
+                instance: instance.to_owned(),
+                ..KeepalivedConfig::default()
+            };
+            let keepalived = Keepalived::start(&lab.b, &config);
+            let text = warned(&a, "peer_speaks_otherwise");
+            assert!(text.starts_with(words), "{what}: {text}");
+            assert_eq!(a.state(), "active");
+            drop(keepalived);
+            warned_of_nothing(&a);
+        }
+    });
+}
+
+#[test]
+fn a_clone_with_our_own_address_is_named() {
+    on_every_nginx("clone", |lab, carrier| {
+        let a = Router::start(&lab.a, carrier, v3(150));
+        a.wait_for("active");
+        lab.b.ip("address delete 192.168.56.102/24 dev eth0");
+        lab.b.ip("address add 192.168.56.101/24 brd + dev eth0");
+
+        let _clone = Router::start(&lab.b, carrier, v3(150));
+
+        let text = warned(&a, "peer_speaks_otherwise");
+        assert!(text.contains("that is the address of this node"), "{text}");
+    });
+}
+
+#[test]
+fn a_healthy_node_that_is_alone_looks_at_its_link_for_moments_only() {
+    on_every_nginx("alone", |lab, carrier| {
+        let a = Router::start(&lab.a, carrier, v3(150));
+        a.wait_for("active");
+        let started = Instant::now();
+        let (mut open, mut looks) = (false, 0);
+
+        // A packet socket of this host that receives IPv4.
+        holds_for("nothing is found", Duration::from_secs(12), || {
+            let is_open = lab.a.exec("cat", &["/proc/net/packet"]).contains(" 0800 ");
+            looks += u32::from(is_open && !open);
+            open = is_open;
+            warnings(&a).is_empty().then_some(()).ok_or("a warning")
+        });
+
+        assert!((1..=2).contains(&looks), "{looks} looks within {:?}", started.elapsed());
+        assert!(!open, "it is open still");
+    });
+}
+
+/// Has the host's own firewall drop VRRP on its way in.
+fn drop_input(host: &Host) {
+    let rules = "add table ip deaf; \
+                 add chain ip deaf in { type filter hook input priority 0; }; \
+                 add rule ip deaf in ip protocol 112 drop";
+    host.exec("nft", &[rules]);
+}
+
+fn allow_input(host: &Host) {
+    host.exec("nft", &["delete table ip deaf"]);
+}
+
+/// Waits for a warning of the instance, and returns its text.
+#[track_caller]
+fn warned(router: &Router, name: &str) -> String {
+    eventually(&format!("there is the warning {name}"), RARELY, || {
+        let all = warnings(router);
+        let found = all.iter().find(|it| it["name"] == name).and_then(|it| it["text"].as_str());
+        found.map(str::to_owned).ok_or(format!("{all:?}"))
+    })
+}
+
+#[track_caller]
+fn warned_of_nothing(router: &Router) {
+    eventually("there is no warning", RARELY, || {
+        let left = warnings(router);
+        if left.is_empty() { Ok(()) } else { Err(format!("{left:?}")) }
+    });
+}
+
+fn warnings(router: &Router) -> Vec<Value> {
+    let instance = router.instance().unwrap_or_default();
+    instance["warnings"].as_array().cloned().unwrap_or_default()
+}
+
+/// Looks become rare, and are repeated as soon as there is reason to.
+const RARELY: Duration = Duration::from_secs(25);
