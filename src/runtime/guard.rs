@@ -1,7 +1,7 @@
 //! The engine's end of the guard: keeps it told of what this host would leave behind.
 //!
 //! To start a program takes as long as its file is read. So that is an [errand](Errand) for the
-//! thread `vrrp-net`, which may wait.
+//! thread `vrrp-net`, which has another one do it.
 //!
 //! What was told is compared with what is so, and the difference sent, so that an order that finds
 //! no room is only late. A guard that died is started again, with everything to be told anew.

@@ -287,7 +287,7 @@ async fn work(
             None => {}
         }
         if let Some(errand) = orders.take_errand() {
-            errand.run();
+            errand.run_apart();
         }
         failpoint("vrrp-net")?;
         takeover.turn(orders);

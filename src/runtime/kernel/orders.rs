@@ -3,9 +3,11 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::net::Ipv4Addr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Release};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
 
 use tokio::sync::Notify;
 
@@ -106,9 +108,11 @@ impl Errand {
         Self(Box::new(run))
     }
 
-    /// Does it.
-    pub(super) fn run(self) {
-        (self.0)();
+    /// Does it in a thread of its own, which has the rights of this one: no address waits for it.
+    pub(super) fn run_apart(self) {
+        let thread = thread::Builder::new().name("vrrp-errand".to_owned());
+        // Nobody waits for it. Without a thread whoever sent it learns that it was not done.
+        thread.spawn(move || drop(catch_unwind(AssertUnwindSafe(self.0)))).ok();
     }
 }
 
