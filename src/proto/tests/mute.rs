@@ -44,6 +44,18 @@ fn a_mute_router_leaves_the_addresses_to_a_peer_that_is_heard() {
 }
 
 #[test]
+fn a_mute_router_leaves_nothing_to_a_router_of_other_addresses() {
+    let mut subject = Subject::active(&config());
+    subject.handle(refused());
+    subject.refuses_for(DOWN);
+    let addresses = vec![VirtualAddress { address: [192, 0, 2, 77].into(), prefix: 24 }];
+
+    subject.hears(&Advert { addresses, ..Advert::new(50) });
+
+    assert_eq!(subject.state(), State::Active);
+}
+
+#[test]
 fn a_peer_that_is_heard_while_a_single_advertisement_failed_takes_nothing() {
     let mut subject = Subject::active(&config());
     subject.handle(refused());
