@@ -31,7 +31,11 @@ impl Place {
         if let Some(directory) = run_dir {
             return Self::in_directory(directory);
         }
-        let usual = [OPENRESTY, OWN].map(Path::new);
+        Self::find_among([OPENRESTY, OWN].map(Path::new))
+    }
+
+    /// Finds the one of two usual directories that can be used, or makes the second.
+    fn find_among(usual: [&Path; 2]) -> io::Result<Self> {
         let existing = usual.into_iter().filter(|directory| directory.is_dir());
         let (mut usable, mut problems) = (Vec::new(), Vec::new());
         for directory in existing {
@@ -41,7 +45,9 @@ impl Place {
             }
         }
         // One may be made while an engine runs: first comes the one where an engine is met.
-        usable.sort_by_key(|place| place.door_id().is_none());
+        if usable.len() > 1 {
+            usable.sort_by_key(|place| !place.is_attended());
+        }
         if let Some(place) = usable.into_iter().next() {
             return Ok(place);
         }
@@ -92,6 +98,15 @@ impl Place {
                 tracing::warn!("nobody to take the routers over from: {error}");
                 None
             }
+        }
+    }
+
+    /// Tells whether an engine has its door open: the file of one that was killed is there still.
+    fn is_attended(&self) -> bool {
+        match local::connect(&self.path) {
+            Ok(_) => true,
+            // Others are waiting there.
+            Err(error) => error.kind() == io::ErrorKind::WouldBlock,
         }
     }
 
@@ -156,7 +171,26 @@ const OWN: &str = "/run/resty-vrrp";
 
 #[cfg(test)]
 mod tests {
-    use super::distrust;
+    use std::os::unix::net::UnixListener;
+
+    use super::{Place, distrust};
+
+    #[test]
+    fn engines_meet_where_one_answers_and_not_where_one_was_killed() {
+        let base = std::env::temp_dir().join(format!("resty-vrrp-places-{}", std::process::id()));
+        let [first, second] = ["first", "second"].map(|name| base.join(name));
+        std::fs::create_dir_all(&base).unwrap();
+        let [killed, living] = [&first, &second].map(|directory| {
+            let place = Place::in_directory(directory).unwrap();
+            (UnixListener::bind(place.path()).unwrap(), place)
+        });
+        drop(killed.0);
+
+        let found = Place::find_among([&first, &second]).unwrap();
+
+        assert_eq!(found.path(), living.1.path());
+        std::fs::remove_dir_all(&base).unwrap();
+    }
 
     #[test]
     fn a_directory_is_trusted_where_only_root_and_we_may_write() {
