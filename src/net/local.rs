@@ -1,15 +1,16 @@
 //! Sockets where processes of one host meet, and who may be at the other end.
 
+use std::fmt;
 use std::fs::{self, Permissions};
 use std::io::{self, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::time::Duration;
 
-use rustix::net::sockopt::socket_peercred;
 use rustix::net::{SocketFlags, accept_with};
-use rustix::process::{geteuid, getpid};
+use rustix::process::geteuid;
 use socket2::{Domain, SockAddr, Socket, Type};
 use tokio::net::UnixListener;
 
@@ -80,27 +81,24 @@ impl AbstractListener {
     }
 }
 
-/// Connects to whoever listens at an abstract socket. The stream does not block, and neither does
-/// this call.
+/// Connects to whoever listens at an abstract socket. If the listener has no room at present, this
+/// call waits for so long, or not at all.
 ///
 /// # Errors
 ///
-/// When nobody listens there, or the listener has no room at present.
-pub fn connect_abstract(name: &str) -> io::Result<UnixStream> {
-    let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking(), None)?;
+/// When nobody listens there, or the listener has no room.
+pub fn connect_abstract(name: &str, patience: Option<Duration>) -> io::Result<UnixStream> {
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.set_nonblocking(patience.is_none())?;
+    socket.set_write_timeout(patience)?;
     socket.connect(&abstract_address(name)?)?;
     Ok(OwnedFd::from(socket).into())
 }
 
-/// Returns the names of the abstract sockets with this prefix at which somebody listens, in the
-/// network namespace of the calling thread.
-///
-/// # Errors
-///
-/// When `/proc` does not tell.
-pub fn abstract_names(prefix: &str) -> io::Result<Vec<String>> {
-    let all = fs::read("/proc/thread-self/net/unix")?;
-    Ok(listening(&String::from_utf8_lossy(&all), prefix))
+/// Tells whether a user is root, or ours.
+#[must_use]
+pub fn is_trusted(user: u32) -> bool {
+    user == 0 || user == geteuid().as_raw()
 }
 
 /// Writes what fits into the socket, for whoever reads it at once.
@@ -110,17 +108,6 @@ pub fn write_at_once(mut stream: &UnixStream, octets: &[u8]) {
         // Who gets less than all of it notices.
         stream.write_all(octets).ok();
     }
-}
-
-/// Reads the table of the kernel: `Num RefCount Protocol Flags Type St Inode Path`.
-fn listening(table: &str, prefix: &str) -> Vec<String> {
-    let name = |line: &str| {
-        let mut columns = line.split_ascii_whitespace();
-        let flags = u32::from_str_radix(columns.nth(3)?, 16).ok()?;
-        let name = columns.nth(3)?.strip_prefix('@')?;
-        (flags & ACCEPTS != 0 && name.starts_with(prefix)).then(|| name.to_owned())
-    };
-    table.lines().filter_map(name).collect()
 }
 
 fn abstract_address(name: &str) -> io::Result<SockAddr> {
@@ -138,28 +125,103 @@ fn abstract_address(name: &str) -> io::Result<SockAddr> {
 ///
 /// When the process is refused; the text says why.
 pub fn check_peer(socket: impl AsFd) -> io::Result<()> {
-    let peer = socket_peercred(&socket)?;
-    let (user, pid) = (peer.uid, peer.pid);
+    let owner = SocketOwner::of_peer(socket)?;
     let refused = |what: &str| {
         let told = format!("{what} wants to take the routers over");
         Err(io::Error::new(io::ErrorKind::PermissionDenied, told))
     };
-    if user.is_root() || pid == getpid() {
-        return Ok(());
+    match owner.kind()? {
+        OwnerKind::Engine => Ok(()),
+        OwnerKind::OtherUser => refused(&format!("a process of user {}", owner.user)),
+        OwnerKind::Powerless => {
+            refused(&format!("a process of our own user without {}", Rights::NETWORK))
+        }
     }
-    if user != geteuid() {
-        return refused(&format!("a process of user {}", user.as_raw()));
+}
+
+/// The process that has the other end of a socket, or had it when it began to listen.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct SocketOwner {
+    /// Its user.
+    pub user: u32,
+    /// Its number; none in this container.
+    pub pid: Option<i32>,
+}
+
+/// What a process may be, as far as its user and its rights tell.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum OwnerKind {
+    Engine,
+    OtherUser,
+    /// Of our own user, without the rights of an engine.
+    Powerless,
+}
+
+impl SocketOwner {
+    /// Returns who is at the other end of a socket.
+    ///
+    /// # Errors
+    ///
+    /// When it is not connected.
+    pub fn of_peer(socket: impl AsFd) -> io::Result<Self> {
+        let mut peer = libc::ucred { pid: 0, uid: 0, gid: 0 };
+        let mut length = libc::socklen_t::try_from(size_of_val(&peer)).unwrap_or_default();
+        // SAFETY: the kernel writes at most `length` octets, and any of them make a `ucred`.
+        let outcome = unsafe {
+            libc::getsockopt(
+                socket.as_fd().as_raw_fd(),
+                libc::SOL_SOCKET,
+                libc::SO_PEERCRED,
+                (&raw mut peer).cast(),
+                &raw mut length,
+            )
+        };
+        if outcome == 0 { Ok(Self::of(peer)) } else { Err(io::Error::last_os_error()) }
     }
-    if Rights::NETWORK.are_held_by(pid.as_raw_nonzero().get())? {
-        return Ok(());
+
+    /// Of a process in another container the kernel gives the number 0.
+    fn of(peer: libc::ucred) -> Self {
+        Self { user: peer.uid, pid: Some(peer.pid).filter(|pid| *pid > 0) }
     }
-    refused(&format!("a process of our own user without {}", Rights::NETWORK))
+
+    /// Tells whether this may be an engine: it is root's, or may change addresses, or is of our own
+    /// user in another container, where its rights cannot be seen.
+    ///
+    /// # Errors
+    ///
+    /// When it has ended.
+    pub fn may_be_an_engine(self) -> io::Result<bool> {
+        if self.kind()? == OwnerKind::Engine {
+            return Ok(true);
+        }
+        self.pid.map_or(Ok(false), |pid| Rights::NETWORK.are_held_by(pid))
+    }
+
+    fn kind(self) -> io::Result<OwnerKind> {
+        if self.user == 0 {
+            return Ok(OwnerKind::Engine);
+        }
+        if !is_trusted(self.user) {
+            return Ok(OwnerKind::OtherUser);
+        }
+        let Some(pid) = self.pid else { return Ok(OwnerKind::Engine) };
+        let is_ours = u32::try_from(pid).is_ok_and(|pid| pid == std::process::id());
+        let is_engine = is_ours || Rights::NETWORK.are_held_by(pid)?;
+        Ok(if is_engine { OwnerKind::Engine } else { OwnerKind::Powerless })
+    }
+}
+
+impl fmt::Display for SocketOwner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.pid {
+            Some(pid) => write!(f, "process {pid} of user {}", self.user),
+            None => write!(f, "a process of user {} in another container", self.user),
+        }
+    }
 }
 
 /// Engines that come at the same time.
 const BACKLOG: i32 = 16;
-/// `__SO_ACCEPTCON`: others may connect. A connection has the name of its listener, too.
-const ACCEPTS: u32 = 1 << 16;
 
 #[cfg(test)]
 mod tests {
@@ -169,26 +231,14 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn an_abstract_socket_is_found_for_as_long_as_somebody_listens() {
-        let name = format!("resty-vrrp-test/{}", std::process::id());
-        let listener = AbstractListener::open(&name).unwrap();
-        let visitor = connect_abstract(&name).unwrap();
-
-        assert_eq!(abstract_names(&name).unwrap(), [name.as_str()]);
-        drop(listener);
-        assert_eq!(abstract_names(&name).unwrap(), [""; 0]);
-        assert!(connect_abstract(&name).is_err());
-        drop(visitor);
-    }
-
-    #[tokio::test]
     async fn every_visitor_of_an_abstract_socket_is_let_in() {
         let name = format!("resty-vrrp-visits/{}", std::process::id());
         let listener = AbstractListener::open(&name).unwrap();
         assert!(listener.accept().is_err());
 
         for visitors in [1, 3] {
-            let all: Vec<_> = (0..visitors).map(|_| connect_abstract(&name).unwrap()).collect();
+            let all: Vec<_> =
+                (0..visitors).map(|_| connect_abstract(&name, None).unwrap()).collect();
             for _ in &all {
                 while listener.accept().is_err() {
                     tokio::task::yield_now().await;
@@ -227,15 +277,23 @@ mod tests {
     }
 
     #[test]
-    fn paths_connections_and_other_names_are_no_listeners_of_ours() {
-        let table = "Num       RefCount Protocol Flags    Type St Inode Path
-ffff8880: 00000002 00000000 00010000 0001 01 16301 @resty-vrrp/1.2
-ffff8881: 00000003 00000000 00000000 0001 03 16302 @resty-vrrp/1.2
-ffff8882: 00000002 00000000 00010000 0001 01 16303 /run/resty-vrrp/3
-ffff8883: 00000002 00000000 00010000 0001 01 16304 @other/4
-ffff8884: 00000003 00000000 00000000 0001 03 16305
-";
+    fn a_process_of_another_container_has_no_number_and_is_judged_by_its_user() {
+        let we = geteuid().as_raw();
+        let of = |uid| SocketOwner::of(libc::ucred { pid: 0, uid, gid: 0 });
 
-        assert_eq!(listening(table, "resty-vrrp/"), ["resty-vrrp/1.2"]);
+        assert_eq!(of(we), SocketOwner { user: we, pid: None });
+        let may_be = [0, we, 4711].map(|user| of(user).may_be_an_engine().unwrap());
+        assert_eq!(may_be, [true, true, false]);
+        assert_eq!(of(4711).to_string(), "a process of user 4711 in another container");
+    }
+
+    #[test]
+    fn the_other_end_of_a_socket_is_told_with_its_user() {
+        let (here, _there) = UnixStream::pair().unwrap();
+
+        let owner = SocketOwner::of_peer(&here).unwrap();
+
+        let pid = i32::try_from(std::process::id()).ok();
+        assert_eq!(owner, SocketOwner { user: geteuid().as_raw(), pid });
     }
 }

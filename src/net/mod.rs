@@ -24,6 +24,7 @@ mod confine;
 mod descriptors;
 mod error;
 mod link;
+mod listeners;
 pub mod local;
 mod lock;
 mod message;
@@ -50,6 +51,7 @@ pub use link::{
     HardwareAddress, KernelChange, KernelEvent, KernelLink, LinkSignal, Links, Present,
     index_by_any_name,
 };
+pub use listeners::{ForeignListener, abstract_listeners};
 pub use lock::Lock;
 pub use mutex::{HeldMutex, HolderWatch};
 pub use netlink::Netlink;

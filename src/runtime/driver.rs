@@ -37,7 +37,7 @@ use super::clock;
 use super::events;
 use super::failpoint::failpoint;
 use super::guard::{self, Guard, Held};
-use super::handover::{Meeting, Neighbours, Place};
+use super::handover::{Meeting, Neighbours, Outlook, Place};
 use super::health::{self, Liveness};
 use super::kernel::{KernelThread, LinkView};
 use super::report;
@@ -105,6 +105,7 @@ enum Event {
     MasterDied,
     Checked,
     Incident(Incident),
+    LookedAround(Outlook),
 }
 
 /// Why the loop ended.
@@ -229,6 +230,10 @@ impl<'a> Driver<'a> {
                     self.take_facts();
                     None
                 }
+                Event::LookedAround(outlook) => {
+                    self.take_outlook(outlook, clock::now());
+                    None
+                }
                 Event::KernelEnded if self.succession.is_retired() => self.tell(Incident::LetGo),
                 Event::KernelEnded => return Err(self.kernel.failure()),
                 Event::Checked => {
@@ -315,6 +320,7 @@ impl<'a> Driver<'a> {
 
     async fn next_event(&mut self, stopping: &mut Option<watch::Receiver<bool>>) -> Event {
         let Self { kernel, links, timer, master, checks, succession, meeting, .. } = self;
+        let neighbourhood = &mut self.neighbourhood;
         let facts = kernel.facts_mut();
         let busy = !succession.is_retired();
         let minds_the_kernel = succession.minds_the_kernel();
@@ -328,6 +334,7 @@ impl<'a> Driver<'a> {
             },
             () = exited(master.as_ref()) => Event::MasterDied,
             incident = poll_fn(|cx| meeting.poll_incident(cx)) => Event::Incident(incident),
+            outlook = poll_fn(|cx| neighbourhood.poll_look(cx)) => Event::LookedAround(outlook),
             Ok(()) = checks.changed(), if busy => Event::Checked,
             link = poll_fn(|cx| links.poll_readable(cx)) => Event::Readable(link),
         }

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use harness::{
-    AddressWatch, Carrier, CarrierKind, Host, Lab, Nginx, Role, Signal, Sniffer, carriers,
+    AddressWatch, Carrier, CarrierKind, Host, Lab, Nginx, Process, Role, Signal, Sniffer, carriers,
     eventually, holds_for, wait_until,
 };
 use serde_json::Value;
@@ -109,15 +109,9 @@ fn a_second_nginx_does_not_fight_one_that_hangs() {
 }
 
 #[test]
-fn a_process_without_rights_that_poses_as_an_engine_is_told_of_and_ignored() {
+fn a_process_without_rights_that_poses_as_an_engine_is_ignored_and_told_of_until_it_ends() {
     on_every_network("a stranger", |host, carrier, _| {
-        let mut stranger = Command::new("setpriv");
-        stranger.args(["--reuid", "4711", "--regid", "4711", "--clear-groups", "perl", "-e"]);
-        stranger.arg(POSER);
-        let _stranger = host.spawn(&mut stranger);
-        wait_until("it listens", PATIENCE, || {
-            host.exec("cat", &["/proc/thread-self/net/unix"]).contains("@resty-vrrp/")
-        });
+        let stranger = pose(host, POSER);
 
         let _nginx = Nginx::start(host, carrier, &conf_with(ONE));
 
@@ -126,6 +120,50 @@ fn a_process_without_rights_that_poses_as_an_engine_is_told_of_and_ignored() {
         assert_eq!(warning["name"], "strange_neighbour", "{status}");
         let text = warning["text"].as_str().unwrap_or_default();
         assert!(text.contains("of user 4711 has a socket"), "{text}");
+        drop(stranger);
+        eventually("the warning ends", PATIENCE, || {
+            let status = status_when(host, "active");
+            match named(&status, "strange_neighbour") {
+                None => Ok(()),
+                Some(text) => Err(text),
+            }
+        });
+    });
+}
+
+#[test]
+fn many_sockets_of_a_stranger_that_take_no_connection_hold_nobody_up_and_hide_no_engine() {
+    on_every_network("busy strangers", |host, carrier, _| {
+        let _stranger = pose(host, BUSY_POSER);
+
+        let first = Nginx::start(host, carrier, &conf_of(80, "/run/first", 51, VIP, carrier, host));
+
+        let status = status_when(host, "active");
+        let text = named(&status, "strange_neighbour").unwrap_or_default();
+        assert!(text.contains("a busy process"), "{status}");
+        let second = conf_of(81, "/run/second", 51, VIP, carrier, host);
+        let _second = Nginx::start(host, carrier, &second);
+        wait_until_it_gives_way(host);
+        drop(first);
+    });
+}
+
+#[test]
+fn an_nginx_that_hangs_holds_up_none_with_other_routers() {
+    on_every_network("another one hangs", |host, carrier, _| {
+        let first = Nginx::start(host, carrier, &conf_of(80, "/run/first", 51, VIP, carrier, host));
+        status_when(host, "active");
+        kill(&guard::guards(host));
+        first.signal(Role::All, Signal::SIGSTOP);
+
+        let second = conf_of(81, "/run/second", 52, OTHER_VIP, carrier, host);
+        let _second = Nginx::start(host, carrier, &second);
+
+        eventually("the second is active", PATIENCE, || {
+            let instance = instance_at(host, 81)?;
+            if instance["state"] == "active" { Ok(()) } else { Err(instance.to_string()) }
+        });
+        first.kill9(Role::All);
     });
 }
 
@@ -187,6 +225,17 @@ fn without_a_directory_to_meet_in_a_node_serves_and_says_what_a_reload_costs() {
     });
 }
 
+/// Starts a process of another user that listens at sockets as engines do.
+fn pose(host: &Host, script: &str) -> Process {
+    let mut stranger = Command::new("setpriv");
+    stranger.args(["--reuid", "4711", "--regid", "4711", "--clear-groups", "perl", "-e", script]);
+    let stranger = host.spawn(&mut stranger);
+    wait_until("it listens", PATIENCE, || {
+        host.exec("cat", &["/proc/thread-self/net/unix"]).contains("@resty-vrrp/0000000000000000.")
+    });
+    stranger
+}
+
 /// Waits until the second nginx of the host gives way, and stays so.
 #[track_caller]
 fn wait_until_it_gives_way(host: &Host) -> Value {
@@ -229,4 +278,18 @@ fn on_every_network(name: &str, test: impl Fn(&Host, &Carrier, &Sniffer)) {
 const POSER: &str = "use Socket; socket(my $s, AF_UNIX, SOCK_STREAM, 0) or die; \
     bind($s, pack('Sa*', AF_UNIX, \"\\0resty-vrrp/0000000000000000.1.\")) or die; \
     listen($s, 5) or die; sleep 60";
+/// Listens at a hundred sockets, the last of which tells that all are there, and fills each.
+const BUSY_POSER: &str = "use Socket; use Fcntl; my @all; \
+    for my $i (reverse 0..99) { \
+        my $name = pack('Sa*', AF_UNIX, sprintf(\"\\0resty-vrrp/%016x.1.\", $i)); \
+        socket(my $s, AF_UNIX, SOCK_STREAM, 0) or die; \
+        bind($s, $name) or die; listen($s, 0) or die; push @all, $s; \
+        while (1) { \
+            socket(my $c, AF_UNIX, SOCK_STREAM, 0) or die; \
+            fcntl($c, F_SETFL, O_NONBLOCK) or die; \
+            connect($c, $name) or last; push @all, $c; \
+        } \
+    } \
+    sleep 60";
 const VIP: &str = "192.168.56.100";
+const OTHER_VIP: &str = "192.168.56.110";

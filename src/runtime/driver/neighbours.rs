@@ -2,6 +2,7 @@
 //! door.
 
 use std::collections::BTreeSet;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use super::Driver;
@@ -48,6 +49,11 @@ impl Neighbourhood {
         self.look_at = Some(now);
     }
 
+    /// Waits for the end of a look around.
+    pub(super) fn poll_look(&mut self, cx: &mut Context<'_>) -> Poll<Outlook> {
+        self.neighbours.poll_look(cx)
+    }
+
     /// Returns why a router cannot be this engine's.
     fn obstacle(&self, router: &RouterKey) -> Option<String> {
         if self.own.contains(router) {
@@ -86,11 +92,17 @@ impl Driver<'_> {
             *look_at = None;
             neighbours.look(now);
         }
-        if let Some(outlook) = neighbours.turn(now) {
-            self.neighbourhood.outlook = outlook;
-            self.give_way(now);
-            self.succession.handle(Incident::NeighboursKnown, now);
+        neighbours.answer();
+    }
+
+    /// Acts upon what a look around has found.
+    pub(super) fn take_outlook(&mut self, outlook: Outlook, now: Instant) {
+        if self.succession.is_retired() {
+            return;
         }
+        self.neighbourhood.outlook = outlook;
+        self.give_way(now);
+        self.succession.handle(Incident::NeighboursKnown, now);
     }
 
     /// Notes which routers an engine has given to this one.
@@ -130,7 +142,9 @@ impl Driver<'_> {
         }
         let Neighbourhood { neighbours, routers, outlook, look_at, .. } = &mut self.neighbourhood;
         let has_all = own.len() == routers.len();
-        *look_at = (!has_all).then(|| now + PAUSE);
+        let pause =
+            if has_all { outlook.stranger.as_ref().map(|_| STRANGER_PAUSE) } else { Some(PAUSE) };
+        *look_at = pause.map(|pause| now + pause);
         neighbours.keep(own.clone());
         let stranger = outlook.stranger.as_ref().map(|who| {
             format!("{who} has a socket as engines of this host have: it is ignored, end it")
@@ -145,3 +159,5 @@ impl Driver<'_> {
 
 /// How often it is seen whether the other engine has gone.
 const PAUSE: Duration = Duration::from_secs(1);
+/// How often it is seen whether a stranger has gone, where nothing waits for that.
+const STRANGER_PAUSE: Duration = Duration::from_secs(5);

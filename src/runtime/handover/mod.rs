@@ -1,11 +1,14 @@
 //! How engines of one host meet and speak: what they say is [`succession`](crate::succession)'s.
 
+mod claims;
+mod look;
 mod meeting;
 mod neighbours;
 mod peer;
 mod place;
 
+pub(super) use look::Outlook;
 pub(super) use meeting::Meeting;
-pub(super) use neighbours::{Neighbours, Outlook};
+pub(super) use neighbours::Neighbours;
 pub(super) use peer::Peer;
 pub(super) use place::Place;

@@ -2,26 +2,27 @@
 //! container, of another user, or with another `run_dir`.
 //!
 //! Each engine listens at an abstract socket, which belongs to the network namespace as the
-//! addresses do, and needs no directory. Its name has the time when it was opened, and the place
-//! where its engine meets others. Whoever connects is told which virtual routers the engine has,
-//! and which ones it would have, and is let go.
+//! addresses do, and needs no directory. Its name has the time when it was opened, a digest of the
+//! virtual routers of its engine, and the place where that meets others. Whoever connects is told
+//! which virtual routers the engine has, and which ones it would have, and is let go.
 //!
-//! Whoever comes later gives way. So an engine opens its socket first, then asks all others, and
-//! decides once no socket is there that it has not asked. Of two that would have a router the one
-//! whose socket is older gets it; and who has it, keeps it.
+//! Whoever comes later gives way. So an engine opens its socket first, then asks all others that
+//! may have a router of its own, and decides once no such socket is there that it has not asked. Of
+//! two that would have a router the one whose socket is older gets it; and who has it, keeps it.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::io;
+use std::collections::BTreeSet;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::thread;
 
-use serde::{Deserialize, Serialize};
-use tokio::net::UnixStream;
+use tokio::sync::oneshot;
 
+use super::claims::{Claims, RouterSet, SocketName};
+use super::look::{Acquaintances, Look, Outlook};
 use crate::guard::DoorId;
-use crate::net::Rights;
 use crate::net::local::{self, AbstractListener};
 use crate::proto::RouterKey;
-use crate::succession::PATIENCE;
-use crate::types::{Family, Instant, LinkName, Vrid};
+use crate::types::Instant;
 
 /// The engine of this process among its neighbours.
 #[derive(Debug)]
@@ -31,61 +32,10 @@ pub(in crate::runtime) struct Neighbours {
     routers: BTreeSet<RouterKey>,
     /// Those of the routers that are this engine's.
     own: BTreeSet<RouterKey>,
-    name: String,
     listener: Option<AbstractListener>,
-    look: Option<Look>,
-}
-
-/// What was found out about the neighbours.
-#[derive(Debug, Default)]
-pub(in crate::runtime) struct Outlook {
-    /// Routers that another engine has, and who that is.
-    pub(in crate::runtime) taken: BTreeMap<RouterKey, String>,
-    /// Another engine that does not say which routers it has.
-    pub(in crate::runtime) silent: Option<String>,
-    /// A process that is no engine, and has such a socket.
-    pub(in crate::runtime) stranger: Option<String>,
-}
-
-/// What an engine says of itself.
-#[derive(Debug, Default, Deserialize, Serialize)]
-struct Claims {
-    has: RouterSet,
-    wants: RouterSet,
-}
-
-/// Virtual routers, in few words: what is said of thousands fits into a socket.
-#[derive(Debug, Default, Deserialize, Serialize)]
-struct RouterSet(BTreeMap<LinkName, BTreeMap<Family, BTreeSet<Vrid>>>);
-
-/// A look around.
-#[derive(Debug)]
-struct Look {
-    began: Instant,
-    asked: BTreeMap<String, Neighbour>,
-}
-
-/// What is known of whoever has one of the other sockets.
-#[derive(Debug)]
-enum Neighbour {
-    /// Its socket takes no connection at present.
-    Busy,
-    Asked {
-        who: String,
-        stream: UnixStream,
-        answer: Vec<u8>,
-    },
-    Answered {
-        who: String,
-        claims: Claims,
-    },
-    Silent {
-        who: String,
-    },
-    Stranger {
-        who: String,
-    },
-    Gone,
+    /// The look that is under way.
+    look: Option<oneshot::Receiver<(Outlook, Acquaintances)>>,
+    known: Acquaintances,
 }
 
 impl Neighbours {
@@ -98,9 +48,9 @@ impl Neighbours {
             place,
             routers: routers.into_iter().collect(),
             own: BTreeSet::new(),
-            name: String::new(),
             listener: None,
             look: None,
+            known: Acquaintances::new(),
         }
     }
 
@@ -109,27 +59,38 @@ impl Neighbours {
         if self.look.is_some() {
             return;
         }
-        self.look = Some(Look { began: now, asked: BTreeMap::new() });
-        self.name = name(now, self.place);
+        let name = SocketName::new(now, self.place, &self.routers);
         // A fresh socket: for what it has wanted for long, an engine does not go before others.
         // The old one is closed after that.
-        match AbstractListener::open(&self.name) {
+        match AbstractListener::open(name.as_str()) {
             Ok(listener) => self.listener = Some(listener),
             Err(error) => tracing::warn!("other engines do not learn of this one: {error}"),
         }
+        let (found, look) = oneshot::channel();
+        self.look = Some(look);
+        let known = std::mem::take(&mut self.known);
+        let started = thread::Builder::new().name("vrrp-ask".to_owned()).spawn(move || {
+            // Who does not wait for it any more has closed.
+            found.send(Look::new(name, known).run()).ok();
+        });
+        if let Err(error) = started {
+            tracing::warn!("cannot look for other engines: {error}");
+        }
     }
 
-    /// Answers whoever asks, and returns what a look around has found, once it is over.
-    pub(in crate::runtime) fn turn(&mut self, now: Instant) -> Option<Outlook> {
-        self.answer();
-        let look = self.look.as_mut()?;
-        look.ask(&self.name, self.place);
-        look.hear(now);
-        if !look.is_over() {
-            return None;
-        }
-        let look = self.look.take()?;
-        Some(look.outlook(&self.name))
+    /// Waits for the end of the look that is under way, and returns what it has found.
+    pub(in crate::runtime) fn poll_look(&mut self, cx: &mut Context<'_>) -> Poll<Outlook> {
+        let Some(look) = &mut self.look else { return Poll::Pending };
+        let found = ready!(Pin::new(look).poll(cx));
+        self.look = None;
+        Poll::Ready(match found {
+            Ok((outlook, known)) => {
+                self.known = known;
+                outlook
+            }
+            // There was no thread: an engine does not wait for what it cannot know.
+            Err(_) => Outlook::default(),
+        })
     }
 
     /// Notes which routers are this engine's.
@@ -142,7 +103,8 @@ impl Neighbours {
         (self.listener, self.look) = (None, None);
     }
 
-    fn answer(&self) {
+    /// Answers whoever asks.
+    pub(in crate::runtime) fn answer(&self) {
         let Some(listener) = &self.listener else { return };
         for _ in 0..ANSWERS {
             let Ok(visitor) = listener.accept() else { return };
@@ -155,157 +117,71 @@ impl Neighbours {
     }
 }
 
-impl Look {
-    /// Asks those that have not been asked yet.
-    fn ask(&mut self, own_name: &str, place: Option<DoorId>) {
-        let names = local::abstract_names(PREFIX).unwrap_or_default();
-        let shared = place.map(suffix);
-        let is_other = |name: &String| {
-            name != own_name && shared.as_ref().is_none_or(|place| !name.ends_with(place))
-        };
-        for name in names.into_iter().filter(is_other).take(MOST_NEIGHBOURS) {
-            if matches!(self.asked.get(&name), None | Some(Neighbour::Busy)) {
-                let neighbour = Neighbour::ask(&name);
-                self.asked.insert(name, neighbour);
-            }
-        }
-    }
-
-    fn hear(&mut self, now: Instant) {
-        let is_late = now.since(self.began) >= PATIENCE;
-        for neighbour in self.asked.values_mut() {
-            neighbour.hear(is_late);
-        }
-    }
-
-    fn is_over(&self) -> bool {
-        let is_open = |it: &Neighbour| matches!(it, Neighbour::Busy | Neighbour::Asked { .. });
-        !self.asked.values().any(is_open)
-    }
-
-    fn outlook(self, own_name: &str) -> Outlook {
-        let mut outlook = Outlook::default();
-        for (name, neighbour) in self.asked {
-            match neighbour {
-                Neighbour::Answered { who, claims } => {
-                    let goes_before = name.as_str() < own_name;
-                    let wants = goes_before.then(|| claims.wants.keys());
-                    let all = claims.has.keys().chain(wants.into_iter().flatten());
-                    outlook.taken.extend(all.map(|router| (router, who.clone())));
-                }
-                Neighbour::Silent { who } => outlook.silent = Some(who),
-                Neighbour::Stranger { who } => outlook.stranger = Some(who),
-                Neighbour::Busy | Neighbour::Asked { .. } | Neighbour::Gone => {}
-            }
-        }
-        outlook
-    }
-}
-
-impl Neighbour {
-    fn ask(name: &str) -> Self {
-        let stream = match local::connect_abstract(name).and_then(UnixStream::from_std) {
-            Ok(stream) => stream,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Self::Busy,
-            Err(_) => return Self::Gone,
-        };
-        match who(&stream) {
-            Ok((who, true)) => Self::Asked { who, stream, answer: Vec::new() },
-            Ok((who, false)) => Self::Stranger { who },
-            Err(_) => Self::Gone,
-        }
-    }
-
-    /// Hears what it answers, if it does. One that `is_late` is waited for no longer.
-    fn hear(&mut self, is_late: bool) {
-        let heard = match self {
-            Self::Asked { who, stream, answer } => {
-                let end = read_to_end(stream, answer);
-                match end.map(|()| serde_json::from_slice(answer)) {
-                    Ok(Ok(claims)) => Some(Self::Answered { who: who.clone(), claims }),
-                    Ok(Err(_)) if answer.is_empty() => Some(Self::Gone),
-                    Ok(Err(_)) => Some(Self::Silent { who: who.clone() }),
-                    Err(error) if error.kind() != io::ErrorKind::WouldBlock => Some(Self::Gone),
-                    Err(_) if is_late => Some(Self::Silent { who: who.clone() }),
-                    Err(_) => None,
-                }
-            }
-            Self::Busy if is_late => Some(Self::Silent { who: "a busy process".to_owned() }),
-            Self::Busy
-            | Self::Answered { .. }
-            | Self::Silent { .. }
-            | Self::Stranger { .. }
-            | Self::Gone => None,
-        };
-        if let Some(heard) = heard {
-            *self = heard;
-        }
-    }
-}
-
-impl RouterSet {
-    fn of<'a>(routers: impl IntoIterator<Item = &'a RouterKey>) -> Self {
-        let mut set = Self::default();
-        for RouterKey { interface, family, vrid } in routers {
-            let families = set.0.entry(interface.clone()).or_default();
-            families.entry(*family).or_default().insert(*vrid);
-        }
-        set
-    }
-
-    fn keys(&self) -> impl Iterator<Item = RouterKey> {
-        self.0.iter().flat_map(|(interface, families)| {
-            families.iter().flat_map(move |(&family, vrids)| {
-                vrids.iter().map(move |&vrid| RouterKey {
-                    interface: interface.clone(),
-                    family,
-                    vrid,
-                })
-            })
-        })
-    }
-}
-
-/// Returns who is at the other end, and whether it is an engine: root's, or one that may change
-/// addresses.
-fn who(stream: &UnixStream) -> io::Result<(String, bool)> {
-    let peer = stream.peer_cred()?;
-    let is_engine = peer.uid() == 0
-        || peer.pid().is_some_and(|pid| Rights::NETWORK.are_held_by(pid).unwrap_or(false));
-    let who = match peer.pid().filter(|pid| *pid > 0) {
-        Some(pid) => format!("process {pid} of user {}", peer.uid()),
-        None => format!("a process of user {} in another container", peer.uid()),
-    };
-    Ok((who, is_engine))
-}
-
-fn read_to_end(stream: &UnixStream, answer: &mut Vec<u8>) -> io::Result<()> {
-    let mut chunk = [0; 4096];
-    loop {
-        match stream.try_read(&mut chunk)? {
-            0 => return Ok(()),
-            length if answer.len() + length <= LONGEST_ANSWER => {
-                answer.extend_from_slice(&chunk[..length]);
-            }
-            _ => return Err(io::ErrorKind::InvalidData.into()),
-        }
-    }
-}
-
-/// Returns a name for the socket of this engine, which sorts before all that are given later.
-fn name(now: Instant, place: Option<DoorId>) -> String {
-    let place = place.map_or_else(|| ".".to_owned(), suffix);
-    format!("{PREFIX}{:016x}.{}{place}", now.as_nanos(), std::process::id())
-}
-
-fn suffix(place: DoorId) -> String {
-    format!(".{place}")
-}
-
-const PREFIX: &str = "resty-vrrp/";
-/// Engines of one network namespace: one is usual.
-const MOST_NEIGHBOURS: usize = 64;
 /// Visitors that are answered in one turn.
 const ANSWERS: usize = 8;
-/// Far more than the keys of [`MAX_INSTANCES`](crate::config::MAX_INSTANCES) routers.
-const LONGEST_ANSWER: usize = 1 << 20;
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use super::*;
+    use crate::net::clock;
+    use crate::succession::PATIENCE;
+    use crate::types::{Family, LinkName, Vrid};
+
+    #[tokio::test]
+    async fn an_engine_that_hangs_is_waited_for_in_another_thread() {
+        let _hung = socket_of(51);
+        let mut neighbours = Neighbours::new(None, [router(51)]);
+
+        let start = clock::now();
+        neighbours.look(start);
+
+        assert!(clock::now().since(start) < PATIENCE / 2);
+        let outlook = poll_fn(|cx| neighbours.poll_look(cx)).await;
+        assert!(clock::now().since(start) >= PATIENCE);
+        assert!(outlook.silent.is_some());
+    }
+
+    #[tokio::test]
+    async fn nobody_waits_for_an_engine_with_other_routers() {
+        let _hung = socket_of(62);
+        let mut neighbours = Neighbours::new(None, [router(61)]);
+
+        let start = clock::now();
+        neighbours.look(start);
+
+        let outlook = poll_fn(|cx| neighbours.poll_look(cx)).await;
+        assert!(clock::now().since(start) < PATIENCE);
+        assert_eq!(outlook.silent, None);
+    }
+
+    #[tokio::test]
+    async fn an_engine_is_told_which_routers_another_one_has() {
+        let mut first = Neighbours::new(None, [router(71), router(72)]);
+        first.look(clock::now());
+        poll_fn(|cx| first.poll_look(cx)).await;
+        first.keep([router(72)].into());
+        let mut second = Neighbours::new(None, [router(71), router(72)]);
+
+        second.look(clock::now());
+
+        let outlook = poll_fn(|cx| {
+            first.answer();
+            cx.waker().wake_by_ref();
+            second.poll_look(cx)
+        });
+        assert_eq!(outlook.await.taken.into_keys().collect::<Vec<_>>(), [router(72)]);
+    }
+
+    fn socket_of(vrid: u8) -> AbstractListener {
+        let name = SocketName::new(clock::now(), None, &[router(vrid)]);
+        AbstractListener::open(name.as_str()).unwrap()
+    }
+
+    /// A router of this process alone: the tests of two builds may run at the same time.
+    fn router(vrid: u8) -> RouterKey {
+        let interface = LinkName::new(&format!("t{}", std::process::id())).unwrap();
+        RouterKey { interface, family: Family::Ipv4, vrid: Vrid::new(vrid).unwrap() }
+    }
+}
