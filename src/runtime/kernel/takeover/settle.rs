@@ -172,9 +172,9 @@ fn present(
 }
 
 /// Returns when to refresh next. Every refresh is an event for each netlink listener of the host:
-/// there are as few as leave half of the lifetime for a refresh that comes late.
+/// there are as few as leave almost half of the lifetime for a refresh that comes late.
 fn pause_between_refreshes(lifetime: Duration) -> Duration {
-    lifetime / 2
+    lifetime / 2 + lifetime / 40
 }
 
 /// How long the kernel may keep the next engine waiting.
