@@ -1,7 +1,6 @@
 //! A look at a link, before the kernel's filters.
 
 use std::io;
-use std::os::fd::AsRawFd;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, poll};
@@ -16,8 +15,11 @@ use crate::types::IP_PROTOCOL;
 use crate::wire::ip::AUTHENTICATION_HEADER;
 
 /// A packet socket that sees the VRRP datagrams over IPv4 that arrive on one link, also those that
-/// the host drops before a raw socket gets them. It must not be open for longer than it takes: the
-/// kernel looks at every frame for it.
+/// the host drops before a raw socket gets them.
+///
+/// A card may filter groups that nobody asked for; to change that would be a line in the kernel's
+/// log each time. The socket must not be open for longer than it takes: the kernel looks at every
+/// frame for it.
 #[derive(Debug)]
 pub struct Observer {
     socket: Socket,
@@ -71,7 +73,6 @@ fn open(index: u32) -> io::Result<Socket> {
     let socket = Socket::new(Domain::PACKET, Type::DGRAM, Some(Protocol::from(0)))?;
     socket.set_nonblocking(true)?;
     socket.attach_filter(&vrrp())?;
-    receive_all_multicast(&socket, index)?;
     socket.bind(&link_address(index, libc::ETH_P_IP)?)?;
     Ok(socket)
 }
@@ -88,22 +89,6 @@ fn vrrp() -> [SockFilter; 5] {
         take(u32::MAX),
         take(0),
     ]
-}
-
-/// Has the link receive frames to every group; a card filters those that nobody asked for.
-fn receive_all_multicast(socket: &Socket, index: u32) -> io::Result<()> {
-    let mr_ifindex = i32::try_from(index).map_err(|_| io::ErrorKind::InvalidInput)?;
-    let mr_type =
-        u16::try_from(libc::PACKET_MR_ALLMULTI).map_err(|_| io::ErrorKind::InvalidInput)?;
-    let request = libc::packet_mreq { mr_ifindex, mr_type, mr_alen: 0, mr_address: [0; 8] };
-    let length = libc::socklen_t::try_from(size_of_val(&request));
-    // SAFETY: the request is of the type that the option takes, and lives until the call is over.
-    let result = unsafe {
-        let (level, name) = (libc::SOL_PACKET, libc::PACKET_ADD_MEMBERSHIP);
-        let value = std::ptr::from_ref(&request).cast();
-        libc::setsockopt(socket.as_raw_fd(), level, name, value, length.unwrap_or_default())
-    };
-    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 /// No advertisement is longer.

@@ -174,4 +174,4 @@ const PACE: Duration = Duration::from_millis(500);
 const SHORTEST_LOOK: Duration = Duration::from_secs(1);
 const LONGEST_LOOK: Duration = Duration::from_secs(10);
 /// Different datagrams that are kept at most; a stranger may send any number.
-const MOST_SEEN: usize = 256;
+const MOST_SEEN: usize = 64;
