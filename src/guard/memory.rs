@@ -17,7 +17,7 @@ use std::time::Duration;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::UnixListener;
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::door::DoorId;
 use super::order::{Claim, Order};
@@ -85,7 +85,12 @@ impl Drop for Telling {
 }
 
 async fn tell(memory: Memory, socket: UnixListener) {
-    while let Ok((mut stream, _)) = socket.accept().await {
+    loop {
+        let Ok((mut stream, _)) = socket.accept().await else {
+            // There is no descriptor or no memory left, say. Whoever asks has a moment's patience.
+            sleep(PAUSE).await;
+            continue;
+        };
         let all = memory.written();
         // One after the other: whoever is slow to listen hears less.
         drop(timeout(PATIENCE, stream.write_all(&all)).await);
@@ -143,6 +148,7 @@ fn beside(door: &Path) -> PathBuf {
 /// A guard has nothing else to do, and answers in a fraction of a millisecond. Peers that
 /// advertise every 10 ms wait for 30 ms.
 const PATIENCE: Duration = Duration::from_millis(25);
+const PAUSE: Duration = Duration::from_millis(10);
 /// Far more than the claims of [`MAX_INSTANCES`](crate::config::MAX_INSTANCES) routers.
 const LONGEST_ANSWER: usize = 64 << 20;
 

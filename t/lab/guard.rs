@@ -15,7 +15,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use harness::{Host, Lab, Process, Signal, Sniffer, eventually, holds_for, wait_until};
-use resty_vrrp::guard::{self, Claim, Order, Resignation};
+use resty_vrrp::guard::{self, Claim, DoorId, Order, Resignation};
 use resty_vrrp::net::{Channel, HeldMutex, Lock};
 use resty_vrrp::status::{Board, Plan};
 use resty_vrrp::types::{
@@ -25,6 +25,7 @@ use resty_vrrp::types::{
 use resty_vrrp::wire::advertisement::Outgoing;
 use resty_vrrp::wire::ip::{Endpoints, Envelope};
 use rustix::io::{FdFlags, fcntl_setfd};
+use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::kernel::leave;
@@ -159,6 +160,30 @@ fn what_was_released_and_what_follows_a_bye_is_left_alone() {
     nginx.kill_master();
     nginx.kill_carrier();
     assert_eq!(nginx.virtual_addresses(), ["192.168.56.120"]);
+}
+
+#[test]
+fn a_guard_that_had_no_descriptor_left_tells_the_next_engine_again() {
+    let lab = Lab::new("guard: no descriptor");
+    let nginx = Nginx::start(&lab);
+    let door = nginx.door();
+    let _door = UnixListener::bind(&door).expect("the path is free");
+    nginx.order(&Order::Door(DoorId::at(&door).expect("it is there")));
+    nginx.claim(0, &["192.168.56.100/24"]);
+    let told = || {
+        let recalled = guard::recall(&door).len();
+        if recalled == 1 { Ok(()) } else { Err(recalled) }
+    };
+    eventually("it tells", PATIENCE, told);
+    let pid = nginx.find_guard().and_then(Pid::from_raw);
+    let before = getrlimit(Resource::Nofile);
+    let limit = |limit| prlimit(pid, Resource::Nofile, limit).expect("it lives");
+
+    limit(Rlimit { current: Some(0), ..before });
+    assert_eq!(told(), Err(0));
+    limit(before);
+
+    eventually("it tells again", PATIENCE, told);
 }
 
 #[test]
