@@ -59,6 +59,7 @@ const EVERYWHERE: &[c_long] = &[
     libc::SYS_epoll_pwait,
     libc::SYS_eventfd2,
     libc::SYS_futex,
+    libc::SYS_nanosleep,
     libc::SYS_ppoll,
     libc::SYS_restart_syscall,
     libc::SYS_timerfd_create,
@@ -84,6 +85,7 @@ const EVERYWHERE: &[c_long] = &[
     libc::SYS_set_robust_list,
     libc::SYS_sigaltstack,
     libc::SYS_tgkill,
+    libc::SYS_tkill,
 ];
 
 /// The older forms of some calls, which newer machines do not have.
@@ -101,5 +103,8 @@ const OF_THIS_MACHINE: &[c_long] = &[
     libc::SYS_stat,
     libc::SYS_unlink,
 ];
-#[cfg(not(target_arch = "x86_64"))]
+/// `rename()` takes the oldest call that its machine has.
+#[cfg(target_arch = "aarch64")]
+const OF_THIS_MACHINE: &[c_long] = &[libc::SYS_renameat];
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 const OF_THIS_MACHINE: &[c_long] = &[];
