@@ -183,12 +183,12 @@ function _M.setup(options)
 end
 
 
--- Logs, in one worker, that the carrier never began: it cannot say so itself.
+-- Logs, in one worker, that the carrier has not begun: it cannot say so itself.
 local function look_for_carrier(id)
     local witness = header.carrier == layout.AGENT and 0 or 1
     local missing = id == witness and board:missing_carrier()
     if missing then
-        log(ngx.ERR, "the engine cannot start, nginx serves on: " .. missing)
+        log(ngx.ERR, "the engine has not started, nginx serves on: " .. missing)
     end
     has_looked = missing or header.carrier_beat_ms ~= 0
 end

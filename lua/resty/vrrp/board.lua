@@ -63,8 +63,9 @@ local O_PATH = 0x280000
 local MAP_SHARED = 1
 local MREMAP_MAYMOVE = 1
 
--- nginx starts the carrier a moment after the workers.
-local CARRIER_TIMEOUT_MS = 1000
+-- nginx starts the carrier a moment after the workers. What else its
+-- init_worker_by_lua does may take some time.
+local CARRIER_TIMEOUT_MS = 3000
 -- A slot is written in a microsecond.
 local READ_ATTEMPTS = 10000
 
@@ -442,8 +443,8 @@ function _M:missing_carrier()
     local name = header.carrier == layout.AGENT
                  and "the privileged agent, where ngx.worker.id() is nil"
                  or "worker 0"
-    return "init_worker() was not called in " .. name .. ": the error log has"
-           .. " the error that ended init_worker_by_lua before it"
+    return "init_worker() was not called yet in " .. name .. ": if an error has"
+           .. " ended init_worker_by_lua before it, the error log says which"
 end
 
 

@@ -180,6 +180,24 @@ fn no_child_is_left_behind_by_the_check_of_the_options() {
 }
 
 #[test]
+fn nobody_complains_of_a_carrier_that_begins_two_seconds_after_the_workers() {
+    on_every_nginx("late carrier", |host, carrier| {
+        let is_carrier = match carrier.kind {
+            CarrierKind::Agent => "not ngx.worker.id()",
+            CarrierKind::Worker => "ngx.worker.id() == 0",
+        };
+        let begin = "init_worker_by_lua_block {";
+        let late = format!("{begin} if {is_carrier} then os.execute('sleep 2') end");
+        let nginx = Nginx::start(host, carrier, &conf_with(ONE).replacen(begin, &late, 1));
+
+        status_when(host, "active");
+
+        let log = nginx.error_log();
+        assert!(!log.contains("the engine "), "{log}");
+    });
+}
+
+#[test]
 fn the_guard_writes_into_the_log_that_nginx_has_opened_last() {
     on_every_nginx("rotation", |host, carrier| {
         let nginx = start_active(host, carrier);

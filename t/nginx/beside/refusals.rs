@@ -5,7 +5,10 @@ use std::process::Command;
 
 use harness::{Carrier, CarrierKind, Host, Nginx, Role, eventually, wait_until};
 
-use crate::{ONE, PATIENCE, conf_with, get, logs, lua, on_every_nginx, start_active, status_when};
+use crate::{
+    ONE, PATIENCE, conf_with, get, instance_when, logs, lua, on_every_nginx, start_active,
+    status_when,
+};
 
 const TWO_MISTAKES: &str = "{ instances = { { name = 'VI_1', interface = 'eth0', vrid = 256, \
     prority = 150, addresses = { '192.168.56.100/24' } } } }";
@@ -386,12 +389,11 @@ fn a_carrier_whose_init_worker_breaks_off_is_told_by_the_workers() {
         let nginx = Nginx::start(host, carrier, &broken);
 
         for _ in 0..2 {
-            let words = format!("init_worker() was not called in {words}");
-            let status = status_when(host, "fault");
-            let text = status["instances"][0]["warnings"][0]["text"].to_string();
-            assert!(text.contains(&words), "{text}");
+            let words = format!("init_worker() was not called yet in {words}");
+            instance_when(host, |one| one["warnings"][0]["text"].to_string().contains(&words));
+            status_when(host, "fault");
             assert!(get(host, "/ha/healthz").body.contains(&words));
-            let serves_on = format!("the engine cannot start, nginx serves on: {words}");
+            let serves_on = format!("the engine has not started, nginx serves on: {words}");
             logs(&nginx, &serves_on);
 
             nginx.write("nginx.conf", &conf_with(ONE));
