@@ -8,6 +8,7 @@
 //! ```text
 //!  engine ──orders──► guard        claim: addresses and resignation of a virtual router that is
 //!                                  Active; release; door; bye
+//!  engine ◄──guards── guard         from now on; it says nothing else
 //!  engine ──beats──► board ··pulse··► guard
 //!  engine ··mutex··► guard         unlocked by the kernel, within 0.2 ms, when its thread dies
 //!  master, carrier ··pidfd··► guard         readable when all of the process is torn down
@@ -109,7 +110,7 @@ impl GuardStart {
 }
 
 /// Prepares a guard for this carrier, and returns the way to give it [`Order`]s, which wait there
-/// until it has been started.
+/// until it has been started. It says one thing there: that it guards.
 ///
 /// `mutex` is the memory of the mutex that the guarded thread holds. `lock` is the board, whose
 /// lock says that an engine is in charge, opened for the guard alone; `door` is the path of the
@@ -136,4 +137,6 @@ pub fn prepare(
 
 const TITLE: &CStr = c"resty-vrrp-guard";
 /// An engine and a guard of different versions must not misunderstand each other.
-const PROTOCOL: &CStr = c"6";
+const PROTOCOL: &CStr = c"7";
+/// All that a guard ever says to its engine: from now on it guards.
+const GUARDS: &[u8] = b"g";

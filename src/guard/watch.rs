@@ -17,13 +17,13 @@ use std::time::Duration;
 use tokio::net::UnixStream;
 use tokio::time::{sleep, timeout};
 
-use super::PROTOCOL;
 use super::calls;
 use super::door::DoorId;
 use super::memory::{Memory, Telling};
 use super::order::{Claim, Order};
 use super::silence::Silence;
 use super::withdraw::{Cause, say, withdraw};
+use super::{GUARDS, PROTOCOL};
 use crate::net::spawn::{self, FIRST_FD};
 use crate::net::{
     Channel, HolderWatch, Lock, Process, Rights, SendSocket, SignalsBlocked, Timer, clock,
@@ -84,6 +84,8 @@ fn try_run() -> Result<(), Box<dyn Error>> {
         if let Err(error) = calls::give_up_others() {
             say(&format!("cannot give up the system calls that it does not need: {error}"));
         }
+        // An engine that is not there any more leaves orders all the same.
+        watch.orders.send(GUARDS).ok();
         if watch.carrier_is_killed().await? && watch.nobody_is_in_charge().await {
             watch.memory.clear();
             watch.mark();

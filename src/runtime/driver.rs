@@ -131,8 +131,8 @@ impl<'a> Driver<'a> {
         let mut plan = plan(config, &node);
         let tracking = Tracking::new(config, &mut plan.links);
         let watched = plan.links.clone();
-        let mut guard = Guard::new(surroundings, place.as_ref().ok(), clock::now());
-        let kernel = KernelThread::start_with(plan, guard.take_errand())?;
+        let guard = Guard::new(surroundings, place.as_ref().ok(), clock::now());
+        let kernel = KernelThread::start(plan)?;
         let went_on = will.as_ref().is_some_and(Will::has_running_routers);
         let liveness = Liveness::new(config.health, &surroundings.checks, went_on, clock::now());
         let routers: Vec<_> = node.routers().map(|router| node.key_of(router)).collect();
@@ -437,19 +437,14 @@ impl<'a> Driver<'a> {
 
     /// Tells the guard what has changed, with a beat all that there is.
     fn tell_guard(&mut self, beat: Option<Instant>) {
-        let Self { node, kernel, links, view, guard, .. } = self;
+        let Self { node, links, view, guard, .. } = self;
         let held = Held {
             node,
             index_of: &|link| links.index_of(link),
             is_foreign: &|router, place| view.is_foreign(router, place),
         };
         match beat {
-            Some(now) => {
-                guard.beat(&held, now);
-                if let Some(errand) = guard.take_errand() {
-                    kernel.send(errand);
-                }
-            }
+            Some(now) => guard.beat(&held, now),
             None => guard.tell(&held),
         }
     }

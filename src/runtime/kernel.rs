@@ -36,8 +36,8 @@ use tokio::sync::watch;
 pub use self::facts::{AddressFacts, Facts, ForeignAddress, HostFinding, LinkView, RouterFacts};
 pub(super) use self::fight::accusation;
 pub(in crate::runtime) use self::networks::Networks;
+pub use self::orders::NetSigns;
 use self::orders::{Disposal, OrderReader, OrderWriter, Relay, Yield, orders};
-pub use self::orders::{Errand, NetSigns};
 pub use self::plan::{KernelPlan, PlannedRouter};
 use self::publication::FactsWriter;
 use self::takeover::Takeover;
@@ -65,19 +65,7 @@ impl KernelThread {
     ///
     /// When the kernel gives no thread.
     pub fn start(plan: KernelPlan) -> io::Result<Self> {
-        Self::start_with(plan, None)
-    }
-
-    /// Starts the thread, which first of all does an errand.
-    ///
-    /// # Errors
-    ///
-    /// When the kernel gives no thread.
-    pub fn start_with(plan: KernelPlan, errand: Option<Errand>) -> io::Result<Self> {
         let (orders, received) = orders(plan.routers.len(), clock::now());
-        if let Some(errand) = errand {
-            orders.send(errand);
-        }
         let routers = plan.routers.iter().map(|it| Arc::new(RouterFacts::of(it.addresses.len())));
         let facts = Facts { routers: routers.collect(), ..Facts::default() };
         let (readers, facts) = watch::channel(facts);
@@ -89,11 +77,6 @@ impl KernelThread {
             drop(end);
         })?;
         Ok(Self { orders, facts, ended })
-    }
-
-    /// Has the thread do something else besides, which may take its time.
-    pub fn send(&self, errand: Errand) {
-        self.orders.send(errand);
     }
 
     /// Claims the addresses of a virtual router for this host, or releases them.
@@ -285,9 +268,6 @@ async fn work(
             }
             Some(Disposal::Release) => return Ok(Disposal::Release),
             None => {}
-        }
-        if let Some(errand) = orders.take_errand() {
-            errand.run_apart();
         }
         failpoint("vrrp-net")?;
         takeover.turn(orders);

@@ -1,6 +1,7 @@
 //! The guard as a process: when it is there, when it ends, and when it leaves everything alone.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -131,7 +132,8 @@ fn nobody_notices_a_guard_that_is_slow_to_start() {
     on_every_fallible_pair("slow guard", "", |pair, _| {
         let Pair { one, .. } = pair;
         let before = guards(&one.host);
-        one.nginx.failpoints().arm("guard", "sleep(1500)");
+        // Longer than `vrrp-net` may stand still before its addresses are in doubt.
+        one.nginx.failpoints().arm("guard", "sleep(4000)");
         let calm = pair.calm();
 
         kill(&before);
@@ -211,19 +213,78 @@ fn without_a_guard_everything_else_works_and_the_status_says_so_until_there_is_o
             let said = log.matches("there is no resty/vrrp/guard beside core.so").count();
             if said == 1 { Ok(()) } else { Err(log) }
         });
+        wait_until("the address is here", SECOND, || host.has(VIP));
         holds_for("nothing is missing", SECOND / 2, || {
             if host.has(VIP) { Ok(()) } else { Err("the address") }
         });
-        let warnings = || get(host, "/ha/status").json()["node"]["warnings"].clone();
-        assert_eq!(warnings()[0]["name"], "no_guard");
+        assert_eq!(node_warnings(host)[0]["name"], "no_guard");
 
         fs::rename(&elsewhere, &installed).expect("it is put back");
 
         eventually("there is a guard, and no warning", SECOND * 10, || {
-            let left = warnings();
-            let is_there = guards(host).len() == 1 && left.as_array().is_some_and(Vec::is_empty);
-            if is_there { Ok(()) } else { Err(left.to_string()) }
+            let left = node_warnings(host);
+            let is_there = guards(host).len() == 1 && left.is_empty();
+            if is_there { Ok(()) } else { Err(format!("{left:?}")) }
         });
+    });
+}
+
+/// A package was upgraded, say: the guard that is there now is one of another version.
+#[test]
+fn a_guard_is_kept_after_a_rotation_until_there_is_one_that_guards() {
+    on_a_network("refusing guard", |lab, host, carrier| {
+        let nginx = start_active(host, carrier);
+        let installed = lab.directory().join("lualib/resty/vrrp/guard");
+        let (elsewhere, log) =
+            (lab.directory().join("guard"), nginx.prefix().join("logs/error.log"));
+        let before = guards(host);
+        fs::rename(&installed, &elsewhere).expect("it was installed");
+        fs::copy("/bin/false", &installed).expect("it is executable");
+
+        fs::rename(&log, nginx.prefix().join("logs/error.log.1")).expect("it is there");
+        signal(nginx.master().expect("it runs"), Signal::SIGUSR1);
+
+        eventually("the log says so", SECOND * 5, || {
+            let log = fs::read_to_string(&log).unwrap_or_default();
+            let words = "the guard goes on writing into the log before this one: resty/vrrp/guard";
+            if log.contains(words) { Ok(()) } else { Err(log) }
+        });
+        assert_eq!(guards(host), before);
+        assert!(node_warnings(host).is_empty(), "{:?}", node_warnings(host));
+
+        fs::rename(&elsewhere, &installed).expect("it is put back");
+
+        eventually("there is another guard", SECOND * 10, || {
+            let now = guards(host);
+            if now.len() == 1 && now != before { Ok(()) } else { Err(format!("{now:?}")) }
+        });
+        assert_eq!(nginx.error_log().matches("the guard goes on").count(), 1);
+    });
+}
+
+#[test]
+fn a_guard_that_does_not_guard_is_none_and_is_seldom_tried_again() {
+    on_a_network("no guard guards", |lab, host, carrier| {
+        let nginx = Nginx::prepare(host, carrier, &conf_with(ONE));
+        let installed = lab.directory().join("lualib/resty/vrrp/guard");
+        fs::rename(&installed, lab.directory().join("guard")).expect("it was installed");
+        let script = "#!/bin/sh\necho it refuses >&2\nexit 1\n";
+        fs::write(&installed, script).expect("the directory is writable");
+        fs::set_permissions(&installed, fs::Permissions::from_mode(0o755)).expect("it is ours");
+        nginx.launch().expect("it starts");
+        status_when(host, "active");
+
+        eventually("the status says so", SECOND * 5, || {
+            let warnings = node_warnings(host);
+            let is_told = warnings.iter().any(|it| it["name"] == "no_guard");
+            if is_told { Ok(()) } else { Err(format!("{warnings:?}")) }
+        });
+        // After 1, 2 and 4 seconds.
+        let tried = || nginx.error_log().matches("it refuses").count();
+        wait_until("it is tried again", SECOND * 10, || tried() >= 3);
+        let third = Instant::now();
+        wait_until("it is tried again", SECOND * 10, || tried() >= 4);
+        assert!(third.elapsed() > SECOND * 3, "{:?}", third.elapsed());
     });
 }
 
@@ -259,6 +320,10 @@ fn start_active(host: &Host, carrier: &Carrier) -> Nginx {
     wait_until("the addresses are here", SECOND, || host.has(VIP) && host.has(VIP_2));
     wait_until("the guard is here", SECOND, || !guards(host).is_empty());
     nginx
+}
+
+fn node_warnings(host: &Host) -> Vec<serde_json::Value> {
+    get(host, "/ha/status").json()["node"]["warnings"].as_array().cloned().unwrap_or_default()
 }
 
 #[track_caller]

@@ -1,13 +1,10 @@
 //! What the election wants of the thread, and since when it has not changed its mind.
 
 use std::collections::BTreeSet;
-use std::fmt;
 use std::net::Ipv4Addr;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Release};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread;
 
 use tokio::sync::Notify;
 
@@ -99,43 +96,18 @@ pub struct NetSigns {
     pub held_until: Option<Instant>,
 }
 
-/// Something else for the thread to do, which may take its time.
-pub struct Errand(Box<dyn FnOnce() + Send>);
-
-impl Errand {
-    /// Creates it.
-    pub fn new(run: impl FnOnce() + Send + 'static) -> Self {
-        Self(Box::new(run))
-    }
-
-    /// Does it in a thread of its own, which has the rights of this one: no address waits for it.
-    pub(super) fn run_apart(self) {
-        let thread = thread::Builder::new().name("vrrp-errand".to_owned());
-        // Nobody waits for it. Without a thread whoever sent it learns that it was not done.
-        thread.spawn(move || drop(catch_unwind(AssertUnwindSafe(self.0)))).ok();
-    }
-}
-
-impl fmt::Debug for Errand {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Errand")
-    }
-}
-
 #[derive(Debug)]
 struct Latest {
     claims: Vec<RouterClaim>,
     unread: BTreeSet<usize>,
     inherited: Option<Arc<[HeldAddress]>>,
     disposal: Option<Disposal>,
-    errand: Option<Errand>,
 }
 
 /// Makes both ends for so many virtual routers, none of which claims anything.
 pub(super) fn orders(routers: usize, now: Instant) -> (OrderWriter, OrderReader) {
     let claims = vec![RouterClaim::default(); routers];
-    let latest =
-        Latest { claims, unread: BTreeSet::new(), inherited: None, disposal: None, errand: None };
+    let latest = Latest { claims, unread: BTreeSet::new(), inherited: None, disposal: None };
     let orders = Arc::new(Orders {
         confirmed_at: AtomicU64::new(now.as_nanos()),
         latest: Mutex::new(latest),
@@ -163,12 +135,6 @@ impl OrderWriter {
     /// Says what another engine held.
     pub(super) fn inherit(&self, held: Vec<HeldAddress>) {
         self.0.latest().inherited = Some(held.into());
-        self.0.has_news.notify_one();
-    }
-
-    /// Sends the thread on an errand, instead of one that it has not begun.
-    pub(super) fn send(&self, errand: Errand) {
-        self.0.latest().errand = Some(errand);
         self.0.has_news.notify_one();
     }
 
@@ -230,11 +196,6 @@ impl OrderReader {
         };
         write(&self.0.signs.held_until, signs.held_until);
         write(&self.0.signs.turned_at, signs.turned_at);
-    }
-
-    /// Returns what else there is to do.
-    pub(super) fn take_errand(&self) -> Option<Errand> {
-        self.0.latest().errand.take()
     }
 
     /// Returns how the thread is to end, if it is.
