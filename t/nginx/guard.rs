@@ -295,6 +295,7 @@ fn the_guard_removes_what_a_stop_could_not_release_in_time() {
         let nginx = Nginx::start(host, carrier, &conf_with(&options));
         status_when(host, "active");
         wait_until("the addresses are here", SECOND, || host.has(VIP) && host.has(VIP_2));
+        wait_until("the guard knows", SECOND, || guard_knows(host));
         // As if somebody held the kernel's lock of all addresses.
         let stuck = StuckThread::of(nginx.carrier_pid(), "vrrp-net");
 
@@ -318,12 +319,18 @@ fn on_a_network(name: &str, test: impl Fn(&Lab, &Host, &Carrier)) {
 fn start_active(host: &Host, carrier: &Carrier) -> Nginx {
     let nginx = crate::start_active(host, carrier);
     wait_until("the addresses are here", SECOND, || host.has(VIP) && host.has(VIP_2));
-    wait_until("the guard is here", SECOND, || !guards(host).is_empty());
+    wait_until("the guard knows", SECOND, || guard_knows(host));
     nginx
 }
 
 fn node_warnings(host: &Host) -> Vec<serde_json::Value> {
     get(host, "/ha/status").json()["node"]["warnings"].as_array().cloned().unwrap_or_default()
+}
+
+/// Tells whether a guard was told what its engine holds: it answers beside the door from the moment
+/// that it is told all that. It may start after the addresses have come.
+fn guard_knows(host: &Host) -> bool {
+    !host.exec("find", &["/run/", "-name", "vrrp-*.guard"]).is_empty()
 }
 
 #[track_caller]
