@@ -42,6 +42,7 @@ impl VirtualRouter {
         self.lowering = bequest.lowering;
         self.phase = bequest.phase;
         match bequest.phase {
+            Phase::Initialize { hold: Hold::CannotSend, .. } => self.yield_further(now),
             Phase::Initialize { .. } => {}
             Phase::Backup(backup) => self.inherit_backup(backup, bequest, now.since(left_at), now),
             Phase::Active { .. } | Phase::Leaving(_) if withdrawn => self.withdraw(now),

@@ -18,7 +18,7 @@ pub(super) struct Mute {
 #[derive(Clone, Copy, Debug)]
 struct Yielded {
     /// The other one.
-    source: IpAddr,
+    source: Option<IpAddr>,
     /// When it was last heard, and how long it may be silent.
     heard_at: Instant,
     patience: Duration,
@@ -72,7 +72,7 @@ impl VirtualRouter {
         let resigns = heard.priority.is_resigning();
         if is_peer && !resigns && matches!(self.phase, Phase::Active { .. }) && self.is_mute(now) {
             let patience = self.patience(heard.adver_interval);
-            let source = heard.source;
+            let source = Some(heard.source);
             self.mute.yielded =
                 Some(Yielded { source, heard_at: now, patience, taken_since: None });
         }
@@ -82,10 +82,19 @@ impl VirtualRouter {
     /// addresses prolongs that: its peer, or a stranger, may have none of them.
     pub(in crate::proto) fn handle_while_not_running(&mut self, source: IpAddr, now: Instant) {
         self.handle_discard(Discard::NotRunning, source, now);
-        let yielded = self.mute.yielded.as_mut().filter(|yielded| yielded.source == source);
+        // A successor does not know who it is: the first one that it hears.
+        let yielded = self.mute.yielded.as_mut();
+        let yielded = yielded.filter(|it| it.source.is_none_or(|known| known == source));
         if let Some(yielded) = yielded {
-            yielded.heard_at = now;
+            (yielded.source, yielded.heard_at) = (Some(source), now);
         }
+    }
+
+    /// Goes on leaving the addresses to another router, as a predecessor did that could not send.
+    pub(super) fn yield_further(&mut self, now: Instant) {
+        let patience = self.patience(self.config.adver_interval);
+        self.mute.yielded =
+            Some(Yielded { source: None, heard_at: now, patience, taken_since: None });
     }
 
     /// Tells whether the router leaves the addresses to another one, as it cannot send.

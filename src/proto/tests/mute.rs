@@ -128,6 +128,26 @@ fn only_the_router_that_has_the_addresses_prolongs_how_long_they_are_left_to_it(
 }
 
 #[test]
+fn a_successor_of_a_router_that_yielded_yields_until_it_can_send() {
+    let mut subject = Subject::active(&config());
+    subject.handle(refused());
+    subject.refuses_for(DOWN);
+    subject.hears(&Advert::new(50));
+    let state = subject.node.bequeath(subject.now);
+
+    let mut heir = Subject::unstarted(&config(), subject.now);
+    heir.node.inherit(&state, heir.now).unwrap();
+
+    assert_eq!((heir.state(), heir.timeout()), (State::Fault, None));
+    for _ in 0..=3 {
+        heir.hears(&Advert::new(50));
+        heir.handle(Input::Tried { router: ROUTER, outcome: SendOutcome::Sent });
+        heir.run(SECOND);
+    }
+    assert_eq!(heir.state(), State::Backup);
+}
+
+#[test]
 fn a_backup_that_resigned_in_vain_is_no_fault() {
     let mut subject = Subject::active(&config());
     subject.hears(&Advert::new(200));
