@@ -132,24 +132,30 @@ local function counts(header, length)
 end
 
 
--- Returns the board whose header is at this address. The numbers are those that
--- were checked: those on the board may be others by now.
-local function at(header, instances, addresses)
+-- Returns the board whose header is at this address, without its slots. The
+-- numbers are those that were checked: those on the board may be others by now.
+local function without_slots(header, instances, addresses)
     local start = cast("char *", header)
     local slots = cast(INSTANCES, start + INSTANCES_AT)
-    local board = setmetatable({
+    return setmetatable({
         header = header,
         events = cast(EVENTS, start + EVENTS_AT),
         warnings = cast(WARNINGS, start + WARNINGS_AT),
+        slots = slots,
+        instance_count = instances,
         addresses = cast(ADDRESSES, slots + instances),
         address_count = addresses,
-        -- Slots, in the order of the configuration, and by name.
-        instances = {},
-        by_name = {},
     }, mt)
+end
 
+
+-- Returns the board whose header is at this address, with its slots in the
+-- order of the configuration, and by name. That reads all of the board.
+local function at(header, instances, addresses)
+    local board = without_slots(header, instances, addresses)
+    board.instances, board.by_name = {}, {}
     for index = 1, instances do
-        local slot = slots + (index - 1)
+        local slot = board.slots + (index - 1)
         board.instances[index] = slot
         board.by_name[text_of(slot.name)] = slot
     end
@@ -237,7 +243,7 @@ end
 
 -- Unmaps a board that was mapped for writing, at once: no child may have it.
 local function unmap(board)
-    local length = length_of(#board.instances, board.address_count)
+    local length = length_of(board.instance_count, board.address_count)
     C.resty_vrrp_munmap(gc(board.header, nil), length)
 end
 
@@ -261,7 +267,7 @@ _M.set_superseded = set_superseded
 -- unmaps and closes everything.
 function _M:publish(locked)
     local fd, page_fd = self.fd, self.page_fd
-    local instances, addresses = #self.instances, self.address_count
+    local instances, addresses = self.instance_count, self.address_count
     local length = length_of(instances, addresses)
     if locked and C.resty_vrrp_fchmod(fd, 384) ~= 0 then
         return nil, "cannot lock the board: " .. why()
@@ -298,15 +304,16 @@ end
 
 
 -- Maps the board once more, for writing: for the process that carries the
--- engine. Returns nil and an error if this process may not.
+-- engine. Its slots are not read here: each page of them would count as memory
+-- of the process once more. Returns nil and an error if this process may not.
 function _M:writable()
-    local instances, addresses = #self.instances, self.address_count
+    local instances, addresses = self.instance_count, self.address_count
     local length = length_of(instances, addresses)
     local memory, err = map_again(self.fd, length, O_RDWR, PROT_READ_WRITE)
     if not memory then
         return nil, err
     end
-    local board = at(gc(cast(HEADER, memory), function()
+    local board = without_slots(gc(cast(HEADER, memory), function()
         C.resty_vrrp_munmap(memory, length)
     end), instances, addresses)
     board.fd, board.page_fd, board.page = self.fd, self.page_fd, self.page
@@ -376,7 +383,7 @@ function _M.open()
     if not found then
         return nil
     end
-    local instances, addresses = #found.instances, found.address_count
+    local instances, addresses = found.instance_count, found.address_count
     local length = length_of(instances, addresses)
     local memory = map_twice(found.header, length)
     local page = memory and map_twice(found.page, PAGE_SIZE)
