@@ -62,7 +62,7 @@ test: packages build ## Everything CI runs: unit, wire, simulator, lab, real ngi
 	$(CARGO) test --locked --lib
 	$(CARGO) test --locked --test tidy --test documents --test wire --test sim
 	# Beside each other run those that wait; all that measure time run alone.
-	$(CARGO) test --locked --test nginx -- --test-threads=4 beside::
+	$(CARGO) test --locked --test lab --test nginx -- --test-threads=4 beside::
 	$(CARGO) test --locked --test lab --test nginx -- --test-threads=1 --skip beside::
 
 demo: packages build ## Two hosts, one virtual address: kill the active one and watch

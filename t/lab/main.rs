@@ -5,6 +5,7 @@
 )]
 
 mod bench;
+mod beside;
 mod blink;
 mod connections;
 mod crowd;
@@ -17,11 +18,9 @@ mod kernel;
 mod lifetime;
 mod many;
 mod moving;
-mod mute;
 mod owner;
 mod owners;
 mod pair;
 mod router;
 mod segment;
 mod sockets;
-mod unheard;

@@ -69,7 +69,7 @@ fn a_check_that_fails_is_a_fault_with_the_reason_until_it_is_well_again() {
         let answer = get(host, "/ha/healthz");
         assert_eq!(answer.status, 503);
         assert!(answer.body.contains("check app fails: the database is away"), "{}", answer.body);
-        assert!(!host.has("192.168.56.100"));
+        wait_until("the address has gone", PATIENCE, || !host.has("192.168.56.100"));
 
         turn_good(&nginx);
         let status = status_when(host, "active");

@@ -392,7 +392,8 @@ fn a_carrier_whose_init_worker_breaks_off_is_told_by_the_workers() {
             let words = format!("init_worker() was not called yet in {words}");
             instance_when(host, |one| one["warnings"][0]["text"].to_string().contains(&words));
             status_when(host, "fault");
-            assert!(get(host, "/ha/healthz").body.contains(&words));
+            let says_why = || get(host, "/ha/healthz").body.contains(&words);
+            wait_until("healthz says why", PATIENCE, says_why);
             let serves_on = format!("the engine has not started, nginx serves on: {words}");
             logs(&nginx, &serves_on);
 
