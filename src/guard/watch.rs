@@ -86,10 +86,15 @@ fn try_run() -> Result<(), Box<dyn Error>> {
         }
         // An engine that is not there any more leaves orders all the same.
         watch.orders.send(GUARDS).ok();
-        if watch.carrier_is_killed().await? && watch.nobody_is_in_charge().await {
-            watch.memory.clear();
-            watch.mark();
-            withdraw(&watch.claims, &watch.socket, Cause::Killed).await;
+        if watch.carrier_is_killed().await? {
+            if watch.nobody_is_in_charge().await {
+                watch.memory.clear();
+                watch.mark();
+                withdraw(&watch.claims, &watch.socket, Cause::Killed).await;
+            } else {
+                // The engine in charge may die before its own guard has started.
+                sleep(START_OF_A_GUARD).await;
+            }
         }
         Ok(())
     })
@@ -259,7 +264,7 @@ impl Watch {
         timeout(DEATH_THROES, self.carrier.exited()).await.ok();
         tokio::select! {
             _ = self.master.killed() => {}
-            // Whoever opens the door has told a guard of its own before.
+            // Whoever opens the door has the routers.
             () = until(async || self.is_answered().await) => return false,
             () = sleep(patience) => return self.is_alone().await,
         }
@@ -292,6 +297,8 @@ async fn until(is_so: impl AsyncFn() -> bool) {
 const LONGEST_ORDER: usize = 256 << 10;
 /// Longer than any kernel takes from closing the files of a process to its end.
 const DEATH_THROES: Duration = Duration::from_secs(2);
+/// Until then, its predecessor tells what the engine before held.
+const START_OF_A_GUARD: Duration = Duration::from_millis(500);
 /// nginx starts another carrier within some milliseconds, on a busy machine within some more.
 const SHORTEST_PATIENCE: Duration = Duration::from_millis(50);
 const PAUSE: Duration = Duration::from_millis(1);

@@ -329,7 +329,7 @@ fn node_warnings(host: &Host) -> Vec<serde_json::Value> {
 
 /// Tells whether a guard was told what its engine holds: it answers beside the door from the moment
 /// that it is told all that. It may start after the addresses have come.
-fn guard_knows(host: &Host) -> bool {
+pub(crate) fn guard_knows(host: &Host) -> bool {
     !host.exec("find", &["/run/", "-name", "vrrp-*.guard"]).is_empty()
 }
 

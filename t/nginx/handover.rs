@@ -10,6 +10,7 @@ use harness::{
 };
 use serde_json::Value;
 
+use crate::guard::guard_knows;
 use crate::pair::{
     ADDRESS, INTERVAL, Node, PATIENCE, SERVER, SKEW, conf, instance, on_every_fallible_pair,
     on_every_pair, options,
@@ -165,6 +166,7 @@ fn nobody_notices_that_the_carrier_is_killed() {
         probe.wait_for("worker-01", PATIENCE);
         let calm = pair.calm();
         for pause in [0, 15, 6] {
+            wait_until("the guard knows", PATIENCE, || guard_knows(&pair.one.host));
             let before = pair.one.nginx.carrier_pid();
 
             pair.one.nginx.kill9(Role::Carrier);
