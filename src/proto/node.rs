@@ -7,6 +7,7 @@ mod sight;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 
+use self::held::Obstacle;
 pub use self::sight::{Sighted, Sighting};
 use super::deadlines::Deadlines;
 use super::event::{
@@ -40,14 +41,8 @@ pub struct Node {
     draining: bool,
     last_one_standing: bool,
     health: Health,
-    /// What is wrong with another interface that a router depends on.
-    tracked: Vec<Option<String>>,
-    /// Routers that another engine of this host has.
-    already_here: BTreeSet<RouterId>,
-    /// Why the addresses of a router cannot be had.
-    troubles: Vec<Option<String>>,
-    /// Routers that do not hear a peer which outranks them, and what is to be said of it.
-    deaf: BTreeMap<RouterId, String>,
+    /// What keeps single routers from taking part, and what is to be said of it.
+    obstacles: BTreeMap<(RouterId, Obstacle), String>,
     /// The latest moment seen. Time that seems to run backwards stands still instead.
     now: Instant,
     settled: u64,
@@ -100,10 +95,7 @@ impl Node {
             draining: false,
             last_one_standing: false,
             health: Health::Unknown,
-            tracked: vec![None; routers],
-            already_here: BTreeSet::new(),
-            troubles: vec![None; routers],
-            deaf: BTreeMap::new(),
+            obstacles: BTreeMap::new(),
             now: Instant::default(),
             settled: 0,
             changed: (0..routers).map(RouterId).collect(),
@@ -254,13 +246,12 @@ impl Node {
                 self.collect(router);
             }
             Input::Tracked { router, down } => {
-                if self.tracked[router.0].as_deref() != down {
-                    self.tracked[router.0] = down.map(str::to_owned);
-                    self.settle(router);
-                }
+                self.note_obstacle(router, Obstacle::Tracked, down);
             }
-            Input::Addresses { router, trouble } => self.note_addresses(router, trouble),
-            Input::Deaf { router, why } => self.note_deafness(router, why),
+            Input::Addresses { router, trouble } => {
+                self.note_obstacle(router, Obstacle::Addresses, trouble);
+            }
+            Input::Deaf { router, why } => self.note_obstacle(router, Obstacle::Deafness, why),
             Input::Sent { router, priority, outcome } => {
                 self.routers[router.0].note_sent(priority, outcome, self.now);
                 self.changed.insert(router);
@@ -269,7 +260,10 @@ impl Node {
                 self.routers[router.0].note_tried(outcome, self.now);
                 self.settle(router);
             }
-            Input::AlreadyHere { router, is_so } => self.leave_to_another(router, is_so),
+            Input::AlreadyHere { router, is_so } => {
+                let why = is_so.then_some("another engine of this host has it");
+                self.note_obstacle(router, Obstacle::AnotherEngine, why);
+            }
             Input::Drain(draining) => {
                 self.draining = draining;
                 self.settle_all();

@@ -4,6 +4,19 @@ use std::borrow::Cow;
 
 use super::{Family, Health, Hold, Life, LinkCarrier, LinkId, Node, RouterId, Site, VirtualRouter};
 
+/// What keeps a single router from taking part, besides its links and what is so of the whole node.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(super) enum Obstacle {
+    /// Another engine of this host has it.
+    AnotherEngine,
+    /// Its addresses cannot be had here.
+    Addresses,
+    /// An interface that it depends on does not work.
+    Tracked,
+    /// It does not hear a peer that outranks it.
+    Deafness,
+}
+
 impl Node {
     /// Holds a router in Initialize if anything holds it there, else lets it go.
     pub(super) fn settle(&mut self, id: RouterId) {
@@ -27,36 +40,20 @@ impl Node {
         self.collect(id);
     }
 
-    /// Holds a router that cannot have its addresses on this host, or lets it go.
-    pub(super) fn note_addresses(&mut self, router: RouterId, trouble: Option<&str>) {
-        if self.troubles[router.0].as_deref() != trouble {
-            self.troubles[router.0] = trouble.map(str::to_owned);
-            self.settle(router);
-        }
-    }
-
-    /// Holds a router that does not hear a peer which outranks it, or lets it go.
-    pub(super) fn note_deafness(&mut self, router: RouterId, why: Option<&str>) {
-        if self.deaf.get(&router).map(String::as_str) == why {
+    /// Notes what keeps a router from taking part, and why, or that nothing of the kind does.
+    pub(super) fn note_obstacle(&mut self, router: RouterId, kind: Obstacle, why: Option<&str>) {
+        if self.obstacle(router, kind) == why {
             return;
         }
         match why {
-            Some(why) => self.deaf.insert(router, why.to_owned()),
-            None => self.deaf.remove(&router),
+            Some(why) => self.obstacles.insert((router, kind), why.to_owned()),
+            None => self.obstacles.remove(&(router, kind)),
         };
         self.settle(router);
     }
 
-    /// Leaves a router to another engine of this host, or has it take part.
-    pub(super) fn leave_to_another(&mut self, router: RouterId, is_so: bool) {
-        let is_news = if is_so {
-            self.already_here.insert(router)
-        } else {
-            self.already_here.remove(&router)
-        };
-        if is_news {
-            self.settle(router);
-        }
+    fn obstacle(&self, router: RouterId, kind: Obstacle) -> Option<&str> {
+        self.obstacles.get(&(router, kind)).map(String::as_str)
     }
 
     /// Returns what holds a router in Initialize, the weightiest reason first.
@@ -70,10 +67,10 @@ impl Node {
         if self.life == Life::Stopped {
             return Some(Hold::Stopped);
         }
-        if self.already_here.contains(&id) {
+        if self.obstacle(id, Obstacle::AnotherEngine).is_some() {
             return Some(Hold::AlreadyHere);
         }
-        self.troubles[id.0].is_some().then_some(Hold::AddressesUnavailable)
+        self.obstacle(id, Obstacle::Addresses).map(|_| Hold::AddressesUnavailable)
     }
 
     fn hold_of_the_link(&self, id: RouterId) -> Option<Hold> {
@@ -92,10 +89,10 @@ impl Node {
         if self.life == Life::Leaving {
             return Some(Hold::Left);
         }
-        if self.tracked[id.0].is_some() {
+        if self.obstacle(id, Obstacle::Tracked).is_some() {
             return Some(Hold::Tracked);
         }
-        if self.deaf.contains_key(&id) {
+        if self.obstacle(id, Obstacle::Deafness).is_some() {
             return Some(Hold::CannotListen);
         }
         if self.routers[id.0].yields_as_mute() {
@@ -153,13 +150,14 @@ impl Node {
     fn explain(&self, router: &VirtualRouter, hold: Hold) -> Option<Cow<'_, str>> {
         let worst = self.worst_link(router.id).map_or(router.site.speaks_on, |(_, link)| link);
         let [worst, speaks_on] = [worst, router.site.speaks_on].map(|link| &self.names[link.0]);
+        let obstacle = |kind| self.obstacle(router.id, kind).map(Cow::from);
         match hold {
             Hold::Stopped | Hold::Unknown | Hold::Drained | Hold::Left => None,
             Hold::LinkMissing => Some(format!("interface {worst} does not exist").into()),
             Hold::LinkDown => Some(format!("interface {worst} is down").into()),
-            Hold::CannotListen => match self.deaf.get(&router.id) {
-                Some(why) => Some(why.into()),
+            Hold::CannotListen => match obstacle(Obstacle::Deafness) {
                 None => Some(format!("nothing can be received on {worst}").into()),
+                why => why,
             },
             Hold::NoPrimaryAddress => {
                 let kind = match router.config.family() {
@@ -168,9 +166,9 @@ impl Node {
                 };
                 Some(format!("interface {speaks_on} has no {kind} address").into())
             }
-            Hold::AlreadyHere => Some("another engine of this host has it".into()),
-            Hold::Tracked => self.tracked[router.id.0].as_deref().map(Cow::from),
-            Hold::AddressesUnavailable => self.troubles[router.id.0].as_deref().map(Cow::from),
+            Hold::AlreadyHere => obstacle(Obstacle::AnotherEngine),
+            Hold::Tracked => obstacle(Obstacle::Tracked),
+            Hold::AddressesUnavailable => obstacle(Obstacle::Addresses),
             Hold::CannotSend => {
                 let what = "the kernel sends no advertisements, and another router is active";
                 Some(what.into())
