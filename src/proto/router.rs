@@ -342,16 +342,11 @@ impl VirtualRouter {
     fn heard_as_active(&mut self, heard: &Accepted<'_>, own_source: Option<IpAddr>, now: Instant) {
         if heard.priority.is_resigning() {
             self.advertise_anew(self.is_last_resort(), now);
-        } else if self.is_outranked_by(heard, own_source) {
+        } else if self.is_outranked_by(heard.priority, heard.source, own_source) {
             self.step_down(heard, now);
         } else {
             self.defend(heard, now);
         }
-    }
-
-    /// Tells which of two Active routers stays.
-    fn is_outranked_by(&self, heard: &Accepted<'_>, own_source: Option<IpAddr>) -> bool {
-        (heard.priority, Some(heard.source)) > (self.effective_priority(), own_source)
     }
 
     /// Steps down for a router that outranks us.

@@ -83,8 +83,7 @@ impl Node {
     /// Tells whether the sender of an advertisement outranks a router of this node.
     #[must_use]
     pub fn is_outranked(&self, router: RouterId, priority: Priority, source: IpAddr) -> bool {
-        let own = self.routers[router.0].effective_priority();
-        (priority, Some(source)) > (own, self.source_of(router))
+        self.routers[router.0].is_outranked_by(priority, source, self.source_of(router))
     }
 
     /// Returns a router of a link that has an address of an advertisement.

@@ -60,7 +60,8 @@ impl VirtualRouter {
         now: Instant,
     ) {
         let is_active = !heard.priority.is_resigning();
-        if is_active && (!self.config.preempt || self.is_outranked_by(heard, own_source)) {
+        let is_outranked = self.is_outranked_by(heard.priority, heard.source, own_source);
+        if is_active && (!self.config.preempt || is_outranked) {
             if self.can_send {
                 self.advertise(self.effective_priority());
             }

@@ -1,6 +1,6 @@
 //! A router that stays Active beside this one, although this one outranks it.
 
-use super::{Accepted, Duration, Instant, IpAddr, VirtualRouter};
+use super::{Accepted, Duration, Instant, IpAddr, Priority, VirtualRouter};
 
 /// A router that is heard while this one is Active.
 #[derive(Clone, Copy, Debug)]
@@ -13,6 +13,16 @@ pub(super) struct Rival {
 }
 
 impl VirtualRouter {
+    /// Tells which of two Active routers stays.
+    pub(in crate::proto) fn is_outranked_by(
+        &self,
+        priority: Priority,
+        source: IpAddr,
+        own_source: Option<IpAddr>,
+    ) -> bool {
+        (priority, Some(source)) > (self.effective_priority(), own_source)
+    }
+
     /// Notes that a router is Active beside this one.
     pub(super) fn note_rival(&mut self, heard: &Accepted<'_>, now: Instant) {
         let patience = self.patience(heard.adver_interval);
