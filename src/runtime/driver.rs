@@ -14,7 +14,7 @@ mod show;
 mod succession;
 mod turn;
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::future::poll_fn;
 use std::io;
 use std::net::IpAddr;
@@ -88,8 +88,8 @@ pub(super) struct Driver<'a> {
     warnings: Warnings,
     attendance: Attendance,
     looks: Looks,
-    /// What the core was told of routers whose addresses cannot be had.
-    troubles: BTreeMap<RouterId, String>,
+    /// Routers that the core was told cannot have their addresses.
+    troubled: BTreeSet<RouterId>,
     /// One message on its way out; kept so that sending allocates nothing.
     outgoing: Vec<u8>,
     incoming: Box<[u8; MAX_DATAGRAM]>,
@@ -153,7 +153,7 @@ impl<'a> Driver<'a> {
             warnings: Warnings::new(board, clock::now()),
             attendance: Attendance::new(config.address_lifetime, clock::now()),
             looks: Looks::default(),
-            troubles: BTreeMap::new(),
+            troubled: BTreeSet::new(),
             board,
             liveness,
             checks,

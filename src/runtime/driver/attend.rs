@@ -22,13 +22,10 @@ impl Driver<'_> {
             return;
         }
         let troubles = self.troubles(attends, problem, now);
-        let before = std::mem::replace(&mut self.troubles, troubles);
-        for (router, trouble) in &self.troubles {
-            let trouble = Some(trouble.as_str());
+        let before = std::mem::replace(&mut self.troubled, troubles.keys().copied().collect());
+        for router in before.union(&self.troubled) {
+            let trouble = troubles.get(router).map(String::as_str);
             self.node.handle(Input::Addresses { router: *router, trouble }, now);
-        }
-        for router in before.into_keys().filter(|router| !self.troubles.contains_key(router)) {
-            self.node.handle(Input::Addresses { router, trouble: None }, now);
         }
     }
 

@@ -1,6 +1,6 @@
 //! Looks at the link of a router that may not hear its peers, for a moment.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
 use std::thread;
 use std::time::Duration;
@@ -20,9 +20,8 @@ pub(super) struct Looks {
     under_way: Option<LinkLook>,
     /// When to think of it next.
     due_at: Instant,
-    /// Those that the core knows to be deaf.
-    deaf: BTreeMap<RouterId, String>,
-    warned: Vec<RouterId>,
+    /// Routers of which something was found out.
+    judged: BTreeSet<RouterId>,
 }
 
 /// A look that a thread of its own takes.
@@ -110,35 +109,22 @@ impl Driver<'_> {
     /// Tells the core who is deaf, and warns of what was found out.
     fn tell_of_looks(&mut self, now: Instant) {
         let Self { node, looks, warnings, .. } = self;
-        let text_of = |router, verdict: &LookVerdict| verdict.text(node.source_of(router));
-        let verdicts = looks.lookout.verdicts().iter();
-        let texts = verdicts.map(|(router, it)| (*router, it, text_of(*router, it)));
-        let texts: Vec<_> = texts.collect();
-        let deaf = texts.iter().filter(|(router, ..)| looks.lookout.is_deaf(*router));
-        let deaf = deaf.map(|(router, _, text)| (*router, text.clone())).collect();
-        let warned = texts.iter().map(|(router, ..)| *router).collect();
-        for router in std::mem::replace(&mut looks.warned, warned) {
-            if !looks.lookout.verdicts().contains_key(&router) {
-                let scope = WarningScope::Router(router);
-                warnings.set(scope, WARNING_PEER_DROPPED, None, now);
-                warnings.set(scope, WARNING_PEER_OTHERWISE, None, now);
-            }
-        }
-        for (router, verdict, text) in texts {
-            let (dropped, otherwise) = match verdict {
-                LookVerdict::Dropped { .. } => (Some(text), None),
-                LookVerdict::Otherwise { .. } => (None, Some(text)),
+        let verdicts = looks.lookout.verdicts();
+        let before = std::mem::replace(&mut looks.judged, verdicts.keys().copied().collect());
+        for &router in before.union(&looks.judged) {
+            let (dropped, otherwise) = match verdicts.get(&router) {
+                Some(it @ LookVerdict::Dropped { .. }) => (Some(it), None),
+                Some(it @ LookVerdict::Otherwise { .. }) => (None, Some(it)),
+                None => (None, None),
             };
+            let source = node.source_of(router);
+            let [dropped, otherwise] =
+                [dropped, otherwise].map(|verdict| verdict.map(|it| it.text(source)));
+            let why = dropped.as_deref().filter(|_| looks.lookout.is_deaf(router));
+            node.handle(Input::Deaf { router, why }, now);
             let scope = WarningScope::Router(router);
             warnings.set(scope, WARNING_PEER_DROPPED, dropped, now);
             warnings.set(scope, WARNING_PEER_OTHERWISE, otherwise, now);
-        }
-        let before = std::mem::replace(&mut looks.deaf, deaf);
-        for (router, why) in &looks.deaf {
-            node.handle(Input::Deaf { router: *router, why: Some(why) }, now);
-        }
-        for router in before.into_keys().filter(|router| !looks.deaf.contains_key(router)) {
-            node.handle(Input::Deaf { router, why: None }, now);
         }
     }
 }
