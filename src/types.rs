@@ -260,6 +260,25 @@ pub struct VirtualAddress {
     pub prefix: u8,
 }
 
+impl VirtualAddress {
+    /// Returns the first address of its network, with the same prefix length.
+    #[must_use]
+    pub fn network(&self) -> Self {
+        let prefix = self.prefix.into();
+        let address = match self.address {
+            IpAddr::V4(address) => {
+                let hosts = u32::MAX.checked_shr(prefix).unwrap_or(0);
+                Ipv4Addr::from_bits(address.to_bits() & !hosts).into()
+            }
+            IpAddr::V6(address) => {
+                let hosts = u128::MAX.checked_shr(prefix).unwrap_or(0);
+                Ipv6Addr::from_bits(address.to_bits() & !hosts).into()
+            }
+        };
+        Self { address, prefix: self.prefix }
+    }
+}
+
 impl fmt::Display for VirtualAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.address, self.prefix)

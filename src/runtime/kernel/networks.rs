@@ -1,7 +1,7 @@
 //! The networks of a link, and virtual addresses whose prefix is not that of their network.
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 use crate::net::{KernelLink, address};
 use crate::types::VirtualAddress;
@@ -27,9 +27,9 @@ impl Networks {
     ) -> Option<String> {
         let network = self.differing(held)?;
         let does = if held.prefix < network.prefix {
-            format!("looks for all of {} there", network_of(held)?)
+            format!("looks for all of {} there", held.network())
         } else {
-            format!("speaks to {} from it", network_of(held)?)
+            format!("speaks to {} from it", held.network())
         };
         Some(format!(
             "{held} does not have the prefix of {network} on {link}: a host that has it {does}. \
@@ -50,16 +50,8 @@ impl Networks {
 /// Tells whether one of two networks contains the other.
 fn overlaps(one: &VirtualAddress, other: &VirtualAddress) -> bool {
     let shorter = one.prefix.min(other.prefix);
-    let network = |it: &VirtualAddress| network_of(&VirtualAddress { prefix: shorter, ..*it });
-    network(one).is_some_and(|it| Some(it) == network(other))
-}
-
-/// Returns the network of an IPv4 address.
-fn network_of(held: &VirtualAddress) -> Option<VirtualAddress> {
-    let IpAddr::V4(address) = held.address else { return None };
-    let hosts = u32::MAX.checked_shr(held.prefix.into()).unwrap_or(0);
-    let address = Ipv4Addr::from_bits(address.to_bits() & !hosts).into();
-    Some(VirtualAddress { address, prefix: held.prefix })
+    let network = |it: &VirtualAddress| VirtualAddress { prefix: shorter, ..*it }.network();
+    network(one) == network(other)
 }
 
 #[cfg(test)]

@@ -1,7 +1,5 @@
 //! Where strict reverse path filtering drops what peers send.
 
-use std::net::{IpAddr, Ipv4Addr};
-
 use crate::net::{LinkSignal, Links};
 use crate::types::VirtualAddress;
 
@@ -18,11 +16,9 @@ pub(super) fn rival(links: &Links, index: u32) -> Option<(&str, VirtualAddress)>
     found.map(|(link, held)| (link.name(), *held))
 }
 
-/// Returns the network of an address and its prefix, if there can be peers in it.
-fn network(held: &VirtualAddress) -> Option<(Ipv4Addr, u8)> {
-    let IpAddr::V4(address) = held.address else { return None };
-    let mask = u32::MAX.checked_shl(32_u32.checked_sub(held.prefix.into())?)?;
-    (held.prefix < 32).then(|| (Ipv4Addr::from_bits(address.to_bits() & mask), held.prefix))
+/// Returns the network of an IPv4 address, if there can be peers in it.
+fn network(held: &VirtualAddress) -> Option<VirtualAddress> {
+    (held.address.is_ipv4() && (1..32).contains(&held.prefix)).then(|| held.network())
 }
 
 #[cfg(test)]
