@@ -40,6 +40,11 @@ impl Holders {
         Self { slots, seen: BTreeMap::new(), stale: BTreeSet::new() }
     }
 
+    /// Tells whether an address is one of a virtual router.
+    pub(super) fn is_virtual(&self, address: IpAddr) -> bool {
+        self.slots.contains_key(&address)
+    }
+
     /// Forgets everything and believes a dump instead.
     pub(super) fn reset(&mut self, dump: &[KernelEvent]) {
         self.seen.clear();
@@ -53,7 +58,7 @@ impl Holders {
     pub(super) fn handle(&mut self, event: &KernelEvent) {
         match event {
             KernelEvent::Address { index, address, .. } => {
-                if self.slots.contains_key(&address.address) {
+                if self.is_virtual(address.address) {
                     let holders = self.seen.entry(address.address).or_default();
                     if holders.insert((*index, *address)) {
                         self.stale.insert(address.address);

@@ -10,7 +10,7 @@ mod survey;
 use std::collections::BTreeSet;
 use std::future;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,7 +39,6 @@ pub(super) struct Takeover {
     routers: Vec<RouterSite>,
     links: LinkSites,
     lifetime: Option<Duration>,
-    virtual_addresses: BTreeSet<IpAddr>,
     holders: Holders,
     /// Addresses that more than one virtual router has, and which ones.
     shared_addresses: Vec<(Ipv4Addr, Vec<usize>)>,
@@ -88,11 +87,8 @@ struct Corrected;
 
 impl Takeover {
     pub(super) fn new(plan: KernelPlan, facts: FactsWriter) -> Self {
-        let all = plan.routers.iter().flat_map(|router| router.addresses.iter());
-        let virtual_addresses = all.map(|held| held.address).collect();
         let patience = plan.routers.iter().map(|router| router.patience).min();
         Self {
-            virtual_addresses,
             holders: Holders::new(&plan.routers),
             shared_addresses: shared_addresses(&plan.routers),
             shortest_patience: patience.unwrap_or_default(),

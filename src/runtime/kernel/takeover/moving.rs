@@ -78,7 +78,7 @@ impl Takeover {
     }
 
     fn is_virtual(&self, address: Ipv4Addr) -> bool {
-        self.virtual_addresses.contains(&IpAddr::V4(address))
+        self.holders.is_virtual(address.into())
     }
 }
 

@@ -64,7 +64,7 @@ impl Takeover {
             generation: Some(link.generation()),
             carrier: link.carrier(),
             mac: link.mac(),
-            sources: link.sources(&site.owned, |held| self.virtual_addresses.contains(&held)),
+            sources: link.sources(&site.owned, |held| self.holders.is_virtual(held)),
         });
         let before = site.view.replace(view);
         if before.and_then(|before| before.generation) != view.generation {
@@ -84,7 +84,7 @@ impl Takeover {
             self.facts.link_changed(link);
         }
         let networks = found.map_or_else(Networks::default, |(_, link)| {
-            Networks::of(link, |held| self.virtual_addresses.contains(&held))
+            Networks::of(link, |held| self.holders.is_virtual(held))
         });
         if networks != site.networks {
             site.networks = networks;
