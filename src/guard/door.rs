@@ -23,6 +23,13 @@ impl DoorId {
         let found = fs::metadata(path)?;
         Ok(Self { device: found.dev(), inode: found.ino() })
     }
+
+    /// Removes the door from its place, unless another one is there by now.
+    pub fn remove_from(self, path: &Path) {
+        if Self::at(path).is_ok_and(|found| found == self) {
+            fs::remove_file(path).ok();
+        }
+    }
 }
 
 impl fmt::Display for DoorId {

@@ -8,8 +8,7 @@
 //! the routers until it withdraws them, or ends.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io::{self, Read as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -78,9 +77,7 @@ impl Memory {
 impl Drop for Telling {
     fn drop(&mut self) {
         self.task.abort();
-        if DoorId::at(&self.path).is_ok_and(|found| found == self.id) {
-            fs::remove_file(&self.path).ok();
-        }
+        self.id.remove_from(&self.path);
     }
 }
 
@@ -111,16 +108,12 @@ fn try_recall(path: &Path) -> io::Result<Vec<u8>> {
     stream.set_nonblocking(false)?;
     let (mut all, mut chunk) = (Vec::new(), [0; 4096]);
     loop {
-        // A time of zero would be for ever.
-        let left = deadline.since(clock::now()).max(Duration::from_millis(1));
-        stream.set_read_timeout(Some(left))?;
-        match stream.read(&mut chunk) {
-            Ok(0) => return Ok(all),
-            Ok(length) if all.len() < LONGEST_ANSWER && clock::now() < deadline => {
+        match local::read_until(&mut stream, &mut chunk, deadline)? {
+            0 => return Ok(all),
+            length if all.len() < LONGEST_ANSWER && clock::now() < deadline => {
                 all.extend_from_slice(&chunk[..length]);
             }
-            Ok(_) => return Err(io::ErrorKind::TimedOut.into()),
-            Err(error) => return Err(error),
+            _ => return Err(io::ErrorKind::TimedOut.into()),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::fs::{self, Permissions};
-use std::io::{self, Write};
+use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
@@ -14,8 +14,9 @@ use rustix::process::geteuid;
 use socket2::{Domain, SockAddr, Socket, Type};
 use tokio::net::UnixListener;
 
-use crate::net::Rights;
 use crate::net::watched::Watched;
+use crate::net::{Rights, clock};
+use crate::types::Instant;
 
 /// Opens a socket in place of whoever has the path now, for the user of this process alone. Returns
 /// what a `look` at it finds: later there may be another one at the path. Must be called within a
@@ -93,6 +94,26 @@ pub fn connect_abstract(name: &str, patience: Option<Duration>) -> io::Result<Un
     socket.set_write_timeout(patience)?;
     socket.connect(&abstract_address(name)?)?;
     Ok(OwnedFd::from(socket).into())
+}
+
+/// Reads what arrives until a deadline; what is there already is read after it, too.
+///
+/// # Errors
+///
+/// [`WouldBlock`](io::ErrorKind::WouldBlock) when nothing has arrived.
+pub fn read_until(
+    stream: &mut UnixStream,
+    octets: &mut [u8],
+    deadline: Instant,
+) -> io::Result<usize> {
+    stream.set_read_timeout(Some(rest_until(deadline)))?;
+    stream.read(octets)
+}
+
+/// Returns how long to wait until a deadline: never zero, for that would be for ever.
+#[must_use]
+pub fn rest_until(deadline: Instant) -> Duration {
+    deadline.since(clock::now()).max(Duration::from_millis(1))
 }
 
 /// Tells whether a user is root, or ours.

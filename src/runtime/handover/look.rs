@@ -2,9 +2,8 @@
 //! answers, so it runs in a thread of its own.
 
 use std::collections::BTreeMap;
-use std::io::{self, Read};
+use std::io;
 use std::os::unix::net::UnixStream;
-use std::time::Duration;
 
 use super::claims::{Claims, PREFIX, SocketName};
 use crate::net::{ForeignListener, abstract_listeners, clock, local};
@@ -185,7 +184,7 @@ impl Neighbour {
     /// Asks one that took no connection: it may take one now.
     fn insist(&mut self, listener: &ForeignListener, late_at: Instant) {
         let who = busy(listener);
-        *self = match local::connect_abstract(&listener.name, Some(rest_until(late_at))) {
+        *self = match local::connect_abstract(&listener.name, Some(local::rest_until(late_at))) {
             Ok(stream) => Self::Asked { who, stream },
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Self::Silent { who },
             Err(_) => Self::Gone,
@@ -208,8 +207,7 @@ fn read_to_end(stream: &mut UnixStream, late_at: Instant) -> io::Result<Vec<u8>>
     stream.set_nonblocking(false)?;
     let (mut answer, mut chunk) = (Vec::new(), [0; 4096]);
     loop {
-        stream.set_read_timeout(Some(rest_until(late_at)))?;
-        match stream.read(&mut chunk)? {
+        match local::read_until(stream, &mut chunk, late_at)? {
             0 => return Ok(answer),
             length if answer.len() + length <= LONGEST_ANSWER => {
                 answer.extend_from_slice(&chunk[..length]);
@@ -217,11 +215,6 @@ fn read_to_end(stream: &mut UnixStream, late_at: Instant) -> io::Result<Vec<u8>>
             _ => return Err(io::ErrorKind::InvalidData.into()),
         }
     }
-}
-
-/// Returns how long to wait: what is there already is heard in any case.
-fn rest_until(late_at: Instant) -> Duration {
-    late_at.since(clock::now()).max(Duration::from_millis(1))
 }
 
 /// Engines of one network namespace: one is usual.

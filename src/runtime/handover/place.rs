@@ -159,9 +159,7 @@ impl Door {
 
 impl Drop for Door {
     fn drop(&mut self) {
-        if DoorId::at(&self.path).is_ok_and(|found| found == self.id) {
-            fs::remove_file(&self.path).ok();
-        }
+        self.id.remove_from(&self.path);
     }
 }
 
