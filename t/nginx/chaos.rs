@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use harness::{Carrier, Host, Lab, Nginx, Role, Signal, carriers, eventually};
+use harness::{Carrier, Host, Lab, Nginx, Rng, Role, Signal, carriers, eventually};
 
 use crate::pair::{ADDRESS, INTERVAL, PATIENCE, conf, options};
 
@@ -73,7 +73,7 @@ struct World<'a> {
 }
 
 fn run(seed: u64, carrier: &Carrier) {
-    let mut dice = Dice(seed);
+    let mut dice = Rng::seeded(seed);
     let lab = Lab::new(&format!("chaos {seed}, {}", carrier.version));
     let count = 2 + u8::try_from(seed / 2 % 2).expect("it is 0 or 1");
     let name = |number| (format!("worker-0{number}"), format!("192.168.56.10{number}/24"));
@@ -130,8 +130,8 @@ fn run(seed: u64, carrier: &Carrier) {
 
 impl World<'_> {
     /// Chooses what can be done at present.
-    fn next_deed(&self, dice: &mut Dice) -> (usize, Deed) {
-        let node = dice.choose(self.nodes.len());
+    fn next_deed(&self, dice: &mut Rng) -> (usize, Deed) {
+        let node = dice.index(self.nodes.len());
         let known = lock(&self.known)[node].clone();
         let cable = if known.cut { Deed::Heal } else { Deed::Cut };
         let drain = if known.drained { Deed::Undrain } else { Deed::Drain };
@@ -154,7 +154,7 @@ impl World<'_> {
         } else {
             &[Deed::Start, Deed::Start, cable]
         };
-        (node, all[dice.choose(all.len())])
+        (node, all[dice.index(all.len())])
     }
 
     fn perform(&self, node: usize, deed: Deed, nginx: &Nginx) {
@@ -313,23 +313,6 @@ struct Over<'a>(&'a AtomicBool);
 impl Drop for Over<'_> {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Relaxed);
-    }
-}
-
-/// Numbers that are the same for the same seed.
-struct Dice(u64);
-
-impl Dice {
-    /// Returns a number from 0 to `end`, without it.
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) % end
-    }
-
-    fn choose(&mut self, count: usize) -> usize {
-        usize::try_from(self.below(count as u64)).expect("it is small")
     }
 }
 

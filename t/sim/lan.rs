@@ -16,9 +16,9 @@ use crate::host::{Cause, Condition, Host};
 use crate::network::{Fate, Network};
 use crate::oracle::Oracle;
 use crate::packet::{Packet, encoded};
-use crate::rng::Rng;
 use crate::setup::{US, Vary as _, b3};
 use crate::trace::{Deed, Record};
+use harness::Rng;
 
 pub(crate) struct Lan {
     pub(crate) now: Duration,

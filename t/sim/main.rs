@@ -23,7 +23,6 @@ mod priority;
 mod random;
 mod release;
 mod reports;
-mod rng;
 mod scale;
 mod setup;
 mod succession;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use crate::rng::Rng;
+use harness::Rng;
 
 /// Hosts are numbered in the order they were added.
 #[derive(Clone, Debug)]

@@ -1,5 +1,6 @@
 //! Every way to damage a packet ends in a named check, never in a panic.
 
+use harness::Rng;
 use resty_vrrp::proto::{Discard, Expectations, Heard};
 use resty_vrrp::types::{
     ChecksumForm, Family, Priority, SimplePassword, Version, VirtualAddress, Vrid,
@@ -195,39 +196,31 @@ fn datagram_len(vector: &Vector) -> usize {
     usize::from(u16::from_be_bytes([datagram[2], datagram[3]]))
 }
 
-/// splitmix64, enough to break things with.
-struct Random(u64);
+/// What breaks things, in the same way for the same seed.
+struct Random(Rng);
 
 impl Random {
     /// Takes its seed from `SEED`, and says which one it is if the test fails.
     fn seeded() -> Self {
         let seed = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(9568);
         println!("SEED={seed} cargo test --test wire damage");
-        Self(seed)
-    }
-
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
+        Self(Rng::seeded(seed))
     }
 
     fn below(&mut self, bound: usize) -> usize {
-        let bound = u64::try_from(bound).expect("it is small");
-        usize::try_from(self.next() % bound).expect("it is smaller")
+        self.0.index(bound)
     }
 
     fn fill(&mut self, bytes: &mut [u8]) {
         for chunk in bytes.chunks_mut(8) {
-            chunk.copy_from_slice(&self.next().to_le_bytes()[..chunk.len()]);
+            chunk.copy_from_slice(&self.0.next().to_le_bytes()[..chunk.len()]);
         }
     }
 
     /// Flips a bit, replaces an octet, cuts the end off or appends to it.
     fn damage(&mut self, bytes: &mut Vec<u8>) {
         let at = self.below(bytes.len().max(1));
-        let octet = self.next().to_le_bytes()[0];
+        let octet = self.0.octet();
         match (self.below(8), bytes.get_mut(at)) {
             (0, _) => bytes.truncate(at),
             (1, _) => bytes.extend([octet; 5]),

@@ -5,6 +5,8 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::time::Duration;
 
+use harness::Rng;
+
 use super::instance_to_board;
 use super::tests::{NOW, ROUTER, SLOTS, UNCHECKED, board, heir, read_everything, ready};
 use crate::guard::{Claim, Order, Resignation};
@@ -16,7 +18,7 @@ use crate::types::{Family, Priority};
 
 #[test]
 fn a_million_random_octets_on_the_board_do_no_harm() {
-    let mut random = Random(1);
+    let mut random = Rng::seeded(1);
     let (mut node, ([file, page], mut board)) = (active(), board());
     assert!(!board.beat(NOW));
     board.publish(0, &instance_to_board(&node.snapshot(ROUTER)));
@@ -45,14 +47,14 @@ fn a_million_random_octets_on_the_board_do_no_harm() {
 
 #[test]
 fn a_million_random_octets_of_hand_over_messages_do_no_harm() {
-    let mut random = Random(2);
+    let mut random = Rng::seeded(2);
     let all = messages();
     // With LONG, each octet in a message of its own: that takes a minute.
     let octets = if std::env::var_os("LONG").is_some() { 1 } else { 5 };
     for case in 0..MILLION / octets {
         let mut text = all[case % all.len()].clone();
         for _ in 0..octets {
-            let at = random.below(text.len());
+            let at = random.index(text.len());
             // Another number is a message still, where anything else mostly is none.
             let digit = b'0' + random.octet() % 10;
             text[at] = if text[at].is_ascii_digit() { digit } else { random.octet() };
@@ -73,12 +75,12 @@ fn a_million_random_octets_of_hand_over_messages_do_no_harm() {
 
 #[test]
 fn a_million_orders_to_the_guard_with_random_octets_do_no_harm() {
-    let mut random = Random(3);
+    let mut random = Rng::seeded(3);
     let orders = [claim(), Order::Release { router: 7 }, Order::Bye].map(|order| written(&order));
     for case in 0..MILLION {
         let mut message = orders[case % orders.len()].clone();
         for _ in 0..=random.below(3) {
-            let at = random.below(message.len());
+            let at = random.index(message.len());
             message[at] = random.octet();
         }
 
@@ -149,26 +151,6 @@ fn written(order: &Order) -> Vec<u8> {
     let mut message = Vec::new();
     order.emit(&mut message);
     message
-}
-
-/// Numbers that are the same in every run.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn below(&mut self, bound: usize) -> usize {
-        usize::try_from(self.next() % bound as u64).expect("it is smaller")
-    }
-
-    fn octet(&mut self) -> u8 {
-        self.next().to_le_bytes()[0]
-    }
 }
 
 const MILLION: usize = 1_000_000;

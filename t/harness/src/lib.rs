@@ -40,6 +40,7 @@ mod namespace;
 mod nginx;
 mod probe;
 mod process;
+mod rng;
 mod sniffer;
 mod wait;
 
@@ -56,5 +57,6 @@ pub use nginx::{Nginx, Role, StartFailure};
 pub use nix::sys::signal::Signal;
 pub use probe::{Outcome, Probe, Report, Sample};
 pub use process::{Process, StuckThread, is_alive, signal, urgently};
+pub use rng::Rng;
 pub use sniffer::{Advert, Announcement, Checksum, Sniffer};
 pub use wait::{eventually, holds_for, wait_until};

@@ -10,8 +10,8 @@ use resty_vrrp::types::{
 
 use super::octets::{carried, changed, datagram, message};
 use super::station::Station;
-use crate::rng::Rng;
 use crate::setup::{US, Vary as _, adv, adv2, b2, b3, ms, secs, us};
+use harness::Rng;
 
 /// A wrong password or another authentication type is refused (RFC 3768 §7.1, RFC 2338 §5.3.6).
 #[test]

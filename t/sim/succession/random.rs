@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::engine::Fate;
 use super::world::{World, conf};
-use crate::rng::Rng;
 use crate::setup::{ms, us};
+use harness::Rng;
 
 #[test]
 fn a_host_survives_any_trouble_on_a_quiet_machine() {

@@ -15,8 +15,8 @@ use super::links::ConnectionModel;
 use super::nginx::{BoardModel, MasterModel};
 use super::oracle::WorldOracle;
 use crate::packet::encoded;
-use crate::rng::Rng;
 use crate::setup::{A, US, Vary as _, b3, ms, us, vip};
+use harness::Rng;
 
 /// An engine: its place in [`World::engines`].
 pub(super) type EngineIndex = usize;
