@@ -2,3 +2,48 @@
 
 mod mute;
 mod unheard;
+
+use std::time::Duration;
+
+use harness::{Host, eventually};
+use serde_json::Value;
+
+use crate::router::Router;
+
+/// Has the host's own firewall drop VRRP at a hook of IPv4: `input` or `output`.
+fn drop_vrrp(host: &Host, hook: &str) {
+    let rules = format!(
+        "add table ip vrrp_{hook}; \
+         add chain ip vrrp_{hook} dropped {{ type filter hook {hook} priority 0; }}; \
+         add rule ip vrrp_{hook} dropped ip protocol 112 drop"
+    );
+    host.exec("nft", &[&rules]);
+}
+
+fn allow_vrrp(host: &Host, hook: &str) {
+    host.exec("nft", &[&format!("delete table ip vrrp_{hook}")]);
+}
+
+/// Waits for a warning of the instance, and returns its text.
+#[track_caller]
+fn warning(router: &Router, name: &str, patience: Duration) -> String {
+    eventually(&format!("there is the warning {name}"), patience, || {
+        let all = warnings(router)?;
+        let found = all.iter().find(|it| it["name"] == name).and_then(|it| it["text"].as_str());
+        found.map(str::to_owned).ok_or(format!("{all:?}"))
+    })
+}
+
+/// Waits until there is no warning of the instance.
+#[track_caller]
+fn no_warning(router: &Router, patience: Duration) {
+    eventually("there is no warning", patience, || {
+        let left = warnings(router)?;
+        if left.is_empty() { Ok(()) } else { Err(format!("{left:?}")) }
+    });
+}
+
+fn warnings(router: &Router) -> Result<Vec<Value>, String> {
+    let instance = router.instance()?;
+    instance["warnings"].as_array().cloned().ok_or(instance.to_string())
+}

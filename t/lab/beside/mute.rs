@@ -3,9 +3,9 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use harness::{Host, Sniffer, carriers, eventually, holds_for};
-use serde_json::Value;
+use harness::{Sniffer, carriers, holds_for};
 
+use super::{allow_vrrp, drop_vrrp, no_warning, warning, warnings};
 use crate::pair::{assert_settled, on_every_nginx};
 use crate::router::{ADDRESS, PATIENCE, Router, v3};
 
@@ -17,13 +17,13 @@ fn a_node_whose_firewall_drops_its_adverts_leaves_the_address_to_a_peer_until_it
         assert_settled(&a, &[&b]);
         let sniffer = Sniffer::start(&lab.client);
 
-        drop_output(&lab.a);
+        drop_vrrp(&lab.a, "output");
         b.wait_for("active");
         a.wait_for("fault");
 
         let instance = a.instance().expect("it answers");
         assert_eq!(instance["reason"], "cannot_send");
-        assert!(warning(&a, "cannot_send").contains("Operation not permitted"));
+        assert!(warning(&a, "cannot_send", PATIENCE).contains("Operation not permitted"));
         let health = lab.a.get("127.0.0.1:80", "/ha/healthz").expect("it answers");
         assert_eq!(health.status, 503, "{}", health.body);
         let quiet_since = Instant::now();
@@ -33,9 +33,9 @@ fn a_node_whose_firewall_drops_its_adverts_leaves_the_address_to_a_peer_until_it
             if now == sent { Ok(()) } else { Err(format!("{sent}, then {now}")) }
         });
 
-        allow_output(&lab.a);
+        allow_vrrp(&lab.a, "output");
         assert_settled(&a, &[&b]);
-        assert_eq!(warnings(&a), [] as [&str; 0]);
+        assert_eq!(warnings(&a), Ok(vec![]));
         let attempts = sniffer.adverts_since(quiet_since).into_iter().filter(|it| it.ttl != 255);
         assert_eq!(attempts.count(), 0, "an attempt has left the host");
         let log = a.nginx.error_log();
@@ -52,8 +52,8 @@ fn a_node_that_is_alone_and_cannot_send_keeps_the_address_and_says_so() {
         a.wait_for("active");
         let before = a.transitions();
 
-        drop_output(&host);
-        warning(&a, "cannot_send");
+        drop_vrrp(&host, "output");
+        warning(&a, "cannot_send", PATIENCE);
         let sent = a.instance().expect("it answers")["counters"]["advertisements_sent"].clone();
 
         holds_for("it serves", Duration::from_secs(1), || {
@@ -63,11 +63,8 @@ fn a_node_that_is_alone_and_cannot_send_keeps_the_address_and_says_so() {
             if right { Ok(()) } else { Err(instance.to_string()) }
         });
         assert_eq!(a.transitions(), before);
-        allow_output(&host);
-        eventually("the warning has gone", PATIENCE, || {
-            let left = warnings(&a);
-            if left.is_empty() { Ok(()) } else { Err(left.join(", ")) }
-        });
+        allow_vrrp(&host, "output");
+        no_warning(&a, PATIENCE);
     }
 }
 
@@ -80,9 +77,9 @@ fn a_firewall_that_comes_and_goes_costs_one_move_and_few_lines_of_the_log() {
         let (moves, lines) = (a.transitions(), a.nginx.error_log().lines().count());
 
         for _ in 0..10 {
-            drop_output(&lab.a);
+            drop_vrrp(&lab.a, "output");
             thread::sleep(Duration::from_secs(1));
-            allow_output(&lab.a);
+            allow_vrrp(&lab.a, "output");
             thread::sleep(Duration::from_secs(1));
         }
 
@@ -91,33 +88,4 @@ fn a_firewall_that_comes_and_goes_costs_one_move_and_few_lines_of_the_log() {
         assert_eq!(a.transitions() - moves, 3, "into the fault, then back: {log}");
         assert!(log.lines().count() - lines < 15, "{log}");
     });
-}
-
-/// Has the host's own firewall drop VRRP on its way out.
-fn drop_output(host: &Host) {
-    let rules = "add table ip mute; \
-                 add chain ip mute out { type filter hook output priority 0; }; \
-                 add rule ip mute out ip protocol 112 drop";
-    host.exec("nft", &[rules]);
-}
-
-fn allow_output(host: &Host) {
-    host.exec("nft", &["delete table ip mute"]);
-}
-
-/// Waits for a warning of the instance, and returns its text.
-#[track_caller]
-fn warning(router: &Router, name: &str) -> String {
-    eventually(&format!("there is the warning {name}"), PATIENCE, || {
-        let instance = router.instance()?;
-        let all = instance["warnings"].as_array().cloned().unwrap_or_default();
-        let found = all.iter().find(|it| it["name"] == name);
-        found.and_then(|it| it["text"].as_str().map(str::to_owned)).ok_or(instance.to_string())
-    })
-}
-
-fn warnings(router: &Router) -> Vec<String> {
-    let instance = router.instance().expect("it answers");
-    let all = instance["warnings"].as_array().expect("a list").iter();
-    all.map(|it: &Value| it["name"].to_string()).collect()
 }

@@ -3,9 +3,9 @@
 
 use std::time::{Duration, Instant};
 
-use harness::{Host, Keepalived, KeepalivedConfig, eventually, holds_for};
-use serde_json::Value;
+use harness::{Keepalived, KeepalivedConfig, holds_for};
 
+use super::{allow_vrrp, drop_vrrp, no_warning, warning, warnings};
 use crate::owners::Owners;
 use crate::pair::{assert_settled, on_every_nginx};
 use crate::router::{ADDRESS, Router, v3};
@@ -18,10 +18,10 @@ fn a_node_whose_own_firewall_keeps_it_deaf_leaves_the_address_to_a_higher_peer()
         assert_settled(&a, &[&b]);
 
         let (owners, ()) = Owners::during(&[&lab.a, &lab.b], || {
-            drop_input(&lab.b);
+            drop_vrrp(&lab.b, "input");
             b.wait_for("fault");
         });
-        let text = warned(&b, "peer_dropped_here");
+        let text = warning(&b, "peer_dropped_here", RARELY);
         assert!(text.starts_with("192.168.56.101 advertises, but this host drops it"), "{text}");
         assert_eq!(b.instance().expect("it answers")["reason"], "cannot_listen");
         assert_eq!(lab.b.get("127.0.0.1:80", "/ha/healthz").expect("it answers").status, 503);
@@ -33,9 +33,9 @@ fn a_node_whose_own_firewall_keeps_it_deaf_leaves_the_address_to_a_higher_peer()
             if right { Ok(()) } else { Err(b.state()) }
         });
 
-        allow_input(&lab.b);
+        allow_vrrp(&lab.b, "input");
         assert_settled(&a, &[&b]);
-        warned_of_nothing(&b);
+        no_warning(&b, RARELY);
         a.nginx.assert_no_complaints();
     });
 }
@@ -48,14 +48,14 @@ fn a_node_whose_deafness_costs_nothing_stays_active_and_says_so() {
         assert_settled(&a, &[&b]);
 
         // The lower one does not hear the better one, and that one drops what the lower one sends.
-        drop_input(&lab.a);
+        drop_vrrp(&lab.a, "input");
         lab.b.drop_received(harness::Traffic::Vrrp);
-        let text = warned(&a, "peer_dropped_here");
+        let text = warning(&a, "peer_dropped_here", RARELY);
 
         assert!(text.starts_with("192.168.56.102 advertises"), "{text}");
         assert_eq!(a.state(), "active");
         lab.b.heal();
-        allow_input(&lab.a);
+        allow_vrrp(&lab.a, "input");
         assert_settled(&a, &[&b]);
     });
 }
@@ -68,12 +68,12 @@ fn a_peer_that_does_not_hear_the_active_node_is_named() {
         assert_settled(&a, &[&b]);
 
         lab.a.drop_sent(harness::Traffic::Vrrp);
-        let text = warned(&a, "peer_does_not_hear_us");
+        let text = warning(&a, "peer_does_not_hear_us", RARELY);
 
         assert!(text.starts_with("192.168.56.102 stays active"), "{text}");
         lab.a.heal();
         assert_settled(&a, &[&b]);
-        warned_of_nothing(&a);
+        no_warning(&a, RARELY);
     });
 }
 
@@ -108,11 +108,11 @@ fn peers_that_speak_otherwise_are_named() {
                 ..KeepalivedConfig::default()
             };
             let keepalived = Keepalived::start(&lab.b, &config);
-            let text = warned(&a, "peer_speaks_otherwise");
+            let text = warning(&a, "peer_speaks_otherwise", RARELY);
             assert!(text.starts_with(words), "{what}: {text}");
             assert_eq!(a.state(), "active");
             drop(keepalived);
-            warned_of_nothing(&a);
+            no_warning(&a, RARELY);
         }
     });
 }
@@ -127,7 +127,7 @@ fn a_clone_with_our_own_address_is_named() {
 
         let _clone = Router::start(&lab.b, carrier, v3(150));
 
-        let text = warned(&a, "peer_speaks_otherwise");
+        let text = warning(&a, "peer_speaks_otherwise", RARELY);
         assert!(text.contains("that is the address of this node"), "{text}");
     });
 }
@@ -145,47 +145,12 @@ fn a_healthy_node_that_is_alone_looks_at_its_link_for_moments_only() {
             let is_open = lab.a.exec("cat", &["/proc/net/packet"]).contains(" 0800 ");
             looks += u32::from(is_open && !open);
             open = is_open;
-            warnings(&a).is_empty().then_some(()).ok_or("a warning")
+            if warnings(&a)?.is_empty() { Ok(()) } else { Err("a warning".to_owned()) }
         });
 
         assert!((1..=2).contains(&looks), "{looks} looks within {:?}", started.elapsed());
         assert!(!open, "it is open still");
     });
-}
-
-/// Has the host's own firewall drop VRRP on its way in.
-fn drop_input(host: &Host) {
-    let rules = "add table ip deaf; \
-                 add chain ip deaf in { type filter hook input priority 0; }; \
-                 add rule ip deaf in ip protocol 112 drop";
-    host.exec("nft", &[rules]);
-}
-
-fn allow_input(host: &Host) {
-    host.exec("nft", &["delete table ip deaf"]);
-}
-
-/// Waits for a warning of the instance, and returns its text.
-#[track_caller]
-fn warned(router: &Router, name: &str) -> String {
-    eventually(&format!("there is the warning {name}"), RARELY, || {
-        let all = warnings(router);
-        let found = all.iter().find(|it| it["name"] == name).and_then(|it| it["text"].as_str());
-        found.map(str::to_owned).ok_or(format!("{all:?}"))
-    })
-}
-
-#[track_caller]
-fn warned_of_nothing(router: &Router) {
-    eventually("there is no warning", RARELY, || {
-        let left = warnings(router);
-        if left.is_empty() { Ok(()) } else { Err(format!("{left:?}")) }
-    });
-}
-
-fn warnings(router: &Router) -> Vec<Value> {
-    let instance = router.instance().unwrap_or_default();
-    instance["warnings"].as_array().cloned().unwrap_or_default()
 }
 
 /// Looks become rare, and are repeated as soon as there is reason to.
