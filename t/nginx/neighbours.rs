@@ -89,10 +89,7 @@ fn of_two_nginx_that_start_at_the_same_time_one_has_the_router() {
 #[test]
 fn a_second_nginx_does_not_fight_one_that_hangs() {
     on_every_network("one hangs", |host, carrier, _| {
-        let first = Nginx::start(host, carrier, &conf_of(80, "/run/first", 51, VIP, carrier, host));
-        status_when(host, "active");
-        kill(&guard::guards(host));
-        first.signal(Role::All, Signal::SIGSTOP);
+        let first = start_one_that_hangs(host, carrier);
 
         let second = conf_of(81, "/run/second", 51, VIP, carrier, host);
         let _second = Nginx::start(host, carrier, &second);
@@ -101,10 +98,7 @@ fn a_second_nginx_does_not_fight_one_that_hangs() {
         let text = instance["warnings"][0]["text"].as_str().unwrap_or_default();
         assert!(text.contains("does not say which virtual routers it has (process "), "{text}");
         first.kill9(Role::All);
-        eventually("the second is active", PATIENCE, || {
-            let instance = instance_at(host, 81)?;
-            if instance["state"] == "active" { Ok(()) } else { Err(instance.to_string()) }
-        });
+        wait_until_the_second_is_active(host);
     });
 }
 
@@ -151,18 +145,12 @@ fn many_sockets_of_a_stranger_that_take_no_connection_hold_nobody_up_and_hide_no
 #[test]
 fn an_nginx_that_hangs_holds_up_none_with_other_routers() {
     on_every_network("another one hangs", |host, carrier, _| {
-        let first = Nginx::start(host, carrier, &conf_of(80, "/run/first", 51, VIP, carrier, host));
-        status_when(host, "active");
-        kill(&guard::guards(host));
-        first.signal(Role::All, Signal::SIGSTOP);
+        let first = start_one_that_hangs(host, carrier);
 
         let second = conf_of(81, "/run/second", 52, OTHER_VIP, carrier, host);
         let _second = Nginx::start(host, carrier, &second);
 
-        eventually("the second is active", PATIENCE, || {
-            let instance = instance_at(host, 81)?;
-            if instance["state"] == "active" { Ok(()) } else { Err(instance.to_string()) }
-        });
+        wait_until_the_second_is_active(host);
         first.kill9(Role::All);
     });
 }
@@ -250,6 +238,23 @@ fn wait_until_it_gives_way(host: &Host) -> Value {
         instance_at(host, 81).and_then(gives_way).map(drop)
     });
     instance_at(host, 81).expect("it answers")
+}
+
+/// Starts a first nginx, which has the router, loses its guard, and hangs.
+fn start_one_that_hangs(host: &Host, carrier: &Carrier) -> Nginx {
+    let first = Nginx::start(host, carrier, &conf_of(80, "/run/first", 51, VIP, carrier, host));
+    status_when(host, "active");
+    kill(&guard::guards(host));
+    first.signal(Role::All, Signal::SIGSTOP);
+    first
+}
+
+#[track_caller]
+fn wait_until_the_second_is_active(host: &Host) {
+    eventually("the second is active", PATIENCE, || {
+        let instance = instance_at(host, 81)?;
+        if instance["state"] == "active" { Ok(()) } else { Err(instance.to_string()) }
+    });
 }
 
 fn instance_at(host: &Host, port: u16) -> Result<Value, String> {

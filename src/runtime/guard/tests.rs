@@ -10,10 +10,9 @@ use crate::proto::{LinkId, Node};
 
 #[test]
 fn a_change_of_one_router_is_all_that_is_looked_at_until_a_second_has_passed() {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = event_loop();
     let _context = runtime.enter();
-    let (channel, _other_end) = Channel::pair().unwrap();
-    let mut guard = guard_with(channel);
+    let (mut guard, _other_end) = guarding();
     let node = node_of(100);
     let looks = Cell::new(0);
     let index_of = |_| {
@@ -37,10 +36,9 @@ fn a_change_of_one_router_is_all_that_is_looked_at_until_a_second_has_passed() {
 
 #[test]
 fn what_finds_no_room_is_told_as_soon_as_there_is_some() {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = event_loop();
     let _context = runtime.enter();
-    let (channel, other_end) = Channel::pair().unwrap();
-    let (mut guard, other_end) = (guard_with(channel), Channel::of(other_end).unwrap());
+    let (mut guard, other_end) = guarding();
     let node = node_of(250);
     while process_of(&mut guard).send(&Order::Bye).is_ok() {}
     node.routers().for_each(|router| guard.claim(router));
@@ -60,10 +58,9 @@ fn what_finds_no_room_is_told_as_soon_as_there_is_some() {
 
 #[test]
 fn a_guard_that_has_acted_is_told_everything_anew() {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = event_loop();
     let _context = runtime.enter();
-    let (channel, other_end) = Channel::pair().unwrap();
-    let (mut guard, other_end) = (guard_with(channel), Channel::of(other_end).unwrap());
+    let (mut guard, other_end) = guarding();
     let node = node_of(1);
     guard.claim(RouterId(0));
     let mut orders_of_a_beat = || {
@@ -82,10 +79,9 @@ fn a_guard_that_has_acted_is_told_everything_anew() {
 
 #[test]
 fn an_address_that_somebody_else_has_put_there_is_not_told() {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = event_loop();
     let _context = runtime.enter();
-    let (channel, other_end) = Channel::pair().unwrap();
-    let (mut guard, other_end) = (guard_with(channel), Channel::of(other_end).unwrap());
+    let (mut guard, other_end) = guarding();
     let node = node_of(1);
     let held = Held { is_foreign: &|_, _| true, ..held(&node, &|_| Some(1)) };
     guard.claim(RouterId(0));
@@ -108,10 +104,9 @@ fn an_address_that_somebody_else_has_put_there_is_not_told() {
 /// What it says of itself is the octet, not that its program was executed.
 #[test]
 fn a_guard_is_replaced_by_one_that_guards_and_by_no_other() {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = event_loop();
     let _context = runtime.enter();
-    let (channel, first) = Channel::pair().unwrap();
-    let (mut guard, first) = (guard_with(channel), Channel::of(first).unwrap());
+    let (mut guard, first) = guarding();
     let node = node_of(2);
     let held = held(&node, &|_| Some(1));
     guard.claim(RouterId(0));
@@ -142,7 +137,7 @@ fn a_guard_is_replaced_by_one_that_guards_and_by_no_other() {
 
 #[test]
 fn a_guard_that_ends_again_and_again_is_started_less_and_less_often_until_one_guards_for_long() {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = event_loop();
     let _context = runtime.enter();
     let mut guard = Guard::default();
     let mut pause_after = |start: u64, guards: Option<u64>| {
@@ -197,9 +192,16 @@ fn held<'a>(node: &'a Node, index_of: &'a dyn Fn(LinkId) -> Option<u32>) -> Held
     Held { node, index_of, is_foreign: &|_, _| false }
 }
 
-fn guard_with(channel: Channel) -> Guard {
+fn event_loop() -> Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+/// Returns an engine's view of a guard, and that guard's end of the connection.
+fn guarding() -> (Guard, Channel) {
+    let (channel, other_end) = Channel::pair().unwrap();
     let current = Some(GuardProcess::new(channel, None, &BTreeSet::new()));
-    Guard { in_charge: true, current, ..Guard::default() }
+    let guard = Guard { in_charge: true, current, ..Guard::default() };
+    (guard, Channel::of(other_end).unwrap())
 }
 
 fn process_of(guard: &mut Guard) -> &mut GuardProcess {
