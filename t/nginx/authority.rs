@@ -231,7 +231,10 @@ const MAP_FOR_WRITING: &str = "
     local ffi = require('ffi')
     local found = require('resty.vrrp.board').find()
     local board, err = found:writable()
-    local page = found.page";
+    local page, slots = found.page, {}
+    for index = 1, board and board.instance_count or 0 do
+        slots[index] = board.slots + (index - 1)
+    end";
 /// Every way to the memory of the board that a worker has without rights.
 const BREAK_IN: &str = "
     local ffi, C = require('ffi'), require('ffi').C
@@ -276,7 +279,7 @@ const ANYTHING_ANYWHERE: &str = "
     spoil(board.header, ffi.sizeof('resty_vrrp_header'))
     spoil(board.events, 1024 * ffi.sizeof('resty_vrrp_event'))
     spoil(board.warnings, 256 * ffi.sizeof('resty_vrrp_warning'))
-    spoil(board.instances[1], ffi.sizeof('resty_vrrp_instance'))
+    spoil(slots[1], ffi.sizeof('resty_vrrp_instance'))
     spoil(board.addresses, board.address_count * ffi.sizeof('resty_vrrp_address'))";
 /// As a worker that has given away what only the engine needs.
 const AS_WWW_DATA: [&str; 5] = [
@@ -289,7 +292,7 @@ const AS_WWW_DATA: [&str; 5] = [
 /// That the engine was alive just now, was Active, and had put the addresses there.
 const LIES: &str = "
     board.header.engine_beat_ms = now
-    for _, slot in ipairs(board.instances) do
+    for _, slot in ipairs(slots) do
         slot.state, slot.since_ms, slot.active_is_self = 2, now, 1
         for index = 0, slot.addresses - 1 do
             local address = board.addresses[slot.first_address + index]
@@ -305,7 +308,7 @@ const SCRIBBLES: &[&str] = &[
     "board.header.page = 0xfffffff0",
     "board.header.instances_offset, board.header.addresses_offset = 0xfffffff0, 0xfffffff0",
     "board.header.event_size, board.header.instance_size = 0x7fffffff, 0x7fffffff",
-    "for _, slot in ipairs(board.instances) do
+    "for _, slot in ipairs(slots) do
         slot.first_address, slot.addresses = 0xffffffff, 0xffffffff
     end",
     "board.header.generation = 0xffffffff",
