@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::door::DoorId;
 use crate::types::{Family, LinkName, VirtualAddress, Vrid};
+use crate::wire::advertisement::CHECKSUM;
 use crate::wire::ip::{Datagram, Endpoints, Envelope};
 
 /// What an engine tells its guard.
@@ -85,8 +86,10 @@ impl Order {
                 emit_millis(claim.active_down_interval, message);
                 emit_millis(claim.longest_down_interval, message);
                 message.push(count);
+                let mut before = None;
                 for resignation in claim.resignations.iter().take(count.into()) {
-                    emit_resignation(resignation, message);
+                    emit_resignation(resignation, before, message);
+                    before = Some(resignation);
                 }
                 claim.addresses.iter().for_each(|address| emit_address(address, message));
             }
@@ -124,13 +127,38 @@ fn emit_millis(duration: Duration, message: &mut Vec<u8>) {
     message.extend(millis.to_be_bytes());
 }
 
-fn emit_resignation(Resignation { envelope, message }: &Resignation, order: &mut Vec<u8>) {
-    let length = u16::try_from(message.len()).unwrap_or(0);
+/// Writes a resignation down. One that has the message of the one before, but for the checksum, is
+/// that checksum alone: 254 messages of 1 KiB would not fit into an order.
+fn emit_resignation(
+    Resignation { envelope, message }: &Resignation,
+    before: Option<&Resignation>,
+    order: &mut Vec<u8>,
+) {
     emit_ip(envelope.endpoints.source(), order);
     emit_ip(envelope.endpoints.destination(), order);
     order.push(envelope.hop_limit);
+    let checksum = checksum_of(message);
+    if let (Some(checksum), Some(before)) = (checksum, before)
+        && with_checksum(&before.message, checksum).is_some_and(|same| same == *message)
+    {
+        order.extend(SAME_MESSAGE.to_be_bytes());
+        order.extend(checksum);
+        return;
+    }
+    let length = u16::try_from(message.len()).unwrap_or(0);
     order.extend(length.to_be_bytes());
     order.extend(&message[..usize::from(length)]);
+}
+
+fn checksum_of(message: &[u8]) -> Option<[u8; 2]> {
+    message.get(CHECKSUM)?.try_into().ok()
+}
+
+/// Returns a message with another checksum, if it is long enough to have one.
+fn with_checksum(message: &[u8], checksum: [u8; 2]) -> Option<Vec<u8>> {
+    let mut message = message.to_vec();
+    message.get_mut(CHECKSUM)?.copy_from_slice(&checksum);
+    Some(message)
 }
 
 fn emit_name(name: &LinkName, order: &mut Vec<u8>) {
@@ -174,7 +202,10 @@ impl<'a> Rest<'a> {
         let active_down_interval = Duration::from_millis(self.number()?.into());
         let longest_down_interval = Duration::from_millis(self.number()?.into());
         let count = u8::from_be_bytes(self.array()?);
-        let resignations = (0..count).map(|_| self.resignation()).collect::<Option<_>>()?;
+        let mut resignations = Vec::new();
+        for _ in 0..count {
+            resignations.push(self.resignation(resignations.last())?);
+        }
         let mut addresses = Vec::new();
         while !self.0.is_empty() {
             addresses.push(self.address()?);
@@ -196,11 +227,13 @@ impl<'a> Rest<'a> {
         LinkName::new(std::str::from_utf8(self.octets(length.into())?).ok()?)
     }
 
-    fn resignation(&mut self) -> Option<Resignation> {
+    fn resignation(&mut self, before: Option<&Resignation>) -> Option<Resignation> {
         let endpoints = Endpoints::new(self.ip()?, self.ip()?)?;
         let hop_limit = u8::from_be_bytes(self.array()?);
-        let length = u16::from_be_bytes(self.array()?);
-        let message = self.octets(length.into())?.to_vec();
+        let message = match u16::from_be_bytes(self.array()?) {
+            SAME_MESSAGE => with_checksum(&before?.message, self.array()?)?,
+            length => self.octets(length.into())?.to_vec(),
+        };
         Some(Resignation { envelope: Envelope { endpoints, hop_limit }, message })
     }
 
@@ -242,6 +275,8 @@ const BYE: u8 = 3;
 const DOOR: u8 = 4;
 const IPV4: u8 = 4;
 const IPV6: u8 = 6;
+/// In place of a length: the message of the resignation before, with the checksum that follows.
+const SAME_MESSAGE: u16 = u16::MAX;
 
 #[cfg(test)]
 pub(super) mod tests {
@@ -253,6 +288,26 @@ pub(super) mod tests {
         for order in [claim(), Order::Release { router: 7 }, door, Order::Bye] {
             assert_eq!(Order::parse(&written(&order)), Some(order));
         }
+    }
+
+    #[test]
+    fn the_message_to_many_peers_is_written_once() {
+        let message: Vec<u8> = (0..1028).map(|place: u32| place.to_be_bytes()[3]).collect();
+        let Order::Claim { router, claim } = claim() else { unreachable!() };
+        let envelope = claim.resignations[0].envelope;
+        let resignation = |peer: u8| Resignation {
+            envelope,
+            message: with_checksum(&message, [peer, 0]).unwrap(),
+        };
+        let order = Order::Claim {
+            router,
+            claim: Claim { resignations: (0..254).map(resignation).collect(), ..claim },
+        };
+
+        let written = written(&order);
+
+        assert!(written.len() < 10_000, "{} octets", written.len());
+        assert_eq!(Order::parse(&written), Some(order));
     }
 
     #[test]

@@ -321,7 +321,8 @@ const fn address_len(family: Family) -> usize {
 
 const ADVERTISEMENT: u8 = 1;
 const HEADER_LEN: usize = 8;
-const CHECKSUM: std::ops::Range<usize> = 6..8;
+/// Where the checksum stands in a message of either version.
+pub const CHECKSUM: std::ops::Range<usize> = 6..8;
 const AUTH_LEN: usize = 8;
 /// The count field has one octet.
 const MAX_ADDRESSES: usize = 255;
