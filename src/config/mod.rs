@@ -4,6 +4,7 @@
 //! refuses by its path.
 
 mod address;
+mod conflicts;
 mod error;
 mod probe;
 mod read;

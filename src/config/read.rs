@@ -1,12 +1,13 @@
 //! Reads [`Config`] from JSON, which is what Lua tables and option files both become.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::Value;
 
 use super::address::virtual_address;
+use super::conflicts;
 use super::error::{ConfigError, ConfigErrors};
 use super::table::{Problems, Read, Table, boolean, exact, one_of, shown, text, whole};
 use super::{
@@ -90,9 +91,10 @@ fn config(value: &Value, problems: &Problems) -> Option<Config> {
     if value.get("instances").is_none_or(Value::is_null) {
         table.refuse("instances", "required, but not given");
     }
-    refuse_conflicts(instances.as_deref().unwrap_or_default(), problems);
+    let all = instances.as_deref().unwrap_or_default();
+    conflicts::refuse_common(all, problems);
     if let Some(probe) = &probe {
-        refuse_probe_of_a_peer(probe, instances.as_deref().unwrap_or_default(), problems);
+        conflicts::refuse_probe_of_a_peer(probe, all, problems);
     }
     table.finish();
 
@@ -326,57 +328,6 @@ fn address(value: &Value, path: &str, problems: &Problems) -> Option<VirtualAddr
             problems.add(path, problem);
             None
         }
-    }
-}
-
-/// Refuses two instances with one name, one (interface, family, vrid), or one address.
-fn refuse_conflicts(instances: &[InstanceConfig], problems: &Problems) {
-    let mut names = BTreeMap::new();
-    let mut routers = BTreeMap::new();
-    let mut owners = BTreeMap::new();
-    for (index, instance) in instances.iter().enumerate() {
-        let here = format!("instances[{}]", index + 1);
-        if let Some(other) = names.insert(&instance.name, index) {
-            let problem =
-                format!("{:?} is the name of instances[{}], too", instance.name, other + 1);
-            problems.add(format!("{here}.name"), problem);
-        }
-        let key = (&instance.interface, instance.family(), instance.vrid);
-        if let Some(other) = routers.insert(key, index) {
-            let problem = format!(
-                "instances[{}] is already virtual router {} on {}",
-                other + 1,
-                instance.vrid,
-                instance.interface
-            );
-            problems.add(format!("{here}.vrid"), problem);
-        }
-        for address in instance.addresses.iter().chain(&instance.addresses_excluded) {
-            let other = *owners.entry(address.address).or_insert(index);
-            if other != index {
-                let problem =
-                    format!("{} belongs to instances[{}], too", address.address, other + 1);
-                problems.add(format!("{here}.addresses"), problem);
-            }
-        }
-    }
-}
-
-/// A virtual address answers for whoever is Active: a Backup would judge itself by its peer.
-fn refuse_probe_of_a_peer(probe: &ProbeConfig, instances: &[InstanceConfig], problems: &Problems) {
-    let mut moving = instances.iter().filter(|instance| !instance.priority.is_owner());
-    let probed = probe.server.ip();
-    let is_probed = |instance: &&InstanceConfig| {
-        let mut all = instance.addresses.iter().chain(&instance.addresses_excluded);
-        all.any(|held| held.address == probed)
-    };
-    if let Some(instance) = moving.find(is_probed) {
-        let problem = format!(
-            "{probed} is an address of {:?}, which may be on another node; probe 127.0.0.1, or an \
-             address that stays here",
-            instance.name
-        );
-        problems.add("health.probe.url", problem);
     }
 }
 
