@@ -70,6 +70,7 @@ mod receive;
 mod report;
 mod router;
 mod snapshot;
+mod state;
 #[cfg(test)]
 mod tests;
 
@@ -81,5 +82,6 @@ pub use node::{Node, Sighted, Sighting};
 pub use phase::{Backup, Blink, Leaving, Phase};
 pub use receive::{Accepted, AddressLists, Discard, Expectations, Heard, ReceiveCounters};
 pub use snapshot::{ActiveRouter, Counters, Snapshot};
+pub use state::{Reason, State};
 
 pub use crate::wire::ip::{Datagram, Envelope, Malformed};

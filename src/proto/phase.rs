@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::event::Reason;
 use super::hold::Hold;
 use super::lenient::known_or_default;
 use super::snapshot::ActiveRouter;
+use super::state::Reason;
 use crate::types::{Centiseconds, Instant, Priority};
 
 /// Where a virtual router stands in the state machine of RFC 9568 §6.4.

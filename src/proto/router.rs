@@ -5,6 +5,7 @@ mod conflict;
 mod inherit;
 mod last_resort;
 mod leave;
+mod meet;
 mod mute;
 mod rival;
 mod sleep;
@@ -16,7 +17,7 @@ use std::time::Duration;
 
 use self::conflict::VridConflict;
 use super::bequest::Lowering;
-use super::event::{Action, Problem, Reason, Report, RouterId, Site, State, Transition};
+use super::event::{Action, Problem, Report, RouterId, Site, Transition};
 use super::history::History;
 use super::hold::Hold;
 use super::interval;
@@ -24,6 +25,7 @@ use super::phase::{Backup, Blink, Leaving, Phase};
 use super::receive::{Accepted, AddressLists, Discard};
 use super::report::{self, Limiter};
 use super::snapshot::{ActiveRouter, Counters};
+use super::state::{Reason, State};
 use crate::config::InstanceConfig;
 use crate::types::{Centiseconds, ChecksumForm, ChecksumPolicy, Instant, Priority, Version};
 
@@ -336,55 +338,6 @@ impl VirtualRouter {
         let patience = now + self.config.preempt_delay;
         let tolerated_until = *backup.preempt_after.get_or_insert(patience);
         self.effective_priority().is_owner() || self.config.preempt && now >= tolerated_until
-    }
-
-    /// Handles an advertisement while we are Active ourselves (RFC 9568 §6.4.3).
-    fn heard_as_active(&mut self, heard: &Accepted<'_>, own_source: Option<IpAddr>, now: Instant) {
-        if heard.priority.is_resigning() {
-            self.advertise_anew(self.is_last_resort(), now);
-        } else if self.is_outranked_by(heard.priority, heard.source, own_source) {
-            self.step_down(heard, now);
-        } else {
-            self.defend(heard, now);
-        }
-    }
-
-    /// Steps down for a router that outranks us.
-    ///
-    /// Our last advertisement tells the winner that there were two, so that it announces the
-    /// addresses again and no switch goes on sending to us.
-    fn step_down(&mut self, heard: &Accepted<'_>, now: Instant) {
-        self.report_duplicate_owner(heard, now);
-        self.advertise(self.effective_priority());
-        self.yield_to(heard, now);
-        let mut backup = self.listening(heard.adver_interval, now);
-        backup.active = Some(sender(heard, now));
-        self.enter(Phase::Backup(backup), Reason::HigherPriority, now);
-    }
-
-    /// Answers a router that we outrank but that is Active too (RFC 9568 §6.4.3). In version 2
-    /// nothing is sent (RFC 3768 §6.4.3).
-    ///
-    /// Hosts and switches may have learned that the addresses are there: they are announced again.
-    fn defend(&mut self, heard: &Accepted<'_>, now: Instant) {
-        self.note_rival(heard, now);
-        if !self.report_duplicate_owner(heard, now) {
-            let problem = Problem::AnotherActive { priority: heard.priority };
-            self.report(problem, Some(heard.source), now);
-        }
-        match self.config.version {
-            Version::V2 => {}
-            Version::V3 => self.advertise(self.effective_priority()),
-        }
-        self.actions.push_back(Action::Announce(self.id));
-    }
-
-    fn report_duplicate_owner(&mut self, heard: &Accepted<'_>, now: Instant) -> bool {
-        let duplicate = self.effective_priority().is_owner() && heard.priority.is_owner();
-        if duplicate {
-            self.report(Problem::DuplicateOwner, Some(heard.source), now);
-        }
-        duplicate
     }
 
     /// Takes the addresses, which `predecessor` leaves to us on purpose if there is one.

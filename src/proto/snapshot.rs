@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::event::{Problem, Reason, State, Transition};
+use super::event::{Problem, Transition};
 use super::history::History;
 use super::receive::{Discard, ReceiveCounters};
+use super::state::{Reason, State};
 use crate::types::{
     Centiseconds, ChecksumForm, Family, Instant, LinkName, Priority, Version, VirtualAddress, Vrid,
 };
