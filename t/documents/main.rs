@@ -1,6 +1,7 @@
 //! The documents say what the code says. Fast, and without root.
 
 mod commands;
+mod conformance;
 mod links;
 mod markdown;
 mod names;

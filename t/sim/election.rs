@@ -9,7 +9,7 @@ use crate::lan::Lan;
 use crate::setup::{A, C, HIGHEST, US, Vary as _, adv, adv2, b2, b3, ms, secs, us};
 use crate::view::Act;
 
-/// 65. Addresses are compared by Active routers only.
+/// Addresses are compared by Active routers only.
 #[test]
 fn a_backup_accepts_an_equal_priority_whatever_the_address() {
     for peer in [A, HIGHEST] {
@@ -24,7 +24,7 @@ fn a_backup_accepts_an_equal_priority_whatever_the_address() {
     }
 }
 
-/// 72. The last advertisement tells the winner, and every switch, that there were two.
+/// The last advertisement tells the winner, and every switch, that there were two.
 #[test]
 fn an_active_router_that_hears_a_higher_one_speaks_once_more_and_yields() {
     let mut lan = active(b3());
@@ -41,7 +41,6 @@ fn an_active_router_that_hears_a_higher_one_speaks_once_more_and_yields() {
     assert_eq!(lan.takeovers("us")[1], (secs(5) + us(3_609_375), Reason::NoResponse));
 }
 
-/// 72.
 #[test]
 fn an_active_router_that_yields_learns_the_interval_of_the_winner() {
     let mut lan = active(b3());
@@ -52,7 +51,7 @@ fn an_active_router_that_yields_learns_the_interval_of_the_winner() {
     assert_eq!(lan.takeovers("us")[1], (secs(5) + us(10_828_125), Reason::NoResponse));
 }
 
-/// 73. RFC 9568 §6.4.3: "send an ADVERTISEMENT immediately"; `Adver_Timer` stays as it is.
+/// RFC 9568 §6.4.3: "send an ADVERTISEMENT immediately"; `Adver_Timer` stays as it is.
 #[test]
 fn a_version_3_router_answers_a_lower_active_one_at_once() {
     let mut lan = active(b3());
@@ -67,7 +66,7 @@ fn a_version_3_router_answers_a_lower_active_one_at_once() {
     assert!(lan.acts_since("us", last + ms(300)).contains(&Act::Announce));
 }
 
-/// 74. RFC 3768 §6.4.3: "Discard the ADVERTISEMENT". The addresses are announced nevertheless.
+/// RFC 3768 §6.4.3: "Discard the ADVERTISEMENT". The addresses are announced nevertheless.
 #[test]
 fn a_version_2_router_does_not_answer_a_lower_active_one() {
     let mut lan = active(b2());
@@ -79,7 +78,6 @@ fn a_version_2_router_does_not_answer_a_lower_active_one() {
     assert_eq!(lan.active(), ["us"]);
 }
 
-/// 75.
 #[test]
 fn of_two_equal_active_routers_the_lower_address_yields() {
     let mut lan = active(b3());
@@ -90,7 +88,6 @@ fn of_two_equal_active_routers_the_lower_address_yields() {
     assert!(!lan.holds("us"));
 }
 
-/// 76.
 #[test]
 fn of_two_equal_active_routers_the_higher_address_stays() {
     let mut lan = active(b3());
@@ -101,7 +98,7 @@ fn of_two_equal_active_routers_the_higher_address_stays() {
     assert_eq!(lan.acts_since("us", secs(5)), [Act::Advertise(100), Act::Announce]);
 }
 
-/// 77. A signed comparison would let 10.0.0.5 win.
+/// A signed comparison would let 10.0.0.5 win.
 #[test]
 fn addresses_are_compared_as_unsigned_numbers() {
     let mut lan = Lan::seeded(0).with("us", Ipv4Addr::new(10, 0, 0, 5), vec![b3()]);
@@ -112,7 +109,7 @@ fn addresses_are_compared_as_unsigned_numbers() {
     assert_eq!(lan.state("us"), State::Backup);
 }
 
-/// 78. A little-endian comparison would let 10.0.0.255 win.
+/// A little-endian comparison would let 10.0.0.255 win.
 #[test]
 fn addresses_are_compared_in_network_order() {
     let mut lan = Lan::seeded(0).with("us", Ipv4Addr::new(10, 0, 1, 0), vec![b3()]);
@@ -123,7 +120,6 @@ fn addresses_are_compared_in_network_order() {
     assert_eq!(lan.active(), ["us"]);
 }
 
-/// 89.
 #[test]
 fn when_two_active_routers_meet_the_lower_yields_and_the_winner_announces() {
     let mut lan = Lan::seeded(0).host("a", 200).host("b", 100);
@@ -142,7 +138,7 @@ fn when_two_active_routers_meet_the_lower_yields_and_the_winner_announces() {
     assert!(lan.acts_since("a", ms(10_500)).contains(&Act::Announce));
 }
 
-/// 89. The winner speaks last, so that every switch has learned its port last.
+/// The winner speaks last, so that every switch has learned its port last.
 #[test]
 fn after_two_version_2_routers_met_the_winner_announces_last() {
     let mut lan = Lan::seeded(0).with("a", A, vec![b2().priority(200)]).with("b", US, vec![b2()]);
@@ -159,7 +155,6 @@ fn after_two_version_2_routers_met_the_winner_announces_last() {
     assert!(announced > released, "announced at {announced:?}, released at {released:?}");
 }
 
-/// 90.
 #[test]
 fn of_two_owners_the_lower_address_yields() {
     let owner = b3().priority(255);
@@ -175,7 +170,6 @@ fn of_two_owners_the_lower_address_yields() {
     assert!(reports.any(|(_, report)| report.problem == Problem::DuplicateOwner));
 }
 
-/// 91.
 #[test]
 fn when_two_equals_take_over_at_once_one_exchange_decides() {
     let mut lan = Lan::seeded(0).host("a", 200).host("b", 100).host("c", 100);
@@ -191,7 +185,7 @@ fn when_two_equals_take_over_at_once_one_exchange_decides() {
     assert_eq!(lan.active(), ["c"], "192.0.2.4 is greater than 192.0.2.3");
 }
 
-/// 94. Its own frames, reflected, must not be answered.
+/// Its own frames, reflected, must not be answered.
 #[test]
 fn a_segment_that_reflects_every_frame_causes_no_storm() {
     let mut lan = Lan::of(b3());

@@ -9,7 +9,6 @@ use crate::lan::Lan;
 use crate::setup::{A, C, HIGHEST, US, Vary as _, adv, b2, b3, ms, secs, us};
 use crate::view::Act;
 
-/// 83.
 #[test]
 fn an_active_router_whose_link_goes_down_releases_and_later_starts_as_backup() {
     let mut lan = Lan::of(b3());
@@ -60,7 +59,6 @@ fn the_interval_learned_before_a_link_went_down_is_forgotten() {
     assert_eq!(lan.takeovers("us"), [(secs(1) + us(3_609_375), Reason::NoResponse)]);
 }
 
-/// 84.
 #[test]
 fn a_router_without_a_primary_address_is_held() {
     let mut lan = Lan::of(b3());
@@ -126,7 +124,6 @@ fn a_resignation_that_could_not_leave_reaches_a_patient_peer_when_the_link_is_ba
     assert_eq!(lan.takeovers("b"), [(secs(10) + us(609_375), Reason::Resigned)]);
 }
 
-/// 85.
 #[test]
 fn advertisements_come_from_the_new_primary_address_at_once() {
     let mut lan = Lan::of(b3());
@@ -141,7 +138,7 @@ fn advertisements_come_from_the_new_primary_address_at_once() {
     assert_eq!(lan.active(), ["us"], "a new address is no reason to stop");
 }
 
-/// 85. What is compared with a rival is the address in use.
+/// What is compared with a rival is the address in use.
 #[test]
 fn a_new_primary_address_decides_the_next_tie() {
     let mut lan = Lan::of(b3());
@@ -153,7 +150,6 @@ fn a_new_primary_address_decides_the_next_tie() {
     assert_eq!(lan.active(), ["us"]);
 }
 
-/// 88.
 #[test]
 fn a_virtual_router_that_loses_does_not_disturb_its_neighbour() {
     let both =

@@ -1,7 +1,6 @@
 //! Whole nodes on a simulated LAN: what peers, switches and operators can see them do.
 //!
-//! The numbers in front of many tests are those of the conformance list they belong to. A failure
-//! prints the end of the trace and the command that shows it again.
+//! A failure prints the end of the trace and the command that shows it again.
 
 #![expect(clippy::unchecked_time_subtraction, reason = "time that runs backwards fails a test")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]

@@ -6,7 +6,6 @@ use crate::lan::Lan;
 use crate::setup::{Vary as _, adv, b3, ms, secs, us};
 use crate::view::Act;
 
-/// 51.
 #[test]
 fn an_owner_is_active_as_soon_as_it_starts() {
     let mut lan = Lan::of(b3().priority(255));
@@ -17,7 +16,6 @@ fn an_owner_is_active_as_soon_as_it_starts() {
     assert_eq!(lan.acts_since("us", secs(0)), [Act::Advertise(255), Act::Claim]);
 }
 
-/// 66.
 #[test]
 fn a_preempting_backup_lets_its_timer_run_under_a_lower_active_router() {
     let mut lan = Lan::of(b3());
@@ -27,7 +25,6 @@ fn a_preempting_backup_lets_its_timer_run_under_a_lower_active_router() {
     assert_eq!(lan.takeovers("us"), [(us(3_609_375), Reason::Preempted)]);
 }
 
-/// 67.
 #[test]
 fn without_preemption_a_lower_active_router_stays() {
     let mut lan = Lan::of(b3().no_preempt());
@@ -39,7 +36,6 @@ fn without_preemption_a_lower_active_router_stays() {
     assert_eq!(lan.snapshot("us").active_down_interval, us(10_828_125), "learned");
 }
 
-/// 68.
 #[test]
 fn without_preemption_a_dead_router_is_still_replaced() {
     let mut lan = Lan::of(b3().no_preempt());
@@ -50,7 +46,6 @@ fn without_preemption_a_dead_router_is_still_replaced() {
     assert_eq!(lan.takeovers("us"), [(secs(59) + us(3_609_375), Reason::NoResponse)]);
 }
 
-/// 69.
 #[test]
 fn an_owner_does_not_ask_whether_it_may_preempt() {
     let mut lan = Lan::of(b3().priority(255).no_preempt());
@@ -61,7 +56,7 @@ fn an_owner_does_not_ask_whether_it_may_preempt() {
     assert_eq!(lan.active(), ["us"]);
 }
 
-/// 70. The delay begins with the first advertisement of the lower router.
+/// The delay begins with the first advertisement of the lower router.
 #[test]
 fn a_preempt_delay_tolerates_a_living_lower_router_for_so_long() {
     let mut lan = Lan::of(b3().preempt_delay(ms(9_500)));
@@ -71,7 +66,6 @@ fn a_preempt_delay_tolerates_a_living_lower_router_for_so_long() {
     assert_eq!(lan.takeovers("us"), [(secs(9) + us(3_609_375), Reason::Preempted)]);
 }
 
-/// 70.
 #[test]
 fn a_preempt_delay_does_not_keep_a_dead_router_in_office() {
     let mut lan = Lan::of(b3().preempt_delay(secs(10)));

@@ -8,7 +8,6 @@ use resty_vrrp::types::Priority;
 use crate::lan::Lan;
 use crate::setup::{A, US, Vary as _, adv, b3, ms, secs, us};
 
-/// 86.
 #[test]
 fn an_active_router_of_lowered_priority_is_preempted() {
     let mut lan = Lan::seeded(0).host("a", 100).host("b", 90);
@@ -24,7 +23,7 @@ fn an_active_router_of_lowered_priority_is_preempted() {
     assert!(lowered >= 3, "it goes on at 40 until it is relieved, {lowered} times");
 }
 
-/// 86. Priority 0 would resign.
+/// Priority 0 would resign.
 #[test]
 fn tracking_never_lowers_a_priority_to_0() {
     let mut lan = Lan::of(b3());
@@ -49,7 +48,6 @@ fn tracking_never_raises_a_priority_to_255() {
     assert_eq!(lan.adverts("us").last().unwrap().1, 254);
 }
 
-/// 87.
 #[test]
 fn tracking_does_not_touch_an_owner() {
     let mut lan = Lan::of(b3().priority(255));

@@ -6,7 +6,6 @@ use crate::lan::Lan;
 use crate::setup::{C, adv, adv2, b2, b3, ms, ns, secs, us};
 use crate::view::Act;
 
-/// 61.
 #[test]
 fn after_a_resignation_a_backup_waits_for_its_skew_alone() {
     let mut lan = Lan::of(b3());
@@ -29,7 +28,6 @@ fn after_a_resignation_in_version_2_a_backup_waits_for_its_skew_alone() {
     assert_eq!(lan.takeovers("us"), [(secs(1) + us(609_375), Reason::Resigned)]);
 }
 
-/// 62.
 #[test]
 fn the_skew_after_a_resignation_is_of_the_learned_interval() {
     let mut lan = Lan::of(b3());
@@ -42,7 +40,6 @@ fn the_skew_after_a_resignation_is_of_the_learned_interval() {
     assert_eq!(lan.takeovers("us"), [(secs(1) + ns(1_828_125_000), Reason::Resigned)]);
 }
 
-/// 63.
 #[test]
 fn a_backup_follows_the_router_that_takes_over_before_it() {
     let mut lan = Lan::of(b3());
@@ -58,7 +55,6 @@ fn a_backup_follows_the_router_that_takes_over_before_it() {
     assert_eq!(lan.acts_since("us", secs(0)), []);
 }
 
-/// 64.
 #[test]
 fn every_resignation_restarts_the_wait() {
     let mut lan = Lan::of(b3());
@@ -72,7 +68,6 @@ fn every_resignation_restarts_the_wait() {
     assert_eq!(lan.takeovers("us"), [(ms(1000) + us(609_375), Reason::Resigned)]);
 }
 
-/// 80.
 #[test]
 fn an_active_router_answers_a_resignation_and_counts_anew() {
     let mut lan = Lan::of(b3());
@@ -89,7 +84,6 @@ fn an_active_router_answers_a_resignation_and_counts_anew() {
     assert_eq!(lan.active(), ["us"]);
 }
 
-/// 81.
 #[test]
 fn an_active_router_that_stops_resigns_once_and_then_releases() {
     let mut lan = Lan::of(b3());
@@ -104,7 +98,7 @@ fn an_active_router_that_stops_resigns_once_and_then_releases() {
     assert_eq!(lan.snapshot("us").counters.priority_zero_sent, 1);
 }
 
-/// 81. A resignation is otherwise like every advertisement: never without addresses or interval.
+/// A resignation is otherwise like every advertisement: never without addresses or interval.
 #[test]
 fn a_resignation_carries_the_addresses_and_the_interval() {
     let mut lan = Lan::of(b3());
@@ -117,7 +111,6 @@ fn a_resignation_carries_the_addresses_and_the_interval() {
     assert_eq!(last.addresses, adv(0).addresses);
 }
 
-/// 82.
 #[test]
 fn a_backup_that_stops_says_nothing() {
     let mut lan = Lan::of(b3());

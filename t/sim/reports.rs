@@ -8,7 +8,6 @@ use resty_vrrp::types::{ChecksumForm, ChecksumPolicy, Priority};
 use crate::lan::Lan;
 use crate::setup::{A, C, HIGHEST, US, Vary as _, adv, adv2, b2, b3, ms, secs, us};
 
-/// 49.
 #[test]
 fn ten_thousand_bad_packets_are_counted_exactly_and_reported_twice() {
     let mut lan = Lan::of(b3());
@@ -40,7 +39,7 @@ fn a_report_names_the_sender_and_what_is_wrong() {
     assert_eq!(lan.snapshot("us").active.map(|active| active.address), Some(C.into()), "accepted");
 }
 
-/// 43. The list has none of ours: it is another virtual router's, and takes nothing from this one.
+/// The list has none of ours: it is another virtual router's, and takes nothing from this one.
 #[test]
 fn a_stranger_with_our_vrid_changes_nothing_whatever_it_sends() {
     for priority in [0, 1, 100, 200, 255] {
@@ -71,7 +70,6 @@ fn a_stranger_with_our_vrid_changes_nothing_whatever_it_sends() {
     }
 }
 
-/// 42.
 #[test]
 fn another_interval_is_followed_counted_and_reported_once() {
     let mut lan = Lan::of(b3());
@@ -87,7 +85,7 @@ fn another_interval_is_followed_counted_and_reported_once() {
     assert_eq!(lan.snapshot("us").counters.received.interval_differs, 3);
 }
 
-/// 41. RFC 3768 §7.1: "the packet MUST be discarded".
+/// RFC 3768 §7.1: "the packet MUST be discarded".
 #[test]
 fn another_interval_in_version_2_is_discarded_and_reported() {
     let mut lan = Lan::of(b2());
@@ -113,7 +111,7 @@ fn an_active_router_reports_that_there_is_another() {
     assert_eq!(lan.reports("us")[0].1.problem, problem);
 }
 
-/// 46. RFC 3768 §7.1: an owner discards what others send.
+/// RFC 3768 §7.1: an owner discards what others send.
 #[test]
 fn an_owner_of_version_2_does_not_listen() {
     let mut lan = Lan::of(b2().priority(255));
@@ -124,7 +122,7 @@ fn an_owner_of_version_2_does_not_listen() {
     assert_eq!(lan.snapshot("us").discarded(Discard::Owner), 1);
 }
 
-/// 13. Starting with the pseudo-header, a router learns from its peer what that one understands.
+/// Starting with the pseudo-header, a router learns from its peer what that one understands.
 #[test]
 fn routers_with_different_checksums_understand_each_other() {
     let strict = ChecksumPolicy::Only(ChecksumForm::Message);

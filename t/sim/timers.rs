@@ -8,7 +8,6 @@ use crate::lan::Lan;
 use crate::setup::{C, HIGHEST, US, Vary as _, adv, b2, b3, ms, ns, secs, us};
 use crate::view::Act;
 
-/// 50.
 #[test]
 fn a_router_starts_as_backup_and_says_nothing() {
     let mut lan = Lan::of(b3());
@@ -19,7 +18,7 @@ fn a_router_starts_as_backup_and_says_nothing() {
     assert_eq!(lan.acts_since("us", secs(0)), []);
 }
 
-/// 52. RFC 9568 §6.4.2: "If the `Active_Down_Timer` fires".
+/// RFC 9568 §6.4.2: "If the `Active_Down_Timer` fires".
 #[test]
 fn a_backup_that_hears_nothing_advertises_and_then_claims() {
     let mut lan = Lan::of(b3());
@@ -31,7 +30,7 @@ fn a_backup_that_hears_nothing_advertises_and_then_claims() {
     assert_eq!(lan.packets("us")[0].1.addresses, adv(0).addresses);
 }
 
-/// 53. RFC 3768 §6.1: the skew of version 2 is a fraction of a second, whatever the interval.
+/// RFC 3768 §6.1: the skew of version 2 is a fraction of a second, whatever the interval.
 #[test]
 fn the_skew_of_version_2_does_not_scale_with_the_interval() {
     let mut lan = Lan::of(b2().every_cs(500));
@@ -41,7 +40,7 @@ fn the_skew_of_version_2_does_not_scale_with_the_interval() {
     assert_eq!(lan.takeovers("us"), [(us(15_609_375), Reason::NoResponse)]);
 }
 
-/// 54. RFC 9568 §6.1: `Skew_Time` is a fraction of `Active_Adver_Interval`.
+/// RFC 9568 §6.1: `Skew_Time` is a fraction of `Active_Adver_Interval`.
 #[test]
 fn the_skew_of_version_3_scales_with_the_interval() {
     let mut lan = Lan::of(b3().every_cs(10));
@@ -51,7 +50,6 @@ fn the_skew_of_version_3_scales_with_the_interval() {
     assert_eq!(lan.takeovers("us"), [(ns(360_937_500), Reason::NoResponse)]);
 }
 
-/// 55.
 #[test]
 fn a_skew_below_a_millisecond_is_kept() {
     let mut lan = Lan::of(b3().priority(254).every_cs(1));
@@ -70,7 +68,6 @@ fn the_dead_factor_says_how_many_advertisements_may_be_missed() {
     assert_eq!(lan.takeovers("us"), [(ns(1_060_937_500), Reason::NoResponse)]);
 }
 
-/// 56.
 #[test]
 fn every_accepted_advertisement_restarts_the_down_timer() {
     let mut lan = Lan::of(b3());
@@ -84,7 +81,7 @@ fn every_accepted_advertisement_restarts_the_down_timer() {
     assert_eq!(lan.takeovers("us"), [(secs(60) + us(3_609_375), Reason::NoResponse)]);
 }
 
-/// 57. RFC 9568 §6.4.2: a Backup follows the interval of the Active router.
+/// RFC 9568 §6.4.2: a Backup follows the interval of the Active router.
 #[test]
 fn a_backup_learns_the_interval_of_the_active_router() {
     let mut lan = Lan::of(b3().priority(150));
@@ -96,7 +93,6 @@ fn a_backup_learns_the_interval_of_the_active_router() {
     assert_eq!(lan.takeovers("us"), [(secs(1) + ns(10_242_187_500), Reason::NoResponse)]);
 }
 
-/// 58.
 #[test]
 fn a_backup_learns_anew_from_a_new_active_router() {
     let mut lan = Lan::of(b3());
@@ -109,7 +105,6 @@ fn a_backup_learns_anew_from_a_new_active_router() {
     assert_eq!(lan.takeovers("us"), [(secs(1) + ns(1_804_687_500), Reason::NoResponse)]);
 }
 
-/// 59.
 #[test]
 fn an_active_router_uses_its_own_interval_whatever_it_learned() {
     let mut lan = Lan::of(b3());
@@ -124,7 +119,6 @@ fn an_active_router_uses_its_own_interval_whatever_it_learned() {
     assert!(packets.iter().all(|(_, packet)| packet.interval == 100));
 }
 
-/// 60.
 #[test]
 fn a_router_that_starts_again_has_forgotten_the_learned_interval() {
     let mut lan = Lan::of(b3());
@@ -139,7 +133,6 @@ fn a_router_that_starts_again_has_forgotten_the_learned_interval() {
     assert_eq!(lan.takeovers("us"), [(secs(2) + us(3_609_375), Reason::NoResponse)]);
 }
 
-/// 71.
 #[test]
 fn advertisements_stay_on_the_grid_of_their_interval() {
     let mut lan = Lan::of(b3());
@@ -154,7 +147,6 @@ fn advertisements_stay_on_the_grid_of_their_interval() {
     assert!(late.iter().all(|late| *late <= ms(40)), "{late:?}");
 }
 
-/// 71.
 #[test]
 fn a_late_advertisement_does_not_delay_the_next_ones() {
     let mut lan = Lan::of(b3());
@@ -170,7 +162,6 @@ fn a_late_advertisement_does_not_delay_the_next_ones() {
     assert_eq!(times, [ms(0), ms(1000), ms(3300), ms(4000), ms(5000)]);
 }
 
-/// 92.
 #[test]
 fn a_timer_that_fires_after_an_advertisement_was_read_is_stale() {
     let mut host = Host::new("us", US, vec![b3()], secs(0));
@@ -187,7 +178,6 @@ fn a_timer_that_fires_after_an_advertisement_was_read_is_stale() {
     assert_eq!(host.node.poll_timeout(), Some(down_at + ms(1) + us(3_609_375)));
 }
 
-/// 93.
 #[test]
 fn bad_packets_do_not_feed_the_down_timer() {
     let mut lan = Lan::of(b3());
