@@ -121,9 +121,9 @@ impl Node {
 
     fn find_or_add_link(&mut self, name: &LinkName) -> LinkId {
         let next = LinkId(self.links.len());
-        let link = *self.by_name.entry(name.clone()).or_insert(next);
+        let link = *self.by_name.entry(*name).or_insert(next);
         if link == next {
-            self.names.push(name.clone());
+            self.names.push(*name);
             self.links.push(Link::default());
         }
         link

@@ -35,16 +35,16 @@ enum Condition {
 impl Tracking {
     /// Adds to `links` what is tracked and not among them.
     pub(super) fn new(config: &Config, links: &mut Vec<LinkName>) -> Self {
-        let known = links.iter().enumerate().map(|(place, name)| (name.clone(), place));
+        let known = links.iter().enumerate().map(|(place, name)| (*name, place));
         let mut places: BTreeMap<_, _> = known.collect();
         let mut routers = BTreeMap::new();
         for (router, instance) in config.instances.iter().enumerate() {
             let tracked = instance.track.iter().map(|track| Tracked {
-                link: *places.entry(track.interface.clone()).or_insert_with(|| {
-                    links.push(track.interface.clone());
+                link: *places.entry(track.interface).or_insert_with(|| {
+                    links.push(track.interface);
                     links.len() - 1
                 }),
-                name: track.interface.clone(),
+                name: track.interface,
                 weight: track.weight,
                 last: None,
             });

@@ -187,7 +187,7 @@ impl View {
             let link = &node.links()[node.site_of(router).speaks_on.0];
             let all = addresses.iter().chain(addresses_excluded).zip(self.addresses(router));
             let ours = all.filter(|(_, facts)| facts.ours);
-            held.extend(ours.map(|(it, _)| HeldAddress { link: link.clone(), address: *it }));
+            held.extend(ours.map(|(it, _)| HeldAddress { link: *link, address: *it }));
         }
         held
     }

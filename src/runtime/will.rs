@@ -58,12 +58,12 @@ fn state_of(board: &Board, beat: Beat) -> Bequests {
 
 fn key_of(claim: &Claim) -> RouterKey {
     let Claim { interface, family, vrid, .. } = claim;
-    RouterKey { interface: interface.clone(), family: *family, vrid: *vrid }
+    RouterKey { interface: *interface, family: *family, vrid: *vrid }
 }
 
 fn addresses_of(claim: &Claim) -> impl Iterator<Item = HeldAddress> {
     let link = &claim.interface;
-    claim.addresses.iter().map(|address| HeldAddress { link: link.clone(), address: *address })
+    claim.addresses.iter().map(|address| HeldAddress { link: *link, address: *address })
 }
 
 fn found_before(planned: &PlannedCheck, slot: &InstanceSlot) -> Option<Check> {

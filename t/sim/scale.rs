@@ -142,10 +142,7 @@ fn instances() -> Vec<InstanceConfig> {
     let on_link = |link| {
         let interface = LinkName::new(&format!("eth{link}")).unwrap();
         let router = b3().every_cs(10);
-        (1..=PER_LINK).map(move |vrid| InstanceConfig {
-            interface: interface.clone(),
-            ..router.clone().vrid(vrid)
-        })
+        (1..=PER_LINK).map(move |vrid| InstanceConfig { interface, ..router.clone().vrid(vrid) })
     };
     (0..LINKS).flat_map(on_link).collect()
 }

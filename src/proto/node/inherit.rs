@@ -11,7 +11,7 @@ impl Node {
     pub fn bequeath(&self, now: Instant) -> Bequests {
         let counted = self.links.iter().map(|link| link.counters);
         Bequests {
-            unattributed: self.names.iter().cloned().zip(counted).collect(),
+            unattributed: self.names.iter().copied().zip(counted).collect(),
             ..self.bequeath_only(self.routers(), now)
         }
     }

@@ -120,7 +120,7 @@ impl VirtualRouter {
     /// Returns what tells this router from others.
     pub(in crate::proto) fn key(&self) -> RouterKey {
         RouterKey {
-            interface: self.config.interface.clone(),
+            interface: self.config.interface,
             family: self.config.family(),
             vrid: self.config.vrid,
         }

@@ -89,7 +89,7 @@ impl Driver<'_> {
     pub(super) fn links_for_the_next(&self) -> Vec<KnownLink> {
         let all = self.watched.iter().zip(&self.known_links);
         all.map(|(name, view)| KnownLink {
-            name: name.clone(),
+            name: *name,
             index: view.index,
             is_up: view.carrier == LinkSignal::Up,
             sources: view.sources,

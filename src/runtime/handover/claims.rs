@@ -23,7 +23,7 @@ impl RouterSet {
     pub(super) fn of<'a>(routers: impl IntoIterator<Item = &'a RouterKey>) -> Self {
         let mut set = Self::default();
         for RouterKey { interface, family, vrid } in routers {
-            let families = set.0.entry(interface.clone()).or_default();
+            let families = set.0.entry(*interface).or_default();
             families.entry(*family).or_default().insert(*vrid);
         }
         set
@@ -32,11 +32,7 @@ impl RouterSet {
     pub(super) fn keys(&self) -> impl Iterator<Item = RouterKey> {
         self.0.iter().flat_map(|(interface, families)| {
             families.iter().flat_map(move |(&family, vrids)| {
-                vrids.iter().map(move |&vrid| RouterKey {
-                    interface: interface.clone(),
-                    family,
-                    vrid,
-                })
+                vrids.iter().map(move |&vrid| RouterKey { interface: *interface, family, vrid })
             })
         })
     }

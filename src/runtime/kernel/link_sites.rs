@@ -62,7 +62,7 @@ pub(super) struct Settling {
 
 impl LinkSites {
     pub(super) fn new(plan: &KernelPlan) -> Self {
-        let mut sites: Vec<_> = plan.links.iter().cloned().map(LinkSite::new).collect();
+        let mut sites: Vec<_> = plan.links.iter().copied().map(LinkSite::new).collect();
         for (router, planned) in plan.routers.iter().enumerate() {
             let site = &mut sites[planned.site.speaks_on.0];
             site.routers.push(router);
@@ -236,7 +236,7 @@ impl LinkSite {
         if self.index == index {
             return None;
         }
-        let fresh = Self { index, ..Self::new(self.name.clone()) };
+        let fresh = Self { index, ..Self::new(self.name) };
         let Self { routers, planned, view, index, owned, .. } = std::mem::replace(self, fresh);
         (self.routers, self.planned, self.view) = (routers, planned, view);
         Some((index, owned))

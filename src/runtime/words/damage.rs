@@ -135,7 +135,7 @@ fn claim() -> Order {
         Some(Resignation { envelope, message })
     });
     let claim = Claim {
-        interface: snapshot.link.clone(),
+        interface: *snapshot.link,
         family: Family::Ipv4,
         vrid: snapshot.vrid,
         link: 3,

@@ -323,8 +323,8 @@ impl World {
         let it = &self.engines[engine];
         let owned = it.conf.iter().filter(|conf| it.net.owned.contains(&conf.vrid.get()));
         let held = owned.flat_map(|conf| {
-            let link = conf.interface.clone();
-            conf.addresses.iter().map(move |it| HeldAddress { link: link.clone(), address: *it })
+            let link = conf.interface;
+            conf.addresses.iter().map(move |it| HeldAddress { link, address: *it })
         });
         held.collect()
     }

@@ -388,7 +388,7 @@ impl World {
         let addresses = self.held_addresses(engine);
         let node = &self.engines[engine].node;
         let known = node.facts(LINK).map(|facts| KnownLink {
-            name: node.links()[LINK.0].clone(),
+            name: node.links()[LINK.0],
             index: Some(1),
             is_up: facts.carrier == LinkCarrier::Up,
             sources: facts.sources,
