@@ -312,7 +312,11 @@ impl Node {
     /// concerns, and nothing else bounds the queue.
     #[must_use]
     pub fn poll_action(&mut self) -> Option<Action> {
-        self.actions.pop_front()
+        let action = self.actions.pop_front();
+        if action.is_none() {
+            self.actions.shrink_to(USUAL_ACTIONS);
+        }
+        action
     }
 
     /// Returns when to call [`handle_timeout`](Self::handle_timeout); `None` while every router is
@@ -429,3 +433,6 @@ impl Link {
             Sources { ipv4: now.ipv4.or(self.sources.ipv4), ipv6: now.ipv6.or(self.sources.ipv6) };
     }
 }
+
+/// Room for actions that is kept; many routers that change their states at once need more.
+const USUAL_ACTIONS: usize = 64;
