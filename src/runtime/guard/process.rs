@@ -15,10 +15,11 @@ pub(super) struct GuardProcess {
     channel: Channel,
     /// The log that it was given.
     pub(super) log: Option<ErrorOutput>,
-    pub(super) told: BTreeMap<RouterId, Claim>,
-    /// What it knows of these may not be so any more.
+    /// The claim of each router, as it was last sent.
+    pub(super) sent: BTreeMap<RouterId, Box<[u8]>>,
+    /// Routers whose claim may have changed since it was sent.
     pub(super) stale: BTreeSet<RouterId>,
-    is_door_told: bool,
+    is_door_sent: bool,
     order: Vec<u8>,
     answer: Vec<u8>,
 }
@@ -40,9 +41,9 @@ impl GuardProcess {
         Self {
             channel,
             log,
-            told: BTreeMap::new(),
+            sent: BTreeMap::new(),
             stale: claimed.clone(),
-            is_door_told: false,
+            is_door_sent: false,
             order: Vec::new(),
             answer: Vec::with_capacity(1),
         }
@@ -62,13 +63,13 @@ impl GuardProcess {
 
     /// Has it told everything anew: it has forgotten what it has acted upon.
     pub(super) fn tell_anew(&mut self, claimed: &BTreeSet<RouterId>) {
-        self.told.clear();
+        self.sent.clear();
         self.look_at_all(claimed);
     }
 
     /// Has everything compared with what it knows.
     pub(super) fn look_at_all(&mut self, claimed: &BTreeSet<RouterId>) {
-        self.stale.extend(claimed.iter().chain(self.told.keys()));
+        self.stale.extend(claimed.iter().chain(self.sent.keys()));
     }
 
     /// Tells what has changed; what finds no room is told later.
@@ -91,14 +92,14 @@ impl GuardProcess {
 
     /// Tells which door is this engine's, unless that is known; if there is no room, then later.
     pub(super) fn tell_door(&mut self, door: DoorId) {
-        if !self.is_door_told {
-            self.is_door_told = self.send(&Order::Door(door)).is_ok();
+        if !self.is_door_sent {
+            self.is_door_sent = self.send(&Order::Door(door)).is_ok();
         }
     }
 
     /// Has the door told anew: there is another one.
     pub(super) fn forget_door(&mut self) {
-        self.is_door_told = false;
+        self.is_door_sent = false;
     }
 
     /// Lets it end without doing anything.
@@ -108,33 +109,36 @@ impl GuardProcess {
     }
 
     fn tell_release(&mut self, router: RouterId) -> io::Result<()> {
-        if self.told.contains_key(&router) {
+        if self.sent.contains_key(&router) {
             self.send(&Order::Release { router: number(router) })?;
-            self.told.remove(&router);
+            self.sent.remove(&router);
         }
         Ok(())
     }
 
-    /// Sends what is so of a router if it is not what was told.
+    /// Sends the claim of a router unless it is the one that was sent.
     fn tell_claim(&mut self, router: RouterId, held: &Held<'_>) -> io::Result<()> {
-        let told = self.told.get(&router);
-        let Some(claim) = held.claim(router, told.is_some()) else { return Ok(()) };
-        if told == Some(&claim) {
+        let Some(claim) = held.claim(router, self.sent.contains_key(&router)) else {
+            return Ok(());
+        };
+        self.write(&Order::Claim { router: number(router), claim });
+        if self.sent.get(&router).is_some_and(|sent| **sent == *self.order) {
             return Ok(());
         }
-        let order = Order::Claim { router: number(router), claim };
-        self.send(&order)?;
-        if let Order::Claim { claim, .. } = order {
-            self.told.insert(router, claim);
-        }
+        self.channel.send(&self.order)?;
+        self.sent.insert(router, self.order.as_slice().into());
         Ok(())
     }
 
     /// Fails if there is no room, or no guard: the next beat sees which, and tells again.
     pub(super) fn send(&mut self, order: &Order) -> io::Result<()> {
+        self.write(order);
+        self.channel.send(&self.order)
+    }
+
+    fn write(&mut self, order: &Order) {
         self.order.clear();
         order.emit(&mut self.order);
-        self.channel.send(&self.order)
     }
 }
 
@@ -162,7 +166,7 @@ impl Held<'_> {
             .filter(|(place, _)| !(is_known && (self.is_foreign)(router, *place)))
             .map(|(_, address)| *address);
         Some(Claim {
-            interface: snapshot.link.clone(),
+            interface: *snapshot.link,
             family: snapshot.family,
             vrid: snapshot.vrid,
             link,

@@ -25,7 +25,7 @@ fn a_change_of_one_router_is_all_that_is_looked_at_until_a_second_has_passed() {
         guard.tell(&held(&node, &index_of));
     }
 
-    assert_eq!((looks.get(), process_of(&mut guard).told.len()), (100, 100));
+    assert_eq!((looks.get(), process_of(&mut guard).sent.len()), (100, 100));
     let mut looks_after = |ms: u64| {
         looks.set(0);
         guard.beat(&held(&node, &index_of), Instant::default() + Duration::from_millis(ms));
@@ -44,7 +44,7 @@ fn what_finds_no_room_is_told_as_soon_as_there_is_some() {
     node.routers().for_each(|router| guard.claim(router));
     let held = held(&node, &|_| Some(1));
     guard.tell(&held);
-    assert_eq!(process_of(&mut guard).told.len(), 0);
+    assert_eq!(process_of(&mut guard).sent.len(), 0);
 
     let mut order = Vec::with_capacity(1024);
     for _ in 0..1_000 {
@@ -53,7 +53,7 @@ fn what_finds_no_room_is_told_as_soon_as_there_is_some() {
     }
 
     let process = process_of(&mut guard);
-    assert_eq!((process.told.len(), process.stale.len()), (250, 0));
+    assert_eq!((process.sent.len(), process.stale.len()), (250, 0));
 }
 
 #[test]
