@@ -12,7 +12,7 @@ use crate::types::VirtualAddress;
 #[derive(Debug)]
 pub(super) struct Holders {
     slots: BTreeMap<IpAddr, Vec<AddressIndex>>,
-    seen: BTreeMap<IpAddr, BTreeSet<Holder>>,
+    seen: BTreeMap<IpAddr, Vec<Holder>>,
     /// Addresses about which something is new.
     stale: BTreeSet<IpAddr>,
 }
@@ -26,7 +26,7 @@ pub(super) struct HeldSomewhere {
     /// The virtual routers that have it, and its places in their lists.
     pub(super) slots: Vec<AddressIndex>,
     /// Where it is.
-    pub(super) holders: BTreeSet<Holder>,
+    pub(super) holders: Vec<Holder>,
 }
 
 impl Holders {
@@ -60,14 +60,17 @@ impl Holders {
             KernelEvent::Address { index, address, .. } => {
                 if self.is_virtual(address.address) {
                     let holders = self.seen.entry(address.address).or_default();
-                    if holders.insert((*index, *address)) {
+                    if !holders.contains(&(*index, *address)) {
+                        holders.push((*index, *address));
                         self.stale.insert(address.address);
                     }
                 }
             }
             KernelEvent::AddressGone { index, address } => {
                 let Some(holders) = self.seen.get_mut(&address.address) else { return };
-                if holders.remove(&(*index, *address)) {
+                let before = holders.len();
+                holders.retain(|holder| holder != &(*index, *address));
+                if holders.len() < before {
                     self.stale.insert(address.address);
                 }
             }
@@ -134,10 +137,10 @@ mod tests {
         holders.news();
 
         holders.handle(&KernelEvent::LinkGone { index: 7 });
-        assert_eq!(holders.news()[0].holders, [(2, vip("192.0.2.1/24"))].into());
+        assert_eq!(holders.news()[0].holders, [(2, vip("192.0.2.1/24"))]);
         let address = vip("192.0.2.1/24");
         holders.handle(&KernelEvent::AddressGone { index: 2, address });
-        assert_eq!(holders.news()[0].holders, BTreeSet::new());
+        assert_eq!(holders.news()[0].holders, []);
     }
 
     #[test]
@@ -147,7 +150,7 @@ mod tests {
 
         holders.reset(&[there(3, "192.0.2.1/24")]);
 
-        assert_eq!(holders.news()[0].holders, [(3, vip("192.0.2.1/24"))].into());
+        assert_eq!(holders.news()[0].holders, [(3, vip("192.0.2.1/24"))]);
     }
 
     fn holders() -> Holders {
