@@ -23,6 +23,7 @@ pub mod clock;
 mod confine;
 mod descriptors;
 mod error;
+mod heap;
 mod link;
 mod listeners;
 pub mod local;
@@ -47,6 +48,7 @@ pub use channel::Channel;
 pub use confine::{allow_only, forbid_serving};
 pub use descriptors::make_room_for;
 pub use error::NetError;
+pub use heap::return_free_pages;
 pub use link::{
     HardwareAddress, KernelChange, KernelEvent, KernelLink, LinkSignal, Links, Present,
     index_by_any_name,

@@ -25,7 +25,8 @@ use super::will;
 use super::words::address_places;
 use crate::config::Config;
 use crate::net::{
-    Rights, SignalsBlocked, close_memory, lock_memory, make_room_for, run_in_real_time,
+    Rights, SignalsBlocked, close_memory, lock_memory, make_room_for, return_free_pages,
+    run_in_real_time,
 };
 use crate::status::{Board, EngineState};
 use crate::succession::Beginning;
@@ -123,6 +124,7 @@ pub fn start(
     drop(signals);
 
     let thread = thread.map_err(|source| StartError::Thread { name: NAME, source })?;
+    return_free_pages();
     let running = Mutex::new(Some(Running { stop, ended, thread }));
     Ok(Engine { running, verdicts, pid: std::process::id() })
 }
