@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::table::Problems;
-use super::{InstanceConfig, ProbeConfig};
+use super::{InstanceConfig, ProbeConfig, ReachConfig};
 
 /// Refuses two instances with one name, one (interface, family, vrid), or one address.
 pub(super) fn refuse_common(instances: &[InstanceConfig], problems: &Problems) {
@@ -39,23 +39,30 @@ pub(super) fn refuse_common(instances: &[InstanceConfig], problems: &Problems) {
 }
 
 /// A virtual address answers for whoever is Active: a Backup would judge itself by its peer.
-pub(super) fn refuse_probe_of_a_peer(
-    probe: &ProbeConfig,
+pub(super) fn refuse_questions_to_a_peer(
+    probe: Option<&ProbeConfig>,
+    reach: &[ReachConfig],
     instances: &[InstanceConfig],
     problems: &Problems,
 ) {
-    let mut moving = instances.iter().filter(|instance| !instance.priority.is_owner());
-    let probed = probe.server.ip();
-    let is_probed = |instance: &&InstanceConfig| {
-        let mut all = instance.addresses.iter().chain(&instance.addresses_excluded);
-        all.any(|held| held.address == probed)
-    };
-    if let Some(instance) = moving.find(is_probed) {
-        let problem = format!(
-            "{probed} is an address of {:?}, which may be on another node; probe 127.0.0.1, or an \
-             address that stays here",
-            instance.name
-        );
-        problems.add("health.probe.url", problem);
+    let probed = probe.into_iter().map(|probe| {
+        let instead = "probe 127.0.0.1, or an address that stays here";
+        ("health.probe.url".to_owned(), probe.server.ip(), instead)
+    });
+    let reached = reach.iter().enumerate().map(|(index, reach)| {
+        let path = format!("health.reach[{}].address", index + 1);
+        (path, reach.address, "name a host that is no node of this router")
+    });
+    for (path, asked, instead) in probed.chain(reached) {
+        let mut moving = instances.iter().filter(|instance| !instance.priority.is_owner());
+        let is_asked = |instance: &&InstanceConfig| {
+            let mut all = instance.addresses.iter().chain(&instance.addresses_excluded);
+            all.any(|held| held.address == asked)
+        };
+        if let Some(instance) = moving.find(is_asked) {
+            let name = &instance.name;
+            let whose = format!("{asked} is an address of {name:?}, which may be on another node");
+            problems.add(path, format!("{whose}; {instead}"));
+        }
     }
 }

@@ -7,13 +7,15 @@ mod address;
 mod conflicts;
 mod error;
 mod probe;
+mod reach;
 mod read;
 mod table;
 #[cfg(test)]
 mod tests;
+mod timing;
 mod warnings;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -43,6 +45,8 @@ pub struct Config {
     pub health: HealthConfig,
     /// The request that nginx has to answer.
     pub probe: Option<ProbeConfig>,
+    /// Other hosts that a node which serves can reach.
+    pub reach: Vec<ReachConfig>,
     /// How often addresses are announced.
     pub announce: AnnounceConfig,
     /// The kernel removes an address that was not refreshed for so long; `None` is never.
@@ -148,13 +152,35 @@ pub struct ProbeConfig {
     pub host: String,
     /// What is asked for.
     pub path: String,
-    /// Time between two requests.
+    /// How often, and what the answers add up to.
+    pub timing: Timing,
+}
+
+/// Another host that has to answer an ICMP echo request, again and again.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ReachConfig {
+    /// Its name among the checks, behind the word `reach`.
+    pub name: String,
+    /// Its address.
+    pub address: IpAddr,
+    /// The only link on which it counts as reached; any that the routes say unless given.
+    pub interface: Option<LinkName>,
+    /// How often, and what the answers add up to.
+    pub timing: Timing,
+    /// How the priority changes while it cannot be reached; `None` holds the node in fault.
+    pub weight: Option<i16>,
+}
+
+/// How often something is asked, and what its answers add up to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Timing {
+    /// Time between two questions.
     pub interval: Duration,
     /// Time that an answer may take.
     pub timeout: Duration,
-    /// Failures in a row that are a fault.
+    /// Failures in a row that turn the verdict.
     pub fall: u8,
-    /// Answers in a row that end it.
+    /// Answers in a row that turn it back.
     pub rise: u8,
 }
 

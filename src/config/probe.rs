@@ -1,33 +1,21 @@
 //! Reads `health.probe`.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::time::Duration;
 
 use serde_json::Value;
 
 use super::ProbeConfig;
-use super::table::{Read, Table, shown, whole};
+use super::table::{Read, Table, shown};
+use super::timing::timing;
 
 /// Reads the probe of the table `health`.
 pub(super) fn read(health: &mut Table<'_>) -> Option<ProbeConfig> {
     let mut table = health.table("probe")?;
     let url = table.required("url", url);
-    let interval_ms = table.or("interval_ms", 1000, whole(50..=3_600_000, "ms"));
-    let timeout_ms = table.or("timeout_ms", interval_ms, whole(10..=3_600_000, "ms"));
-    let fall = table.or("fall", 2, whole(1..=100, "failures"));
-    let rise = table.or("rise", 2, whole(1..=100, "answers"));
+    let timing = timing(&mut table, 2);
     table.finish();
     let Url { text, server, host, path } = url?;
-    Some(ProbeConfig {
-        url: text,
-        server,
-        host,
-        path,
-        interval: Duration::from_millis(interval_ms),
-        timeout: Duration::from_millis(timeout_ms),
-        fall: u8::try_from(fall).unwrap_or(u8::MAX),
-        rise: u8::try_from(rise).unwrap_or(u8::MAX),
-    })
+    Some(ProbeConfig { url: text, server, host, path, timing })
 }
 
 struct Url {

@@ -9,13 +9,15 @@ use serde_json::Value;
 use super::address::virtual_address;
 use super::conflicts;
 use super::error::{ConfigError, ConfigErrors};
-use super::table::{Problems, Read, Table, boolean, exact, one_of, shown, text, whole};
+use super::table::{
+    Problems, Read, Table, boolean, exact, interface, one_of, shown, text, weight, whole,
+};
 use super::{
     AnnounceConfig, Carrier, Config, HealthConfig, InstanceConfig, MAX_ADDRESSES, MAX_EXCLUDED,
-    MAX_INSTANCES, MAX_TRACKED, MAX_WORKERS, ProbeConfig, TrackConfig,
+    MAX_INSTANCES, MAX_TRACKED, MAX_WORKERS, ProbeConfig, ReachConfig, TrackConfig,
 };
 use crate::types::{
-    AddressList, Centiseconds, ChecksumForm, ChecksumPolicy, LinkName, Priority, SimplePassword,
+    AddressList, Centiseconds, ChecksumForm, ChecksumPolicy, Priority, SimplePassword,
     TrailingOctets, Version, VirtualAddress, Vrid,
 };
 
@@ -76,7 +78,7 @@ fn config(value: &Value, problems: &Problems) -> Option<Config> {
     let router_id = table.optional("router_id", text(1..=63));
     let carrier = table.or("carrier", Carrier::Auto, one_of(CARRIERS));
     let instances = table.list("instances", MAX_INSTANCES, instance);
-    let (health, probe) = health(&mut table);
+    let HealthOptions { liveness, probe, reach } = health(&mut table);
     let announce = announce(&mut table);
     let lifetime_s = table.or("address_lifetime_s", 4, whole(0..=3600, "s (0 = permanent)"));
     let last_one_standing = table.or("last_one_standing", false, boolean);
@@ -93,9 +95,7 @@ fn config(value: &Value, problems: &Problems) -> Option<Config> {
     }
     let all = instances.as_deref().unwrap_or_default();
     conflicts::refuse_common(all, problems);
-    if let Some(probe) = &probe {
-        conflicts::refuse_probe_of_a_peer(probe, all, problems);
-    }
+    conflicts::refuse_questions_to_a_peer(probe.as_ref(), &reach, all, problems);
     table.finish();
 
     Some(Config {
@@ -105,8 +105,9 @@ fn config(value: &Value, problems: &Problems) -> Option<Config> {
         control,
         realtime,
         instances: instances?,
-        health,
+        health: liveness,
         probe,
+        reach,
         announce,
         address_lifetime: (lifetime_s > 0).then(|| Duration::from_secs(lifetime_s)),
         last_one_standing,
@@ -122,20 +123,29 @@ fn run_dir(value: &Value) -> Read<PathBuf> {
     Err(format!("expected an absolute path, got {}", shown(value)))
 }
 
-fn health(table: &mut Table<'_>) -> (HealthConfig, Option<ProbeConfig>) {
+/// What the table `health` says.
+#[derive(Debug)]
+struct HealthOptions {
+    liveness: HealthConfig,
+    probe: Option<ProbeConfig>,
+    reach: Vec<ReachConfig>,
+}
+
+fn health(table: &mut Table<'_>) -> HealthOptions {
     let (mut min_workers, mut timeout_ms) = (1, 2000);
-    let mut probe = None;
+    let (mut probe, mut reach) = (None, Vec::new());
     if let Some(mut health) = table.table("health") {
         min_workers = health.or("min_workers", min_workers, whole(1..=MAX_WORKERS.into(), ""));
         timeout_ms = health.or("worker_timeout_ms", timeout_ms, whole(100..=60_000, "ms"));
         probe = super::probe::read(&mut health);
+        reach = super::reach::read(&mut health);
         health.finish();
     }
-    let health = HealthConfig {
+    let liveness = HealthConfig {
         min_workers: narrow(min_workers),
         worker_timeout: Duration::from_millis(timeout_ms),
     };
-    (health, probe)
+    HealthOptions { liveness, probe, reach }
 }
 
 fn announce(table: &mut Table<'_>) -> AnnounceConfig {
@@ -206,24 +216,6 @@ fn track(value: &Value, path: &str, problems: &Problems) -> Option<TrackConfig> 
     let weight = table.optional("weight", weight);
     table.finish();
     Some(TrackConfig { interface: interface?, weight })
-}
-
-fn weight(value: &Value) -> Read<i16> {
-    let whole = (-253_i16..=-1).find(|weight| value.as_f64() == Some(f64::from(*weight)));
-    whole.ok_or_else(|| format!("expected a whole number from -253 to -1, got {}", shown(value)))
-}
-
-fn interface(value: &Value) -> Read<LinkName> {
-    let name = value.as_str().unwrap_or_default();
-    if let Some(end) = name.find(['@', ':']).filter(|end| *end > 0) {
-        let (real, rest) = name.split_at(end);
-        let what =
-            if rest.starts_with('@') { "what ip link shows" } else { "the label of an address" };
-        return Err(format!("{name:?} is {what}, the interface is called {real:?}: write that"));
-    }
-    LinkName::new(name).ok_or_else(|| {
-        format!("expected the name of a network interface (1 to 15 bytes), got {}", shown(value))
-    })
 }
 
 fn version(value: &Value) -> Read<Version> {

@@ -6,6 +6,7 @@ use std::ops::RangeInclusive;
 use serde_json::{Map, Value};
 
 use super::error::ConfigError;
+use crate::types::LinkName;
 
 /// All problems found so far. Reading goes on after one, so that a single start shows them all.
 #[derive(Debug, Default)]
@@ -229,6 +230,26 @@ pub(super) fn one_of<T: Copy>(words: &'static [(&'static str, T)]) -> impl Fn(&V
             format!("expected {}, got {}", known.join(" or "), shown(value))
         })
     }
+}
+
+/// Reads what is added to a priority.
+pub(super) fn weight(value: &Value) -> Read<i16> {
+    let whole = (-253_i16..=-1).find(|weight| value.as_f64() == Some(f64::from(*weight)));
+    whole.ok_or_else(|| format!("expected a whole number from -253 to -1, got {}", shown(value)))
+}
+
+/// Reads the name of a link, and tells what to write instead of a label.
+pub(super) fn interface(value: &Value) -> Read<LinkName> {
+    let name = value.as_str().unwrap_or_default();
+    if let Some(end) = name.find(['@', ':']).filter(|end| *end > 0) {
+        let (real, rest) = name.split_at(end);
+        let what =
+            if rest.starts_with('@') { "what ip link shows" } else { "the label of an address" };
+        return Err(format!("{name:?} is {what}, the interface is called {real:?}: write that"));
+    }
+    LinkName::new(name).ok_or_else(|| {
+        format!("expected the name of a network interface (1 to 15 bytes), got {}", shown(value))
+    })
 }
 
 /// Shows a value in a message, shortened.

@@ -187,6 +187,31 @@ fn a_node_is_not_judged_by_an_address_that_may_be_on_another_one() {
 }
 
 #[test]
+fn a_host_to_reach_is_another_one_with_a_name_that_fits() {
+    let problems = |reach: Value| {
+        let health = json!({ "reach": reach });
+        problems(&json!({ "instances": [instance(&json!({}))], "health": health }))
+    };
+    let said = |reach: &Value| problems(json!([reach])).join("; ");
+
+    assert_eq!(said(&json!({ "address": "192.0.2.254", "weight": -50 })), "");
+    assert_eq!(said(&json!({ "address": "fe80::1", "interface": "eth0" })), "");
+    for address in ["0.0.0.0", "127.0.0.1", "224.0.0.18", "255.255.255.255", "::1", "ff02::1", "gw"]
+    {
+        let said = said(&json!({ "address": address }));
+        let why = "health.reach[1].address: expected the address of another host";
+        assert!(said.starts_with(why), "{address}: {said}");
+    }
+    assert!(said(&json!({ "address": "192.0.2.1" })).contains("is an address of \"VI_1\""));
+    assert!(said(&json!({ "address": "fe80::1" })).contains("say on which interface"));
+    let long = json!({ "address": "2001:db8:1111:2222:3333:4444:5555:6666" });
+    assert!(said(&long).contains("health.reach[1].name: needed"));
+    let twice = json!([{ "address": "192.0.2.254" }, { "address": "192.0.2.254", "weight": -1 }]);
+    let why = "health.reach[2].name: reach[1] has the name \"192.0.2.254\", too";
+    assert_eq!(problems(twice), [why]);
+}
+
+#[test]
 fn a_password_is_for_version_2_and_never_repeated() {
     let simple = json!({ "type": "simple", "secret": "secret" });
     assert_eq!(said(&json!({ "version": 2, "auth": simple })), "");

@@ -6,6 +6,7 @@
 //! | --- | --- | --- |
 //! | raw socket, member of 224.0.0.18 | [`VrrpSocket`] | dropped |
 //! | raw socket that only sends | [`SendSocket`] | dropped |
+//! | raw socket for ICMP | [`echo`] | answered, or given up |
 //! | packet socket | [`Announcer`], [`Observer`] | dropped |
 //! | netlink socket | [`Netlink`] | dropped |
 //! | addresses with tag 112 | [`address`] | released; after a crash, at the next start |
@@ -22,6 +23,7 @@ mod channel;
 pub mod clock;
 mod confine;
 mod descriptors;
+mod echo;
 mod error;
 mod heap;
 mod link;
@@ -47,6 +49,7 @@ pub use announce::Announcer;
 pub use channel::Channel;
 pub use confine::{allow_only, forbid_serving};
 pub use descriptors::make_room_for;
+pub use echo::echo;
 pub use error::NetError;
 pub use heap::return_free_pages;
 pub use link::{

@@ -18,7 +18,7 @@ use super::clock;
 use super::driver::{self, Driver, Start};
 use super::failpoint::failpoint;
 use super::log;
-use super::probe::{self, Probing};
+use super::probing::{self, Probing};
 use super::report::panic_text;
 use super::surroundings::Surroundings;
 use super::will;
@@ -111,7 +111,7 @@ pub fn start(
     }
     let (stop, stopping) = watch::channel(false);
     let (ending, ended) = sync_channel(1);
-    surroundings.checks.extend(config.probe.as_ref().map(probe::planned));
+    surroundings.checks.extend(probing::planned(&config));
     let verdicts = Verdicts::new(will::checks(&board, &surroundings.checks));
     let context =
         EngineContext { config, board, surroundings, stopping, verdicts: verdicts.clone() };
@@ -247,7 +247,7 @@ impl EngineContext {
     fn run_on_a_new_loop(&mut self, mut start: Start) -> RunOutcome {
         let mut builder = tokio::runtime::Builder::new_current_thread();
         builder.enable_io();
-        if self.config.probe.is_some() {
+        if probing::planned(&self.config).next().is_some() {
             // Nothing else needs it, and it reads the clock three times in each turn of the loop.
             builder.enable_time();
         }
@@ -255,9 +255,7 @@ impl EngineContext {
             Ok(runtime) => runtime,
             Err(error) => return RunOutcome::failed(format!("cannot make an event loop: {error}")),
         };
-        // A task of its own: a flood of datagrams must not keep it from its turn.
-        let probing = self.config.probe.clone().map(|it| probe::run(it, self.verdicts.clone()));
-        let mut probing = probing.map(|probing| runtime.spawn(probing));
+        let mut probing = Probing::start(&self.config, &runtime, &self.verdicts);
         loop {
             match self.run_once(&runtime, &mut probing, start) {
                 RunOutcome::Again(next) => start = next,
@@ -266,12 +264,7 @@ impl EngineContext {
         }
     }
 
-    fn run_once(
-        &mut self,
-        runtime: &Runtime,
-        probing: &mut Option<Probing>,
-        start: Start,
-    ) -> RunOutcome {
+    fn run_once(&mut self, runtime: &Runtime, probing: &mut Probing, start: Start) -> RunOutcome {
         let stopping = self.stopping.clone();
         let checks = self.verdicts.subscribe();
         let _context = runtime.enter();
@@ -283,7 +276,7 @@ impl EngineContext {
         let run = async {
             tokio::select! {
                 biased;
-                error = probe::failed(probing) => Err(error),
+                error = probing.failed() => Err(error),
                 end = driver.run(stopping) => end,
             }
         };
@@ -325,7 +318,7 @@ fn be_punctual() {
 /// One to hear and to advertise, one to announce addresses.
 const DESCRIPTORS_PER_LINK: u64 = 2;
 /// Both loops with their timers, netlink and `nf_tables`, the guard, the door and the engines that
-/// may come in, the probe.
+/// may come in, the checks that the engine makes itself.
 const OTHER_DESCRIPTORS: u64 = 32;
 const NAME: &str = "vrrp";
 /// The carrier waits so long for the threads, which leave with grace meanwhile, or go on until the

@@ -46,7 +46,7 @@ macro_rules! on_the_board {
 /// "RSTYVRRP", in the order of a little-endian machine.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"RSTYVRRP");
 /// Grows with every change of the layout.
-pub const LAYOUT: u32 = 11;
+pub const LAYOUT: u32 = 12;
 /// Added to [`Header::engine_beat_ms`] when the guard gives away what the engine held; no time is
 /// so long, and a double still counts it exactly.
 pub const WITHDRAWN: u64 = 1 << 52;
@@ -55,8 +55,8 @@ pub const WORKERS: usize = 1024;
 /// Changes of state that wait for Lua at most; older ones are lost, and counted.
 pub const EVENTS: usize = 1024;
 /// Checks of one virtual router: its link, address and workers, eight tracked interfaces, twelve
-/// checks in Lua, and the probe.
-pub const CHECKS: usize = 24;
+/// checks in Lua, the probe, and four hosts to reach.
+pub const CHECKS: usize = 28;
 /// Warnings that the board has room for.
 pub const WARNINGS: usize = 256;
 /// The [`WarningSlot::instance`] of a warning about the whole node.

@@ -11,10 +11,11 @@ use crate::markdown::{Document, spans, words};
 const REFERENCE: &str = "lua/README.md";
 
 /// Each table of options: its heading, and where it stands in a configuration.
-const TABLES: [(&str, &str); 7] = [
+const TABLES: [(&str, &str); 8] = [
     ("Options of a node", ""),
     ("health", "/health"),
     ("health.probe", "/health/probe"),
+    ("health.reach", "/health/reach/0"),
     ("announce", "/announce"),
     ("Options of an instance", "/instances/0"),
     ("auth", "/instances/0/auth"),
@@ -152,6 +153,7 @@ impl Described {
         let length = usize::try_from(number).unwrap_or(0);
         let elements = (0..length).map(|index| match self.name.as_str() {
             "track" => json!({ "interface": format!("eth{index}") }),
+            "reach" => json!({ "address": format!("192.0.2.{}", 100 + index) }),
             "instances" => json!({ "name": index.to_string(), "interface": format!("eth{index}"),
                 "vrid": 1, "addresses": [address(index)] }),
             _ => json!(address(index)),
@@ -225,7 +227,8 @@ fn bases(place: &str) -> impl Iterator<Item = Value> {
 /// Returns a configuration that has every table; one of version 2 has authentication, too.
 fn base(version: u8) -> Value {
     let mut base = json!({
-        "health": { "probe": { "url": "http://127.0.0.1/" } },
+        "health": { "probe": { "url": "http://127.0.0.1/" },
+            "reach": [{ "address": "192.0.2.254", "name": "gateway" }] },
         "announce": {},
         "instances": [{ "name": "VI_1", "interface": "eth0", "vrid": 51, "version": version,
             "addresses": ["192.0.2.1/24"], "track": [{ "interface": "eth1" }] }],

@@ -31,7 +31,7 @@ local OPTIONS = {
     weight = { -253, -1 },
 }
 local TAKEN = { interface = true, primary_address = true, workers = true,
-                probe = true }
+                probe = true, track = true, reach = true }
 
 local checks = {}
 
@@ -94,8 +94,9 @@ function _M.add(name, fn, opts)
             return nil, "there is a check of this name already: " .. name
         end
     end
-    if TAKEN[name] or #checks == MAX_CHECKS then
-        return nil, TAKEN[name] and "this name is taken: " .. name
+    local taken = TAKEN[name] or TAKEN[name:match("^(%a+) ")]
+    if taken or #checks == MAX_CHECKS then
+        return nil, taken and "this name is taken: " .. name
                     or "more than " .. MAX_CHECKS .. " checks"
     end
     local check, err = read(opts or {})

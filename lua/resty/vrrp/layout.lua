@@ -146,7 +146,7 @@ typedef struct {
     char interface[16];
     char fault[256];
     resty_vrrp_counters counters;
-    resty_vrrp_check check[24];
+    resty_vrrp_check check[28];
     resty_vrrp_transition history[32];
 } resty_vrrp_instance;
 
@@ -167,7 +167,7 @@ typedef struct {
 return {
     -- "RSTYVRRP"
     MAGIC = 0x5052525659545352ULL,
-    VERSION = 11,
+    VERSION = 12,
     WITHDRAWN = 2 ^ 52,
     NEVER = 2 ^ 53,
     WORKERS = 1024,
@@ -175,7 +175,7 @@ return {
     WARNINGS = 256,
     -- The instance of a warning about the whole node.
     NODE = 2 ^ 32 - 1,
-    CHECKS = 24,
+    CHECKS = 28,
     HISTORY = 32,
 
     -- The header's engine_state.

@@ -14,6 +14,7 @@ mod interfaces;
 mod layout;
 mod life;
 mod pages;
+mod reach;
 mod realtime;
 pub(crate) mod refusals;
 mod rights;
