@@ -38,9 +38,9 @@ pub struct Bequests {
     pub routers: Vec<Bequest>,
     /// What arrived on each link for no router of the node.
     pub unattributed: Vec<(LinkName, ReceiveCounters)>,
-    /// Transitions that those who want to hear of them have yet to hear of.
-    #[serde(default)]
-    pub untold: Untold,
+    /// Transitions that were not yet delivered as events.
+    #[serde(default, rename = "untold")]
+    pub undelivered: UndeliveredEvents,
     /// What the process around the node has put on links and not removed. The node cannot know.
     #[serde(default)]
     pub addresses: Vec<HeldAddress>,
@@ -50,16 +50,17 @@ pub struct Bequests {
     pub links: Vec<KnownLink>,
 }
 
-/// Transitions of the whole node on their way to whoever asked for them.
+/// Transitions of the node that were not yet delivered as events.
 #[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
-pub struct Untold {
-    /// The number of the last transition that there was.
+pub struct UndeliveredEvents {
+    /// The number of the last transition.
     pub last: u64,
-    /// The number of the last one that was told.
-    pub told: u64,
-    /// Whether it is still open how many will have been told when the process ends.
+    /// The number of the last one that was delivered.
+    #[serde(rename = "told")]
+    pub delivered: u64,
+    /// Whether the process may deliver more before it ends.
     pub open: bool,
-    /// Those between, as far as they are known: number, name of the router, and what happened.
+    /// The transitions between, as far as they are known: number, name of the router, transition.
     pub waiting: Vec<(u64, String, PastTransition)>,
 }
 

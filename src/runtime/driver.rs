@@ -234,7 +234,9 @@ impl<'a> Driver<'a> {
                     self.take_outlook(outlook, clock::now());
                     None
                 }
-                Event::KernelEnded if self.succession.is_retired() => self.tell(Incident::LetGo),
+                Event::KernelEnded if self.succession.is_retired() => {
+                    self.tell(Incident::KernelEnded)
+                }
                 Event::KernelEnded => return Err(self.kernel.failure()),
                 Event::Checked => {
                     self.judge_health(clock::now());
@@ -323,12 +325,12 @@ impl<'a> Driver<'a> {
         let neighbourhood = &mut self.neighbourhood;
         let facts = kernel.facts_mut();
         let busy = !succession.is_retired();
-        let minds_the_kernel = succession.minds_the_kernel();
+        let needs_the_kernel = succession.needs_the_kernel();
         tokio::select! {
             biased;
             () = told_to(stopping.as_mut()) => Event::Stop,
             _ = timer.expired() => Event::Deadline,
-            changed = facts.changed(), if minds_the_kernel => match changed {
+            changed = facts.changed(), if needs_the_kernel => match changed {
                 Ok(()) => Event::Facts,
                 Err(_) => Event::KernelEnded,
             },

@@ -4,10 +4,10 @@
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
 use super::words::{BoardWord, countable};
-use crate::proto::{PastTransition, Transition, Untold};
+use crate::proto::{PastTransition, Transition, UndeliveredEvents};
 use crate::status::Board;
 use crate::status::layout::{EVENTS, carrier};
-use crate::succession::PUNCTUAL;
+use crate::succession::HANDOVER_TIMEOUT;
 use crate::types::Instant;
 
 /// Numbers a change of state, and has Lua deliver it. In a full ring it replaces the oldest one.
@@ -23,40 +23,42 @@ pub(super) fn pause(board: &mut Board) {
 }
 
 /// Returns the events that the next engine has to deliver. Until it has the routers, no process
-/// delivers any; if it never has them, this process goes on after [`PUNCTUAL`].
+/// delivers any; if it never has them, this process goes on after [`HANDOVER_TIMEOUT`].
 ///
-/// The event that Lua is delivering now is completed by a process that lives on. One that `ends`
-/// may not complete it, and tells the next engine when it does end.
-pub(super) fn bequeath(board: &mut Board, ends: bool, now: Instant) -> Untold {
+/// A process that lives on completes the event that Lua is delivering now. One that `ends` may not:
+/// it informs the next engine when it ends.
+pub(super) fn bequeath(board: &mut Board, ends: bool, now: Instant) -> UndeliveredEvents {
     let header = board.header();
-    header.events_from_ms.store((now + PUNCTUAL).as_millis(), Release);
+    header.events_from_ms.store((now + HANDOVER_TIMEOUT).as_millis(), Release);
     // A privileged agent ends without another turn of its loop, and soon after a reload.
     let ends = ends || board.is_superseded();
-    let [last, told, begun] = [&header.events, &header.events_told, &header.events_begun]
+    let [last, delivered, begun] = [&header.events, &header.events_told, &header.events_begun]
         .map(|number| countable(number.load(Acquire)));
-    let open = ends && begun > told && header.carrier.load(Relaxed) == carrier::AGENT;
-    let told = if open { told } else { told.max(begun) };
-    let first = (told + 1).max((last + 1).saturating_sub(EVENTS as u64));
+    let open = ends && begun > delivered && header.carrier.load(Relaxed) == carrier::AGENT;
+    let delivered = if open { delivered } else { delivered.max(begun) };
+    let first = (delivered + 1).max((last + 1).saturating_sub(EVENTS as u64));
     let waiting = (first..=last).filter_map(|number| BoardWord::from_board(&board.event(number)?));
-    Untold { last, told, open, waiting: waiting.collect() }
+    UndeliveredEvents { last, delivered, open, waiting: waiting.collect() }
 }
 
-/// Has Lua deliver events in this process, those first that another one had yet to deliver.
-pub(super) fn begin(board: &mut Board, untold: Option<&Untold>, now: Instant) {
-    let Some(Untold { last, told, open, waiting }) = untold else { return resume(board, 0) };
+/// Has Lua deliver events in this process, first those that another one has not delivered.
+pub(super) fn begin(board: &mut Board, undelivered: Option<&UndeliveredEvents>, now: Instant) {
+    let Some(UndeliveredEvents { last, delivered, open, waiting }) = undelivered else {
+        return resume(board, 0);
+    };
     for event in waiting.iter().rev().take(EVENTS).rev() {
         board.put_event(&event.to_board());
     }
     board.header().events.fetch_max(*last, AcqRel);
-    resume(board, (*told).min(*last));
+    resume(board, (*delivered).min(*last));
     if *open {
         board.header().events_from_ms.store(now.as_millis() + LAST_WORDS_MS, Release);
     }
 }
 
 /// Has Lua go on after the events up to a number, which another process has delivered.
-pub(super) fn resume(board: &mut Board, told: u64) {
-    board.header().events_told.fetch_max(told, AcqRel);
+pub(super) fn resume(board: &mut Board, delivered: u64) {
+    board.header().events_told.fetch_max(delivered, AcqRel);
     board.header().events_from_ms.store(0, Release);
 }
 

@@ -212,7 +212,7 @@ enum RunOutcome {
 impl RunOutcome {
     /// A failure of which nothing is left.
     fn failed(error: String) -> Self {
-        Self::Failed { error, next: Beginning::Anew.into() }
+        Self::Failed { error, next: Beginning::AfterFailure.into() }
     }
 }
 

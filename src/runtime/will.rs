@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::checks::{Check, PlannedCheck, failure};
 use super::words::{BoardWord as _, bequest_from_board};
 use crate::guard::Claim;
-use crate::proto::{Bequests, Hold, Phase, RouterKey, Untold};
+use crate::proto::{Bequests, Hold, Phase, RouterKey, UndeliveredEvents};
 use crate::status::layout::{InstanceSlot, untext};
 use crate::status::{Beat, Board};
 use crate::succession::Will;
@@ -50,7 +50,7 @@ fn state_of(board: &Board, beat: Beat) -> Bequests {
         routers: slots.filter_map(|slot| bequest_from_board(&slot?, at)).collect(),
         unattributed: Vec::new(),
         // They are still on the board.
-        untold: Untold::default(),
+        undelivered: UndeliveredEvents::default(),
         addresses: Vec::new(),
         links: Vec::new(),
     }

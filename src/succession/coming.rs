@@ -1,33 +1,33 @@
-//! How an engine comes by the routers.
+//! How an engine takes the routers over.
 
 use super::stage::{Inheritance, Leftovers, Retired, Stage, Tenure, Waiting};
 use super::{
-    Beginning, Command, DoorOpening, Ending, HandoverMessage, LONG_PAUSE, MAX_ATTEMPTS, PATIENCE,
-    PeerId, Question, Succession, Will, will,
+    Beginning, Command, DoorOpening, Ending, HANG_TIMEOUT, HandoverMessage, LONG_PAUSE,
+    MAX_ATTEMPTS, PeerId, Question, Succession, Will, will,
 };
 use crate::proto::{Bequests, Health, RouterKey};
 use crate::types::Instant;
 
 impl Succession {
-    /// Learns whether an engine has the routers.
-    pub(super) fn be_answered(&mut self, peer: Option<PeerId>, now: Instant) {
+    /// Handles the result of a knock: whether another engine has the routers.
+    pub(super) fn handle_answer(&mut self, peer: Option<PeerId>, now: Instant) {
         match (&mut self.stage, peer) {
             (Stage::Waiting(Waiting::Knocking { will }), Some(predecessor)) => {
-                let will = will.take().map(Will::of_the_living);
+                let will = will.take().map(Will::of_living_engine);
                 self.ask_for_the_routers(predecessor, will);
             }
             (Stage::Waiting(Waiting::Knocking { will }), None) => {
-                let state = will.take().map(Will::of_the_dead);
+                let state = will.take().map(Will::of_dead_engine);
                 self.stage = Stage::Waiting(Waiting::Alone { state });
             }
-            (Stage::Waiting(Waiting::Bereft { state }), Some(predecessor)) => {
+            (Stage::Waiting(Waiting::PredecessorLost { state }), Some(predecessor)) => {
                 let will = state.take();
                 self.ask_for_the_routers(predecessor, will);
             }
-            (Stage::Waiting(Waiting::Bereft { state }), None) => {
+            (Stage::Waiting(Waiting::PredecessorLost { state }), None) => {
                 let mut state = state.take();
                 if let Some(state) = &mut state {
-                    will::forgive(state, now);
+                    will::cancel_later_withdrawal(state, now);
                 }
                 self.stage = Stage::Waiting(Waiting::Alone { state });
             }
@@ -38,12 +38,12 @@ impl Succession {
             (Stage::Retired(Retired::Knocking), None) => {
                 self.stage = Stage::Waiting(Waiting::Alone { state: None });
             }
-            (Stage::Holding(_), peer) => self.learn_who_replaced_it(peer, now),
+            (Stage::Holding(_), peer) => self.handle_replacement(peer, now),
             _ => {}
         }
     }
 
-    /// Hears the engine before this one: only its state matters.
+    /// Handles a message of the predecessor: only its state matters.
     pub(super) fn hear_predecessor(&mut self, message: HandoverMessage) {
         let (HandoverMessage::State(state) | HandoverMessage::Return(state)) = message else {
             return;
@@ -61,8 +61,8 @@ impl Succession {
         }
     }
 
-    /// Loses the engine before this one, and looks for the one that has the routers now: it may be
-    /// the same, and only the connection has broken.
+    /// Handles that the connection to the predecessor broke: looks for the engine that has the
+    /// routers now, which may be the same one.
     pub(super) fn lose_predecessor(&mut self) {
         let state = match self.take_stage() {
             Stage::Waiting(Waiting::Asking { will, .. } | Waiting::Asked { will, .. }) => will,
@@ -77,7 +77,7 @@ impl Succession {
     fn look_for_another(&mut self, state: Option<Box<Bequests>>) {
         self.attempts += 1;
         if self.attempts < MAX_ATTEMPTS {
-            self.stage = Stage::Waiting(Waiting::Bereft { state });
+            self.stage = Stage::Waiting(Waiting::PredecessorLost { state });
             self.ask(Question::Knock);
         } else {
             self.stage = Stage::Waiting(Waiting::Alone { state });
@@ -89,7 +89,7 @@ impl Succession {
         self.say(predecessor, HandoverMessage::Hello);
     }
 
-    /// Goes on asking, or takes the routers over.
+    /// Asks, or takes the routers over, as far as what is known allows it.
     pub(super) fn settle(&mut self, now: Instant) {
         let may_begin = self.may_begin();
         let is_known = self.health != Health::Unknown;
@@ -98,13 +98,13 @@ impl Succession {
             Stage::Waiting(Waiting::Alone { state }) if may_begin && is_known => {
                 self.open(None, Inheritance::Found(state));
             }
-            // Its word is enough while the workers here are about to begin.
+            // Its statement that nginx serves is enough until the workers here have a heartbeat.
             Stage::Waiting(Waiting::Given { predecessor, state })
                 if may_begin && (is_known || state.serving) =>
             {
                 self.inherit(predecessor, state, now);
             }
-            // Its answer may tell of the links, too.
+            // No need to know the links first: the state names them, too.
             Stage::Waiting(Waiting::Asking { predecessor, will })
                 if serves && !self.is_superseded =>
             {
@@ -116,7 +116,7 @@ impl Succession {
             Stage::Waiting(Waiting::Asked { predecessor, will, until })
                 if may_begin && until <= now =>
             {
-                // Should it only be slow, it will hear that it was done without.
+                // If it was only slow, it finds the door of this engine in place of its own.
                 tracing::warn!("the engine before this one hangs; it is done without");
                 self.open(Some(predecessor), Inheritance::Found(will));
             }
@@ -126,8 +126,8 @@ impl Succession {
         }
     }
 
-    /// Takes the routers over from a predecessor that has given its state, unless so much time has
-    /// passed that it may have given us up since, or hangs: then it is asked anew.
+    /// Takes the routers over from a predecessor that has given its state. A state that is too old
+    /// is asked for again: its giver may have stopped waiting, or may hang.
     fn inherit(&mut self, predecessor: PeerId, state: Box<Bequests>, now: Instant) {
         if will::is_fresh(&state, now) || self.attempts >= MAX_ATTEMPTS {
             return self.open(Some(predecessor), Inheritance::Given(state));
@@ -142,36 +142,36 @@ impl Succession {
         will: Option<Box<Bequests>>,
         now: Instant,
     ) {
-        let until = now + PATIENCE;
+        let until = now + HANG_TIMEOUT;
         self.stage = Stage::Waiting(Waiting::Asked { predecessor, will, until });
         self.say(predecessor, HandoverMessage::Take);
     }
 
     /// Opens the door before the board is read: the guard of an engine that hangs looks for another
-    /// door before it gives anything away. What it has not given away by now, it will not.
+    /// door before it withdraws anything. What it has not withdrawn by now, it does not any more.
     fn open(&mut self, predecessor: Option<PeerId>, inheritance: Inheritance) {
         self.stage = Stage::Waiting(Waiting::Opening { predecessor, inheritance });
         if self.can_meet {
             self.ask(Question::OpenDoor);
         } else {
-            self.have_opened(DoorOpening::Refused);
+            self.handle_door_opening(DoorOpening::Refused);
         }
     }
 
-    /// Goes on taking over, unless another engine has done so: two that were started one after the
-    /// other may both have found no holder, or may both have been given its state.
-    pub(super) fn have_opened(&mut self, opening: DoorOpening) {
+    /// Handles the result of opening the door: goes on unless another engine was first. Two that
+    /// were started one after the other may both have found no holder, or been given its state.
+    pub(super) fn handle_door_opening(&mut self, opening: DoorOpening) {
         let has_door = opening == DoorOpening::Opened;
         match self.take_stage() {
             Stage::Holding(mut tenure) => {
                 tenure.has_door = has_door;
                 self.stage = Stage::Holding(tenure);
-                if opening == DoorOpening::Anothers {
+                if opening == DoorOpening::Foreign {
                     self.ask(Question::Knock);
                 }
             }
             Stage::Waiting(Waiting::Opening { predecessor, inheritance })
-                if opening == DoorOpening::Anothers =>
+                if opening == DoorOpening::Foreign =>
             {
                 self.commands.extend(predecessor.map(Command::Disconnect));
                 self.look_for_another(inheritance.into_state());
@@ -187,7 +187,7 @@ impl Succession {
         }
     }
 
-    /// Takes the routers over, with what an earlier engine knew of them.
+    /// Takes the routers over, with the state of an earlier engine if there is one.
     pub(super) fn assume(&mut self, is_withdrawn: bool, now: Instant) {
         let (predecessor, inheritance, has_door) = match self.take_stage() {
             Stage::Waiting(Waiting::TakingBoard { predecessor, inheritance, has_door }) => {
@@ -203,7 +203,7 @@ impl Succession {
             state.withdrawn_at.get_or_insert(now);
         }
         let addresses = state.as_ref().map(|state| state.addresses.clone()).unwrap_or_default();
-        let leftovers = Leftovers { clear_at: now + PATIENCE, addresses };
+        let leftovers = Leftovers { clear_at: now + HANG_TIMEOUT, addresses };
         let tenure = Tenure::new(has_door, predecessor, leftovers);
         self.stage = match predecessor {
             Some(_) => Stage::Waiting(Waiting::Assuming { tenure, since: now }),
@@ -212,12 +212,12 @@ impl Succession {
         self.ask(Question::Assume(state));
     }
 
-    /// Tells the predecessor. What it held, and nobody claims, is removed when it has let go of it:
-    /// at once if there is none.
+    /// Confirms the takeover to the predecessor. Addresses of the predecessor that no router claims
+    /// are removed when its `vrrp-net` has ended; without a predecessor, at once.
     ///
-    /// One that was paused since it read the state knows nothing of what the predecessor has done
-    /// meanwhile, which may be well: it begins anew.
-    pub(super) fn tell_what_was_assumed(&mut self, heirless: Vec<RouterKey>, now: Instant) {
+    /// After a pause since the state was read, the predecessor may be active again: this engine
+    /// starts again from the beginning.
+    pub(super) fn confirm_takeover(&mut self, not_inherited: Vec<RouterKey>, now: Instant) {
         let predecessor = self.stage.holder();
         match self.take_stage() {
             Stage::Waiting(Waiting::Assuming { tenure, since }) => {
@@ -233,7 +233,7 @@ impl Succession {
             }
         }
         match predecessor {
-            Some(predecessor) => self.say(predecessor, HandoverMessage::Took { heirless }),
+            Some(predecessor) => self.say(predecessor, HandoverMessage::Took { not_inherited }),
             None => self.clear_leftovers(),
         }
     }

@@ -1,4 +1,4 @@
-//! The whole vocabulary of the succession: what it is told, what it asks for.
+//! The inputs and outputs of the succession.
 
 use std::collections::BTreeSet;
 
@@ -10,207 +10,209 @@ use crate::types::HeldAddress;
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct PeerId(pub u64);
 
-/// Something an engine is told. The first seven answer a [`Question`].
+/// An input. The first seven answer a [`Question`].
 #[derive(Debug)]
 pub enum Incident {
     /// An engine answered the [knock](Question::Knock).
     Answered(PeerId),
     /// No engine answered the [knock](Question::Knock).
     NobodyAnswered,
-    /// It was tried to [open](Question::OpenDoor) the door.
+    /// The result of [opening](Question::OpenDoor) the door.
     DoorOpened(DoorOpening),
     /// The board was [taken](Question::TakeBoard).
     BoardTaken {
-        /// The guard of the engine before had given away what that one held.
+        /// The guard of the engine before has withdrawn its routers.
         is_withdrawn: bool,
     },
     /// The routers were [assumed](Question::Assume).
     Assumed {
-        /// Routers of the state that are not configured here.
-        heirless: Vec<RouterKey>,
+        /// Routers of the state that are not configured in this engine.
+        not_inherited: Vec<RouterKey>,
     },
     /// The door was [looked at](Question::LookAtDoor).
-    DoorSeen(DoorSight),
-    /// An operator had [asked](Question::TakeRequest) to drain (`true`) or to take part again, or
-    /// for nothing.
+    DoorSeen(DoorState),
+    /// An operator had [asked](Question::TakeRequest) to drain (`true`), to take part again
+    /// (`false`), or nothing.
     Requested(Option<bool>),
     /// An engine came to the door.
     Visited(PeerId),
-    /// An engine said something.
+    /// An engine sent a message.
     Heard(PeerId, HandoverMessage),
     /// A connection broke.
     Lost(PeerId),
     /// The facts about every link are known now.
     LinksKnown,
-    /// It is known which routers are held by engines of this host that do not come to the door.
+    /// The routers of engines of this host that do not come to the door are known now.
     NeighboursKnown,
     /// nginx began or ceased to serve.
-    Judged(Health),
+    HealthChanged(Health),
     /// The master has taken on another configuration (`true`), or has refused it after all.
     Superseded(bool),
     /// A virtual router changed state.
     Changed(RouterId),
     /// The node drains, or takes part again.
     Drained,
-    /// A turn of the loop begins. Come here before anything else that happened.
+    /// A turn of the loop begins; the first input of each turn.
     Turned,
     /// A tenth of a second has passed, or less.
     Beat {
-        /// Connections that have not taken yet what was said last.
+        /// Connections whose last message is not yet sent.
         unsent: Vec<PeerId>,
     },
     /// nginx wants this engine to stop.
     StopAsked,
-    /// Nothing is held any more, not even for connections that are open.
+    /// No address is held any more, not even for open connections.
     Released,
-    /// `vrrp-net` has ended, and puts no address back any more.
-    LetGo,
-    /// The loop has ended, for whatever reason.
+    /// `vrrp-net` has ended: it puts no address back any more.
+    KernelEnded,
+    /// The loop has ended, for any reason.
     LoopEnded,
 }
 
-/// Something the succession asks for. Carry them out in the order given.
+/// An output. Carry them out in the order given.
 #[derive(Debug)]
 pub enum Command {
-    /// Do or see something, and tell what came of it before the next command is carried out.
+    /// Carry out a question, and answer it before the next command.
     Answer(Question),
-    /// Say something that has no state in it.
+    /// Send a message without a state.
     Say {
-        /// Whom to tell.
+        /// The receiver.
         to: PeerId,
-        /// What.
+        /// The message.
         message: HandoverMessage,
     },
-    /// Say [`HandoverMessage::State`] with all routers.
+    /// Send [`HandoverMessage::State`] with all routers.
     Give {
-        /// Whom to tell.
+        /// The receiver.
         to: PeerId,
         /// Whether this process ends.
         ends: bool,
     },
-    /// Say [`HandoverMessage::Return`] with all routers, as this process ends.
+    /// Send [`HandoverMessage::Return`] with all routers: this process ends.
     GiveBack {
-        /// Whom to tell.
+        /// The receiver.
         to: PeerId,
     },
-    /// Say [`HandoverMessage::State`] with what has changed.
-    TellNews {
-        /// Whom to tell.
+    /// Send [`HandoverMessage::State`] with what has changed.
+    SendChanges {
+        /// The receiver.
         to: PeerId,
         /// What has changed.
         backlog: Backlog,
     },
-    /// Say [`HandoverMessage::Told`] with the number of the last event that was told here.
-    SayWhatWasTold {
-        /// Whom to tell.
+    /// Send [`HandoverMessage::Delivered`] with the number of the last event that this nginx has
+    /// delivered.
+    SendDelivered {
+        /// The receiver.
         to: PeerId,
     },
     /// Close a connection.
     Disconnect(PeerId),
-    /// Show on the board what the holder says.
+    /// Show the state that the holder has sent on the board.
     Mirror(Box<Bequests>),
-    /// Show on the board that this engine lives, although another one has the routers.
+    /// Show on the board that this engine runs, and another one has the routers.
     ShowStandby,
     /// Show on the board that this engine has stopped.
     ShowStopped,
-    /// Remove what the engine before this one held, and nobody claims.
+    /// Remove those addresses of the predecessor that no router claims.
     ClearLeftovers(Vec<HeldAddress>),
     /// Have the node drain, or take part again.
     Drain(bool),
-    /// Have events told here, now that another process has told them up to a number.
+    /// Deliver events in this nginx; another process has delivered them up to a number.
     ResumeEvents(u64),
-    /// Resign for these routers, and fall silent for all others: the next engine has them.
+    /// Resign for these routers, and stop advertising for all others: the next engine has them.
     FallSilent {
-        /// Routers that the next engine has not.
-        heirless: Vec<RouterKey>,
+        /// Routers that are not configured in the next engine.
+        not_inherited: Vec<RouterKey>,
     },
-    /// Let go of the routers without a word: close the door and every connection but one.
+    /// Give the routers up without a resignation: close the door and every connection but one.
     StepAside {
         /// The engine that has the routers.
         holder: PeerId,
     },
-    /// Leave the routers to a peer, with grace.
+    /// Give the routers to a peer, with grace.
     Leave,
     /// End the loop, once all other commands are carried out.
     End(Ending),
 }
 
-/// Something whose outcome decides what comes next.
+/// A command whose result decides the next one.
 #[derive(Debug)]
 pub enum Question {
     /// Connect to the door: [`Incident::Answered`] or [`Incident::NobodyAnswered`].
     Knock,
-    /// Open a door, and tell the guard, unless there is one that is neither this engine's nor the
-    /// one that it knocked at last: [`Incident::DoorOpened`].
+    /// Open a door, and inform the guard, unless the door is neither this engine's nor the one that
+    /// it knocked at last: [`Incident::DoorOpened`].
     OpenDoor,
-    /// Make the beat on the board this engine's: [`Incident::BoardTaken`].
+    /// Make the heartbeat on the board this engine's: [`Incident::BoardTaken`].
     TakeBoard,
-    /// Start the election with the state of an earlier engine, or anew: [`Incident::Assumed`].
+    /// Start the election, with the state of an earlier engine if there is one:
+    /// [`Incident::Assumed`].
     Assume(Option<Box<Bequests>>),
-    /// See which door is there: [`Incident::DoorSeen`].
+    /// Check the door: [`Incident::DoorSeen`].
     LookAtDoor,
-    /// Take what an operator asked for off the board: [`Incident::Requested`].
+    /// Take the operator's request off the board: [`Incident::Requested`].
     TakeRequest,
 }
 
-/// What came of opening the door.
+/// The result of opening the door.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum DoorOpening {
-    /// The next engine knocks at it.
+    /// The door is open.
     Opened,
-    /// The directory does not let this engine.
+    /// The directory does not allow it.
     Refused,
-    /// Another engine has opened one.
-    Anothers,
+    /// Another engine has opened a door.
+    Foreign,
 }
 
-/// Which door there is.
+/// The door at the usual place.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum DoorSight {
-    /// The one that was opened here.
-    Known,
-    /// Another one.
-    Anothers,
-    /// None.
+pub enum DoorState {
+    /// This engine's.
+    Own,
+    /// Another engine's.
+    Foreign,
+    /// There is none.
     Missing,
 }
 
 /// Why the loop ends.
 #[derive(Debug)]
 pub enum Ending {
-    /// It was told to.
+    /// nginx wanted it to stop.
     Stopped,
-    /// It is to begin again.
+    /// The loop has to run again.
     Again(Beginning),
 }
 
 /// How a run of the loop begins.
 #[derive(Debug)]
 pub enum Beginning {
-    /// As far as this engine knows, it is the first of this process.
+    /// The first run in this process.
     First,
-    /// It failed before, and its addresses were released.
-    Anew,
+    /// The run before failed, and its addresses were released.
+    AfterFailure,
     /// The engine that took the routers over gives them back.
     GivenBack {
-        /// Their state.
+        /// The state of the routers.
         state: Box<Bequests>,
-        /// It waits to hear that the state arrived.
+        /// It waits for the confirmation.
         holder: PeerId,
     },
     /// The engine that took the routers over has died.
     Orphaned,
 }
 
-/// What an engine that had the routers before has yet to be told, for its board to be true.
+/// The changes that were not yet sent to a predecessor, whose board shows them.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub enum Backlog {
     /// Nothing.
     #[default]
     Nothing,
-    /// What there is to say of these routers, and of the node.
+    /// The node, and these routers.
     Of(BTreeSet<RouterId>),
-    /// What there is to say of all routers.
+    /// All of it.
     Everything,
 }
 
@@ -223,8 +225,8 @@ impl Backlog {
         }
     }
 
-    /// Adds the node, and no router.
-    pub(super) fn add_nothing_more(&mut self) {
+    /// Adds the node alone.
+    pub(super) fn add_node(&mut self) {
         if *self == Self::Nothing {
             *self = Self::Of(BTreeSet::new());
         }

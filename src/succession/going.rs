@@ -1,50 +1,51 @@
-//! How an engine hands the routers over, or gives them up.
+//! How an engine hands the routers over, or gives them to a peer.
 
-use super::stage::{Farewell, Stage, Standing, Tenure};
+use super::stage::{Departure, Stage, Standing, Tenure};
 use super::{
-    Backlog, Command, DoorSight, Ending, GRACE, HandoverMessage, LONG_PAUSE, PATIENCE, PUNCTUAL,
-    PeerId, Question, Succession,
+    Backlog, Command, DoorState, Ending, HANDOVER_TIMEOUT, HANG_TIMEOUT, HandoverMessage,
+    LEAVE_TIMEOUT, LONG_PAUSE, PeerId, Question, Succession,
 };
 use crate::types::Instant;
 
-/// What happens while an engine has the routers.
+/// Inputs while an engine has the routers.
 impl Succession {
-    /// Sees after a pause whether another engine has done without this one.
-    pub(super) fn notice_a_pause(&mut self, now: Instant) {
+    /// Checks after a pause whether another engine has taken over without this one.
+    pub(super) fn detect_pause(&mut self, now: Instant) {
         let was_paused = now.since(self.turned_at) > LONG_PAUSE;
         self.turned_at = now;
         if !was_paused {
             return;
         }
-        self.stage.bear_silence_until(now + PATIENCE);
+        self.stage.extend_deadlines(now + HANG_TIMEOUT);
         if let Some(tenure) = self.stage.tenure_mut().filter(|tenure| tenure.has_door) {
             tenure.was_paused = true;
             self.ask(Question::LookAtDoor);
         }
     }
 
-    pub(super) fn see_the_door(&mut self, sight: DoorSight, now: Instant) {
+    /// Handles the result of a check of the door.
+    pub(super) fn handle_door_sight(&mut self, sight: DoorState, now: Instant) {
         let Some(tenure) = self.stage.tenure_mut() else { return };
-        if sight != DoorSight::Anothers {
+        if sight != DoorState::Foreign {
             tenure.was_paused = false;
         }
-        match (sight, &tenure.farewell) {
-            (DoorSight::Anothers, _) => self.ask(Question::Knock),
-            (DoorSight::Known | DoorSight::Missing, Farewell::Parting) => self.leave(now),
-            (DoorSight::Known, _) | (DoorSight::Missing, Farewell::Failing) => {}
-            (DoorSight::Missing, _) => self.ask(Question::OpenDoor),
+        match (sight, &tenure.departure) {
+            (DoorState::Foreign, _) => self.ask(Question::Knock),
+            (DoorState::Own | DoorState::Missing, Departure::CheckingDoor) => self.leave(now),
+            (DoorState::Own, _) | (DoorState::Missing, Departure::Failing) => {}
+            (DoorState::Missing, _) => self.ask(Question::OpenDoor),
         }
     }
 
-    /// Learns which engine has opened a door over the one of this engine. It may have died before
-    /// it had the routers, or it may be about to say that it has them.
-    pub(super) fn learn_who_replaced_it(&mut self, holder: Option<PeerId>, now: Instant) {
+    /// Handles which engine answers at the door that replaced the one of this engine. It may have
+    /// died before it had the routers, or it may be about to confirm that it has them.
+    pub(super) fn handle_replacement(&mut self, holder: Option<PeerId>, now: Instant) {
         let Some(tenure) = self.stage.tenure_mut() else { return };
         let was_paused = std::mem::take(&mut tenure.was_paused);
-        match (holder, &tenure.farewell) {
+        match (holder, &tenure.departure) {
             (
                 Some(other),
-                Farewell::NotYet | Farewell::AwaitingHeir { .. } | Farewell::Offering { .. },
+                Departure::NotYet | Departure::AwaitingHeir { .. } | Departure::Offering { .. },
             ) if !was_paused && tenure.has_successor() => {
                 self.command(Command::Disconnect(other));
             }
@@ -52,12 +53,13 @@ impl Succession {
                 tracing::warn!("this engine was paused, and another one has the routers now");
                 self.step_aside(holder);
             }
-            (None, Farewell::Parting) => self.leave(now),
-            (None, Farewell::Failing) => {}
+            (None, Departure::CheckingDoor) => self.leave(now),
+            (None, Departure::Failing) => {}
             (None, _) => self.ask(Question::OpenDoor),
         }
     }
 
+    /// Adds an engine that has connected, if this one has the routers.
     pub(super) fn welcome(&mut self, peer: PeerId) {
         let evicted = match self.stage.tenure_mut() {
             Some(tenure) => tenure.add(peer),
@@ -76,62 +78,64 @@ impl Succession {
                 self.clear_leftovers();
             }
             HandoverMessage::Take => self.give(Command::Give { to: peer, ends: false }),
-            HandoverMessage::Told(number) => self.command(Command::ResumeEvents(number)),
-            HandoverMessage::Took { heirless } => {
+            HandoverMessage::Delivered(number) => self.command(Command::ResumeEvents(number)),
+            HandoverMessage::Took { not_inherited } => {
                 let request = self.stage.tenure_mut().and_then(|tenure| tenure.request.take());
-                self.command(Command::FallSilent { heirless });
+                self.command(Command::FallSilent { not_inherited });
                 tracing::info!("the next engine has the routers");
-                // Its state was older than that.
+                // The state that it was given is older than the request.
                 if let Some(draining) = request {
                     self.say(peer, HandoverMessage::Drain(draining));
                 }
                 self.step_aside(peer);
             }
             HandoverMessage::Drain(draining) => self.drain(draining),
-            HandoverMessage::Over => self.let_heir_go(peer, now),
-            // A predecessor that was told to stop has said so before it heard that they are taken.
+            HandoverMessage::NotComing => self.remove_leaving_heir(peer, now),
+            // A predecessor that had to stop has sent this before it read the confirmation.
             HandoverMessage::State(_) | HandoverMessage::Return(_) | HandoverMessage::Unknown => {}
         }
     }
 
-    /// Forgets an heir that has gone. If it was about to have the routers, nginx starts another in
-    /// its place.
+    /// Removes an heir whose connection broke. If it was offered the routers, nginx starts another
+    /// one in its place.
     pub(super) fn lose_heir(&mut self, peer: PeerId, now: Instant) {
         let Some(tenure) = self.stage.tenure_mut() else { return };
         tenure.remove(peer);
-        let was_offered = match tenure.farewell {
-            Farewell::Offering { heir, until } => (heir == peer).then_some(until),
-            Farewell::NotYet
-            | Farewell::AwaitingHeir { .. }
-            | Farewell::Parting
-            | Farewell::Leaving { .. }
-            | Farewell::Failing => None,
+        let was_offered = match tenure.departure {
+            Departure::Offering { heir, until } => (heir == peer).then_some(until),
+            Departure::NotYet
+            | Departure::AwaitingHeir { .. }
+            | Departure::CheckingDoor
+            | Departure::Leaving { .. }
+            | Departure::Failing => None,
         };
         if !tenure.has_successor() {
             self.commands.push_back(Command::ResumeEvents(0));
         }
-        // It may have opened its door over the one of this engine, and no more.
+        // It may have replaced the door of this engine before it ended.
         if tenure.has_door {
             self.commands.push_back(Command::Answer(Question::LookAtDoor));
         }
         match was_offered {
-            Some(until) if self.is_superseded => tenure.farewell = Farewell::AwaitingHeir { until },
+            Some(until) if self.is_superseded => {
+                tenure.departure = Departure::AwaitingHeir { until }
+            }
             Some(until) => self.offer(until, now),
             None => {}
         }
     }
 
-    /// Forgets an heir that ends with all of its nginx: no other one comes in its place.
-    fn let_heir_go(&mut self, peer: PeerId, now: Instant) {
+    /// Removes an heir that ends with all of its nginx: no other one comes in its place.
+    fn remove_leaving_heir(&mut self, peer: PeerId, now: Instant) {
         self.command(Command::Disconnect(peer));
         let Some(tenure) = self.stage.tenure_mut() else { return };
         tenure.remove(peer);
-        if tenure.farewell.is_for_an_heir() && !tenure.has_successor() {
-            self.part(now);
+        if tenure.departure.is_for_an_heir() && !tenure.has_successor() {
+            self.stop_offering(now);
         }
     }
 
-    /// Does as an operator has asked, and has the next engine do so that was given an older state.
+    /// Carries out an operator's request, and keeps it for a successor with an older state.
     pub(super) fn drain(&mut self, draining: bool) {
         if let Some(tenure) = self.stage.tenure_mut() {
             tenure.request = Some(draining);
@@ -139,18 +143,18 @@ impl Succession {
         self.command(Command::Drain(draining));
     }
 
-    /// Notes that something is new to engines that had the routers before.
-    pub(super) fn note(&mut self, add: impl Fn(&mut Backlog)) {
+    /// Notes a change that has to be sent to the predecessors.
+    pub(super) fn note_change(&mut self, add: impl Fn(&mut Backlog)) {
         self.stage.backlogs().for_each(|(_, backlog)| add(backlog));
     }
 
-    /// Keeps the boards true of engines that had the routers before: their workers may still serve.
-    /// One that does not listen hears the latest when it does.
-    pub(super) fn tell_news(&mut self, unsent: &[PeerId]) {
+    /// Sends changes to the predecessors, for their boards: their workers may still serve. One that
+    /// does not read now gets the latest state when it does.
+    pub(super) fn send_changes(&mut self, unsent: &[PeerId]) {
         for (to, backlog) in self.stage.backlogs().filter(|(peer, _)| !unsent.contains(peer)) {
             let backlog = std::mem::take(backlog);
             if backlog != Backlog::Nothing {
-                self.commands.push_back(Command::TellNews { to, backlog });
+                self.commands.push_back(Command::SendChanges { to, backlog });
             }
         }
     }
@@ -170,17 +174,17 @@ impl Succession {
     }
 }
 
-/// What happens after nginx wanted this engine to stop.
+/// Inputs after nginx wanted this engine to stop.
 impl Succession {
     pub(super) fn begin_to_stop(&mut self, now: Instant) {
-        let Some(tenure) = self.stage.tenure_mut() else { return self.stop_with_nothing() };
+        let Some(tenure) = self.stage.tenure_mut() else { return self.stop_without_routers() };
         if tenure.ends() {
             return;
         }
-        let until = now + PUNCTUAL;
-        // One that had the routers before gets them back only if none is about to come after.
+        let until = now + HANDOVER_TIMEOUT;
+        // A predecessor gets the routers back only if no successor is expected.
         if tenure.has_door && self.is_superseded && !tenure.has_successor() {
-            tenure.farewell = Farewell::AwaitingHeir { until };
+            tenure.departure = Departure::AwaitingHeir { until };
         } else {
             self.offer(until, now);
         }
@@ -189,23 +193,25 @@ impl Succession {
     /// Handles the passing of time while stopping.
     pub(super) fn stop_waiting(&mut self, now: Instant) {
         let Some(tenure) = self.stage.tenure() else { return };
-        match tenure.farewell {
-            Farewell::AwaitingHeir { until } | Farewell::Offering { until, .. } if until <= now => {
-                self.part(now);
+        match tenure.departure {
+            Departure::AwaitingHeir { until } | Departure::Offering { until, .. }
+                if until <= now =>
+            {
+                self.stop_offering(now);
             }
-            Farewell::Leaving { until } if until <= now => self.have_left(),
-            Farewell::NotYet
-            | Farewell::AwaitingHeir { .. }
-            | Farewell::Offering { .. }
-            | Farewell::Parting
-            | Farewell::Leaving { .. }
-            | Farewell::Failing => {}
+            Departure::Leaving { until } if until <= now => self.end_after_leaving(),
+            Departure::NotYet
+            | Departure::AwaitingHeir { .. }
+            | Departure::Offering { .. }
+            | Departure::CheckingDoor
+            | Departure::Leaving { .. }
+            | Departure::Failing => {}
         }
     }
 
     /// Ends an engine whose routers have left.
-    pub(super) fn have_left(&mut self) {
-        if let Stage::Holding(Tenure { farewell: Farewell::Leaving { .. }, .. }) = self.stage {
+    pub(super) fn end_after_leaving(&mut self) {
+        if let Stage::Holding(Tenure { departure: Departure::Leaving { .. }, .. }) = self.stage {
             self.stage = Stage::Gone;
             self.command(Command::End(Ending::Stopped));
         }
@@ -213,15 +219,15 @@ impl Succession {
 
     fn offer_if_awaited(&mut self, now: Instant) {
         let Some(tenure) = self.stage.tenure() else { return };
-        if let Farewell::AwaitingHeir { .. } = tenure.farewell {
-            self.offer(now + PUNCTUAL, now);
+        if let Departure::AwaitingHeir { .. } = tenure.departure {
+            self.offer(now + HANDOVER_TIMEOUT, now);
         }
     }
 
-    /// Gives the state to whoever is to have the routers next.
+    /// Gives the state to the engine that gets the routers next.
     fn offer(&mut self, until: Instant, now: Instant) {
         let Some(tenure) = self.stage.tenure_mut() else { return };
-        let Some(heir) = tenure.next() else { return self.part(now) };
+        let Some(heir) = tenure.next() else { return self.stop_offering(now) };
         let to = heir.peer;
         let command = if heir.is_successor() {
             Command::Give { to, ends: true }
@@ -229,7 +235,7 @@ impl Succession {
             heir.standing = Standing::Returning;
             Command::GiveBack { to }
         };
-        tenure.farewell = Farewell::Offering { heir: to, until };
+        tenure.departure = Departure::Offering { heir: to, until };
         self.give(command);
     }
 
@@ -240,11 +246,11 @@ impl Succession {
         self.command(command);
     }
 
-    /// Gives up on other engines, unless one has taken over without asking.
-    fn part(&mut self, now: Instant) {
+    /// Stops waiting for other engines, unless one has taken over without asking.
+    fn stop_offering(&mut self, now: Instant) {
         let Some(tenure) = self.stage.tenure_mut() else { return };
         if tenure.has_door {
-            tenure.farewell = Farewell::Parting;
+            tenure.departure = Departure::CheckingDoor;
             self.ask(Question::LookAtDoor);
         } else {
             self.leave(now);
@@ -253,7 +259,7 @@ impl Succession {
 
     fn leave(&mut self, now: Instant) {
         let Some(tenure) = self.stage.tenure_mut() else { return };
-        tenure.farewell = Farewell::Leaving { until: now + GRACE };
+        tenure.departure = Departure::Leaving { until: now + LEAVE_TIMEOUT };
         self.command(Command::Leave);
     }
 }

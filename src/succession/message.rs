@@ -1,35 +1,37 @@
-//! What engines of one host say to each other.
+//! The messages between engines of one host.
 
 use serde::{Deserialize, Serialize};
 
 use crate::proto::{Bequests, RouterKey};
 
-/// What engines say to each other. The version stands in [`Bequests`].
+/// A message between two engines. The version stands in [`Bequests`].
 #[derive(Debug, Deserialize, Serialize)]
 pub enum HandoverMessage {
-    /// I am the next one; I shall ask when I am ready.
+    /// A successor has connected. It asks with [`Take`](Self::Take) once its nginx serves.
     Hello,
-    /// I was the one before; keep me in mind.
+    /// The predecessor has removed nothing and keeps nothing: it can take the routers back.
     Standby,
-    /// I am ready.
+    /// The successor asks for the state.
     Take,
-    /// Here are my routers; to an engine that had them before: those that have changed.
+    /// The state of all routers; to a predecessor, of those that have changed.
     State(Box<Bequests>),
-    /// I stop, and you were there before me: take them back.
+    /// The sender stops, and gives the state of all routers back to its predecessor.
     Return(Box<Bequests>),
-    /// I have them, but for these, which are none of mine.
+    /// The sender has the routers now.
     Took {
-        /// Routers that only the sender of the state had.
+        /// Routers of the state that are not configured at the sender.
         #[serde(rename = "left")]
-        heirless: Vec<RouterKey>,
+        not_inherited: Vec<RouterKey>,
     },
-    /// I stop before I had anything, and no later configuration is about to come.
-    Over,
-    /// An operator asked at my side: to drain, or to take part again.
+    /// The sender stops before it has the routers, and no engine comes in its place.
+    #[serde(rename = "Over")]
+    NotComing,
+    /// An operator asked the sender to drain, or to take part again.
     Drain(bool),
-    /// I end, and have told events up to this number.
-    Told(u64),
-    /// Something that only a later version says. It is never said.
+    /// The sender ends. Its nginx has delivered events up to this number.
+    #[serde(rename = "Told")]
+    Delivered(u64),
+    /// A message of a later version. It is never sent.
     #[serde(skip_serializing, other)]
     Unknown,
 }
@@ -39,8 +41,8 @@ impl HandoverMessage {
     ///
     /// # Errors
     ///
-    /// What no version of this program can have written. A kind of message that this version does
-    /// not know is [`Unknown`](Self::Unknown), so that it refuses nothing else that is said.
+    /// If no version of this program can have written it. A kind of message that this version does
+    /// not know is [`Unknown`](Self::Unknown), so that the connection goes on.
     pub fn parse(text: &[u8]) -> serde_json::Result<Self> {
         serde_json::from_slice(text).or_else(|error| {
             let tagged: serde_json::Map<_, _> = serde_json::from_slice(text).unwrap_or_default();
@@ -57,13 +59,13 @@ impl HandoverMessage {
     ///
     /// # Errors
     ///
-    /// None of what the program says.
+    /// Never for a message of this program.
     pub fn emit(&self) -> serde_json::Result<Vec<u8>> {
         serde_json::to_vec(self)
     }
 }
 
-/// Kinds of messages that carry something.
+/// The kinds of messages that have content.
 const WITH_CONTENT: [&str; 5] = ["State", "Return", "Took", "Drain", "Told"];
 
 #[cfg(test)]

@@ -1,31 +1,31 @@
 //! Which engine of a host has the routers; pure, as [`proto`](crate::proto) is.
 //!
-//! [`Succession`] is told what happened ([`Incident`]) and when, and says what to do ([`Command`]).
+//! [`Succession`] takes what happened ([`Incident`]), with the time, and returns [`Command`]s.
 //! Engines of one host, which is one network namespace, meet at a socket in `run_dir`. The engine
 //! that has the routers, the holder, keeps that door open; the next one takes its place by opening
 //! another door over it.
 //!
 //! ```text
 //!   successor                       holder
-//!      │──── Hello ──────────────────►│  "when I am ready I shall ask"
-//!      │──── Take ───────────────────►│  nginx serves here
-//!      │◄─── State ───────────────────│  goes on: twice is harmless, not at all is not
-//!      │──── Took { heirless } ──────►│  resigns for what is heirless, and falls silent
-//!      │◄─── Standby ─────────────────│  "should you stop, think of me"
-//!      │──── State … ────────────────►│  what changed: the workers of its nginx may still serve
+//!      │──── Hello ──────────────────►│
+//!      │──── Take ───────────────────►│  the successor's nginx serves
+//!      │◄─── State ───────────────────│  advertises on: two may say the same, silence may not be
+//!      │──── Took { not_inherited } ─►│  resigns for those not inherited, and falls silent
+//!      │◄─── Standby ─────────────────│  can take the routers back
+//!      │──── State … ────────────────►│  changes, for its board: its workers may still serve
 //!      │                              │
-//!      │──── Return ─────────────────►│  a successor that is told to stop: a rollback
-//!      │◄─── Took { heirless } ───────│
+//!      │──── Return ─────────────────►│  the successor stops: a rollback
+//!      │◄─── Took { not_inherited } ──│
 //! ```
 //!
-//! A holder that is told to stop does not wait to be asked. A connection that breaks before `Took`
-//! leaves everything as it was. No engine waits for one that hangs: after [`PATIENCE`] it is done
-//! without, and learns by the door that it was.
+//! A holder that has to stop offers the state without being asked. A connection that breaks before
+//! `Took` changes nothing. No engine waits for one that hangs: after [`HANG_TIMEOUT`] the successor
+//! takes over without it, and the hung engine finds another door in place of its own.
 //!
 //! ```text
 //!  Waiting                                                      Holding
 //!   Knocking ──► Asking ──► Asked ──► Given ──► Opening ──► TakingBoard ──► NotYet
-//!      └───────► Alone ──────────────────────────┘                         │   told to stop
+//!      └───────► Alone ──────────────────────────┘                         │   nginx stops it
 //!                 ▲                              AwaitingHeir ◄────────────┤
 //!                 │ no answer                        └─────► Offering ◄────┘
 //!                 │                    nobody comes  ┌──────────┤
@@ -50,7 +50,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 pub use event::{
-    Backlog, Beginning, Command, DoorOpening, DoorSight, Ending, Incident, PeerId, Question,
+    Backlog, Beginning, Command, DoorOpening, DoorState, Ending, Incident, PeerId, Question,
 };
 pub use message::HandoverMessage;
 pub use will::Will;
@@ -59,7 +59,7 @@ use self::stage::{Retired, Stage, Waiting};
 use crate::proto::Health;
 use crate::types::Instant;
 
-/// The part of one engine among those of its host: a function of what it is told.
+/// The part of one engine among those of its host: a function of its inputs.
 ///
 /// After every [`handle`](Self::handle) and [`handle_timeout`](Self::handle_timeout), carry out
 /// [`poll_command`](Self::poll_command) until there is none, then wait for an incident or until
@@ -67,34 +67,36 @@ use crate::types::Instant;
 #[derive(Debug)]
 pub struct Succession {
     stage: Stage,
-    /// Whether engines can meet; if not, every start is the first.
+    /// Whether engines can meet; if not, this engine starts as the only one.
     can_meet: bool,
     knowledge: Knowledge,
     health: Health,
     /// The master has taken on another configuration: a later engine is to have the routers.
     is_superseded: bool,
-    /// When the loop last turned: after a long pause another engine may have the routers.
+    /// The last turn of the loop: after a long pause another engine may have the routers.
     turned_at: Instant,
-    /// How often it had to look for the holder, or ask it, again.
+    /// How often it has looked for the holder, or asked it, again.
     attempts: u32,
     commands: VecDeque<Command>,
 }
 
 impl Succession {
-    /// Creates the part of an engine that begins to run. `will` is what a killed one left behind.
+    /// Creates the part of an engine that starts. `will` is the state that a killed engine left.
     #[must_use]
     pub fn new(beginning: Beginning, will: Option<Will>, can_meet: bool, now: Instant) -> Self {
-        // An engine that cannot be met may live on, and do itself as its will says.
+        // Where engines cannot meet, the one that wrote the will may still live, and act on it.
         let will = will.filter(|_| can_meet);
         let stage = match beginning {
             Beginning::First => Stage::Waiting(Waiting::Knocking { will }),
-            Beginning::Anew => {
-                Stage::Waiting(Waiting::Knocking { will: will.map(Will::of_the_failed) })
+            Beginning::AfterFailure => {
+                Stage::Waiting(Waiting::Knocking { will: will.map(Will::after_failure) })
             }
             Beginning::GivenBack { state, holder } => {
                 Stage::Waiting(Waiting::Given { predecessor: holder, state })
             }
-            Beginning::Orphaned => Stage::Retired(Retired::Orphaned { knock_at: now + RESPAWN }),
+            Beginning::Orphaned => {
+                Stage::Retired(Retired::Orphaned { knock_at: now + RESPAWN_TIME })
+            }
         };
         let first = match &stage {
             Stage::Waiting(Waiting::Knocking { .. }) => Some(Command::Answer(Question::Knock)),
@@ -116,13 +118,13 @@ impl Succession {
     /// Handles something that happened.
     pub fn handle(&mut self, incident: Incident, now: Instant) {
         match incident {
-            Incident::Turned => self.notice_a_pause(now),
-            Incident::Answered(peer) => self.be_answered(Some(peer), now),
-            Incident::NobodyAnswered => self.be_answered(None, now),
-            Incident::DoorOpened(opening) => self.have_opened(opening),
+            Incident::Turned => self.detect_pause(now),
+            Incident::Answered(peer) => self.handle_answer(Some(peer), now),
+            Incident::NobodyAnswered => self.handle_answer(None, now),
+            Incident::DoorOpened(opening) => self.handle_door_opening(opening),
             Incident::BoardTaken { is_withdrawn } => self.assume(is_withdrawn, now),
-            Incident::Assumed { heirless } => self.tell_what_was_assumed(heirless, now),
-            Incident::DoorSeen(sight) => self.see_the_door(sight, now),
+            Incident::Assumed { not_inherited } => self.confirm_takeover(not_inherited, now),
+            Incident::DoorSeen(sight) => self.handle_door_sight(sight, now),
             Incident::Requested(request) => {
                 if let Some(draining) = request {
                     self.pass_on(draining);
@@ -133,14 +135,14 @@ impl Succession {
             Incident::Lost(peer) => self.lose(peer, now),
             Incident::LinksKnown => self.knowledge.links = true,
             Incident::NeighboursKnown => self.knowledge.neighbours = true,
-            Incident::Judged(health) => self.health = health,
+            Incident::HealthChanged(health) => self.health = health,
             Incident::Superseded(is_superseded) => self.is_superseded = is_superseded,
-            Incident::Changed(router) => self.note(|backlog| backlog.add(router)),
-            Incident::Drained => self.note(Backlog::add_nothing_more),
+            Incident::Changed(router) => self.note_change(|backlog| backlog.add(router)),
+            Incident::Drained => self.note_change(Backlog::add_node),
             Incident::Beat { unsent } => self.beat(&unsent),
             Incident::StopAsked => self.begin_to_stop(now),
-            Incident::Released => self.have_left(),
-            Incident::LetGo => self.stand_by(),
+            Incident::Released => self.end_after_leaving(),
+            Incident::KernelEnded => self.stand_by(),
             Incident::LoopEnded => self.end_the_loop(),
         }
         self.settle(now);
@@ -164,7 +166,7 @@ impl Succession {
     /// can change anything. Poll again after every other call.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        // Before that, an engine that has asked could do nothing then.
+        // An engine that has asked can do nothing at its deadline before it may begin.
         let could_act =
             self.may_begin() || !matches!(self.stage, Stage::Waiting(Waiting::Asked { .. }));
         self.stage.deadline().filter(|_| could_act)
@@ -176,7 +178,7 @@ impl Succession {
         matches!(self.stage, Stage::Holding(_))
     }
 
-    /// Tells whether another engine may have the routers: the board shows what that one said.
+    /// Tells whether another engine may have the routers; the board shows the state it has sent.
     #[must_use]
     pub fn is_waiting(&self) -> bool {
         matches!(self.stage, Stage::Waiting(_))
@@ -198,9 +200,9 @@ impl Succession {
         }
     }
 
-    /// Tells whether it matters what becomes of `vrrp-net`.
+    /// Tells whether this engine fails when `vrrp-net` does.
     #[must_use]
-    pub fn minds_the_kernel(&self) -> bool {
+    pub fn needs_the_kernel(&self) -> bool {
         !self.is_retired() || matches!(self.stage, Stage::Retired(Retired::LettingGo { .. }))
     }
 
@@ -209,7 +211,7 @@ impl Succession {
     pub fn after_a_failure(&self) -> Beginning {
         match &self.stage {
             Stage::Waiting(_) => Beginning::First,
-            Stage::Holding(_) | Stage::Gone => Beginning::Anew,
+            Stage::Holding(_) | Stage::Gone => Beginning::AfterFailure,
             Stage::Retired(_) => Beginning::Orphaned,
         }
     }
@@ -239,17 +241,17 @@ impl Succession {
         }
     }
 
-    /// Does what has time between engines.
+    /// Sends changes to predecessors, and looks for an operator's request.
     fn beat(&mut self, unsent: &[PeerId]) {
-        self.tell_news(unsent);
-        let speaks = match &self.stage {
+        self.send_changes(unsent);
+        let takes_requests = match &self.stage {
             Stage::Holding(_) => true,
-            // The workers beside a retired engine may serve for long.
+            // The workers of a retired engine may serve on for long.
             Stage::Retired(_) => self.stage.holder().is_some(),
-            // A request waits on the board until the routers are this engine's.
+            // A request stays on the board until this engine has the routers.
             Stage::Waiting(_) | Stage::Gone => false,
         };
-        if speaks {
+        if takes_requests {
             self.ask(Question::TakeRequest);
         }
     }
@@ -266,7 +268,7 @@ impl Succession {
         self.command(Command::Say { to, message });
     }
 
-    /// Moves the stage out, for one that is made of it.
+    /// Takes the stage out, to make the next one of it.
     fn take_stage(&mut self) -> Stage {
         std::mem::replace(&mut self.stage, Stage::Gone)
     }
@@ -275,28 +277,28 @@ impl Succession {
 /// What an engine must know before it takes the routers.
 #[derive(Debug, Default)]
 struct Knowledge {
-    /// The facts about every link.
+    /// Whether the facts about every link are known.
     links: bool,
-    /// Which routers other engines have that do not come to the door.
+    /// Whether the routers of engines that do not come to the door are known.
     neighbours: bool,
 }
 
-/// How long a pause may be before the door is looked at: less than the patience of the next engine.
+/// A pause after which the door is checked: less than the next engine waits for an answer.
 const LONG_PAUSE: Duration = Duration::from_millis(120);
-/// How long an engine may think before it counts as hung. One that is only slow goes on meanwhile,
-/// so a busy host is given its time.
-pub const PATIENCE: Duration = Duration::from_millis(400);
-/// How long an engine that was told to stop goes on for the next one, which may be slow to come.
-/// What waits to be told in Lua waits as long.
-pub const PUNCTUAL: Duration = Duration::from_millis(1500);
-/// How long nginx may need to start a carrier in the place of one that died.
-pub const RESPAWN: Duration = Duration::from_millis(250);
-/// How long a stop may wait for the next active router: nginx loses patience after a second.
-pub const GRACE: Duration = Duration::from_millis(900);
-/// Engines that may wait for the routers at a time; the oldest makes room.
+/// How long an engine waits for an answer before the other one counts as hung. The other one
+/// advertises meanwhile, so a busy host loses nothing.
+pub const HANG_TIMEOUT: Duration = Duration::from_millis(400);
+/// How long an engine that has to stop advertises on until a successor comes. Events wait for the
+/// successor as long.
+pub const HANDOVER_TIMEOUT: Duration = Duration::from_millis(1500);
+/// How long nginx may need to start a carrier in place of one that died.
+pub const RESPAWN_TIME: Duration = Duration::from_millis(250);
+/// How long a stop may wait for the next Active router: nginx kills a process after a second.
+pub const LEAVE_TIMEOUT: Duration = Duration::from_millis(900);
+/// Most engines that may wait for the routers at a time; a new one replaces the oldest.
 const MAX_HEIRS: usize = 8;
-/// How often the holder is looked for, or asked, again. One that breaks each connection is done
-/// without; where each state comes late, the last one must do.
+/// Most attempts to find the holder, or to ask it. After them, a holder that breaks each connection
+/// is ignored, and a state that is too old is used.
 const MAX_ATTEMPTS: u32 = 16;
-/// How long a state may be relied upon: its giver waits [`PUNCTUAL`] before it gives us up.
-const FRESH: Duration = PUNCTUAL.saturating_sub(Duration::from_millis(100));
+/// Age up to which a state is used: the engine that gave it waits for [`HANDOVER_TIMEOUT`].
+const STATE_MAX_AGE: Duration = HANDOVER_TIMEOUT.saturating_sub(Duration::from_millis(100));

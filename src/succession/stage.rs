@@ -1,105 +1,104 @@
-//! Where an engine stands, and with it the only deadlines that make sense there.
+//! The stage of an engine, and the deadlines of each stage.
 
 use super::{Backlog, MAX_HEIRS, PeerId, Will};
 use crate::proto::Bequests;
 use crate::types::{HeldAddress, Instant};
 
-/// Where an engine stands among those of its host. The picture is in the module.
+/// The stage of an engine among those of its host. The diagram is in [`super`].
 #[derive(Debug)]
 pub(super) enum Stage {
     /// Another engine may have the routers.
     Waiting(Waiting),
-    /// The routers are here.
+    /// This engine has the routers.
     Holding(Tenure),
     /// The next engine has taken the routers.
     Retired(Retired),
-    /// The routers were here, and have left the host.
+    /// This engine had the routers, and has given them away to a peer.
     Gone,
 }
 
-/// What an engine that waits knows of the one before it.
+/// What a waiting engine knows of its predecessor.
 #[derive(Debug)]
 pub(super) enum Waiting {
-    /// It is about to learn whether there is a holder.
+    /// It has knocked at the door: is there a holder?
     Knocking { will: Option<Will> },
-    /// There is no holder. The state is what one has left behind.
+    /// There is no holder. The state is the last one's.
     Alone { state: Option<Box<Bequests>> },
-    /// The predecessor lives, and is asked for its state once nginx serves here.
+    /// The predecessor lives, and is asked for its state once this nginx serves.
     Asking { predecessor: PeerId, will: Option<Box<Bequests>> },
-    /// It was asked, and may think about it until then.
+    /// It was asked; without an answer by `until`, it counts as hung.
     Asked { predecessor: PeerId, will: Option<Box<Bequests>>, until: Instant },
-    /// It has given its state; it only waits to hear that this arrived.
+    /// It has given its state, and waits for the confirmation.
     Given { predecessor: PeerId, state: Box<Bequests> },
-    /// It has gone. It is about to learn whether there is another holder, and what came of the one
-    /// before is known.
-    Bereft { state: Option<Box<Bequests>> },
+    /// The connection to it broke. The engine has knocked again, and keeps the state it was given.
+    PredecessorLost { state: Option<Box<Bequests>> },
     /// The door is being opened.
     Opening { predecessor: Option<PeerId>, inheritance: Inheritance },
-    /// The beat on the board is becoming this engine's.
+    /// The heartbeat on the board is becoming this engine's.
     TakingBoard { predecessor: Option<PeerId>, inheritance: Inheritance, has_door: bool },
-    /// The election is beginning where the engine before was. That one has yet to be told.
+    /// The election is starting from the predecessor's state. The predecessor is not yet informed.
     Assuming { tenure: Tenure, since: Instant },
 }
 
-/// What an engine that has the routers is about to do with them.
+/// How far an engine that has the routers has come in stopping.
 #[derive(Debug)]
-pub(super) enum Farewell {
-    /// It keeps them.
+pub(super) enum Departure {
+    /// It does not stop.
     NotYet,
-    /// It was told to stop, and the next engine must be about to knock.
+    /// nginx wants it to stop, and a successor is expected at the door.
     AwaitingHeir { until: Instant },
-    /// It was told to stop, and has given the state to an heir.
+    /// nginx wants it to stop, and an heir has been given the state.
     Offering { heir: PeerId, until: Instant },
-    /// No engine takes over, unless one has done so without asking: the door is being looked at.
-    Parting,
+    /// No engine takes over. It checks the door for one that has done so without asking.
+    CheckingDoor,
     /// The routers leave with grace.
     Leaving { until: Instant },
-    /// The loop has failed. The routers are given up at once, unless another engine has taken them
-    /// over: the door is being looked at.
+    /// The loop has failed, and the routers are given up at once, unless the door shows that
+    /// another engine has them.
     Failing,
 }
 
-/// What an engine knows of the one that took the routers over.
+/// What a retired engine knows of the one that took the routers over.
 #[derive(Debug)]
 pub(super) enum Retired {
-    /// It has yet to hear that `vrrp-net` has let go of them here.
+    /// It is informed as soon as `vrrp-net` of this engine has ended.
     LettingGo { holder: PeerId },
-    /// It may give them back while this process lives.
+    /// It may give the routers back while this process lives.
     StandingBy { holder: PeerId },
-    /// It has gone, or gives them back: the loop ends.
-    Unheard,
-    /// It has died. nginx starts another in its place, which is to have the routers; only if it
-    /// does not, they come back here.
+    /// It has ended, or gives the routers back: the loop ends.
+    LoopEnds,
+    /// It has died. nginx starts another, which gets the routers; this engine takes them back if
+    /// there is none at `knock_at`.
     Orphaned { knock_at: Instant },
-    /// It has died, and this engine is about to learn which one came in its place.
+    /// It has died, and this engine has knocked: is there another holder?
     Knocking,
 }
 
-/// What the engine before leaves to this one.
+/// The state with which this engine takes the routers over.
 #[derive(Debug)]
 pub(super) enum Inheritance {
-    /// It gave it itself.
+    /// The predecessor has given it.
     Given(Box<Bequests>),
-    /// It stood on the board, or there is none.
+    /// It was read from the board of a predecessor; `None` without one.
     Found(Option<Box<Bequests>>),
 }
 
-/// What an engine that has the routers knows of the others.
+/// What an engine that has the routers knows of the other engines.
 #[derive(Debug)]
 pub(super) struct Tenure {
-    pub(super) farewell: Farewell,
-    /// Whether the next engine finds this one.
+    pub(super) departure: Departure,
+    /// Whether a door is open for the next engine.
     pub(super) has_door: bool,
-    /// The loop was paused for so long that another engine may have done without this one.
+    /// The loop was paused for so long that another engine may have taken the routers over.
     pub(super) was_paused: bool,
     /// Engines that may take the routers over, the newest last. Bounded by [`MAX_HEIRS`].
     heirs: Vec<Heir>,
     pub(super) leftovers: Option<Leftovers>,
-    /// What an operator has asked for since the state was last given.
+    /// The operator's request since the state was last given: to drain, or to take part again.
     pub(super) request: Option<bool>,
 }
 
-/// What the engine before this one held. Until it has let go, it would put everything back.
+/// The addresses of the predecessor. Until its `vrrp-net` has ended, it would put them back.
 #[derive(Debug)]
 pub(super) struct Leftovers {
     pub(super) clear_at: Instant,
@@ -112,15 +111,15 @@ pub(super) struct Heir {
     pub(super) standing: Standing,
 }
 
-/// What an heir has to do with the routers.
+/// The role of an heir.
 #[derive(Debug)]
 pub(super) enum Standing {
-    /// It has yet to have them.
+    /// It takes the routers over next.
     Successor,
-    /// It had them before, and gets them back if no successor wants them. Its board shows all but
-    /// this.
+    /// It had the routers before, and gets them back if there is no successor. The changes are not
+    /// yet on its board.
     Predecessor(Backlog),
-    /// It had them before, and was given them back: it must hear nothing that is not the whole.
+    /// It had the routers before, and was given them back: it gets no partial state any more.
     Returning,
 }
 
@@ -133,7 +132,7 @@ impl Stage {
         if let Self::Holding(tenure) = self { Some(tenure) } else { None }
     }
 
-    /// Returns the engines that had the routers before, and what they have yet to be told.
+    /// Returns the predecessors, with the changes that were not sent to them.
     pub(super) fn backlogs(&mut self) -> impl Iterator<Item = (PeerId, &mut Backlog)> {
         let tenure = match self {
             Self::Holding(tenure) | Self::Waiting(Waiting::Assuming { tenure, .. }) => Some(tenure),
@@ -146,12 +145,12 @@ impl Stage {
         })
     }
 
-    /// Waits longer for what other engines may have said while this one did not listen.
-    pub(super) fn bear_silence_until(&mut self, moment: Instant) {
+    /// Extends the deadlines of answers that may have arrived during a pause.
+    pub(super) fn extend_deadlines(&mut self, moment: Instant) {
         let deadline = match self {
             Self::Waiting(Waiting::Asked { until, .. })
             | Self::Holding(Tenure {
-                farewell: Farewell::AwaitingHeir { until } | Farewell::Offering { until, .. },
+                departure: Departure::AwaitingHeir { until } | Departure::Offering { until, .. },
                 ..
             }) => Some(until),
             Self::Waiting(_) | Self::Holding(_) | Self::Retired(_) | Self::Gone => None,
@@ -176,7 +175,7 @@ impl Stage {
         }
     }
 
-    /// Returns when there is something to do although nothing happened.
+    /// Returns the next deadline.
     pub(super) fn deadline(&self) -> Option<Instant> {
         match self {
             Self::Waiting(Waiting::Asked { until, .. }) => Some(*until),
@@ -196,13 +195,13 @@ impl Waiting {
             Self::Opening { predecessor, .. } | Self::TakingBoard { predecessor, .. } => {
                 *predecessor
             }
-            Self::Knocking { .. } | Self::Alone { .. } | Self::Bereft { .. } => None,
+            Self::Knocking { .. } | Self::Alone { .. } | Self::PredecessorLost { .. } => None,
             Self::Assuming { tenure, .. } => tenure.heirs.first().map(|heir| heir.peer),
         }
     }
 }
 
-impl Farewell {
+impl Departure {
     /// Tells whether the routers are meant for another engine.
     pub(super) fn is_for_an_heir(&self) -> bool {
         matches!(self, Self::AwaitingHeir { .. } | Self::Offering { .. })
@@ -210,7 +209,7 @@ impl Farewell {
 
     fn deadline(&self) -> Option<Instant> {
         match self {
-            Self::NotYet | Self::Parting | Self::Failing => None,
+            Self::NotYet | Self::CheckingDoor | Self::Failing => None,
             Self::AwaitingHeir { until }
             | Self::Offering { until, .. }
             | Self::Leaving { until } => Some(*until),
@@ -233,7 +232,7 @@ impl Tenure {
         let standing = Standing::Predecessor(Backlog::Nothing);
         let heirs = predecessor.map(|peer| Heir { peer, standing }).into_iter().collect();
         Self {
-            farewell: Farewell::NotYet,
+            departure: Departure::NotYet,
             has_door,
             was_paused: false,
             heirs,
@@ -242,14 +241,14 @@ impl Tenure {
         }
     }
 
-    /// Tells whether this engine was told to stop.
+    /// Tells whether this engine is stopping.
     pub(super) fn ends(&self) -> bool {
-        !matches!(self.farewell, Farewell::NotYet)
+        !matches!(self.departure, Departure::NotYet)
     }
 
     fn deadline(&self) -> Option<Instant> {
         let leftovers = self.leftovers.as_ref().map(|leftovers| leftovers.clear_at);
-        leftovers.into_iter().chain(self.farewell.deadline()).min()
+        leftovers.into_iter().chain(self.departure.deadline()).min()
     }
 
     /// Adds an heir, and returns the one that had to make room.
@@ -271,13 +270,12 @@ impl Tenure {
         self.heirs.iter_mut().find(|heir| heir.peer == peer)
     }
 
-    /// Tells whether an engine is there that has yet to have the routers.
+    /// Tells whether there is a successor.
     pub(super) fn has_successor(&self) -> bool {
         self.heirs.iter().any(Heir::is_successor)
     }
 
-    /// Returns who is to have the routers: the newest engine that wants them, else the newest that
-    /// had them before.
+    /// Returns who gets the routers: the newest successor, else the newest predecessor.
     pub(super) fn next(&mut self) -> Option<&mut Heir> {
         let newest = self.heirs.iter().rposition(Heir::is_successor);
         let index = newest.or(self.heirs.len().checked_sub(1))?;

@@ -37,7 +37,7 @@ fn a_state_that_crosses_the_word_that_it_was_taken_is_no_reason_to_part() {
     let mut engine = successor();
 
     engine.handle(Incident::Heard(PREDECESSOR, HandoverMessage::State(state())), NOW);
-    engine.handle(Incident::Heard(PREDECESSOR, HandoverMessage::Told(7)), NOW);
+    engine.handle(Incident::Heard(PREDECESSOR, HandoverMessage::Delivered(7)), NOW);
 
     let commands: Vec<_> = std::iter::from_fn(|| engine.poll_command()).collect();
     assert!(matches!(commands[..], [Command::ResumeEvents(7)]), "{commands:?}");
@@ -59,11 +59,11 @@ fn successor() -> Succession {
         Incident::Answered(PREDECESSOR),
         Incident::LinksKnown,
         Incident::NeighboursKnown,
-        Incident::Judged(Health::Serving),
+        Incident::HealthChanged(Health::Serving),
         Incident::Heard(PREDECESSOR, HandoverMessage::State(state())),
         Incident::DoorOpened(DoorOpening::Opened),
         Incident::BoardTaken { is_withdrawn: false },
-        Incident::Assumed { heirless: Vec::new() },
+        Incident::Assumed { not_inherited: Vec::new() },
     ] {
         engine.handle(incident, NOW);
     }
@@ -82,7 +82,7 @@ fn news(engine: &mut Succession, unsent: &[PeerId]) -> Vec<(PeerId, Backlog)> {
     engine.handle(Incident::Beat { unsent: unsent.to_vec() }, NOW);
     let commands = std::iter::from_fn(|| engine.poll_command());
     let news = commands.filter_map(|command| {
-        if let Command::TellNews { to, backlog } = command { Some((to, backlog)) } else { None }
+        if let Command::SendChanges { to, backlog } = command { Some((to, backlog)) } else { None }
     });
     news.collect()
 }

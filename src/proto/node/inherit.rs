@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{Health, Hold, Instant, Life, Node, RouterId};
-use crate::proto::bequest::{BequestError, Bequests, RouterKey, Untold};
+use crate::proto::bequest::{BequestError, Bequests, RouterKey, UndeliveredEvents};
 
 impl Node {
     /// Returns all that a successor must know. This node must do nothing more once it has read it.
@@ -33,7 +33,7 @@ impl Node {
             serving: self.health == Health::Serving,
             routers: routers.collect(),
             unattributed: Vec::new(),
-            untold: Untold::default(),
+            undelivered: UndeliveredEvents::default(),
             addresses: Vec::new(),
             links: Vec::new(),
         }
@@ -76,13 +76,13 @@ impl Node {
         }
         self.draining |= bequests.draining;
         let withdrawn = bequests.withdrawn_at.is_some_and(|at| at <= now);
-        let mut heirless = Vec::new();
+        let mut not_inherited = Vec::new();
         for bequest in &bequests.routers {
             match self.router(&bequest.key) {
                 Some(id) => {
                     self.routers[id.0].inherit(bequest, bequests.at, withdrawn, now);
                 }
-                None => heirless.push(bequest.key.clone()),
+                None => not_inherited.push(bequest.key.clone()),
             }
         }
         for (name, counters) in &bequests.unattributed {
@@ -92,7 +92,7 @@ impl Node {
         }
         self.settle_all();
         self.handle_timeout(now);
-        Ok(heirless)
+        Ok(not_inherited)
     }
 
     /// Returns the key of a router.
@@ -110,13 +110,14 @@ impl Node {
 
     /// Ends the life of this node once a successor has inherited: it resigns for the routers that
     /// the successor has not, and falls silent for the others, whose addresses stay.
-    pub fn hand_over(&mut self, heirless: &[RouterKey], now: Instant) {
+    pub fn hand_over(&mut self, not_inherited: &[RouterKey], now: Instant) {
         self.now = self.now.max(now);
         self.life = Life::Stopped;
-        let heirless: BTreeSet<_> = heirless.iter().filter_map(|key| self.router(key)).collect();
+        let not_inherited: BTreeSet<_> =
+            not_inherited.iter().filter_map(|key| self.router(key)).collect();
         for id in self.routers() {
             let router = &mut self.routers[id.0];
-            if heirless.contains(&id) {
+            if not_inherited.contains(&id) {
                 router.hold(Hold::Stopped, self.now);
             } else {
                 router.fall_silent();

@@ -139,9 +139,9 @@ fn an_active_successor_without_a_link_keeps_the_addresses_only_for_a_moment() {
     let mut after = Subject::unstarted(&config(), before.now + millis(5));
     after.handle(link(LinkCarrier::Down, Some(OURS)));
 
-    let heirless = after.node.inherit(&before.node.bequeath(before.now), after.now);
+    let not_inherited = after.node.inherit(&before.node.bequeath(before.now), after.now);
 
-    assert_eq!(heirless, Ok(Vec::new()));
+    assert_eq!(not_inherited, Ok(Vec::new()));
     assert_eq!(effects(after.drain()), [CLAIM]);
     assert_eq!(timed_effects(after.run(DOWN)), [(millis(2_995), RELEASE)]);
     assert_eq!((after.state(), after.reason()), (State::Fault, Some(Reason::LinkDown)));
@@ -151,16 +151,16 @@ fn an_active_successor_without_a_link_keeps_the_addresses_only_for_a_moment() {
 fn a_predecessor_resigns_for_what_nobody_inherits_and_is_silent_otherwise() {
     let mut before = Subject::active(&config());
     let other = InstanceConfig { vrid: Vrid::new(11).unwrap(), ..config() };
-    let (_, heirless) = inherited(&before, &other);
-    assert_eq!(heirless, [before.node.bequeath(before.now).routers[0].key.clone()]);
+    let (_, not_inherited) = inherited(&before, &other);
+    assert_eq!(not_inherited, [before.node.bequeath(before.now).routers[0].key.clone()]);
 
-    before.node.hand_over(&heirless, before.now);
+    before.node.hand_over(&not_inherited, before.now);
     assert_eq!(effects(before.drain()), [advertise(0), RELEASE]);
 
     let mut before = Subject::active(&config());
-    let (_, heirless) = inherited(&before, &config());
+    let (_, not_inherited) = inherited(&before, &config());
 
-    before.node.hand_over(&heirless, before.now);
+    before.node.hand_over(&not_inherited, before.now);
     assert_eq!((before.drain(), before.timeout()), (Vec::new(), None));
 }
 
@@ -301,8 +301,8 @@ fn a_hold_or_a_state_of_a_later_version_spoils_nothing_else() {
 /// A successor that takes over after `pause`, and what it does first.
 fn succeed(before: &Subject, config: &InstanceConfig, pause: Duration) -> (Subject, Vec<Action>) {
     let mut after = Subject::unstarted(config, before.now + pause);
-    let heirless = after.node.inherit(&before.node.bequeath(before.now), after.now);
-    assert_eq!(heirless, Ok(Vec::new()));
+    let not_inherited = after.node.inherit(&before.node.bequeath(before.now), after.now);
+    assert_eq!(not_inherited, Ok(Vec::new()));
     let actions = after.drain();
     (after, actions)
 }
@@ -310,6 +310,6 @@ fn succeed(before: &Subject, config: &InstanceConfig, pause: Duration) -> (Subje
 /// A successor that takes over at once, and the routers that it has not.
 fn inherited(before: &Subject, config: &InstanceConfig) -> (Subject, Vec<RouterKey>) {
     let mut after = Subject::unstarted(config, before.now);
-    let heirless = after.node.inherit(&before.node.bequeath(before.now), after.now).unwrap();
-    (after, heirless)
+    let not_inherited = after.node.inherit(&before.node.bequeath(before.now), after.now).unwrap();
+    (after, not_inherited)
 }

@@ -117,9 +117,9 @@ fn a_successor_does_not_report_again_what_its_predecessor_has() {
     before.run(60 * SECOND);
 
     let mut after = Subject::unstarted(&config(), before.now + millis(5));
-    let heirless = after.node.inherit(&before.node.bequeath(before.now), after.now);
+    let not_inherited = after.node.inherit(&before.node.bequeath(before.now), after.now);
 
-    assert_eq!(heirless, Ok(Vec::new()));
+    assert_eq!(not_inherited, Ok(Vec::new()));
     assert_eq!(after.snapshot().warning, Some(in_vain(70)));
     assert_eq!(said(&after.run(60 * SECOND)), []);
 }

@@ -115,7 +115,7 @@ pub(super) fn state_in(incident: &Incident) -> Option<&Bequests> {
 pub(super) fn state_given(beginning: &Beginning) -> Option<&Bequests> {
     match beginning {
         Beginning::GivenBack { state, .. } => Some(state),
-        Beginning::First | Beginning::Anew | Beginning::Orphaned => None,
+        Beginning::First | Beginning::AfterFailure | Beginning::Orphaned => None,
     }
 }
 

@@ -33,7 +33,7 @@ impl Driver<'_> {
         if let Some(health) = self.liveness.changed(workers, findings, now) {
             self.board.set_healthy(health == Health::Serving);
             self.node.handle(Input::Health(health.clone()), now);
-            self.succession.handle(Incident::Judged(health), now);
+            self.succession.handle(Incident::HealthChanged(health), now);
         }
         if self.succession.is_holding() {
             for (router, priority) in self.weighing.changes(&checks, now) {

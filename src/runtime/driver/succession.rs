@@ -65,7 +65,7 @@ impl Driver<'_> {
             }
             Question::TakeBoard => self.take_the_board(clock::now()),
             Question::Assume(state) => {
-                Incident::Assumed { heirless: self.assume(state.as_deref()) }
+                Incident::Assumed { not_inherited: self.assume(state.as_deref()) }
             }
             Question::LookAtDoor => Incident::DoorSeen(self.meeting.look_at_the_door()),
             Question::TakeRequest => Incident::Requested(self.board.take_request()),
@@ -89,13 +89,13 @@ impl Driver<'_> {
                 let state = self.bequeath(true, now);
                 self.meeting.say(to, &HandoverMessage::Return(state));
             }
-            Command::TellNews { to, backlog } => {
+            Command::SendChanges { to, backlog } => {
                 let news = Box::new(self.news(backlog, now));
                 self.meeting.say(to, &HandoverMessage::State(news));
             }
-            Command::SayWhatWasTold { to } => {
-                let told = events::last_delivered(self.board);
-                self.meeting.say(to, &HandoverMessage::Told(told));
+            Command::SendDelivered { to } => {
+                let delivered = events::last_delivered(self.board);
+                self.meeting.say(to, &HandoverMessage::Delivered(delivered));
             }
             Command::Disconnect(peer) => drop(self.meeting.take(peer)),
             Command::Mirror(state) => self.board_writer.mirror(self.board, &state),
@@ -107,7 +107,7 @@ impl Driver<'_> {
             Command::ClearLeftovers(addresses) => self.clear_leftovers(addresses),
             Command::Drain(draining) => self.drain(draining, now),
             Command::ResumeEvents(number) => events::resume(self.board, number),
-            Command::FallSilent { heirless } => self.fall_silent(&heirless, now),
+            Command::FallSilent { not_inherited } => self.fall_silent(&not_inherited, now),
             Command::StepAside { holder } => self.step_aside(holder),
             Command::Leave => self.node.handle(Input::Leave, now),
         }
@@ -120,7 +120,7 @@ impl Driver<'_> {
             Ending::Again(beginning) => {
                 let holder = match &beginning {
                     Beginning::GivenBack { holder, .. } => self.meeting.take(*holder),
-                    Beginning::First | Beginning::Anew | Beginning::Orphaned => None,
+                    Beginning::First | Beginning::AfterFailure | Beginning::Orphaned => None,
                 };
                 End::Again(Start { beginning, holder })
             }
@@ -138,12 +138,12 @@ impl Driver<'_> {
     /// are none of ours.
     fn assume(&mut self, state: Option<&Bequests>) -> Vec<RouterKey> {
         let now = clock::now();
-        events::begin(self.board, state.map(|state| &state.untold), now);
+        events::begin(self.board, state.map(|state| &state.undelivered), now);
         let inherited = state.map(|state| self.node.inherit(state, now));
-        let heirless = match inherited {
-            Some(Ok(heirless)) => {
+        let not_inherited = match inherited {
+            Some(Ok(not_inherited)) => {
                 tracing::info!("goes on where the engine before this one was");
-                heirless
+                not_inherited
             }
             Some(Err(error)) => {
                 tracing::warn!("beginning anew: {error}");
@@ -161,15 +161,15 @@ impl Driver<'_> {
         };
         self.perform_actions();
         self.show_all(clock::now());
-        heirless
+        not_inherited
     }
 
     /// Returns all that the next engine must know. `ends` says whether this process ends.
     fn bequeath(&mut self, ends: bool, now: Instant) -> Box<Bequests> {
-        let untold = events::bequeath(self.board, ends, now);
+        let undelivered = events::bequeath(self.board, ends, now);
         let addresses = self.view.held_addresses(&self.node);
         let links = self.links_for_the_next();
-        Box::new(Bequests { untold, addresses, links, ..self.node.bequeath(now) })
+        Box::new(Bequests { undelivered, addresses, links, ..self.node.bequeath(now) })
     }
 
     fn news(&self, backlog: Backlog, now: Instant) -> Bequests {
@@ -180,14 +180,14 @@ impl Driver<'_> {
         }
     }
 
-    fn fall_silent(&mut self, heirless: &[RouterKey], now: Instant) {
-        if !heirless.is_empty() && heirless.len() == self.node.routers().len() {
+    fn fall_silent(&mut self, not_inherited: &[RouterKey], now: Instant) {
+        if !not_inherited.is_empty() && not_inherited.len() == self.node.routers().len() {
             tracing::warn!(
                 "an engine took over that has none of these virtual routers; if it is not this \
                  nginx with a new configuration, give each nginx a run_dir of its own"
             );
         }
-        self.node.hand_over(heirless, now);
+        self.node.hand_over(not_inherited, now);
         self.perform_actions();
     }
 

@@ -8,7 +8,7 @@ use std::os::unix::net::UnixStream;
 use super::claims::{Claims, PREFIX, SocketName};
 use crate::net::{ForeignListener, abstract_listeners, clock, local};
 use crate::proto::RouterKey;
-use crate::succession::PATIENCE;
+use crate::succession::HANG_TIMEOUT;
 use crate::types::Instant;
 
 /// What was found out about the neighbours.
@@ -64,7 +64,7 @@ enum Neighbour {
 
 impl Look {
     pub(super) fn new(own: SocketName, known: Acquaintances) -> Self {
-        let late_at = clock::now() + PATIENCE;
+        let late_at = clock::now() + HANG_TIMEOUT;
         Self { own, late_at, known, engines: BTreeMap::new(), busy: None }
     }
 

@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use super::place::Door;
 use super::{Peer, Place};
 use crate::guard::DoorId;
-use crate::succession::{DoorOpening, DoorSight, HandoverMessage, Incident, PeerId};
+use crate::succession::{DoorOpening, DoorState, HandoverMessage, Incident, PeerId};
 
 /// All that an engine has to do with others of its host. It decides nothing.
 pub(in crate::runtime) struct Meeting {
@@ -71,7 +71,7 @@ impl Meeting {
         let Some(place) = &self.place else { return DoorOpening::Refused };
         let found = place.door_id();
         if found.is_some() && found != self.door_id() && found != self.knocked_at {
-            return DoorOpening::Anothers;
+            return DoorOpening::Foreign;
         }
         match place.open() {
             Ok(door) => {
@@ -91,12 +91,12 @@ impl Meeting {
     }
 
     /// Sees which door is there.
-    pub(in crate::runtime) fn look_at_the_door(&self) -> DoorSight {
+    pub(in crate::runtime) fn look_at_the_door(&self) -> DoorState {
         let known = self.door_id().or(self.knocked_at);
         match self.place.as_ref().and_then(Place::door_id) {
-            None => DoorSight::Missing,
-            found if found == known => DoorSight::Known,
-            Some(_) => DoorSight::Anothers,
+            None => DoorState::Missing,
+            found if found == known => DoorState::Own,
+            Some(_) => DoorState::Foreign,
         }
     }
 

@@ -133,7 +133,7 @@ mod tests {
         let (mut one, mut other) = pair();
 
         one.say(&HandoverMessage::Hello);
-        one.say(&HandoverMessage::Took { heirless: Vec::new() });
+        one.say(&HandoverMessage::Took { not_inherited: Vec::new() });
 
         assert!(matches!(receive(&mut other).await.unwrap(), HandoverMessage::Hello));
         assert!(matches!(receive(&mut other).await.unwrap(), HandoverMessage::Took { .. }));

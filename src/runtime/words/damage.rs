@@ -117,9 +117,9 @@ fn messages() -> Vec<Vec<u8>> {
     let returned = HandoverMessage::Return(states[0].clone());
     let plain = [
         HandoverMessage::Hello,
-        HandoverMessage::Took { heirless: vec![key] },
+        HandoverMessage::Took { not_inherited: vec![key] },
         HandoverMessage::Drain(true),
-        HandoverMessage::Told(7),
+        HandoverMessage::Delivered(7),
         returned,
     ];
     let all = states.into_iter().map(HandoverMessage::State).chain(plain);

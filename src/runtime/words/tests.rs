@@ -134,7 +134,7 @@ pub(super) fn read_everything(board: &mut Board, node: &mut Node) {
         reason: Reason::Startup,
     };
 
-    let will = will::read(board, &[]).map(Will::of_the_living);
+    let will = will::read(board, &[]).map(Will::of_living_engine);
     let checked = will::checks(board, &[planned()]);
     assert!(checked.len() <= 1);
     events::push(board, "VI_1", &transition);

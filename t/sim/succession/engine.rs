@@ -159,7 +159,7 @@ impl World {
         it.node = Node::new(&it.conf);
         let given = match &beginning {
             Beginning::GivenBack { state, .. } => Some(state.clone()),
-            Beginning::First | Beginning::Anew | Beginning::Orphaned => None,
+            Beginning::First | Beginning::AfterFailure | Beginning::Orphaned => None,
         };
         it.succession = Succession::new(beginning, will, true, self.now);
         it.net = NetModel::default();

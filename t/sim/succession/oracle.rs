@@ -102,8 +102,8 @@ impl World {
     }
 
     /// Where the holder was lost, nobody is there to resign for what is configured no longer.
-    pub(super) fn nobody_resigns_for(&mut self, engine: EngineIndex, heirless: &[RouterKey]) {
-        let vrids: Vec<u8> = heirless.iter().map(|key| key.vrid.get()).collect();
+    pub(super) fn nobody_resigns_for(&mut self, engine: EngineIndex, not_inherited: &[RouterKey]) {
+        let vrids: Vec<u8> = not_inherited.iter().map(|key| key.vrid.get()).collect();
         self.forget_lost(engine, &vrids);
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use resty_vrrp::proto::{Action, Bequests, Datagram, Health, Input, LinkCarrier, LinkId};
 use resty_vrrp::succession::{
-    Backlog, Beginning, Command, DoorOpening, DoorSight, Ending, HandoverMessage, Incident, PeerId,
+    Backlog, Beginning, Command, DoorOpening, DoorState, Ending, HandoverMessage, Incident, PeerId,
     Question,
 };
 use resty_vrrp::types::{HeldAddress, KnownLink};
@@ -53,8 +53,8 @@ impl World {
                 self.turn_for(engine, |world| world.beat(engine));
             }
             LoopEvent::LetGo => {
-                if self.engines[engine].succession.minds_the_kernel() {
-                    self.turn_with(engine, Incident::LetGo);
+                if self.engines[engine].succession.needs_the_kernel() {
+                    self.turn_with(engine, Incident::KernelEnded);
                 }
             }
             LoopEvent::Datagram(bytes) => self.turn_for(engine, |world| {
@@ -200,7 +200,7 @@ impl World {
             return;
         }
         it.node.handle(Input::Health(it.health.clone()), now);
-        it.succession.handle(Incident::Judged(it.health.clone()), now);
+        it.succession.handle(Incident::HealthChanged(it.health.clone()), now);
     }
 
     /// Lets an engine beat before its time.
@@ -256,7 +256,7 @@ impl World {
             Ending::Again(beginning) => {
                 let kept = match &beginning {
                     Beginning::GivenBack { holder, .. } => Some(*holder),
-                    Beginning::First | Beginning::Anew | Beginning::Orphaned => None,
+                    Beginning::First | Beginning::AfterFailure | Beginning::Orphaned => None,
                 };
                 self.begin_run(engine, beginning, kept);
             }
@@ -285,7 +285,7 @@ impl World {
                 let state = self.bequeath(engine);
                 self.say(engine, to, &HandoverMessage::Return(state));
             }
-            Command::TellNews { to, backlog } => {
+            Command::SendChanges { to, backlog } => {
                 let node = &self.engines[engine].node;
                 let news = match backlog {
                     Backlog::Nothing => node.bequeath_only([], now),
@@ -294,7 +294,7 @@ impl World {
                 };
                 self.say(engine, to, &HandoverMessage::State(Box::new(news)));
             }
-            Command::SayWhatWasTold { to } => self.say(engine, to, &HandoverMessage::Told(0)),
+            Command::SendDelivered { to } => self.say(engine, to, &HandoverMessage::Delivered(0)),
             Command::Disconnect(peer) => self.disconnect(engine, peer),
             Command::Mirror(state) => {
                 let board = self.engines[engine].board;
@@ -309,8 +309,8 @@ impl World {
                 self.engines[engine].node.handle(Input::Drain(draining), now);
                 self.engines[engine].succession.handle(Incident::Drained, now);
             }
-            Command::FallSilent { heirless } => {
-                self.engines[engine].node.hand_over(&heirless, now);
+            Command::FallSilent { not_inherited } => {
+                self.engines[engine].node.hand_over(&not_inherited, now);
                 self.perform_actions(engine);
             }
             Command::StepAside { holder } => self.step_aside(engine, holder),
@@ -331,7 +331,7 @@ impl World {
                 let found = self.door.map(|(id, _)| id);
                 let it = &self.engines[engine];
                 if found.is_some() && found != it.door && found != it.knocked_at {
-                    return Incident::DoorOpened(DoorOpening::Anothers);
+                    return Incident::DoorOpened(DoorOpening::Foreign);
                 }
                 self.doors_opened += 1;
                 let id = self.doors_opened;
@@ -352,9 +352,9 @@ impl World {
                 let it = &self.engines[engine];
                 let known = it.door.or(it.knocked_at);
                 Incident::DoorSeen(match found {
-                    None => DoorSight::Missing,
-                    found if found == known => DoorSight::Known,
-                    Some(_) => DoorSight::Anothers,
+                    None => DoorState::Missing,
+                    found if found == known => DoorState::Own,
+                    Some(_) => DoorState::Foreign,
                 })
             }
             Question::TakeRequest => {
@@ -367,10 +367,10 @@ impl World {
     fn assume(&mut self, engine: EngineIndex, state: Option<&Bequests>) -> Incident {
         let now = self.now;
         let it = &mut self.engines[engine];
-        let heirless = match state.map(|state| it.node.inherit(state, now)) {
-            Some(Ok(heirless)) => {
-                self.nobody_resigns_for(engine, &heirless);
-                heirless
+        let not_inherited = match state.map(|state| it.node.inherit(state, now)) {
+            Some(Ok(not_inherited)) => {
+                self.nobody_resigns_for(engine, &not_inherited);
+                not_inherited
             }
             Some(Err(error)) => panic!("engine {engine} begins anew: {error}"),
             None => {
@@ -381,7 +381,7 @@ impl World {
         };
         self.perform_actions(engine);
         self.show(engine);
-        Incident::Assumed { heirless }
+        Incident::Assumed { not_inherited }
     }
 
     fn bequeath(&self, engine: EngineIndex) -> Box<Bequests> {
