@@ -25,6 +25,8 @@ pub enum Hold {
     Tracked,
     /// The kernel does not send our advertisements, and another router is Active.
     CannotSend,
+    /// A router that this one outranks does not hear it, and is Active.
+    Unheeded,
     /// Another engine of this host has the router.
     AlreadyHere,
     /// The addresses cannot be had on this host.
@@ -48,6 +50,7 @@ impl Hold {
             Self::NoPrimaryAddress,
             Self::Tracked,
             Self::CannotSend,
+            Self::Unheeded,
             Self::AlreadyHere,
             Self::AddressesUnavailable,
             Self::Unhealthy,
@@ -68,6 +71,7 @@ impl Hold {
             | Self::CannotListen
             | Self::Tracked
             | Self::CannotSend
+            | Self::Unheeded
             | Self::AlreadyHere
             | Self::AddressesUnavailable
             | Self::Unhealthy => false,
@@ -83,6 +87,7 @@ impl Hold {
             | Self::NoPrimaryAddress
             | Self::Tracked
             | Self::CannotSend
+            | Self::Unheeded
             | Self::AlreadyHere
             | Self::AddressesUnavailable
             | Self::Unhealthy => State::Fault,
@@ -99,6 +104,7 @@ impl Hold {
             Self::NoPrimaryAddress => Reason::NoPrimaryAddress,
             Self::Tracked => Reason::TrackedLinkDown,
             Self::CannotSend => Reason::CannotSend,
+            Self::Unheeded => Reason::Unheeded,
             Self::AlreadyHere => Reason::AlreadyHere,
             Self::AddressesUnavailable => Reason::AddressesUnavailable,
             Self::Unknown | Self::Unhealthy => Reason::Unhealthy,

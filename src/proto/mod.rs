@@ -79,7 +79,7 @@ pub use event::*;
 pub use history::HISTORY_LENGTH;
 pub use hold::Hold;
 pub use node::{Node, Sighted, Sighting};
-pub use phase::{Backup, Blink, Leaving, Phase};
+pub use phase::{Backup, Blink, Deference, Leaving, Phase};
 pub use receive::{Accepted, AddressLists, Discard, Expectations, Heard, ReceiveCounters};
 pub use snapshot::{ActiveRouter, Counters, Snapshot};
 pub use state::{Reason, State};

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::hold::Hold;
 use super::lenient::known_or_default;
+use super::receive::Accepted;
 use super::snapshot::ActiveRouter;
 use super::state::Reason;
 use crate::types::{Centiseconds, Instant, Priority};
@@ -90,6 +91,23 @@ pub struct Backup {
     /// same, at the lowest priority there is. That is not a Backup to rely upon: it shows as Fault.
     #[serde(default)]
     pub last_resort: bool,
+    /// A router that this one outranks is Active, and does not hear it: the addresses are left to
+    /// that one. It shows as Fault.
+    #[serde(default)]
+    pub deference: Option<Deference>,
+}
+
+/// To whom a Backup leaves the addresses although it outranks it, and for how long.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct Deference {
+    /// Who does not hear this router.
+    pub to: IpAddr,
+    /// When to find out whether it does by now.
+    pub try_at: Instant,
+    /// The pause before that.
+    pub pause: Duration,
+    /// The advertisements that have been sent to find out.
+    pub tries: u8,
 }
 
 /// What an Active router that leaves with grace waits for.
@@ -117,6 +135,20 @@ impl Backup {
         self.down_at.max(self.claim_after)
     }
 
+    /// Follows the router that is Active.
+    pub(super) fn follow(&mut self, heard: &Accepted<'_>, patience: Duration, now: Instant) {
+        self.active = Some(ActiveRouter {
+            address: heard.source,
+            priority: heard.priority,
+            is_self: false,
+            last_heard: Some(now),
+        });
+        self.takeover = Reason::NoResponse;
+        self.adver_interval = heard.adver_interval;
+        self.down_at = now + patience;
+        self.doubt = Duration::ZERO;
+    }
+
     /// Tells whether the Active router has resigned, and nobody better was heard since.
     pub(super) fn is_left(&self) -> bool {
         self.takeover == Reason::Resigned && self.resigned.is_some()
@@ -140,8 +172,45 @@ impl Backup {
     }
 }
 
+impl Deference {
+    /// Leaves the addresses to a router from now on.
+    #[must_use]
+    pub fn to(to: IpAddr, now: Instant) -> Self {
+        Self { to, try_at: now + SHORTEST_PAUSE, pause: SHORTEST_PAUSE, tries: 0 }
+    }
+
+    /// Tells whether that router has had the chance to hear this one.
+    pub(super) fn has_tried(&self) -> bool {
+        self.tries >= TRIES
+    }
+
+    /// Leaves them to it for longer, as it has not.
+    pub(super) fn pause_longer(&mut self, now: Instant) {
+        self.pause = (2 * self.pause).min(LONGEST_PAUSE);
+        (self.try_at, self.tries) = (now + self.pause, 0);
+    }
+
+    /// Tells whether it ended so short a time ago that the next one belongs to it: of several
+    /// routers, one may hear this one and another not.
+    pub(super) fn is_recent(&self, now: Instant) -> bool {
+        now < self.try_at + LONGEST_PAUSE
+    }
+
+    /// Returns what a successor believes of it.
+    pub(super) fn inherited(self, now: Instant) -> Self {
+        let pause = self.pause.clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
+        Self { try_at: self.try_at.min(now + pause), pause, ..self }
+    }
+}
+
 impl Leaving {
     pub(super) fn deadline(&self) -> Instant {
         self.resign_at.min(self.release_at)
     }
 }
+
+/// How long a router that is not heard waits before it finds out whether that is still so.
+const SHORTEST_PAUSE: Duration = Duration::from_secs(60);
+const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+/// Advertisements that are sent to find out.
+const TRIES: u8 = 3;

@@ -22,7 +22,7 @@ use super::event::{Action, Problem, Report, RouterId, Site, Transition};
 use super::history::History;
 use super::hold::Hold;
 use super::interval;
-use super::phase::{Backup, Blink, Leaving, Phase};
+use super::phase::{Backup, Blink, Deference, Leaving, Phase};
 use super::receive::{Accepted, AddressLists, Discard};
 use super::report::{self, Limiter};
 use super::snapshot::{ActiveRouter, Counters};
@@ -54,6 +54,8 @@ pub(super) struct VirtualRouter {
     late_until: Instant,
     mute: mute::Mute,
     rival: Option<rival::Rival>,
+    /// To whom the addresses were left last because it did not hear this router.
+    deferred: Option<Deference>,
     /// Another router that uses our VRID for other addresses.
     conflict: Option<VridConflict>,
     /// Whether advertisements can leave the host.
@@ -84,6 +86,7 @@ impl VirtualRouter {
             late_until: Instant::default(),
             mute: mute::Mute::default(),
             rival: None,
+            deferred: None,
             conflict: None,
             can_send: true,
             owes_resignation_until: None,
@@ -177,6 +180,7 @@ impl VirtualRouter {
                 let next = next_tick(adver_at, adver_interval, now);
                 self.phase = Phase::Active { adver_at: next, last_resort, blink: None };
                 self.advertise(self.effective_priority());
+                self.end_rivalry(None, now);
                 if now >= adver_at + adver_interval.duration() {
                     self.announce_after_lateness(now);
                 }
@@ -225,7 +229,9 @@ impl VirtualRouter {
     pub(super) fn state(&self) -> State {
         match self.phase {
             Phase::Initialize { hold, .. } => hold.state(),
-            Phase::Backup(Backup { last_resort: true, .. }) => State::Fault,
+            Phase::Backup(Backup { last_resort: true, .. } | Backup { deference: Some(_), .. }) => {
+                State::Fault
+            }
             Phase::Backup(_) => State::Backup,
             Phase::Active { .. } | Phase::Leaving(_) => State::Active,
         }
@@ -245,6 +251,7 @@ impl VirtualRouter {
     pub(super) fn held_by(&self) -> Option<Hold> {
         match self.phase {
             Phase::Initialize { hold, .. } => Some(hold),
+            Phase::Backup(Backup { deference: Some(_), .. }) => Some(Hold::Unheeded),
             Phase::Backup(Backup { last_resort: true, .. }) => Some(Hold::Unhealthy),
             Phase::Backup(_) | Phase::Active { .. } | Phase::Leaving(_) => None,
         }
@@ -305,6 +312,10 @@ impl VirtualRouter {
             }
             backup.active = None;
             backup.takeover = Reason::Resigned;
+        } else if let Some(deference) = backup.deference
+            && self.is_deferred_to(heard, deference)
+        {
+            return self.heard_while_deferring(backup, deference, heard, now);
         } else if heard.priority < self.effective_priority()
             && self.preempts(&mut backup, heard.priority, now)
         {
@@ -316,16 +327,12 @@ impl VirtualRouter {
                 }
             }
         } else {
-            backup.active = Some(sender(heard, now));
-            backup.takeover = Reason::NoResponse;
-            backup.adver_interval = heard.adver_interval;
-            backup.down_at = now + self.patience(heard.adver_interval);
-            backup.doubt = Duration::ZERO;
+            backup.follow(heard, self.patience(heard.adver_interval), now);
             if heard.priority >= self.effective_priority() {
-                backup.preempt_after = None;
+                (backup.preempt_after, backup.deference) = (None, None);
             }
         }
-        self.phase = Phase::Backup(backup);
+        self.enter(Phase::Backup(backup), Reason::HigherPriority, now);
     }
 
     /// Tells whether a living router of lower priority is to be replaced.
@@ -339,7 +346,16 @@ impl VirtualRouter {
         }
         let patience = now + self.config.preempt_delay;
         let tolerated_until = *backup.preempt_after.get_or_insert(patience);
-        self.effective_priority().is_owner() || self.config.preempt && now >= tolerated_until
+        let at_once = self.effective_priority().is_owner();
+        self.would_replace(priority) && (at_once || now >= tolerated_until)
+    }
+
+    /// Tells whether a living router is to be replaced, sooner or later.
+    fn would_replace(&self, priority: Priority) -> bool {
+        let may = self.config.preempt
+            || self.effective_priority().is_owner()
+            || self.is_last_one_standing(priority);
+        may && priority < self.effective_priority()
     }
 
     /// Takes the addresses, which `predecessor` leaves to us on purpose if there is one.
@@ -350,7 +366,7 @@ impl VirtualRouter {
         self.relay_to(predecessor, now);
         self.actions.push_back(Action::Claim(self.id));
         let adver_at = now + self.config.adver_interval.duration();
-        self.owes_resignation_until = None;
+        (self.owes_resignation_until, self.rival) = (None, None);
         self.enter(Phase::Active { adver_at, last_resort, blink: None }, reason, now);
     }
 
@@ -373,6 +389,7 @@ impl VirtualRouter {
             resigned: None,
             takeover: Reason::NoResponse,
             last_resort: self.is_last_resort(),
+            deference: None,
         }
     }
 

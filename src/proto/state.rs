@@ -61,6 +61,8 @@ pub enum Reason {
     AddressesUnavailable,
     /// Advertisements of peers cannot be received.
     CannotListen,
+    /// A router of lower rank stays Active beside this one: it does not hear this one.
+    Unheeded,
 }
 
 impl State {
@@ -78,7 +80,7 @@ impl State {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::Startup,
         Self::Owner,
         Self::NoResponse,
@@ -98,6 +100,7 @@ impl Reason {
         Self::AlreadyHere,
         Self::AddressesUnavailable,
         Self::CannotListen,
+        Self::Unheeded,
     ];
 
     /// Returns the name in the status.
@@ -123,6 +126,7 @@ impl Reason {
             Self::AlreadyHere => "already_here",
             Self::AddressesUnavailable => "addresses_unavailable",
             Self::CannotListen => "cannot_listen",
+            Self::Unheeded => "peer_does_not_hear_us",
         }
     }
 }
@@ -162,6 +166,6 @@ mod tests {
         for (place, &reason) in Reason::ALL.iter().enumerate() {
             assert_eq!(reason as usize, place, "{reason}");
         }
-        assert_eq!(Reason::ALL.last(), Some(&Reason::CannotListen), "the last one declared");
+        assert_eq!(Reason::ALL.last(), Some(&Reason::Unheeded), "the last one declared");
     }
 }

@@ -12,7 +12,7 @@ use super::kernel::{HostFinding, accusation};
 use super::report;
 use super::view::View;
 use super::words::BoardWord as _;
-use crate::proto::{Node, RouterId, Snapshot};
+use crate::proto::{Node, RouterId, Snapshot, State};
 use crate::status::Board;
 use crate::status::layout::{NODE, WARNINGS, WarningSlot, text, untext};
 use crate::types::Instant;
@@ -142,10 +142,16 @@ impl Warnings {
         });
         let conflict = snapshot.conflict.as_ref().map(report::problem);
         let unheeded = snapshot.unheeded_by.map(|source| {
+            let then = match snapshot.state {
+                State::Active => "both answer hosts, and soon the addresses are left to it",
+                State::Initialize | State::Backup | State::Fault => {
+                    "the addresses are left to it, and now and then it is tried whether it does"
+                }
+            };
             format!(
-                "{source} stays active although this node outranks it: it does not hear this node, \
-                 and hosts are answered by both. Look there for a firewall on input that drops IP \
-                 protocol 112, here for one on output or in the switch"
+                "{source} stays active although this node outranks it: it does not hear this node; \
+                 {then}. Look there for a firewall on input that drops IP protocol 112, and at the \
+                 switch"
             )
         });
         // The owner's addresses are those of its host.

@@ -30,8 +30,8 @@ use std::time::Duration;
 use super::checks::Check;
 use crate::config::Config;
 use crate::proto::{
-    ActiveRouter, Backup, Bequest, Counters, Discard, Hold, PastTransition, Phase, Reason,
-    RouterKey, Snapshot, State,
+    ActiveRouter, Backup, Bequest, Counters, Deference, Discard, Hold, PastTransition, Phase,
+    Reason, RouterKey, Snapshot, State,
 };
 use crate::status::layout::{
     AddressSlot, CheckSlot, CounterSlot, EventSlot, HISTORY, InstanceSlot, TransitionSlot,
@@ -346,25 +346,34 @@ fn phase_from_board(slot: &InstanceSlot, adver_interval: Centiseconds, at: Insta
         State::Active => {
             Phase::Active { adver_at: at, last_resort: is_last_resort(slot), blink: None }
         }
-        State::Backup => {
-            let heard = Instant::from_board(&slot.active_last_advert_ms);
-            let heard = heard.or(Instant::from_board(&slot.since_ms)).unwrap_or(at);
-            Phase::Backup(Backup {
-                down_at: heard + Duration::from_micros(slot.active_down_interval_us),
-                doubt: Duration::ZERO,
-                claim_after: heard,
-                adver_interval,
-                preempt_after: None,
-                active: active_from_board(slot),
-                resigned: None,
-                takeover: Reason::NoResponse,
-                last_resort: false,
-            })
-        }
+        State::Backup => Phase::Backup(backup_from_board(slot, adver_interval, at)),
         State::Initialize | State::Fault => {
             let hold = Reason::from_board(&slot.reason).map_or(Hold::Stopped, Hold::told_by);
-            Phase::Initialize { hold, listen_first: true }
+            match active_from_board(slot) {
+                Some(active) if hold == Hold::Unheeded => Phase::Backup(Backup {
+                    deference: Some(Deference::to(active.address, at)),
+                    ..backup_from_board(slot, adver_interval, at)
+                }),
+                _ => Phase::Initialize { hold, listen_first: true },
+            }
         }
+    }
+}
+
+fn backup_from_board(slot: &InstanceSlot, adver_interval: Centiseconds, at: Instant) -> Backup {
+    let heard = Instant::from_board(&slot.active_last_advert_ms);
+    let heard = heard.or(Instant::from_board(&slot.since_ms)).unwrap_or(at);
+    Backup {
+        down_at: heard + Duration::from_micros(slot.active_down_interval_us),
+        doubt: Duration::ZERO,
+        claim_after: heard,
+        adver_interval,
+        preempt_after: None,
+        active: active_from_board(slot),
+        resigned: None,
+        takeover: Reason::NoResponse,
+        last_resort: false,
+        deference: None,
     }
 }
 

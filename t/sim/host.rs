@@ -285,6 +285,12 @@ impl Host {
             })
     }
 
+    /// Tells whether a router leaves the addresses to one of lower rank that does not hear it.
+    pub(crate) fn defers(&self, router: RouterId) -> bool {
+        let seen = self.node.snapshot(router);
+        seen.state == State::Fault && seen.unheeded_by.is_some()
+    }
+
     pub(crate) fn routers(&self) -> impl Iterator<Item = RouterId> + use<> {
         (0..self.instances.len()).map(RouterId)
     }

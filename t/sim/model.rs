@@ -24,7 +24,8 @@ impl Candidate {
             name: host.name,
             priority: priority.get(),
             address: host.primary?,
-            preempts: host.instance(router).preempt || priority.is_owner(),
+            preempts: (host.instance(router).preempt || priority.is_owner())
+                && !host.defers(router),
         })
     }
 

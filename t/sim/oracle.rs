@@ -25,6 +25,8 @@ pub(crate) struct Oracle {
     records: BTreeMap<(usize, RouterId), Spoken>,
     /// Since when a host has held addresses although it can hear a better one that holds them too.
     rivals: BTreeMap<(Vrid, usize, usize), Duration>,
+    /// Since when a host has held addresses that a worse one holds, too, which it can hear.
+    unheeded: BTreeMap<(Vrid, usize, usize), Duration>,
     /// Who has left without a resignation, and may have had no link to send it on.
     owing: BTreeSet<(usize, RouterId)>,
     /// Since when an Active router has had no link, or no address to send from.
@@ -141,6 +143,8 @@ impl Oracle {
             assert!(!leaves_in_order(host, cause), "left without a word: {actions:?}");
             self.owing.insert((index, router));
         }
+        // Who finds out whether it is heard by now claims nothing.
+        let term = term.filter(|term| *term == Term::Holding || !host.defers(router));
         let (state, held) = (host.state(router), term == Some(Term::Holding));
         assert_eq!(state == State::Active, held, "{} is {state}: {actions:?}", host.name);
         assert_eq!(host.table.contains(&router), held, "the table of {}", host.name);
@@ -244,6 +248,7 @@ impl Oracle {
     /// A frame was lost: the receiver could not have known better.
     pub(crate) fn excuse(&mut self, from: usize, to: usize) {
         self.rivals.retain(|(_, winner, loser), _| (*winner, *loser) != (from, to));
+        self.unheeded.retain(|(_, winner, loser), _| (*winner, *loser) != (to, from));
     }
 
     /// Somebody who is not simulated speaks, and so may well have the addresses.
@@ -334,6 +339,45 @@ impl Oracle {
         }
         self.rivals.retain(|(other, _, _), _| *other != vrid);
         self.rivals.append(&mut rivals);
+        self.observe_unheeded(now, vrid, &holders, hosts, network, late);
+    }
+
+    /// A router that hears a worse Active one, and is not heard by it, leaves the addresses to it.
+    fn observe_unheeded(
+        &mut self,
+        now: Duration,
+        vrid: Vrid,
+        holders: &[(usize, Candidate)],
+        hosts: &[Host],
+        network: &Network,
+        late: Duration,
+    ) {
+        let mut unheeded = BTreeMap::new();
+        for (winner, better) in holders {
+            let Some(router) = hosts[*winner].router_of(vrid) else { continue };
+            // A third router may be in the way: the first one that is heard counts.
+            let heard: Vec<_> =
+                holders.iter().filter(|(it, _)| network.passes(*it, *winner)).collect();
+            let [_, _] = heard[..] else { continue };
+            for (loser, worse) in heard.into_iter().filter(|(_, it)| better.outranks(it)) {
+                let since = self.unheeded.get(&(vrid, *winner, *loser)).copied().unwrap_or(now);
+                unheeded.insert((vrid, *winner, *loser), since);
+                let slowest = hosts[*winner].slowest.max(hosts[*loser].slowest);
+                let factor = u32::from(hosts[*winner].instance(router).dead_factor);
+                let patience = (slowest * factor + slowest).max(Duration::from_secs(1));
+                let limit = 2 * patience + Duration::from_secs(2) + 2 * slowest + late * 4;
+                let both = now - since;
+                let is_deaf = hosts[*winner].is_deaf(router);
+                assert!(
+                    is_deaf || both <= limit,
+                    "{} and {} for {both:?}",
+                    better.name,
+                    worse.name
+                );
+            }
+        }
+        self.unheeded.retain(|(other, _, _), _| *other != vrid);
+        self.unheeded.append(&mut unheeded);
     }
 
     /// Nobody waits longer than the down interval for addresses that nobody has.
@@ -365,7 +409,7 @@ fn judge_clock(host: &mut Host, cause: &Cause, lan_now: Duration) {
     }
     let waits = host.routers().any(|it| match host.state(it) {
         State::Backup | State::Active => true,
-        State::Fault => host.stands_by() && !host.is_deaf(it),
+        State::Fault => host.stands_by() && !host.is_deaf(it) || host.defers(it),
         State::Initialize => false,
     });
     assert_eq!(deadline.is_some(), waits, "{} waits for nothing", host.name);

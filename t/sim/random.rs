@@ -11,7 +11,7 @@ use std::time::Duration;
 use resty_vrrp::config::InstanceConfig;
 use resty_vrrp::proto::{Health, LinkCarrier};
 
-use crate::host::Condition;
+use crate::host::{Condition, Host};
 use crate::lan::Lan;
 use crate::setup::{Vary as _, b2, b3, ms, secs, us};
 
@@ -133,12 +133,25 @@ fn disturb(lan: &mut Lan) {
         lan.run_for(pause);
     }
     mend(lan);
+    await_deference(lan);
     divide(lan);
     lan.run_for(lan.settling_time());
     lan.assert_settled();
     lan.heal();
     lan.run_for(lan.settling_time());
     lan.assert_settled();
+}
+
+/// Who was not heard finds out within five minutes that it is now.
+fn await_deference(lan: &mut Lan) {
+    for _ in 0..40 {
+        let defers = |host: &Host| host.routers().any(|router| host.defers(router));
+        if !lan.hosts.iter().any(defers) {
+            return;
+        }
+        lan.run_for(secs(10));
+    }
+    panic!("nobody has found out that the link is well");
 }
 
 /// Every host hears those of its own part, and nobody else.

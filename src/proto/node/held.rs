@@ -173,6 +173,9 @@ impl Node {
                 let what = "the kernel sends no advertisements, and another router is active";
                 Some(what.into())
             }
+            Hold::Unheeded => router.unheeded_by(self.now).map(|peer| {
+                format!("{peer} is active and does not hear this node: it has the addresses").into()
+            }),
             Hold::Unhealthy => match &self.health {
                 Health::Failing(why) => Some(why.into()),
                 Health::Unknown | Health::Serving => None,

@@ -76,7 +76,9 @@ impl VirtualRouter {
         backup.claim_after = backup.claim_after.min(now + self.config.startup_hold);
         let tolerated_until = now + self.config.preempt_delay;
         backup.preempt_after = backup.preempt_after.map(|at| at.min(tolerated_until));
-        if self.effective_priority().is_owner() {
+        backup.deference = backup.deference.map(|it| it.inherited(now));
+        self.deferred = backup.deference;
+        if self.effective_priority().is_owner() && backup.deference.is_none() {
             (backup.down_at, backup.takeover) = (now, Reason::Owner);
         }
         self.phase = Phase::Backup(backup);

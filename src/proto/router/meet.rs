@@ -1,8 +1,6 @@
 //! Two Active routers meet: one of them steps down.
 
-use super::{
-    Accepted, Action, Instant, IpAddr, Phase, Problem, Reason, Version, VirtualRouter, sender,
-};
+use super::{Accepted, Instant, IpAddr, Phase, Problem, Reason, Version, VirtualRouter, sender};
 
 impl VirtualRouter {
     /// Handles an advertisement while we are Active ourselves (RFC 9568 §6.4.3).
@@ -14,8 +12,11 @@ impl VirtualRouter {
     ) {
         if heard.priority.is_resigning() {
             self.advertise_anew(self.is_last_resort(), now);
+            self.end_rivalry(Some(heard.source), now);
         } else if self.is_outranked_by(heard.priority, heard.source, own_source) {
             self.step_down(heard, now);
+        } else if self.is_unheeded_for_good(heard.source, now) {
+            self.defer_to(heard, now);
         } else {
             self.defend(heard, now);
         }
@@ -48,7 +49,7 @@ impl VirtualRouter {
             Version::V2 => {}
             Version::V3 => self.advertise(self.effective_priority()),
         }
-        self.actions.push_back(Action::Announce(self.id));
+        self.announce_beside_rival(now);
     }
 
     fn report_duplicate_owner(&mut self, heard: &Accepted<'_>, now: Instant) -> bool {

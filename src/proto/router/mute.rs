@@ -39,6 +39,7 @@ impl VirtualRouter {
                 self.counters.advertisements_sent += 1;
                 self.counters.priority_zero_sent += u64::from(priority.is_resigning());
                 self.mute.refused_since = None;
+                self.note_sent_to_rival();
             }
             SendOutcome::Refused => {
                 self.mute.refused_since.get_or_insert(now);

@@ -15,6 +15,7 @@ mod sight;
 mod sites;
 mod table;
 mod timers;
+mod unheeded;
 mod weight;
 
 use std::net::{IpAddr, Ipv4Addr};

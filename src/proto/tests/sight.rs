@@ -1,4 +1,4 @@
-//! What is seen on a link, and a peer that does not hear this node.
+//! What is seen on a link, and a router that this host keeps deaf.
 
 use super::*;
 
@@ -45,21 +45,6 @@ fn a_neighbour_with_other_addresses_is_nothing() {
     for length in 0..40 {
         subject.sees(&authenticated(&Advert::new(150).datagram())[..length]);
     }
-}
-
-#[test]
-fn a_peer_that_stays_active_beside_us_does_not_hear_us() {
-    let mut subject = Subject::active(&config());
-
-    for second in 0..10 {
-        subject.hears(&Advert::new(50));
-        let unheeded = subject.snapshot().unheeded_by;
-        assert_eq!(unheeded, (second >= 4).then_some(LOWER.into()), "after {second} s");
-        subject.run(SECOND);
-    }
-    subject.run(SECOND * 5);
-
-    assert_eq!(subject.snapshot().unheeded_by, None, "it is silent");
 }
 
 #[test]

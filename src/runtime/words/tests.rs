@@ -11,7 +11,9 @@ use rustix::fs::{MemfdFlags, memfd_create};
 
 use super::*;
 use crate::config::Config;
-use crate::proto::{Health, Input, LinkCarrier, LinkFacts, LinkId, Node, RouterId, Transition};
+use crate::proto::{
+    Action, Health, Input, LinkCarrier, LinkFacts, LinkId, Node, RouterId, SendOutcome, Transition,
+};
 use crate::runtime::board_writer::BoardWriter;
 use crate::runtime::checks::PlannedCheck;
 use crate::runtime::events;
@@ -111,6 +113,27 @@ proptest! {
 }
 
 #[test]
+fn to_whom_a_killed_engine_had_left_the_addresses_is_on_the_board() {
+    let (mut node, mut now) = (ready(), NOW);
+    for _ in 0..40 {
+        now = now + Duration::from_secs(1);
+        Turn::Hear(1).happen(&mut node, now);
+        while let Some(action) = node.poll_action() {
+            if let Action::Advertise { router, priority } = action {
+                let outcome = SendOutcome::Sent;
+                node.handle(Input::Sent { router, priority, outcome }, now);
+            }
+        }
+    }
+    let slot = instance_to_board(&node.snapshot(ROUTER));
+
+    let left = bequest_from_board(&slot, now).expect("the slot is whole");
+
+    let deference = Some(Deference::to(PEER.into(), now));
+    assert!(matches!(left.phase, Phase::Backup(it) if it.deference == deference), "{left:?}");
+}
+
+#[test]
 fn every_reason_to_discard_has_a_counter_on_the_board() {
     let node = ready();
     for discard in Discard::ALL {
@@ -202,6 +225,7 @@ fn as_shown(known: Bequest, active_down_interval_us: u64, at: Instant) -> Beques
                 resigned: None,
                 takeover: Reason::NoResponse,
                 last_resort: false,
+                deference: None,
             })
         }
         Phase::Backup(_) | Phase::Initialize { .. } => {

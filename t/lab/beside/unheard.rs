@@ -61,19 +61,35 @@ fn a_node_whose_deafness_costs_nothing_stays_active_and_says_so() {
 }
 
 #[test]
-fn a_peer_that_does_not_hear_the_active_node_is_named() {
+fn a_peer_that_does_not_hear_the_active_node_is_left_the_address() {
     on_every_nginx("one way", |lab, carrier| {
         let a = Router::start(&lab.a, carrier, v3(150));
         let b = Router::start(&lab.b, carrier, v3(100));
         assert_settled(&a, &[&b]);
 
-        lab.a.drop_sent(harness::Traffic::Vrrp);
-        let text = warning(&a, "peer_does_not_hear_us", RARELY);
+        let (owners, ()) = Owners::during(&[&lab.a, &lab.b], || {
+            lab.a.drop_sent(harness::Traffic::Vrrp);
+            let text = warning(&a, "peer_does_not_hear_us", RARELY);
+            assert!(text.starts_with("192.168.56.102 stays active"), "{text}");
+            a.wait_for("fault");
+        });
+        let both = owners.longest(|count| count > 1);
+        println!("two owners for {both:.1?}");
+        assert!(both < Duration::from_secs(8), "{owners:?}");
+        assert_eq!(a.instance().expect("it answers")["reason"], "peer_does_not_hear_us");
+        assert_eq!(lab.a.get("127.0.0.1:80", "/ha/healthz").expect("it answers").status, 503);
+        warning(&a, "peer_does_not_hear_us", RARELY);
+        a.nginx.reload();
+        holds_for("it stays so over a reload", Duration::from_secs(3), || {
+            let right = a.state() == "fault" && !lab.a.has(ADDRESS) && lab.b.has(ADDRESS);
+            if right { Ok(()) } else { Err(a.state()) }
+        });
 
-        assert!(text.starts_with("192.168.56.102 stays active"), "{text}");
         lab.a.heal();
-        assert_settled(&a, &[&b]);
+        b.nginx.signal(harness::Role::Master, harness::Signal::SIGTERM);
+        a.wait_for("active");
         no_warning(&a, RARELY);
+        a.nginx.assert_no_complaints();
     });
 }
 
