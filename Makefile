@@ -60,7 +60,7 @@ lint: packages ## Format, clippy, luacheck
 
 test: packages build ## Everything CI runs: unit, wire, simulator, lab, real nginx, real keepalived (root)
 	$(CARGO) test --locked --lib
-	$(CARGO) test --locked --test tidy --test documents --test wire --test sim
+	$(CARGO) test --locked --test tidy --test documents --test wire --test keepalived --test sim
 	# Beside each other run those that wait; all that measure time run alone.
 	$(CARGO) test --locked --test lab --test nginx -- --test-threads=4 beside::
 	$(CARGO) test --locked --test lab --test nginx -- --test-threads=1 --skip beside::

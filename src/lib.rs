@@ -2,6 +2,7 @@
 
 pub mod config;
 pub mod guard;
+pub mod keepalived;
 pub mod net;
 pub mod proto;
 pub mod runtime;

@@ -13,12 +13,16 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("types", &[]),
     ("wire", &["types"]),
     ("config", &["types"]),
+    ("keepalived", &[]),
     ("proto", &["types", "wire", "config"]),
     ("succession", &["types", "proto"]),
     ("status", &["types"]),
     ("net", &["types", "wire"]),
     ("guard", &["types", "wire", "status", "net"]),
-    ("runtime", &["types", "wire", "config", "proto", "succession", "status", "net", "guard"]),
+    (
+        "runtime",
+        &["types", "wire", "config", "keepalived", "proto", "succession", "status", "net", "guard"],
+    ),
     ("lua", &["types", "config", "status", "runtime"]),
 ];
 
@@ -26,10 +30,11 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
 const MAY_TEST: &[(&str, &[&str])] = &[
     ("t/sim", &["types", "config", "proto", "succession"]),
     ("t/wire", &["types", "wire", "config", "proto"]),
+    ("t/keepalived", &["config", "keepalived"]),
 ];
 
 /// Modules that are functions of their arguments.
-const PURE: &[&str] = &["types", "wire", "config", "proto", "succession"];
+const PURE: &[&str] = &["types", "wire", "config", "keepalived", "proto", "succession"];
 
 /// What would make such a module depend on something else.
 const IMPURE: &[&str] = &[
