@@ -23,6 +23,7 @@ mod guard;
 mod handover;
 mod health;
 mod lookout;
+mod migrate;
 mod probe;
 mod probing;
 mod reach;
@@ -36,12 +37,15 @@ mod view;
 mod warnings;
 mod will;
 mod words;
+mod written;
 
 use crate::net::clock;
 
 pub use checks::{Check, PlannedCheck};
+pub use migrate::migrate;
 pub use report::{chain, panic_text};
 pub use surroundings::Surroundings;
 pub use survey::{Survey, survey};
 pub use thread::{Engine, StartError, start};
 pub use words::BoardWord;
+pub use written::Written;

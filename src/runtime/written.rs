@@ -1,0 +1,153 @@
+//! Options as an operator wrote them: a table, a JSON file, or a `keepalived.conf`.
+
+use std::fs::{self, File};
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+
+use crate::config::{Config, ConfigError, ConfigErrors};
+use crate::keepalived::{self, ConfFiles, RemarkKind, Translation};
+
+/// Options, and where they come from.
+#[derive(Debug)]
+pub struct Written {
+    json: Vec<u8>,
+    translation: Option<Translation>,
+}
+
+impl Written {
+    /// Takes the options of a table.
+    #[must_use]
+    pub fn table(json: &[u8]) -> Self {
+        Self { json: json.to_vec(), translation: None }
+    }
+
+    /// Reads a file. It is JSON if its name ends with `.json` or if it begins with `{`, else a
+    /// `keepalived.conf`.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read or translated.
+    pub fn file(path: &Path) -> Result<Self, ConfigErrors> {
+        let is_json = path.extension().is_some_and(|end| end == "json")
+            || begins_as_json(path).map_err(|error| unreadable(path, &error))?;
+        if is_json {
+            let json = fs::read(path).map_err(|error| unreadable(path, &error))?;
+            return Ok(Self { json, translation: None });
+        }
+        let translation = keepalived::translate(path, &short_host_name(), &Disk);
+        let translation = translation.map_err(|complaints| {
+            let complaints = complaints.into_iter();
+            let error = |it: keepalived::Complaint| ConfigError {
+                path: it.place.to_string(),
+                problem: it.problem,
+            };
+            ConfigErrors(complaints.map(error).collect())
+        })?;
+        Ok(Self { json: translation.to_json().into_bytes(), translation: Some(translation) })
+    }
+
+    /// Checks the options.
+    ///
+    /// # Errors
+    ///
+    /// As [`Config::from_octets`]; each option that comes from a `keepalived.conf` is named with
+    /// its place there.
+    pub fn config(&self) -> Result<Config, ConfigErrors> {
+        Config::from_octets(&self.json).map_err(|errors| self.placed(errors))
+    }
+
+    /// Adds to each option where it stands, if it comes from a `keepalived.conf`.
+    #[must_use]
+    pub fn placed(&self, mut errors: ConfigErrors) -> ConfigErrors {
+        for error in &mut errors.0 {
+            *error = self.placed_one(error.clone());
+        }
+        errors
+    }
+
+    /// As [`placed`](Self::placed), of one.
+    #[must_use]
+    pub fn placed_one(&self, error: ConfigError) -> ConfigError {
+        let place = self.translation.as_ref().and_then(|it| it.place_of(&error.path));
+        match place {
+            Some(place) => ConfigError { path: format!("{place}: {}", error.path), ..error },
+            None => error,
+        }
+    }
+
+    /// Returns the options as JSON.
+    #[must_use]
+    pub fn json(&self) -> &[u8] {
+        &self.json
+    }
+
+    /// Returns the call of `setup` that does the same as a `keepalived.conf`.
+    #[must_use]
+    pub fn setup(&self) -> Option<String> {
+        self.translation.as_ref().map(Translation::to_lua)
+    }
+
+    /// Returns what is to be said of a `keepalived.conf`, each with its place. A note begins with
+    /// `note: `.
+    pub fn remarks(&self) -> impl Iterator<Item = String> {
+        let remarks = self.translation.iter().flat_map(|it| &it.remarks);
+        remarks.map(|remark| match remark.kind {
+            RemarkKind::Note => format!("note: {remark}"),
+            RemarkKind::Warning => remark.to_string(),
+        })
+    }
+}
+
+/// The file system.
+struct Disk;
+
+impl ConfFiles for Disk {
+    fn read(&self, path: &Path, limit: usize) -> Result<Vec<u8>, String> {
+        let mut octets = Vec::new();
+        let limit = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
+        let read = regular(path).and_then(|file| file.take(limit).read_to_end(&mut octets));
+        read.map_err(|error| error.to_string())?;
+        Ok(octets)
+    }
+
+    fn matching(&self, pattern: &Path) -> Result<Vec<PathBuf>, String> {
+        let text = pattern.to_str().ok_or("not valid UTF-8")?;
+        let options = glob::MatchOptions {
+            require_literal_separator: true,
+            require_literal_leading_dot: true,
+            ..glob::MatchOptions::new()
+        };
+        let found = glob::glob_with(text, options).map_err(|error| error.to_string())?;
+        let found = found.filter(|path| !path.as_ref().is_ok_and(|path| path.is_dir()));
+        found.take(MAX_MATCHES).collect::<Result<_, _>>().map_err(|error| error.to_string())
+    }
+}
+
+/// Opens a file that can be read without waiting for anybody.
+fn regular(path: &Path) -> io::Result<File> {
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("not a regular file"));
+    }
+    File::open(path)
+}
+
+fn begins_as_json(path: &Path) -> io::Result<bool> {
+    let mut octets = Vec::new();
+    regular(path)?.take(LOOKED_AT).read_to_end(&mut octets)?;
+    let mut octets = octets.iter().skip_while(|octet| octet.is_ascii_whitespace());
+    Ok(octets.next().is_some_and(|first| *first == b'{'))
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> ConfigErrors {
+    let problem = format!("cannot read the options: {error}");
+    ConfigErrors(vec![ConfigError { path: path.display().to_string(), problem }])
+}
+
+/// Returns the name of this host up to the first dot, as keepalived compares it with `@name`.
+fn short_host_name() -> String {
+    let name = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    name.trim().split('.').next().unwrap_or_default().to_owned()
+}
+
+const LOOKED_AT: u64 = 4096;
+const MAX_MATCHES: usize = 1000;
