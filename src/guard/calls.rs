@@ -1,5 +1,5 @@
-//! The system calls of a guard, once it guards. It has rights that many would like to have, and
-//! listens to whoever knocks.
+//! The system calls of a guard, once it guards. It has two capabilities, and other processes can
+//! connect to it.
 
 use std::io;
 
@@ -7,7 +7,8 @@ use libc::c_long;
 
 use crate::net::allow_only;
 
-/// Gives all other calls up, for good. One that fails by that is told by whoever made it.
+/// Gives all other calls up, for good. A call that fails for that reason is reported where it is
+/// made.
 pub(super) fn give_up_others() -> io::Result<()> {
     allow_only(&[EVERYWHERE, OF_THIS_MACHINE].concat())
 }
@@ -88,7 +89,7 @@ const EVERYWHERE: &[c_long] = &[
     libc::SYS_tkill,
 ];
 
-/// The older forms of some calls, which newer machines do not have.
+/// The older forms of some calls, which newer architectures do not have.
 #[cfg(target_arch = "x86_64")]
 const OF_THIS_MACHINE: &[c_long] = &[
     libc::SYS_access,
@@ -103,7 +104,7 @@ const OF_THIS_MACHINE: &[c_long] = &[
     libc::SYS_stat,
     libc::SYS_unlink,
 ];
-/// `rename()` takes the oldest call that its machine has.
+/// `rename()` uses the oldest call that its architecture has.
 #[cfg(target_arch = "aarch64")]
 const OF_THIS_MACHINE: &[c_long] = &[libc::SYS_renameat];
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]

@@ -14,7 +14,7 @@ use crate::net::forbid_serving;
 /// Checks the configuration that this call of nginx names: `nginx -t`, then the options of `setup`.
 ///
 /// Succeeds if both accept it. Fails with 1 if `setup` refuses its options, and with 2 if nginx
-/// refuses the rest or never calls `setup`. Nginx says itself what it refuses.
+/// refuses the rest or never calls `setup`. Nginx prints its own message.
 ///
 /// A start ends in `setup`, before any socket is opened. One that never calls `setup` would go on,
 /// beside the nginx that runs or in its place: so it is killed when it binds the first socket, or

@@ -1,4 +1,4 @@
-//! The socket where the engines of a host meet, as a guard sees it.
+//! The identity of the socket where the engines of a host meet.
 
 use std::fmt;
 use std::fs;
@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-/// Tells two doors apart that were opened in one place.
+/// Distinguishes two doors that were opened in one place.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct DoorId {
     pub(super) device: u64,
@@ -14,7 +14,7 @@ pub struct DoorId {
 }
 
 impl DoorId {
-    /// Returns which door there is.
+    /// Returns the identity of the door.
     ///
     /// # Errors
     ///
@@ -24,7 +24,7 @@ impl DoorId {
         Ok(Self { device: found.dev(), inode: found.ino() })
     }
 
-    /// Removes the door from its place, unless another one is there by now.
+    /// Removes the door from its place, unless another one has replaced it.
     pub fn remove_from(self, path: &Path) {
         if Self::at(path).is_ok_and(|found| found == self) {
             fs::remove_file(path).ok();

@@ -1,11 +1,11 @@
-//! What a guard remembers of its engine, and tells the next one.
+//! The claims that a guard keeps of its engine, and gives to the next one.
 //!
-//! The board outlives an engine, too, but workers may have written on it. A guard knows what it has
+//! The board outlives an engine, too, but workers may have written on it. A guard has its claims
 //! from its engine alone. So the next engine asks the guard which routers were Active and which
-//! addresses were held, and takes from the board only what nobody gains by a lie.
+//! addresses were held, and takes from the board only what an attacker gains nothing by forging.
 //!
-//! The guard answers at a socket beside the door of its engine, from the moment that this one has
-//! the routers until it withdraws them, or ends.
+//! The guard answers at a socket beside the door of its engine, from the moment that the engine has
+//! the routers until the guard withdraws them, or ends.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -22,11 +22,11 @@ use super::door::DoorId;
 use super::order::{Claim, Order};
 use crate::net::{clock, local};
 
-/// The claims of an engine that stand, as it wrote them down.
+/// The present claims of an engine, as they were received.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Memory(Arc<Mutex<BTreeMap<u32, Vec<u8>>>>);
 
-/// Tells what is in a memory to whoever may ask, until dropped.
+/// Gives the claims to each engine that asks, until dropped.
 #[derive(Debug)]
 pub(super) struct Telling {
     path: PathBuf,
@@ -35,7 +35,7 @@ pub(super) struct Telling {
 }
 
 impl Memory {
-    /// Remembers the claim of a router.
+    /// Keeps the claim of a router.
     pub(super) fn note(&self, router: u32, claim: &[u8]) {
         self.claims().insert(router, claim.to_owned());
     }
@@ -45,12 +45,12 @@ impl Memory {
         self.claims().remove(&router);
     }
 
-    /// Forgets everything: it is about to be withdrawn.
+    /// Forgets everything: the guard is about to withdraw it.
     pub(super) fn clear(&self) {
         self.claims().clear();
     }
 
-    /// Begins to tell, beside a door. Must be called within a tokio runtime.
+    /// Begins to answer, at a socket beside a door. Must be called within a tokio runtime.
     pub(super) fn tell_beside(&self, door: &Path) -> io::Result<Telling> {
         let path = beside(door);
         let (socket, id) = local::listen(&path, DoorId::at)?;
@@ -84,18 +84,18 @@ impl Drop for Telling {
 async fn tell(memory: Memory, socket: UnixListener) {
     loop {
         let Ok((mut stream, _)) = socket.accept().await else {
-            // There is no descriptor or no memory left, say. Whoever asks has a moment's patience.
+            // No descriptor or no memory is free, say. An engine that asks waits for a moment.
             sleep(PAUSE).await;
             continue;
         };
         let all = memory.written();
-        // One after the other: whoever is slow to listen hears less.
+        // One after the other: an engine that reads slowly gets less.
         drop(timeout(PATIENCE, stream.write_all(&all)).await);
     }
 }
 
-/// Asks the guard of the engine before this one what that engine holds. Nobody answers where that
-/// engine ended as planned, had no guard, or what it held was withdrawn.
+/// Asks the guard of the predecessor what that engine holds. There is no answer if that engine
+/// ended as planned, had no guard, or its routers were withdrawn.
 #[must_use]
 pub fn recall(door: &Path) -> Vec<Claim> {
     try_recall(&beside(door)).map(|all| claims_of(&all)).unwrap_or_default()
@@ -118,7 +118,7 @@ fn try_recall(path: &Path) -> io::Result<Vec<u8>> {
     }
 }
 
-/// Reads what [`Memory::written`] has written, as far as it makes sense.
+/// Reads what [`Memory::written`] has written, as far as it can be parsed.
 fn claims_of(mut written: &[u8]) -> Vec<Claim> {
     let mut claims = Vec::new();
     while let Some((length, rest)) = written.split_first_chunk::<4>() {
@@ -142,7 +142,7 @@ fn beside(door: &Path) -> PathBuf {
 /// advertise every 10 ms wait for 30 ms.
 const PATIENCE: Duration = Duration::from_millis(25);
 const PAUSE: Duration = Duration::from_millis(10);
-/// Far more than the claims of [`MAX_INSTANCES`](crate::config::MAX_INSTANCES) routers.
+/// Much more than the claims of [`MAX_INSTANCES`](crate::config::MAX_INSTANCES) routers.
 const LONGEST_ANSWER: usize = 64 << 20;
 
 #[cfg(test)]

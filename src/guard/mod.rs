@@ -1,9 +1,10 @@
-//! The guard: a small process outside of nginx that clears up when all of nginx is killed.
+//! The guard: a small process outside of nginx that withdraws the routers when all of nginx is
+//! killed.
 //!
-//! An address that outlives its nginx swallows every connection made to it. The kernel removes ours
-//! by itself after some seconds; the guard does it within milliseconds, and sends the resignations
-//! (priority 0) that the dead can no longer send. It does the same for an engine that hangs. It
-//! decides nothing else, and never claims.
+//! An address that outlives its nginx makes every connection to it fail. The kernel removes ours by
+//! itself after some seconds; the guard does it within milliseconds, and sends the resignations
+//! (priority 0) in place of the dead engine. It does the same for an engine that hangs. It decides
+//! nothing else, and never claims.
 //!
 //! ```text
 //!  engine ──orders──► guard        claim: addresses and resignation of a virtual router that is
@@ -20,48 +21,48 @@
 //! * and the master has not started another engine within the time after which peers take over by
 //!   themselves (the shortest `Active_Down_Interval` claimed).
 //!
-//! And it tells the next engine what this one holds (`memory`): the board says so, too, but whoever
-//! could write there may have lied.
+//! It also gives the claims of its engine to the next one (`memory`): they are on the board, too,
+//! but workers may have written there.
 //!
 //! # How the guard learns of a death
 //!
 //! The thread of the engine holds a robust mutex (`net::mutex`) in memory that only engine and
-//! guard map. That the mutex was left locked by the dead proves the death of the carrier. A core
-//! dump delays it; then the beat decides, as for an engine that hangs. Of the master there is no
-//! mutex: `/proc` tells whether it has a `SIGKILL` pending or exits (`Process::killed`). The pidfds
-//! of both tell the same 5 to 70 ms later, whatever happened.
+//! guard map. A mutex whose owner has died proves the death of the carrier. A core dump delays
+//! that; then the heartbeat decides, as for an engine that hangs. The master holds no mutex:
+//! `/proc` shows whether it has a `SIGKILL` pending or exits (`Process::killed`). The pidfds of
+//! both become readable 5 to 70 ms later, whatever the cause.
 //!
 //! # Whether another engine is in charge
 //!
-//! The engines of one configuration take a lock on its board when they start, and the kernel gives
-//! it back when they die. And whoever has the routers, be it in another nginx, keeps a socket open
-//! at the place where engines meet: its door.
+//! The engines of one configuration take a lock on its board when they start, and the kernel
+//! releases it when they die. The engine that has the routers, even in another nginx, keeps a
+//! socket open at the place where engines meet: its door.
 //!
-//! While the carrier is torn down, the lock is still its own, and its door still takes connections.
-//! So the guard asks other questions in that time:
+//! While the carrier is torn down, the lock is still held, and its door still takes connections. So
+//! the guard uses other facts in that time:
 //!
 //! * *May the master have replaced the carrier?* No: it learns of the death when the pidfd becomes
-//!   readable, not earlier. The guard first makes sure that the master was killed, and runs no code
-//!   any more, then that the pidfd of the carrier is not readable.
-//! * *May an engine of another configuration, or of another nginx, have the routers?* Only if it
-//!   has put its door in the place of this engine's. One that has yet to do so finds the mark of
-//!   the guard on the board of the dead, and listens before it claims. Only one that was given the
+//!   readable, not earlier. The guard first checks that the master was killed, and runs no code any
+//!   more, then that the pidfd of the carrier is not readable.
+//! * *May an engine of another configuration, or of another nginx, have the routers?* Only if its
+//!   door has replaced this engine's. One that has not done so yet finds the mark of the guard on
+//!   the board of the dead engine, and listens before it claims. Only one that was given the
 //!   routers less than a millisecond before goes on with them, and puts the addresses back.
 //!
 //! When the carrier has been torn down, lock and door are evidence again. The guard acts only while
-//! it holds the lock itself, so that it never takes away what a living engine is just adopting, and
-//! while nobody answers at a door that is not of the engine that died.
+//! it holds the lock itself, so that it never removes what a living engine is adopting, and while
+//! no engine answers at another door.
 //!
 //! It also acts when the carrier lives, but its engine has not beaten on the board for
 //! `worker_timeout_ms`, or for as long as all peers wait (`Active_Down_Interval`), and one check:
-//! it hangs, and whoever hangs does not resign. The lock and the door are its own then, which says
-//! nothing; but another engine that has done without it has opened another door. The guard marks
-//! the last beat before it acts, so that either the engine has beaten in the last moment, and
-//! nothing is done; or it finds the mark as soon as it wakes, before anything else, and listens
-//! before it claims anew. The next engine finds the mark, too.
+//! it hangs, and cannot resign. Its lock and its door prove nothing then; but another engine that
+//! has taken over without it has opened another door. The guard marks the last heartbeat before it
+//! acts. So either the engine renews its heartbeat first, and nothing is done; or it finds the mark
+//! as soon as it wakes, before anything else, and listens before it claims again. The next engine
+//! finds the mark, too.
 //!
-//! After a bye, or when the dead need nothing more, or when another engine is in charge, it ends.
-//! One that loses its engine while the carrier lives on ends as well: there will be another.
+//! After a bye, after a withdrawal, or when another engine is in charge, it ends. A guard whose
+//! engine ends while the carrier lives on ends as well: the next engine starts another.
 
 mod calls;
 mod check;
@@ -86,7 +87,7 @@ pub use memory::recall;
 pub use order::{Claim, Order, Resignation};
 pub use watch::run;
 
-/// A guard that is about to be started, with all that it is given.
+/// A guard that is about to be started, with everything that is passed to it.
 #[derive(Debug)]
 pub struct GuardStart {
     program: PathBuf,
@@ -95,8 +96,8 @@ pub struct GuardStart {
 }
 
 impl GuardStart {
-    /// Starts the guard. The calling thread stands still until the program has been loaded, and
-    /// lends it its rights.
+    /// Starts the guard. The calling thread blocks until the program has been loaded, and lends it
+    /// its capabilities.
     ///
     /// # Errors
     ///
@@ -109,12 +110,12 @@ impl GuardStart {
     }
 }
 
-/// Prepares a guard for this carrier, and returns the way to give it [`Order`]s, which wait there
-/// until it has been started. It says one thing there: that it guards.
+/// Prepares a guard for this carrier, and returns the way to give it [`Order`]s, which are buffered
+/// until it has been started. It sends one octet back: that it guards.
 ///
 /// `mutex` is the memory of the mutex that the guarded thread holds. `lock` is the board, whose
-/// lock says that an engine is in charge, opened for the guard alone; `door` is the path of the
-/// socket of whoever has the routers. Must be called within a tokio runtime.
+/// lock marks the engine in charge, opened for the guard alone; `door` is the path of the socket of
+/// the engine that has the routers. Must be called within a tokio runtime.
 ///
 /// # Errors
 ///
@@ -138,5 +139,5 @@ pub fn prepare(
 const TITLE: &CStr = c"resty-vrrp-guard";
 /// An engine and a guard of different versions must not misunderstand each other.
 const PROTOCOL: &CStr = c"7";
-/// All that a guard ever says to its engine: from now on it guards.
+/// The one message of a guard to its engine: from now on it guards.
 const GUARDS: &[u8] = b"g";

@@ -1,4 +1,4 @@
-//! What an engine tells its guard, and how that is written.
+//! The orders of an engine to its guard, and their encoding.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
@@ -8,10 +8,10 @@ use crate::types::{Family, LinkName, VirtualAddress, Vrid};
 use crate::wire::advertisement::CHECKSUM;
 use crate::wire::ip::{Datagram, Endpoints, Envelope};
 
-/// What an engine tells its guard.
+/// An order of an engine to its guard.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Order {
-    /// A virtual router is Active; replaces what was said of it before.
+    /// A virtual router is Active; replaces its previous claim.
     Claim {
         /// Its place in the configuration.
         router: u32,
@@ -23,17 +23,18 @@ pub enum Order {
         /// Its place in the configuration.
         router: u32,
     },
-    /// The engine has the routers, and this is its door: whoever opens another one in its place
-    /// has them from then on.
+    /// The engine has the routers, and this is its door: an engine that replaces it has them from
+    /// then on.
     Door(DoorId),
     /// The engine ends as planned: nothing is to be done.
     Bye,
 }
 
-/// What a virtual router leaves behind if nginx dies.
+/// What has to be withdrawn for a virtual router if nginx dies.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Claim {
-    /// The interface that it runs on: with family and VRID it tells the next engine which it is.
+    /// The interface that it runs on; with family and VRID it identifies the router to the next
+    /// engine.
     pub interface: LinkName,
     /// Its address family.
     pub family: Family,
@@ -41,9 +42,9 @@ pub struct Claim {
     pub vrid: Vrid,
     /// The index of the link that has its addresses, and on which it advertises.
     pub link: u32,
-    /// How long peers of its own priority wait for its next advertisement: the most eager ones.
+    /// `Active_Down_Interval` of the least patient peers, those of its own priority.
     pub active_down_interval: Duration,
-    /// How long the most patient peers do.
+    /// `Active_Down_Interval` of the most patient peers.
     pub longest_down_interval: Duration,
     /// Its resignation, one for each destination.
     pub resignations: Vec<Resignation>,
@@ -54,7 +55,7 @@ pub struct Claim {
 /// An advertisement of priority 0, ready to be sent.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Resignation {
-    /// What is to be around it.
+    /// Its envelope.
     pub envelope: Envelope,
     /// The message.
     pub message: Vec<u8>,
@@ -69,7 +70,7 @@ impl Resignation {
 }
 
 impl Order {
-    /// Writes the order down.
+    /// Encodes the order.
     pub fn emit(&self, message: &mut Vec<u8>) {
         match self {
             Self::Claim { router, claim } => {
@@ -106,7 +107,7 @@ impl Order {
         }
     }
 
-    /// Reads an order; `None` is one of another version.
+    /// Decodes an order; `None` is one of another version.
     #[must_use]
     pub fn parse(message: &[u8]) -> Option<Self> {
         let (kind, rest) = message.split_first()?;
@@ -127,8 +128,8 @@ fn emit_millis(duration: Duration, message: &mut Vec<u8>) {
     message.extend(millis.to_be_bytes());
 }
 
-/// Writes a resignation down. One that has the message of the one before, but for the checksum, is
-/// that checksum alone: 254 messages of 1 KiB would not fit into an order.
+/// Encodes a resignation. One that differs from the one before only in its checksum is encoded as
+/// that checksum: 254 messages of 1 KiB would not fit into an order.
 fn emit_resignation(
     Resignation { envelope, message }: &Resignation,
     before: Option<&Resignation>,
@@ -186,7 +187,7 @@ fn emit_ip(address: IpAddr, message: &mut Vec<u8>) {
     }
 }
 
-/// The part of a message that has not been read yet.
+/// The rest of a message.
 struct Rest<'a>(&'a [u8]);
 
 impl<'a> Rest<'a> {

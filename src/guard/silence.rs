@@ -1,25 +1,25 @@
-//! How long the engine has been silent, and whether that says anything.
+//! How long the engine has been silent, and whether that proves that it hangs.
 
 use std::time::Duration;
 
 use crate::types::Instant;
 
-/// Counts the silence of an engine, but none that the guard slept through itself.
+/// Measures the silence of an engine, without the time in which the guard slept itself.
 ///
-/// When the whole machine was paused, the guard may be the first to wake: by the clock the engine
-/// was silent for long then, and is about to go on. So the guard looks at regular times, and when
-/// it is late itself, all silence before counts for nothing.
+/// When the whole machine was paused, the guard may wake first: by the clock the engine was silent
+/// for long, but it is about to go on. So the guard checks at regular times, and when it is late
+/// itself, the silence before does not count.
 ///
-/// The patience of the peers is another measure: once they have all taken over, nobody here may
-/// keep the addresses, whoever slept and for whatever reason; the engine itself would give them up
-/// as soon as it woke.
+/// The time after which all peers have taken over is another bound: then this host must not keep
+/// the addresses, whatever the reason of the silence. The engine itself would give them up as soon
+/// as it woke.
 #[derive(Debug)]
 pub(super) struct Silence {
     worker_timeout: Duration,
-    /// After how long a silence peers have taken over whatever the engine has.
+    /// The silence after which peers have taken all routers of the engine over.
     active_down_interval: Duration,
     looked_at: Instant,
-    /// Since when every look was in time.
+    /// Since when every check was in time.
     awake_since: Instant,
 }
 
@@ -29,25 +29,25 @@ impl Silence {
         Self { worker_timeout, active_down_interval, looked_at: now, awake_since: now }
     }
 
-    /// Learns how patient the most patient peers are.
+    /// Sets the time after which all peers have taken over.
     pub(super) fn set_active_down_interval(&mut self, longest: Option<Duration>) {
         self.active_down_interval = longest.unwrap_or(Duration::MAX);
     }
 
-    /// Begins to look: nobody did before.
+    /// Begins to check.
     pub(super) fn begin(&mut self, now: Instant) {
         (self.looked_at, self.awake_since) = (now, now);
     }
 
-    /// Returns when to look next, as things stand.
+    /// Returns when to check next.
     pub(super) fn next_look(&self, last_beat: Instant) -> Instant {
         let regular = self.looked_at + self.pace();
         let decisive = last_beat.max(self.awake_since) + self.patience();
-        // One that has decided something looks at the regular times again.
+        // After a decision it checks at the regular times again.
         if decisive > self.looked_at { regular.min(decisive) } else { regular }
     }
 
-    /// Looks, and returns for how long the engine was silent if that was too long.
+    /// Checks, and returns the silence of the engine if it is too long.
     pub(super) fn look(&mut self, last_beat: Instant, now: Instant) -> Option<Duration> {
         if now.since(self.looked_at) > 2 * self.pace() {
             self.awake_since = now;
@@ -66,8 +66,7 @@ impl Silence {
     }
 }
 
-/// As long as an engine that looks at silent workers may take to notice, and longer than it takes
-/// itself from one beat to the next.
+/// The interval in which an engine checks its workers, and longer than one between two heartbeats.
 const CHECK: Duration = Duration::from_millis(100);
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
-//! The life of the guard: listen to the engine until the carrier ends, then see who is in charge.
+//! The life of the guard: follows orders until the carrier ends, then checks whether another engine
+//! is in charge.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -31,7 +32,7 @@ use crate::net::{
 use crate::status::Board;
 use crate::types::Instant;
 
-/// Is the guard, from the start of its process to its end.
+/// Runs the guard, from the start of its process to its end.
 #[must_use]
 pub fn run() -> ExitCode {
     match try_run() {
@@ -52,7 +53,7 @@ fn try_run() -> Result<(), Box<dyn Error>> {
     }
     let fds = spawn::given()?;
     spawn::close_from(FIRST_FD + 5)?;
-    // Whoever ends nginx by a signal to all its processes does not mean the one that clears up.
+    // A signal to all processes of nginx is not meant for the guard.
     let _signals = SignalsBlocked::new()?;
     Rights::NETWORK.keep_only()?;
     spawn::stand_alone(c"vrrp-guard")?;
@@ -84,7 +85,7 @@ fn try_run() -> Result<(), Box<dyn Error>> {
         if let Err(error) = calls::give_up_others() {
             say(&format!("cannot give up the system calls that it does not need: {error}"));
         }
-        // An engine that is not there any more leaves orders all the same.
+        // The orders of an engine that has ended are still in the buffer.
         watch.orders.send(GUARDS).ok();
         if watch.carrier_is_killed().await? {
             if watch.nobody_is_in_charge().await {
@@ -109,18 +110,18 @@ struct Watch {
     board: Board,
     lock: Lock,
     silence: Silence,
-    /// Where engines meet.
+    /// The place where engines meet.
     place: Option<PathBuf>,
     /// The door of the engine that is guarded, since it has the routers.
     door: Option<DoorId>,
     claims: BTreeMap<u32, Claim>,
-    /// What the next engine is told of them.
+    /// Gives the claims to the next engine.
     memory: Memory,
     telling: Option<Telling>,
     buffer: Vec<u8>,
     /// Open from the start: when nginx is killed there is no time to lose.
     socket: SendSocket,
-    /// For the next look: tokio's own timers would wake the guard twice as often.
+    /// For the next check: tokio's own timers would wake the guard twice as often.
     timer: Timer,
 }
 
@@ -142,7 +143,7 @@ impl Watch {
                 }
             };
             if received.is_err() || self.buffer.is_empty() {
-                // The engine left without a bye: its process is about to end, or has another one.
+                // The engine ended without a bye: its process is about to end, or runs another one.
                 return Ok(timeout(DEATH_THROES, self.carrier.exited()).await.is_ok());
             }
             if !self.take_order() {
@@ -151,8 +152,9 @@ impl Watch {
         }
     }
 
-    /// Takes the orders that were sent before the engine died. Their end is not waited for: the
-    /// kernel closes the files of a process late. Returns whether it is still to be guarded.
+    /// Takes the orders that were sent before the engine died. It does not wait for the end of the
+    /// stream: the kernel closes the files of a process late. Returns whether the engine is still
+    /// to be guarded.
     fn take_last_orders(&mut self) -> bool {
         while self.orders.try_recv(&mut self.buffer).is_ok() && !self.buffer.is_empty() {
             if !self.take_order() {
@@ -188,7 +190,7 @@ impl Watch {
         true
     }
 
-    /// Is there for the next engine from now on: this one has the routers.
+    /// Answers the next engine from now on: this one has the routers.
     fn begin_to_tell(&mut self) {
         let Some(place) = &self.place else { return };
         self.telling = None;
@@ -198,20 +200,21 @@ impl Watch {
         }
     }
 
-    /// Returns when to look whether the engine still beats, if it has anything.
+    /// Returns when to check the heartbeat of the engine, if it has claims.
     fn next_look(&self) -> Option<Instant> {
         let last = self.board.last_beat().filter(|_| !self.claims.is_empty())?;
         Some(self.silence.next_look(last.at()))
     }
 
-    /// Withdraws what the engine holds if it hangs. Returns whether it is still to be guarded.
+    /// Withdraws the routers of the engine if it hangs. Returns whether the engine is still to be
+    /// guarded.
     async fn look(&mut self) -> bool {
         let Some(last) = self.board.last_beat() else { return true };
         let Some(silence) = self.silence.look(last.at(), clock::now()) else { return true };
         if self.is_replaced() {
             return false;
         }
-        // What could not be removed the first time goes with its lifetime, or with nginx.
+        // Addresses that could not be removed now go at the end of their lifetime, or with nginx.
         if last.is_withdrawn() || !self.board.withdraw(last) {
             return true;
         }
@@ -222,8 +225,8 @@ impl Watch {
         true
     }
 
-    /// Tells whether another engine has the routers, or might, while this one's process exists: it
-    /// has not said bye, but one that hangs or was killed says nothing.
+    /// Tells whether another engine has the routers, or may have them, while the process of this
+    /// one exists. It has sent no bye, but an engine that hangs or was killed sends none.
     fn is_replaced(&self) -> bool {
         match (&self.place, self.door) {
             (Some(_), Some(_)) => self.other_door().is_some(),
@@ -239,13 +242,13 @@ impl Watch {
         (Some(found) != self.door).then_some(place)
     }
 
-    /// Has the next engine know that what this one held is given away.
+    /// Marks the heartbeat, by which the next engine knows that the routers were withdrawn.
     fn mark(&self) {
         while self.board.last_beat().is_some_and(|last| !self.board.withdraw(last)) {}
     }
 
-    /// Waits for another engine, as long as there is a master to start one, and makes sure that
-    /// there is none.
+    /// Waits for another engine, as long as there is a master to start one, and checks that there
+    /// is none.
     async fn nobody_is_in_charge(&self) -> bool {
         let shortest = self.claims.values().map(|claim| claim.active_down_interval).min();
         let Some(shortest) = shortest else { return false };
@@ -256,15 +259,15 @@ impl Watch {
             _ = self.carrier.exited() => {}
             () = sleep(patience) => {}
         }
-        // In this order: the master is known to start nothing more before the carrier is looked at.
-        // A door counts, too, if it is not known which one this engine opened.
+        // In this order: first the master must be known to start nothing more, then the carrier is
+        // checked. A door counts, too, if it is not known which one this engine opened.
         if !self.carrier.has_exited() && self.other_door().is_none() && !self.is_replaced() {
             return true;
         }
         timeout(DEATH_THROES, self.carrier.exited()).await.ok();
         tokio::select! {
             _ = self.master.killed() => {}
-            // Whoever opens the door has the routers.
+            // The engine that opened the door has the routers.
             () = until(async || self.is_answered().await) => return false,
             () = sleep(patience) => return self.is_alone().await,
         }
@@ -273,7 +276,7 @@ impl Watch {
     }
 
     async fn is_alone(&self) -> bool {
-        // A file system without locks knows of none.
+        // A file system without locks reports none.
         self.lock.try_take().unwrap_or(true) && !self.is_answered().await
     }
 
@@ -281,12 +284,12 @@ impl Watch {
     async fn is_answered(&self) -> bool {
         let Some(place) = self.other_door() else { return false };
         let answer = timeout(SHORTEST_PATIENCE, UnixStream::connect(place)).await;
-        // Who is too busy to answer is there, too.
+        // A full queue is a sign of a living engine, too.
         !matches!(answer, Ok(Err(error)) if matches!(error.kind(), NotFound | ConnectionRefused))
     }
 }
 
-/// Waits until something is so, looking again and again.
+/// Waits until a condition holds, by polling it.
 async fn until(is_so: impl AsyncFn() -> bool) {
     while !is_so().await {
         sleep(PAUSE).await;
@@ -295,9 +298,9 @@ async fn until(is_so: impl AsyncFn() -> bool) {
 
 /// More than ten thousand addresses.
 const LONGEST_ORDER: usize = 256 << 10;
-/// Longer than any kernel takes from closing the files of a process to its end.
+/// Longer than a kernel takes from closing the files of a process to its end.
 const DEATH_THROES: Duration = Duration::from_secs(2);
-/// Until then, its predecessor tells what the engine before held.
+/// Until then, the guard before it gives the claims to the next engine.
 const START_OF_A_GUARD: Duration = Duration::from_millis(500);
 /// nginx starts another carrier within some milliseconds, on a busy machine within some more.
 const SHORTEST_PATIENCE: Duration = Duration::from_millis(50);

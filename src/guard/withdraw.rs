@@ -1,4 +1,4 @@
-//! What the guard does when nobody stirs any more: resign, then remove the addresses.
+//! How the guard withdraws the routers: it resigns, then removes the addresses.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -13,16 +13,16 @@ use crate::net::{KernelEvent, Links, NetError, Netlink, SendSocket};
 use crate::status::on_one_line;
 use crate::types::VirtualAddress;
 
-/// Why the guard withdraws what an engine holds.
+/// Why the guard withdraws the routers of an engine.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Cause {
     Killed,
-    /// It lives, but has not stirred for so long.
+    /// It lives, but has been silent for so long.
     Hangs(Duration),
 }
 
 impl Cause {
-    /// Returns how long peers have heard nothing for certain.
+    /// Returns for how long peers have certainly heard nothing.
     fn silence(self) -> Duration {
         match self {
             Self::Killed => Duration::ZERO,
@@ -42,13 +42,13 @@ impl fmt::Display for Cause {
     }
 }
 
-/// Withdraws every virtual router that is claimed, and returns whether nothing of them is left.
+/// Withdraws every claimed router, and returns whether all addresses were removed.
 pub(super) async fn withdraw(
     claims: &BTreeMap<u32, Claim>,
     socket: &SendSocket,
     cause: Cause,
 ) -> bool {
-    // The peers come first: the sooner they know, the sooner somebody serves.
+    // Resignations first: peers take over as soon as they have them.
     let resigned = resign(claims, socket, cause.silence());
     for _ in 0..ATTEMPTS {
         match remove(claims) {
@@ -65,15 +65,15 @@ pub(super) async fn withdraw(
     false
 }
 
-/// Tells the operator, in nginx's error log where that is its error output.
+/// Informs the operator, in nginx's error log if that is its error output.
 pub(super) fn say(text: &str) {
-    // A log that is full, say, must keep nobody from clearing up.
+    // A full log, say, must not prevent the withdrawal.
     let text = on_one_line(text);
     writeln!(io::stderr(), "vrrp: guard {}: {text}", std::process::id()).ok();
 }
 
-/// Sends the resignations, and returns how many. After a `silence` that long, peers have taken over
-/// already: a resignation would only have them doubt who is Active.
+/// Sends the resignations, and returns how many. After a long `silence` peers have taken over
+/// already: a resignation would disturb them.
 fn resign(claims: &BTreeMap<u32, Claim>, socket: &SendSocket, silence: Duration) -> usize {
     let mut resigned = 0;
     for claim in claims.values().filter(|claim| claim.active_down_interval > silence) {
@@ -89,7 +89,7 @@ fn resign(claims: &BTreeMap<u32, Claim>, socket: &SendSocket, silence: Duration)
     resigned
 }
 
-/// Removes the addresses that are claimed and ours, and returns how many.
+/// Removes the claimed addresses that carry our tag, and returns how many.
 fn remove(claims: &BTreeMap<u32, Claim>) -> Result<usize, NetError> {
     let mut kernel = Netlink::open()?;
     let dump = kernel.dump()?;

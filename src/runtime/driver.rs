@@ -1,4 +1,5 @@
-//! The loop of the thread `vrrp`: wait for one thing, tell the core, carry out what it asks for.
+//! The loop of the thread `vrrp`: waits for one event, hands it to the core, carries out the
+//! actions.
 
 mod attend;
 mod known_links;
@@ -59,17 +60,19 @@ pub(super) struct Driver<'a> {
     kernel: KernelThread,
     guard: Guard,
     links: LinkSockets,
-    /// The names of the links that `vrrp-net` watches, and what is known of them: nothing, or all.
+    /// The links that `vrrp-net` watches.
     watched: Vec<LinkName>,
+    /// The facts about each of them; empty until the first facts.
     known_links: Vec<LinkView>,
-    /// What the engine before knows of them, and until when `vrrp-net` is waited for.
+    /// The predecessor's facts about them, used if `vrrp-net` has none until `links_awaited_until`.
     links_before: Vec<LinkView>,
     links_awaited_until: Instant,
     timer: Timer,
     /// The deadline that the timer is set to; it may be earlier than the core's, never later.
     armed: Option<Instant>,
-    /// When the loop last turned, and until when it meant to wait then.
+    /// The last turn of the loop.
     awake_at: Instant,
+    /// The end of the wait that it began then.
     wake_by: Instant,
     suspensions: Suspensions,
     pulse: Pulse,
@@ -88,14 +91,14 @@ pub(super) struct Driver<'a> {
     warnings: Warnings,
     attendance: Attendance,
     looks: Looks,
-    /// Routers that the core was told cannot have their addresses.
+    /// Routers whose addresses the core knows to be unavailable.
     troubled: BTreeSet<RouterId>,
-    /// One message on its way out; kept so that sending allocates nothing.
+    /// The message being sent; kept so that sending allocates nothing.
     outgoing: Vec<u8>,
     incoming: Box<[u8; MAX_DATAGRAM]>,
 }
 
-/// What the loop waited for.
+/// What woke the loop.
 enum Event {
     Stop,
     Deadline,
@@ -110,9 +113,9 @@ enum Event {
 
 /// Why the loop ended.
 pub(super) enum End {
-    /// It was told to.
+    /// nginx wanted it to stop.
     Stopped,
-    /// It is to begin again, as the routers come back.
+    /// It has to run again: the routers come back, or another engine has to be found.
     Again(Start),
 }
 
@@ -185,8 +188,8 @@ impl<'a> Driver<'a> {
         Ok(driver)
     }
 
-    /// Runs until told to stop; an error means that something this thread cannot do without has
-    /// gone.
+    /// Runs until nginx wants it to stop. An error means that something has failed which this
+    /// thread cannot do without.
     pub(super) async fn run(&mut self, stopping: watch::Receiver<bool>) -> Result<End, String> {
         let mut stopping = Some(stopping);
         loop {
@@ -255,15 +258,15 @@ impl<'a> Driver<'a> {
         }
     }
 
-    /// Resigns, then sees the addresses removed, for at most [`RELEASE_TIMEOUT`]; unless another
-    /// engine has them now. Returns how to begin again after a failure.
+    /// Resigns and waits until the addresses are removed, for at most [`RELEASE_TIMEOUT`]; unless
+    /// another engine has them now. Returns how to start again after a failure.
     pub(super) fn leave(mut self) -> Start {
         self.tell(Incident::LoopEnded);
         if self.succession.is_retired() {
             return self.succession.after_a_failure().into();
         }
         if self.succession.is_waiting() {
-            // Whatever was claimed a moment ago, it is the predecessor's still.
+            // What was claimed a moment ago still belongs to the predecessor.
             self.kernel.abandon();
             self.guard.dismiss();
             return self.succession.after_a_failure().into();
@@ -281,10 +284,10 @@ impl<'a> Driver<'a> {
         self.succession.after_a_failure().into()
     }
 
-    /// Lets due timers act, and carries out what was asked for.
+    /// Handles the deadlines that have passed, and carries out the actions.
     fn settle(&mut self) -> Option<End> {
         let now = clock::now();
-        // What was just dealt with may have taken its time, and more.
+        // Handling the last event may have taken long.
         if let Some(end) = self.notice_a_pause(now) {
             return Some(end);
         }
@@ -306,7 +309,7 @@ impl<'a> Driver<'a> {
         election.into_iter().chain(self.succession.poll_timeout()).min()
     }
 
-    /// Sets the timer for what is next.
+    /// Sets the timer to the next deadline.
     fn arm(&mut self) -> io::Result<()> {
         let beat = self.pulse.wake_at();
         let due = self.next_deadline().map_or(beat, |deadline| deadline.min(beat));
@@ -328,7 +331,7 @@ impl<'a> Driver<'a> {
         let needs_the_kernel = succession.needs_the_kernel();
         tokio::select! {
             biased;
-            () = told_to(stopping.as_mut()) => Event::Stop,
+            () = stop_requested(stopping.as_mut()) => Event::Stop,
             _ = timer.expired() => Event::Deadline,
             changed = facts.changed(), if needs_the_kernel => match changed {
                 Ok(()) => Event::Facts,
@@ -348,7 +351,7 @@ impl<'a> Driver<'a> {
         }
     }
 
-    /// Hears at most [`BATCH`] datagrams of a link, so that a flood cannot hold up a deadline.
+    /// Receives at most [`BATCH`] datagrams of a link, so that a flood delays no deadline.
     fn receive(&mut self, link: LinkId) {
         for _ in 0..BATCH {
             match self.links.receive(link, &mut self.incoming[..]) {
@@ -356,7 +359,7 @@ impl<'a> Driver<'a> {
                     self.node.handle(Input::Datagram { link, received }, clock::now());
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                // ENETDOWN and the like: the facts about the link will say so, too.
+                // ENETDOWN and the like: the facts about the link show that, too.
                 Err(_) => return,
             }
         }
@@ -387,7 +390,7 @@ impl<'a> Driver<'a> {
     fn drain(&mut self, draining: bool, now: Instant) {
         tracing::info!("{}", if draining { "drains" } else { "takes part again" });
         self.node.handle(Input::Drain(draining), now);
-        // At once: should this engine fail before the next beat, the one after it drains, too.
+        // At once: if this engine fails before the next beat, its successor drains, too.
         self.board.set_draining(draining);
         self.succession.handle(Incident::Drained, now);
     }
@@ -419,13 +422,13 @@ impl<'a> Driver<'a> {
                     let changed = Incident::Changed(transition.router);
                     self.succession.handle(changed, transition.at);
                 }
-                // A warning is logged as such.
-                Action::Report(told) if told.problem.lasts() => {}
-                Action::Report(told) => report::report(&self.node, &told),
+                // Logged as a warning.
+                Action::Report(report) if report.problem.lasts() => {}
+                Action::Report(report) => report::report(&self.node, &report),
             }
         }
         self.guard.forget(|router| !self.view.holds_any(router));
-        // What is assumed is the predecessor's until that one is told.
+        // Until the takeover is confirmed, the predecessor's guard guards the routers.
         if !self.succession.is_waiting() {
             self.tell_guard(None);
         }
@@ -437,7 +440,7 @@ impl<'a> Driver<'a> {
         events::push(self.board, self.node.snapshot(transition.router).name, transition);
     }
 
-    /// Tells the guard what has changed, with a beat all that there is.
+    /// Informs the guard of changes; with a beat, compares everything.
     fn tell_guard(&mut self, beat: Option<Instant>) {
         let Self { node, links, view, guard, .. } = self;
         let held = Held {
@@ -452,8 +455,8 @@ impl<'a> Driver<'a> {
     }
 }
 
-/// Waits for the word to stop; an engine that was dropped has given it, too.
-async fn told_to(stopping: Option<&mut watch::Receiver<bool>>) {
+/// Waits for the request to stop. Dropping the engine is one, too.
+async fn stop_requested(stopping: Option<&mut watch::Receiver<bool>>) {
     match stopping {
         Some(stopping) => drop(stopping.wait_for(|stop| *stop).await),
         None => std::future::pending().await,
@@ -467,12 +470,12 @@ async fn exited(process: Option<&Process>) {
     }
 }
 
-/// How often the board learns that the engine lives, and the workers are looked at.
+/// The interval of the heartbeat on the board, and of the check of the workers.
 const BEAT: Duration = Duration::from_millis(100);
-/// Datagrams heard before deadlines are looked at again.
+/// Datagrams received before deadlines are checked again.
 const BATCH: usize = 64;
-/// The largest advertisement has 255 IPv6 addresses; a longer datagram is cut, and refused for
-/// its length.
+/// Room for the largest advertisement, of 255 IPv6 addresses. A longer datagram is cut, and refused
+/// for its length.
 const MAX_DATAGRAM: usize = 4352;
-/// The address must be gone long before nginx loses patience with its carrier.
+/// Less than the second after which nginx kills its carrier.
 const RELEASE_TIMEOUT: Duration = Duration::from_millis(300);

@@ -1,11 +1,12 @@
-//! The engine's end of the guard: keeps it told of what this host would leave behind.
+//! The engine's end of the guard: informs it of what it has to withdraw if this engine dies.
 //!
-//! To start a program takes as long as its file is read. So a thread does that which does nothing
-//! else, `vrrp-spawn`. A guard counts as one from the moment that it says so: the program that is
-//! found there may be one that refuses. Until then a guard that it is to replace is kept.
+//! Starting a program takes as long as reading its file. So a thread of its own does it,
+//! `vrrp-spawn`. A guard counts once it has sent that it guards: before, its program may refuse.
+//! Until then the guard that it replaces is kept.
 //!
-//! What was told is compared with what is so, and the difference sent, so that an order that finds
-//! no room is only late. A guard that died is started again, with everything to be told anew.
+//! What was sent is compared with the present claims, and the difference is sent, so that an order
+//! that finds no room is only late. A guard that died is started again, and everything is sent
+//! anew.
 
 mod next;
 mod process;
@@ -31,14 +32,15 @@ use crate::net::{Channel, HeldMutex, Lock};
 use crate::proto::RouterId;
 use crate::types::Instant;
 
-/// The guard of this engine, if there is one, and the lock that says that this engine is in charge.
+/// The guard of this engine, if there is one, and the lock that marks this engine as the one in
+/// charge.
 #[derive(Debug, Default)]
 pub(super) struct Guard {
     program: Option<PathBuf>,
-    /// The guard that guards, and since when, until a failure after that.
+    /// The guard in service, and since when, until a failure after that.
     current: Option<GuardProcess>,
     guards_since: Option<Instant>,
-    /// The guard that is started.
+    /// The guard being started.
     next: Option<NextGuard>,
     /// Why there is none.
     problem: Option<String>,
@@ -52,14 +54,14 @@ pub(super) struct Guard {
     lock_file: PathBuf,
     lock: Option<Lock>,
     in_charge: bool,
-    /// By this the guard learns within a millisecond that this thread dies.
+    /// The mutex by which the guard learns within a millisecond that this thread died.
     mutex: Option<HeldMutex>,
     /// The door of this engine.
     opened: Option<DoorId>,
     claimed: BTreeSet<RouterId>,
-    /// Released, but the kernel may have the addresses yet; these are claimed, too.
+    /// Released routers whose addresses the kernel may still have. They are in `claimed`, too.
     releasing: BTreeSet<RouterId>,
-    /// When to compare everything again: not all that changes an order is worth a word.
+    /// When to compare everything again: some changes of an order are not reported.
     compare_at: Instant,
 }
 
@@ -93,20 +95,20 @@ impl Guard {
         self.current.is_some() || self.next.is_some()
     }
 
-    /// Tells the guard which door is this engine's: by another one it knows another engine.
+    /// Sends the guard the identity of this engine's door: another door is another engine's.
     pub(super) fn opened(&mut self, door: DoorId) {
         self.opened = Some(door);
         self.processes().for_each(|(guard, _)| guard.forget_door());
         self.tell_door();
     }
 
-    /// Has the guard told everything anew: it has forgotten what it has acted upon.
+    /// Sends the guard everything anew: it has forgotten the routers that it has withdrawn.
     pub(super) fn tell_anew(&mut self) {
         self.processes().for_each(|(guard, claimed)| guard.tell_anew(claimed));
     }
 
-    /// Has the virtual routers compared with what the guard knows of them, at the next
-    /// [`tell`](Self::tell): something about them has changed.
+    /// Has routers compared with what was sent, at the next [`tell`](Self::tell): they may have
+    /// changed.
     pub(super) fn look_at(&mut self, routers: impl IntoIterator<Item = RouterId>) {
         for router in routers {
             for (guard, claimed) in self.processes() {
@@ -117,26 +119,25 @@ impl Guard {
         }
     }
 
-    /// Has all virtual routers compared with what the guard knows of them.
+    /// Has all routers compared with what was sent.
     pub(super) fn look_at_all(&mut self) {
         self.processes().for_each(|(guard, claimed)| guard.look_at_all(claimed));
     }
 
-    /// Notes that a virtual router holds its addresses; told with the next
-    /// [`tell`](Self::tell).
+    /// Notes that a router holds its addresses; sent with the next [`tell`](Self::tell).
     pub(super) fn claim(&mut self, router: RouterId) {
         self.claimed.insert(router);
         self.releasing.remove(&router);
         self.look_at([router]);
     }
 
-    /// Notes that a virtual router gives its addresses away: there is nothing to guard any more
-    /// once they are [gone](Self::forget).
+    /// Notes that a router gives its addresses up. It is guarded until they are
+    /// [removed](Self::forget).
     pub(super) fn release(&mut self, router: RouterId) {
         self.releasing.insert(router);
     }
 
-    /// Notes which of the virtual routers that were released hold nothing any more.
+    /// Notes which of the released routers hold no address any more.
     pub(super) fn forget(&mut self, holds_nothing: impl Fn(RouterId) -> bool) {
         let gone: Vec<_> =
             self.releasing.iter().copied().filter(|router| holds_nothing(*router)).collect();
@@ -147,12 +148,13 @@ impl Guard {
         }
     }
 
-    /// Tells the guard what has changed; what finds no room is told later.
+    /// Sends the guard what has changed; what finds no room is sent later.
     pub(super) fn tell(&mut self, held: &Held<'_>) {
         self.processes().for_each(|(guard, claimed)| guard.tell(claimed, held));
     }
 
-    /// Sees to it that there is a guard, and that what it knows is so.
+    /// Starts a guard where there is none, and compares everything with what was sent from time to
+    /// time.
     pub(super) fn beat(&mut self, held: &Held<'_>, now: Instant) {
         self.take_lock();
         self.hear(now);
@@ -181,7 +183,7 @@ impl Guard {
         self.releasing.clear();
     }
 
-    /// Leaves it to the guard to clear up when the carrier ends: something is left to do.
+    /// Leaves the rest to the guard, which acts when the carrier ends.
     pub(super) fn let_go(&mut self) {
         self.mutex = None;
         (self.current, self.next) = (None, None);
@@ -195,12 +197,12 @@ impl Guard {
         if self.lock.is_none() {
             self.lock = Lock::open(&self.lock_file).ok();
         }
-        // A guard that has it withdraws what a dead engine held, and will be done in a moment.
+        // A guard that has the lock is withdrawing the routers of a dead engine, and ends soon.
         self.in_charge = self.lock.as_ref().is_some_and(|lock| lock.try_take().unwrap_or(false));
     }
 
     /// Tells whether to start a guard: there is none; or, if that is compared, nginx has opened
-    /// another log since, and its words would go into the file that was rotated.
+    /// another log since, and its messages would go into the rotated file.
     fn is_start_due(&self, compares: bool, now: Instant) -> bool {
         let is_outdated = |guard: &GuardProcess| compares && guard.log != ErrorOutput::now();
         now >= self.start_at
@@ -221,7 +223,7 @@ impl Guard {
         }
     }
 
-    /// Hears what has become of the guards.
+    /// Reads the signs of the guards.
     fn hear(&mut self, now: Instant) {
         if self.current.as_mut().and_then(GuardProcess::sign) == Some(GuardSign::Ended) {
             self.lose(now);
@@ -245,7 +247,7 @@ impl Guard {
         }
     }
 
-    /// Notes that no guard could be started; that is tried again after a while. A guard that was to
+    /// Notes that no guard could be started. It is tried again after a pause. A guard that was to
     /// be replaced stays.
     fn fail(&mut self, error: String, now: Instant) {
         let run = self.end_run(now);
@@ -269,7 +271,7 @@ impl Guard {
         }
     }
 
-    /// Returns for how long all went well until now.
+    /// Returns for how long a guard has been in service.
     fn end_run(&mut self, now: Instant) -> Duration {
         self.guards_since.take().map_or(Duration::ZERO, |since| now.since(since))
     }
@@ -298,7 +300,7 @@ impl Guard {
         }
     }
 
-    /// Returns each guard that is to be told, and what is claimed.
+    /// Returns each guard that gets orders, and the claims.
     fn processes(&mut self) -> impl Iterator<Item = (&mut GuardProcess, &BTreeSet<RouterId>)> {
         let Self { current, next, claimed, .. } = self;
         let next = next.iter_mut().map(|next| &mut next.process);
@@ -307,7 +309,7 @@ impl Guard {
     }
 }
 
-/// Returns what the engine before this one holds, as its guard says.
+/// Returns what the predecessor holds, as its guard states it.
 pub(super) fn recall(place: Option<&Place>) -> Vec<Claim> {
     place.map(|place| guard::recall(place.path())).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! Finds out whether this host has, and keeps, the addresses that the election claims for it.
+//! Checks whether this host has the addresses that the election claims.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,8 @@ use crate::runtime::warnings::{WARNING_NET_STALLED, WARNING_UNREADABLE, WarningS
 use crate::types::Instant;
 
 impl Driver<'_> {
-    /// Tells the core which routers cannot have their addresses here, and which can again.
+    /// Informs the core which routers cannot have their addresses on this host, and which can
+    /// again.
     pub(super) fn judge_addresses(&mut self, now: Instant) {
         let signs = self.kernel.signs();
         if self.attendance.is_to_ask(signs, now) {
@@ -29,7 +30,7 @@ impl Driver<'_> {
         }
     }
 
-    /// Returns why this engine cannot begin: it cannot read which links there are.
+    /// Returns why this engine cannot start: it cannot read the list of links.
     pub(super) fn is_blind(&self) -> Option<String> {
         let is_blind = self.succession.is_waiting() && self.attendance.is_missed();
         self.view.problem().filter(|_| is_blind).map(str::to_owned)

@@ -1,5 +1,5 @@
-//! What is known of the links: from `vrrp-net`, or, before that has asked the kernel, from the
-//! engine before this one.
+//! The facts about the links: from `vrrp-net`, or, until that has asked the kernel, from the
+//! predecessor.
 
 use std::time::Duration;
 
@@ -13,14 +13,14 @@ use crate::succession::{Beginning, HandoverMessage, Incident};
 use crate::types::{Instant, KnownLink, LinkName};
 
 impl Driver<'_> {
-    /// Hands on what has changed in the kernel, and nothing else.
+    /// Takes the changes that `vrrp-net` has seen in the kernel.
     pub(super) fn take_facts(&mut self) {
         let now = clock::now();
         let facts = self.kernel.facts_mut().borrow_and_update();
         if self.succession.is_retired() {
             return;
         }
-        // What is seen by one that fails is no reason to begin.
+        // The facts of a `vrrp-net` that fails are not complete.
         let has_failed = self.known_links.is_empty() && facts.problem.is_some();
         let is_news = !facts.links.is_empty() && facts.links != self.known_links && !has_failed;
         let links = is_news.then(|| facts.links.clone());
@@ -42,10 +42,10 @@ impl Driver<'_> {
         }
     }
 
-    /// Tells the core what is new about the links.
+    /// Hands the core what has changed about the links.
     fn take_links(&mut self, known: Vec<LinkView>, now: Instant) {
         let Self { node, guard, links, tracking, weighing, succession, view, .. } = self;
-        // Behind the links of the routers there are those that are only tracked.
+        // The links of the routers come first, then those that are only tracked.
         for (index, link_view) in known.iter().enumerate().take(links.len()) {
             let link = LinkId(index);
             if let Some(facts) = links.take(link, *link_view, now) {
@@ -65,9 +65,9 @@ impl Driver<'_> {
         }
     }
 
-    /// Notes what an engine that gives its routers knows besides them.
+    /// Keeps the facts that come with the state of a predecessor.
     pub(super) fn take_given(&mut self, state: &Bequests, now: Instant) {
-        // A link that only this engine has is worth waiting for.
+        // A link that only this engine has is waited for.
         let found = |name: &LinkName| state.links.iter().find(|known| known.name == *name);
         let all: Option<Vec<_>> = self.watched.iter().map(|it| found(it).map(seen)).collect();
         self.links_before = all.unwrap_or_default();
@@ -75,8 +75,8 @@ impl Driver<'_> {
         self.note_given(state, now);
     }
 
-    /// Begins with what the engine before knows of the links, if the kernel keeps `vrrp-net`
-    /// waiting. One that has failed has not: until then nothing is taken over from a living engine.
+    /// Uses the predecessor's facts about the links if the kernel keeps `vrrp-net` waiting, but not
+    /// if `vrrp-net` has failed: then nothing is taken over from a living engine.
     pub(super) fn take_links_before(&mut self, now: Instant) {
         let is_late = self.known_links.is_empty() && now >= self.links_awaited_until;
         if is_late && self.succession.is_waiting() && !self.links_before.is_empty() {
@@ -85,7 +85,7 @@ impl Driver<'_> {
         }
     }
 
-    /// Returns what there is to know of the links for the next engine.
+    /// Returns the facts about the links for the next engine.
     pub(super) fn links_for_the_next(&self) -> Vec<KnownLink> {
         let all = self.watched.iter().zip(&self.known_links);
         all.map(|(name, view)| KnownLink {
@@ -98,7 +98,7 @@ impl Driver<'_> {
     }
 }
 
-/// How long `vrrp-net` may take to know the links. The engine before waits for this one longer.
+/// How long `vrrp-net` is waited for. The predecessor waits longer for this engine.
 pub(super) const PATIENCE_WITH_NET: Duration = Duration::from_millis(300);
 
 /// Returns the state that another engine gives with a message.
@@ -119,7 +119,7 @@ pub(super) fn state_given(beginning: &Beginning) -> Option<&Bequests> {
     }
 }
 
-/// Returns what another engine has seen, without the hardware address: only `vrrp-net` needs that.
+/// Returns the facts about a link of another engine. Only `vrrp-net` needs the hardware address.
 fn seen(known: &KnownLink) -> LinkView {
     let carrier = if known.is_up { LinkSignal::Up } else { LinkSignal::Down };
     let (index, sources) = (known.index, known.sources);

@@ -25,23 +25,23 @@ pub(super) struct LinkSockets {
 /// One interface, with the socket that receives and sends there.
 #[derive(Debug)]
 struct LinkSocket {
-    /// What `vrrp-net` said of it last.
+    /// The latest facts of `vrrp-net`.
     view: Option<LinkView>,
     socket: Option<VrrpSocket>,
-    /// When to try again to open the socket, where that failed.
+    /// When to try again to open the socket, after a failure.
     retry_at: Option<Instant>,
     backoff: Backoff,
     failures: Failures,
-    /// The error number of the last datagram, if that could not be sent.
+    /// The error number of the last datagram, if it could not be sent.
     refusal: Option<i32>,
     /// Why there is no socket.
     deaf: Option<String>,
 }
 
-/// What fails on a link, on its way to the log.
+/// The failures of a link, and which of them are logged.
 #[derive(Debug, Default)]
 struct Failures {
-    /// What was logged last, as long as it goes on.
+    /// The last one that was logged, while it lasts.
     current: Option<String>,
     quiet_until: Instant,
 }
@@ -67,8 +67,8 @@ impl LinkSockets {
         *self = Self::new(self.links.len());
     }
 
-    /// Takes what `vrrp-net` says of a link, and has a socket for it. Returns what the election
-    /// must know if that may be new: a router must not be Active where it cannot hear.
+    /// Takes the facts about a link, and opens a socket for it. Returns the facts for the election
+    /// if they may have changed: a router must not be Active where it cannot receive.
     pub(super) fn take(&mut self, id: LinkId, view: LinkView, now: Instant) -> Option<LinkFacts> {
         let link = &mut self.links[id.0];
         let before = link.view.replace(view);
@@ -81,7 +81,7 @@ impl LinkSockets {
         Some(self.listen_on(id, view, now))
     }
 
-    /// Tries again to open sockets, where it is time. Returns what that has changed.
+    /// Tries again to open sockets that failed, when their pause is over. Returns what has changed.
     pub(super) fn retry(&mut self, now: Instant) -> Vec<(LinkId, LinkFacts)> {
         let is_due = |link: &LinkSocket| link.retry_at.is_some_and(|at| at <= now);
         let due = self.links.iter().enumerate().filter(|(_, link)| is_due(link));
@@ -89,7 +89,7 @@ impl LinkSockets {
         due.into_iter().map(|(id, view)| (id, self.listen_on(id, view, now))).collect()
     }
 
-    /// Returns the links that have to be read before a deadline counts.
+    /// Returns the links that are to be read before deadlines are handled.
     pub(super) fn pending(&self) -> Vec<LinkId> {
         self.ready.pending()
     }
@@ -147,7 +147,7 @@ impl LinkSockets {
         Some((first, why, deaf.count()))
     }
 
-    /// Has a socket for a link if that is possible.
+    /// Opens a socket for a link if possible.
     fn listen_on(&mut self, id: LinkId, view: LinkView, now: Instant) -> LinkFacts {
         let link = &mut self.links[id.0];
         link.retry_at = None;
@@ -176,7 +176,7 @@ impl LinkSockets {
     }
 }
 
-/// Tells whether a socket of the link before is one of the link now.
+/// Tells whether the socket of a link still belongs to it.
 fn is_same_link(before: &LinkView, now: &LinkView) -> bool {
     let generations = before.generation.zip(now.generation);
     before.index == now.index && generations.is_none_or(|(before, now)| before == now)
@@ -225,7 +225,7 @@ impl Failures {
     }
 }
 
-/// A link that cannot be listened on is tried again at least that often.
+/// The longest pause between two attempts to listen on a link.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// Time between two lines of the log about one link.
 const QUIET: Duration = Duration::from_secs(10);

@@ -1,4 +1,4 @@
-//! Looks at the link of a router that may not hear its peers, for a moment.
+//! Looks at the link layer for a moment, for a router that may not hear its peers.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
@@ -18,9 +18,9 @@ use crate::types::Instant;
 pub(super) struct Looks {
     lookout: Lookout,
     under_way: Option<LinkLook>,
-    /// When to think of it next.
+    /// When to check next whether a look is needed.
     due_at: Instant,
-    /// Routers of which something was found out.
+    /// Routers about which a look has found something.
     judged: BTreeSet<RouterId>,
 }
 
@@ -28,7 +28,7 @@ pub(super) struct Looks {
 #[derive(Debug)]
 struct LinkLook {
     link: LinkId,
-    /// What had reached each router of the link when it began.
+    /// How many datagrams had reached each router of the link when it began.
     received: BTreeMap<RouterId, u64>,
     seen: Receiver<Result<Seen, String>>,
 }
@@ -37,7 +37,7 @@ struct LinkLook {
 type Seen = BTreeMap<Vec<u8>, usize>;
 
 impl Driver<'_> {
-    /// Sees to routers in doubt.
+    /// Begins and ends looks for routers that hear nobody.
     pub(super) fn look_out(&mut self, now: Instant) {
         if now < self.looks.due_at || !self.succession.is_holding() {
             return;
@@ -106,7 +106,7 @@ impl Driver<'_> {
         self.looks.lookout.conclude(look.link, &routers.collect(), &sighted, outranks, now);
     }
 
-    /// Tells the core who is deaf, and warns of what was found out.
+    /// Informs the core which routers are deaf, and warns of the findings.
     fn tell_of_looks(&mut self, now: Instant) {
         let Self { node, looks, warnings, .. } = self;
         let verdicts = looks.lookout.verdicts();
@@ -132,13 +132,13 @@ impl Driver<'_> {
 /// Looks at a link in a thread of its own: to open a packet socket, and to close it, takes as long
 /// as the kernel likes.
 fn look(index: u32, within: Duration) -> std::io::Result<Receiver<Result<Seen, String>>> {
-    let (told, seen) = sync_channel(1);
+    let (sender, seen) = sync_channel(1);
     let _signals = SignalsBlocked::new()?;
     thread::Builder::new().name("vrrp-look".to_owned()).spawn(move || {
         if Rights::NETWORK.keep_only().is_ok() {
             let seen = watch(index, within).map_err(|error| report::chain(&error));
             // An engine that has ended needs no answer.
-            told.send(seen).ok();
+            sender.send(seen).ok();
         }
     })?;
     Ok(seen)
@@ -155,9 +155,9 @@ fn watch(index: u32, within: Duration) -> Result<Seen, NetError> {
     Ok(seen)
 }
 
-/// Nothing here is urgent.
+/// Time between two checks whether a look is needed.
 const PACE: Duration = Duration::from_millis(500);
 const SHORTEST_LOOK: Duration = Duration::from_secs(1);
 const LONGEST_LOOK: Duration = Duration::from_secs(10);
-/// Different datagrams that are kept at most; a stranger may send any number.
+/// Most different datagrams that are kept; a stranger may send any number.
 const MOST_SEEN: usize = 64;

@@ -1,5 +1,4 @@
-//! What becomes of virtual routers that another engine of this host has, which does not come to the
-//! door.
+//! Virtual routers that another engine of this host has which does not come to the door.
 
 use std::collections::BTreeSet;
 use std::task::{Context, Poll};
@@ -14,19 +13,19 @@ use crate::runtime::warnings::{
 use crate::succession::Incident;
 use crate::types::{HeldAddress, Instant};
 
-/// The other engines of this host, as far as they matter here.
+/// The other engines of this host, and which routers they have.
 #[derive(Debug)]
 pub(super) struct Neighbourhood {
     neighbours: Neighbours,
     /// The routers, in the order of the configuration.
     routers: Vec<RouterKey>,
     own: BTreeSet<RouterKey>,
-    /// Those that an engine gave to this one: they were looked at before.
+    /// Those that a predecessor gave to this engine: it had checked them before.
     given: BTreeSet<RouterKey>,
     outlook: Outlook,
-    /// When to look around next.
+    /// When to ask the other engines next.
     look_at: Option<Instant>,
-    /// What is to be removed once nothing of it can be another engine's.
+    /// Addresses to remove once none of them can be another engine's.
     leftovers: Option<Vec<HeldAddress>>,
 }
 
@@ -43,13 +42,13 @@ impl Neighbourhood {
         }
     }
 
-    /// Says nothing any more to other engines: the routers are not this engine's.
+    /// Stops answering other engines: the routers are not this engine's any more.
     pub(super) fn close(&mut self, now: Instant) {
         self.neighbours.close();
         self.look_at = Some(now);
     }
 
-    /// Waits for the end of a look around.
+    /// Waits for the answers of the other engines.
     pub(super) fn poll_look(&mut self, cx: &mut Context<'_>) -> Poll<Outlook> {
         self.neighbours.poll_look(cx)
     }
@@ -74,8 +73,7 @@ impl Neighbourhood {
 }
 
 impl Driver<'_> {
-    /// Looks for engines of this host that do not come to the door, and answers those that look for
-    /// this one.
+    /// Asks engines of this host that do not come to the door, and answers those that ask this one.
     pub(super) fn look_around(&mut self, now: Instant) {
         let problem = self.meeting.problem().map(|problem| {
             format!(
@@ -95,7 +93,7 @@ impl Driver<'_> {
         neighbours.answer();
     }
 
-    /// Acts upon what a look around has found.
+    /// Handles the answers of the other engines.
     pub(super) fn take_outlook(&mut self, outlook: Outlook, now: Instant) {
         if self.succession.is_retired() {
             return;
@@ -117,8 +115,8 @@ impl Driver<'_> {
         }
     }
 
-    /// Removes what another engine of this nginx has left behind, as soon as none of it can be that
-    /// of an engine of another one.
+    /// Removes the addresses that another engine of this nginx left behind, as soon as none of them
+    /// can be those of another nginx.
     pub(super) fn clear_leftovers(&mut self, addresses: Vec<HeldAddress>) {
         if self.neighbourhood.own.len() == self.neighbourhood.routers.len() {
             self.kernel.clear_leftovers(addresses);
@@ -127,7 +125,7 @@ impl Driver<'_> {
         }
     }
 
-    /// Leaves to other engines what they have.
+    /// Leaves the routers that other engines have to them.
     fn give_way(&mut self, now: Instant) {
         let mut own = BTreeSet::new();
         for (place, key) in self.neighbourhood.routers.iter().enumerate() {
@@ -157,7 +155,7 @@ impl Driver<'_> {
     }
 }
 
-/// How often it is seen whether the other engine has gone.
+/// Time between two checks whether the other engine has gone.
 const PAUSE: Duration = Duration::from_secs(1);
-/// How often it is seen whether a stranger has gone, where nothing waits for that.
+/// Time between two checks whether a stranger has gone, if no router waits for that.
 const STRANGER_PAUSE: Duration = Duration::from_secs(5);

@@ -1,4 +1,4 @@
-//! What the loop finds out about nginx.
+//! Checks whether nginx serves.
 
 use super::Driver;
 use crate::net::Process;
@@ -20,9 +20,9 @@ impl Driver<'_> {
         }
     }
 
-    /// Tells the core when nginx begins or ceases to serve, and which priorities weights leave.
+    /// Informs the core when nginx begins or ceases to serve, and of priorities after weights.
     pub(super) fn judge_health(&mut self, now: Instant) {
-        // The workers of an engine that is to go leave before it: they are no measure any more.
+        // The workers of an engine that is stopping end before it: they do not count any more.
         let outgoing = self.board.is_superseded() || self.succession.is_leaving();
         if outgoing && !self.liveness.has_lost_master() {
             return;

@@ -1,10 +1,10 @@
-//! What the thread `vrrp-net` is given to do.
+//! The links and routers that the thread `vrrp-net` works on.
 
 use crate::config::Config;
 use crate::proto::{Node, RouterId};
 use crate::runtime::kernel::{KernelPlan, PlannedRouter};
 
-/// Tells the other thread what there is to watch, and what may be claimed.
+/// Returns what `vrrp-net` has to watch, and what may be claimed.
 pub(super) fn plan(config: &Config, node: &Node) -> KernelPlan {
     let routers = config.instances.iter().enumerate().map(|(index, instance)| PlannedRouter {
         site: node.site_of(RouterId(index)),

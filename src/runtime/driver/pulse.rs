@@ -1,4 +1,4 @@
-//! When the loop does what has time: with whatever wakes it anyway, if it can.
+//! When the loop does its periodic work: if possible, when something else wakes it anyway.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ impl Pulse {
         Self { interval, may_share_at: now, due_at: now }
     }
 
-    /// Tells whether it is time for a beat. `next_deadline` is what the loop will be woken for.
+    /// Tells whether a beat is due. `next_deadline` is when the loop will be woken otherwise.
     pub(super) fn is_due(&self, now: Instant, next_deadline: Option<Instant>) -> bool {
         let is_alone = next_deadline.is_none_or(|deadline| deadline > self.due_at);
         now >= self.due_at || now >= self.may_share_at && is_alone

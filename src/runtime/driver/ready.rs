@@ -1,4 +1,4 @@
-//! Which links may have something to receive, without a look at all the others.
+//! The links that may have something to receive, so that the others need not be polled.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -6,7 +6,7 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use crate::proto::LinkId;
 
-/// The links that are to be looked at, each at most once, in the order of their turns.
+/// The links that are to be polled, each at most once, in the order of their turns.
 ///
 /// A link that is not in the list has left a waker with its socket, which puts it there.
 #[derive(Debug)]
@@ -35,7 +35,7 @@ struct LinkWaker {
 }
 
 impl ReadyList {
-    /// Creates the list for so many links, with nothing to look at.
+    /// Creates an empty list for so many links.
     pub(super) fn new(links: usize) -> Self {
         let list = Arc::new(List::default());
         list.turns().is_queued = vec![false; links];
@@ -44,21 +44,21 @@ impl ReadyList {
         Self { list, wakers }
     }
 
-    /// Has a link looked at in its turn: its socket is new. Whoever waits has to wait anew.
+    /// Adds a link: its socket is new. The waiting task has to poll again.
     pub(super) fn add(&self, link: LinkId) {
         self.list.turns().add(link);
     }
 
-    /// Returns the links whose turn is about to come.
+    /// Returns the links in the list.
     pub(super) fn pending(&self) -> Vec<LinkId> {
         self.list.turns().queue.iter().copied().collect()
     }
 
     /// Waits for a link that is ready, and returns it.
     ///
-    /// `is_ready` looks at one link, and leaves the waker it is given with a socket that is not
-    /// ready. A link that is has its next turn after all the others: a flood of one does not keep
-    /// the loop from the rest.
+    /// `is_ready` polls one link, and leaves the waker it is given with a socket that is not
+    /// ready. A link that is ready goes to the end of the list: a flood on one does not delay the
+    /// others.
     pub(super) fn poll_next(
         &self,
         cx: &mut Context<'_>,
@@ -79,7 +79,7 @@ impl ReadyList {
 }
 
 impl List {
-    /// Has a link looked at by the task that waits.
+    /// Adds a link, and wakes the task that waits.
     fn wake(&self, link: LinkId) {
         let mut turns = self.turns();
         turns.add(link);
@@ -95,7 +95,7 @@ impl List {
         Some(link)
     }
 
-    /// Notes who waits, and returns how many links there are to look at.
+    /// Keeps the waker of the task that waits, and returns how many links there are to poll.
     fn wait(&self, waker: &Waker) -> usize {
         let mut turns = self.turns();
         turns.waiting = Some(waker.clone());

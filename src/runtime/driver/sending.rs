@@ -1,4 +1,4 @@
-//! Sends advertisements, and tells the core what became of them.
+//! Sends advertisements, and informs the core whether they left.
 
 use super::Driver;
 use crate::proto::{Input, RouterId, SendOutcome};
@@ -13,8 +13,8 @@ impl Driver<'_> {
         self.node.handle(Input::Sent { router, priority, outcome }, clock::now());
     }
 
-    /// Finds out whether the kernel sends again for the routers that have left the addresses to
-    /// another one because it did not.
+    /// Checks whether the kernel sends again for routers that have left the addresses to another
+    /// one because it did not.
     ///
     /// A datagram with a hop limit of 0 passes the firewall of this host and reaches no other: the
     /// kernel drops it before the link.
@@ -30,8 +30,7 @@ impl Driver<'_> {
         }
     }
 
-    /// Sends an advertisement in envelopes of some kind. Any destination that can be reached makes
-    /// it one that was sent.
+    /// Sends an advertisement to each destination. It counts as sent if one of them can be reached.
     fn send(
         &mut self,
         router: RouterId,

@@ -1,4 +1,4 @@
-//! Shows what the loop knows: on the board, and the warnings in the log, too.
+//! Shows the state on the board, and the warnings in the log, too.
 
 use std::collections::BTreeSet;
 
@@ -10,13 +10,13 @@ use crate::runtime::warnings::{
 use crate::types::Instant;
 
 impl Driver<'_> {
-    /// Shows what became of the addresses of routers.
+    /// Shows whether the addresses of routers are assigned.
     pub(super) fn show_addresses(&mut self, changed: BTreeSet<RouterId>) {
         let waits = self.succession.is_waiting();
         self.board_writer.show_addresses(self.board, &self.view, changed, waits);
     }
 
-    /// Shows everything that is new, and logs the warnings that are.
+    /// Shows everything that has changed, and logs new warnings.
     pub(super) fn show_all(&mut self, now: Instant) {
         let mut changed = self.node.take_changed();
         changed.append(&mut self.view.take_changed());

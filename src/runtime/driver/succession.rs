@@ -1,5 +1,5 @@
-//! The way between the loop and [`Succession`](crate::succession): it carries facts there and
-//! commands back, and decides nothing.
+//! Connects the loop to [`Succession`](crate::succession): hands it incidents, and carries out its
+//! commands. Decides nothing.
 
 use super::{Driver, End};
 use crate::proto::{Bequests, Input, RouterKey};
@@ -15,7 +15,7 @@ use crate::types::Instant;
 /// How a run of the loop begins.
 pub(in crate::runtime) struct Start {
     pub(super) beginning: Beginning,
-    /// The connection that [`Beginning::GivenBack`] speaks of.
+    /// The connection of [`Beginning::GivenBack`].
     pub(super) holder: Option<(PeerId, Peer)>,
 }
 
@@ -26,8 +26,8 @@ impl From<Beginning> for Start {
 }
 
 impl Driver<'_> {
-    /// Tells the succession what time and other processes have changed, and carries out what it
-    /// asks for.
+    /// Hands the succession the time and what other processes have changed, and carries out its
+    /// commands.
     pub(super) fn settle_succession(&mut self, now: Instant) -> Option<End> {
         let is_superseded = self.board.is_superseded();
         self.succession.handle(Incident::Superseded(is_superseded), now);
@@ -38,13 +38,13 @@ impl Driver<'_> {
         self.perform_commands()
     }
 
-    /// Tells the succession something, and carries out what it asks for.
+    /// Hands an incident to the succession, and carries out its commands.
     pub(super) fn tell(&mut self, incident: Incident) -> Option<End> {
         self.succession.handle(incident, clock::now());
         self.perform_commands()
     }
 
-    /// Carries out all that the succession asks for. Returns how the loop is to end, if it is.
+    /// Carries out all commands of the succession. Returns how the loop ends, if it does.
     pub(super) fn perform_commands(&mut self) -> Option<End> {
         let mut end = None;
         while let Some(command) = self.succession.poll_command() {

@@ -1,4 +1,4 @@
-//! How a turn of the loop begins: this engine may have slept, and is no more what it was then.
+//! How a turn of the loop begins: checks for a pause in which others may have acted.
 
 use std::time::Duration;
 
@@ -9,9 +9,8 @@ use crate::succession::Incident;
 use crate::types::Instant;
 
 impl Driver<'_> {
-    /// Lets what happened meanwhile act before anything else is heard or judged: deadlines that
-    /// passed, and first of all the word of the guard, and another engine that has done without
-    /// this one. What peers said in that time counts before the deadlines.
+    /// Handles what happened during a wait before any new event: first the guard's mark, then
+    /// another engine that has taken over, then received datagrams, then deadlines.
     pub(super) fn catch_up(&mut self) -> Option<End> {
         let now = clock::now();
         self.beat(now);
@@ -24,14 +23,14 @@ impl Driver<'_> {
         end
     }
 
-    /// Sees whether another engine has done without this one, before the core may find that it has
-    /// overslept: what it gives up then may be the other one's.
+    /// Checks whether another engine has taken over, before the core may notice the pause: what it
+    /// would give up then may be the other engine's.
     pub(super) fn notice_a_pause(&mut self, now: Instant) -> Option<End> {
         self.succession.handle(Incident::Turned, now);
         self.perform_commands()
     }
 
-    /// Tells the election if this host did not run for a while.
+    /// Informs the election if this host did not run for a while.
     fn notice_a_sleep(&mut self, now: Instant) {
         let since = std::mem::replace(&mut self.awake_at, now);
         let late = now.since(since.max(self.wake_by));
@@ -42,7 +41,7 @@ impl Driver<'_> {
         }
     }
 
-    /// Says that this engine lives, and hears whether its guard has given up on it.
+    /// Renews the heartbeat, and checks whether the guard has withdrawn the routers.
     pub(super) fn beat(&mut self, now: Instant) {
         self.notice_a_sleep(now);
         if self.succession.is_waiting() {
@@ -56,7 +55,7 @@ impl Driver<'_> {
     }
 }
 
-/// How long the machine was suspended, as far as that is known already.
+/// How long the machine was suspended up to the last reading.
 #[derive(Debug)]
 pub(super) struct Suspensions(Duration);
 
@@ -65,7 +64,7 @@ impl Suspensions {
         Self(known)
     }
 
-    /// Returns what is new. `all` may be less than the truth by the time that a reading takes.
+    /// Returns what has been added. `all` may be too small by the time that a reading takes.
     fn since_the_last_look(&mut self, all: Duration) -> Duration {
         let new = all.saturating_sub(self.0);
         if new < SHORTEST_SUSPENSION {
@@ -76,7 +75,7 @@ impl Suspensions {
     }
 }
 
-/// Less than that is the time between two readings.
+/// Less may be the time between two readings of the clocks.
 const SHORTEST_SUSPENSION: Duration = Duration::from_millis(50);
 /// A quarter of the shortest advertisement interval: no router is deaf for less.
 const SHORTEST_SLEEP: Duration = Duration::from_micros(2_500);

@@ -1,4 +1,4 @@
-//! A guard that is started, until it says that it guards.
+//! A guard that is being started, until it has sent that it guards.
 
 use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
 use std::thread;
@@ -10,11 +10,11 @@ use super::process::{GuardProcess, GuardSign};
 use crate::guard::GuardStart;
 use crate::types::Instant;
 
-/// The start of a guard, and how far that is.
+/// The start of a guard.
 #[derive(Debug)]
 pub(super) struct NextGuard {
     pub(super) process: GuardProcess,
-    /// What came of the execution of its program, until that is known.
+    /// The result of the execution of its program, while it is awaited.
     executed: Option<Receiver<Result<(), String>>>,
     since: Instant,
 }
@@ -30,7 +30,7 @@ impl NextGuard {
         let (told, executed) = sync_channel(1);
         let run = move || start.run().map_err(|error| report::chain(&error));
         let thread = thread::Builder::new().name("vrrp-spawn".to_owned()).spawn(move || {
-            // Who has not waited for it needs no guard any more.
+            // The receiver may have gone: it needs no guard any more.
             told.send(failpoint("guard").and_then(|()| run())).ok();
         });
         thread.map_err(|error| format!("no thread can start the guard: {error}"))?;
@@ -43,7 +43,7 @@ impl NextGuard {
         Self { process, executed: None, since: Instant::default() }
     }
 
-    /// Tells whether it guards by now, and fails if it never will.
+    /// Tells whether it guards now, and fails if it never will.
     pub(super) fn guards(&mut self) -> Result<bool, String> {
         match self.executed.as_ref().map(Receiver::try_recv) {
             Some(Err(TryRecvError::Empty)) => return Ok(false),
@@ -68,11 +68,11 @@ impl NextGuard {
         now.since(self.since) > PATIENCE
     }
 
-    /// Returns the guard itself.
+    /// Returns the guard.
     pub(super) fn into_process(self) -> GuardProcess {
         self.process
     }
 }
 
-/// To read the program takes that long from no disk that works.
+/// No working disk takes longer to read the program.
 const PATIENCE: Duration = Duration::from_secs(5);

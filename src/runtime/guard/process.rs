@@ -1,4 +1,4 @@
-//! One guard as its engine sees it: what it was told, and what it has said.
+//! The connection to one guard: what was sent, and what it has answered.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -13,7 +13,7 @@ use crate::types::Priority;
 #[derive(Debug)]
 pub(super) struct GuardProcess {
     channel: Channel,
-    /// The log that it was given.
+    /// The log that was passed to it.
     pub(super) log: Option<ErrorOutput>,
     /// The claim of each router, as it was last sent.
     pub(super) sent: BTreeMap<RouterId, Box<[u8]>>,
@@ -24,7 +24,7 @@ pub(super) struct GuardProcess {
     answer: Vec<u8>,
 }
 
-/// What a guard lets its engine know.
+/// A sign of a guard.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum GuardSign {
     Guards,
@@ -32,7 +32,7 @@ pub(super) enum GuardSign {
 }
 
 impl GuardProcess {
-    /// A guard that was told nothing, and is to be told of everything that is claimed.
+    /// A guard that was sent nothing yet, and gets all claims.
     pub(super) fn new(
         channel: Channel,
         log: Option<ErrorOutput>,
@@ -49,7 +49,7 @@ impl GuardProcess {
         }
     }
 
-    /// Returns what it has let know since the last time.
+    /// Returns its sign since the last call.
     pub(super) fn sign(&mut self) -> Option<GuardSign> {
         if !self.channel.may_have_news() {
             return None;
@@ -61,18 +61,18 @@ impl GuardProcess {
         }
     }
 
-    /// Has it told everything anew: it has forgotten what it has acted upon.
+    /// Sends it everything anew: it has forgotten the routers that it has withdrawn.
     pub(super) fn tell_anew(&mut self, claimed: &BTreeSet<RouterId>) {
         self.sent.clear();
         self.look_at_all(claimed);
     }
 
-    /// Has everything compared with what it knows.
+    /// Has everything compared with what was sent.
     pub(super) fn look_at_all(&mut self, claimed: &BTreeSet<RouterId>) {
         self.stale.extend(claimed.iter().chain(self.sent.keys()));
     }
 
-    /// Tells what has changed; what finds no room is told later.
+    /// Sends what has changed; what finds no room is sent later.
     pub(super) fn tell(&mut self, claimed: &BTreeSet<RouterId>, held: &Held<'_>) {
         let (kept, released): (BTreeSet<_>, BTreeSet<_>) =
             self.stale.iter().partition(|router| claimed.contains(router));
@@ -90,21 +90,21 @@ impl GuardProcess {
         }
     }
 
-    /// Tells which door is this engine's, unless that is known; if there is no room, then later.
+    /// Sends this engine's door, unless it was sent; without room, later.
     pub(super) fn tell_door(&mut self, door: DoorId) {
         if !self.is_door_sent {
             self.is_door_sent = self.send(&Order::Door(door)).is_ok();
         }
     }
 
-    /// Has the door told anew: there is another one.
+    /// Has the door sent anew: there is another one.
     pub(super) fn forget_door(&mut self) {
         self.is_door_sent = false;
     }
 
     /// Lets it end without doing anything.
     pub(super) fn dismiss(mut self) {
-        // A guard that is not there any more needs no farewell.
+        // A guard that has ended needs no message.
         self.send(&Order::Bye).ok();
     }
 
@@ -130,7 +130,7 @@ impl GuardProcess {
         Ok(())
     }
 
-    /// Fails if there is no room, or no guard: the next beat sees which, and tells again.
+    /// Fails if there is no room, or no guard: the next beat finds out which, and sends again.
     pub(super) fn send(&mut self, order: &Order) -> io::Result<()> {
         self.write(order);
         self.channel.send(&self.order)
@@ -142,17 +142,17 @@ impl GuardProcess {
     }
 }
 
-/// Where the guard finds what there is to guard.
+/// Where the claims of the routers are taken from.
 pub(in crate::runtime) struct Held<'a> {
     pub(in crate::runtime) node: &'a Node,
     pub(in crate::runtime) index_of: &'a dyn Fn(LinkId) -> Option<u32>,
-    /// Tells whether somebody else has put an address where it is: router, then place in its list.
+    /// Tells whether another process has added an address: router, then place in its list.
     pub(in crate::runtime) is_foreign: &'a dyn Fn(RouterId, usize) -> bool,
 }
 
 impl Held<'_> {
-    /// Returns what a virtual router that holds its addresses would leave behind: nothing of what
-    /// somebody else has put there, which shows only a moment after it was claimed.
+    /// Returns what has to be withdrawn for a router that holds its addresses, without addresses
+    /// that another process has added: that is known only a moment after the claim.
     fn claim(&self, router: RouterId, is_known: bool) -> Option<Claim> {
         let link = (self.index_of)(self.node.site_of(router).speaks_on)?;
         let snapshot = self.node.snapshot(router);

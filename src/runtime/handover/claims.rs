@@ -1,4 +1,4 @@
-//! What engines that cannot meet tell each other: which virtual routers they have.
+//! The virtual routers of an engine, as it states them to engines that it cannot meet.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,14 +8,14 @@ use crate::guard::DoorId;
 use crate::proto::RouterKey;
 use crate::types::{Family, Instant, LinkName, Vrid};
 
-/// What an engine says of itself.
+/// The answer of an engine to another one.
 #[derive(Debug, Default, Deserialize, Serialize)]
 pub(super) struct Claims {
     pub(super) has: RouterSet,
     pub(super) wants: RouterSet,
 }
 
-/// Virtual routers, in few words: what is said of thousands fits into a socket.
+/// A set of virtual routers, in a form in which thousands fit into the buffer of a socket.
 #[derive(Debug, Default, Deserialize, Serialize)]
 pub(super) struct RouterSet(BTreeMap<LinkName, BTreeMap<Family, BTreeSet<Vrid>>>);
 
@@ -65,8 +65,8 @@ impl SocketName {
         &self.text
     }
 
-    /// Tells whether an engine with another such name may have a router of this one, and does not
-    /// meet it at its place.
+    /// Tells whether the engine of another name may have a router of this one, and meets others
+    /// elsewhere.
     pub(super) fn may_concern(&self, other: &str) -> bool {
         let mut parts = other.splitn(4, '.').skip(2);
         let digest = parts.next().and_then(|digest| u128::from_str_radix(digest, 16).ok());
@@ -75,17 +75,17 @@ impl SocketName {
     }
 }
 
-/// Returns the bit of a digest that stands for a router. Routers of one interface with other VRIDs
-/// have others, unless the two differ by 128.
+/// Returns the bit of a router in a digest. Two VRIDs of one interface have different bits unless
+/// they differ by 128.
 fn bit(router: &RouterKey) -> u128 {
-    // FNV-1a: each build of this program must have the same.
+    // FNV-1a: every build of this program must compute the same.
     let interface = router.interface.as_str().bytes();
     let hash = interface
         .fold(0x811c_9dc5_u32, |hash, octet| (hash ^ u32::from(octet)).wrapping_mul(0x0100_0193));
     1 << (hash.wrapping_add(router.vrid.get().into()) % u128::BITS)
 }
 
-/// How the names of all engines' sockets begin.
+/// The common prefix of the names of all engines' sockets.
 pub(super) const PREFIX: &str = "resty-vrrp/";
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! A look around for the other engines of this network namespace. It waits for the kernel and for
-//! answers, so it runs in a thread of its own.
+//! Asks the other engines of this network namespace. That waits for the kernel and for answers, so
+//! it runs in a thread of its own.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -11,39 +11,40 @@ use crate::proto::RouterKey;
 use crate::succession::HANG_TIMEOUT;
 use crate::types::Instant;
 
-/// What was found out about the neighbours.
+/// The result of asking the neighbours.
 #[derive(Debug, Default)]
 pub(in crate::runtime) struct Outlook {
-    /// Routers that another engine has, and who that is.
+    /// Routers that another engine has, and that engine.
     pub(in crate::runtime) taken: BTreeMap<RouterKey, String>,
-    /// Another engine that does not say which routers it has.
+    /// Another engine that does not answer which routers it has.
     pub(in crate::runtime) silent: Option<String>,
-    /// A process that is no engine, and has such a socket.
+    /// A process that is no engine, but has a socket with such a name.
     pub(in crate::runtime) stranger: Option<String>,
 }
 
-/// Who has the sockets that were seen. Each is judged once: that costs a look at all its threads.
+/// The owners of the sockets that were seen. Each is judged once: that reads the state of all its
+/// threads.
 pub(super) type Acquaintances = BTreeMap<ForeignListener, Acquaintance>;
 
-/// Who has a socket.
+/// The owner of a socket.
 #[derive(Clone, Debug)]
 pub(super) struct Acquaintance {
     who: String,
     is_engine: bool,
 }
 
-/// A look around.
+/// One round of questions.
 #[derive(Debug)]
 pub(super) struct Look {
     own: SocketName,
     late_at: Instant,
     known: Acquaintances,
     engines: BTreeMap<ForeignListener, Neighbour>,
-    /// A stranger that cannot be asked who it is.
+    /// A stranger whose socket takes no connection.
     busy: Option<String>,
 }
 
-/// What is known of an engine that has one of the other sockets.
+/// What is known of the engine behind another socket.
 #[derive(Debug)]
 enum Neighbour {
     /// Its socket takes no connection at present.
@@ -68,7 +69,7 @@ impl Look {
         Self { own, late_at, known, engines: BTreeMap::new(), busy: None }
     }
 
-    /// Asks every other engine, until no socket is there that was not asked.
+    /// Asks every other engine, until there is no socket that was not asked.
     pub(super) fn run(mut self) -> (Outlook, Acquaintances) {
         while self.ask() {
             self.hear();
@@ -81,7 +82,7 @@ impl Look {
         let mut listeners = abstract_listeners(PREFIX).unwrap_or_default();
         listeners.retain(|it| self.own.may_concern(&it.name));
         self.known.retain(|listener, _| listeners.contains(listener));
-        // Somebody else may have many sockets, and must not hide an engine behind them.
+        // A stranger may have many sockets, and must not hide an engine behind them.
         listeners.sort_by_key(|it| !is_trusted(it));
         let mut has_asked = false;
         for listener in listeners {
@@ -101,7 +102,7 @@ impl Look {
         has_asked
     }
 
-    /// Asks whoever has a socket; `None` if that is no engine.
+    /// Asks the owner of a socket; `None` if that is no engine.
     fn approach(&mut self, listener: &ForeignListener) -> Option<Neighbour> {
         let stream = match local::connect_abstract(&listener.name, None) {
             Ok(stream) => stream,
@@ -132,7 +133,7 @@ impl Look {
         Some(acquaintance)
     }
 
-    /// Hears what those say that were asked; then asks those anew that took no connection.
+    /// Reads the answers; then asks those again that took no connection.
     fn hear(&mut self) {
         let late_at = self.late_at;
         for neighbour in self.engines.values_mut() {
@@ -166,7 +167,7 @@ impl Look {
 }
 
 impl Neighbour {
-    /// Waits for the answer of one that was asked.
+    /// Waits for an answer.
     fn hear(&mut self, late_at: Instant) {
         let Self::Asked { who, stream } = self else { return };
         let who = std::mem::take(who);
@@ -181,7 +182,7 @@ impl Neighbour {
         };
     }
 
-    /// Asks one that took no connection: it may take one now.
+    /// Asks again an engine that took no connection.
     fn insist(&mut self, listener: &ForeignListener, late_at: Instant) {
         let who = busy(listener);
         *self = match local::connect_abstract(&listener.name, Some(local::rest_until(late_at))) {
@@ -193,7 +194,7 @@ impl Neighbour {
     }
 }
 
-/// Tells whether a socket is root's or our own user's, as far as the kernel tells.
+/// Tells whether a socket belongs to root or to our own user, as far as the kernel knows.
 fn is_trusted(listener: &ForeignListener) -> bool {
     listener.user.is_some_and(local::is_trusted)
 }

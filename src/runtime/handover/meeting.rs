@@ -8,27 +8,27 @@ use super::{Peer, Place};
 use crate::guard::DoorId;
 use crate::succession::{DoorOpening, DoorState, HandoverMessage, Incident, PeerId};
 
-/// All that an engine has to do with others of its host. It decides nothing.
+/// The connections of an engine to others of its host. Decides nothing.
 pub(in crate::runtime) struct Meeting {
-    /// Where engines meet; `None` if that cannot be.
+    /// Where engines meet; `None` if they cannot.
     place: Option<Place>,
     /// Why engines cannot meet.
     problem: Option<String>,
     door: Option<Door>,
-    /// The door that was knocked at.
+    /// The door at which this engine knocked.
     knocked_at: Option<DoorId>,
     peers: Vec<(PeerId, Peer)>,
     /// How many connections there have been.
     connections: u64,
-    /// Nobody is let in before the next beat.
+    /// No connection is accepted before the next beat.
     rests: bool,
-    /// Why somebody was not let in: said once.
+    /// Why a connection was refused, as last logged.
     refusal: Option<String>,
 }
 
 impl Meeting {
-    /// Begins at the place, if there is one. `holder` is a connection of a run of the loop before
-    /// this one.
+    /// Creates it for a place, if there is one. `holder` is a connection of the loop's previous
+    /// run.
     pub(in crate::runtime) fn new(
         place: io::Result<Place>,
         holder: Option<(PeerId, Peer)>,
@@ -90,7 +90,7 @@ impl Meeting {
         self.door.as_ref().map(Door::id)
     }
 
-    /// Sees which door is there.
+    /// Checks which door is at the place.
     pub(in crate::runtime) fn look_at_the_door(&self) -> DoorState {
         let known = self.door_id().or(self.knocked_at);
         match self.place.as_ref().and_then(Place::door_id) {
@@ -100,7 +100,7 @@ impl Meeting {
         }
     }
 
-    /// Says something, if the connection is there still.
+    /// Sends a message, if the connection still exists.
     pub(in crate::runtime) fn say(&mut self, to: PeerId, message: &HandoverMessage) {
         if let Some((_, peer)) = self.peers.iter_mut().find(|(id, _)| *id == to) {
             peer.say(message);
@@ -119,15 +119,14 @@ impl Meeting {
         self.peers.retain(|(id, _)| *id == holder);
     }
 
-    /// Returns the connections that have not taken yet what was said last, and looks at the door
-    /// again.
+    /// Returns the connections whose last message is not yet sent, and accepts connections again.
     pub(in crate::runtime) fn beat(&mut self) -> Vec<PeerId> {
         self.rests = false;
         let unsent = self.peers.iter().filter(|(_, peer)| !peer.has_said_all());
         unsent.map(|(id, _)| *id).collect()
     }
 
-    /// Waits for another engine to come, to say something, or to go.
+    /// Waits for a connection, a message, or the end of a connection.
     pub(in crate::runtime) fn poll_incident(&mut self, cx: &mut Context<'_>) -> Poll<Incident> {
         for index in 0..self.peers.len() {
             let (id, peer) = &mut self.peers[index];
@@ -163,8 +162,8 @@ impl Meeting {
         id
     }
 
-    /// Looks away for a while. Without file descriptors, say, every look at the door would fail at
-    /// once.
+    /// Accepts no connection for a while. Without file descriptors, say, every attempt would fail
+    /// at once.
     fn refuse(&mut self, error: &io::Error) {
         self.rests = true;
         let refusal = error.to_string();

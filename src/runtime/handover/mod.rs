@@ -1,4 +1,5 @@
-//! How engines of one host meet and speak: what they say is [`succession`](crate::succession)'s.
+//! How engines of one host connect to each other. [`succession`](crate::succession) decides what
+//! they send.
 
 mod claims;
 mod look;

@@ -1,14 +1,15 @@
-//! Engines of this network namespace that cannot be met at the place of this one: those of another
+//! Engines of this network namespace that do not use the door of this one: those of another
 //! container, of another user, or with another `run_dir`.
 //!
 //! Each engine listens at an abstract socket, which belongs to the network namespace as the
 //! addresses do, and needs no directory. Its name has the time when it was opened, a digest of the
-//! virtual routers of its engine, and the place where that meets others. Whoever connects is told
-//! which virtual routers the engine has, and which ones it would have, and is let go.
+//! virtual routers of its engine, and the place where that meets others. To each connection the
+//! engine answers which virtual routers it has, and which ones it wants, and closes it.
 //!
-//! Whoever comes later gives way. So an engine opens its socket first, then asks all others that
-//! may have a router of its own, and decides once no such socket is there that it has not asked. Of
-//! two that would have a router the one whose socket is older gets it; and who has it, keeps it.
+//! The later engine yields. So an engine opens its socket first, then asks all others that may have
+//! a router of its own, and decides once there is no such socket that it has not asked. Of two
+//! engines that want a router the one with the older socket gets it; an engine that has it keeps
+//! it.
 
 use std::collections::BTreeSet;
 use std::pin::Pin;
@@ -24,22 +25,22 @@ use crate::net::local::{self, AbstractListener};
 use crate::proto::RouterKey;
 use crate::types::Instant;
 
-/// The engine of this process among its neighbours.
+/// The socket of this engine, and its questions to its neighbours.
 #[derive(Debug)]
 pub(in crate::runtime) struct Neighbours {
-    /// The place where this engine meets others, which it leaves out here.
+    /// The place where this engine meets others: those are not asked.
     place: Option<DoorId>,
     routers: BTreeSet<RouterKey>,
-    /// Those of the routers that are this engine's.
+    /// Those of the routers that this engine has.
     own: BTreeSet<RouterKey>,
     listener: Option<AbstractListener>,
-    /// The look that is under way.
+    /// The round of questions under way.
     look: Option<oneshot::Receiver<(Outlook, Acquaintances)>>,
     known: Acquaintances,
 }
 
 impl Neighbours {
-    /// Prepares to look around for an engine with these routers.
+    /// Prepares the questions of an engine with these routers.
     pub(in crate::runtime) fn new(
         place: Option<DoorId>,
         routers: impl IntoIterator<Item = RouterKey>,
@@ -54,13 +55,13 @@ impl Neighbours {
         }
     }
 
-    /// Begins to look around, unless a look is under way.
+    /// Begins to ask, unless a round is under way.
     pub(in crate::runtime) fn look(&mut self, now: Instant) {
         if self.look.is_some() {
             return;
         }
         let name = SocketName::new(now, self.place, &self.routers);
-        // A fresh socket: for what it has wanted for long, an engine does not go before others.
+        // A new socket: an engine that has wanted a router for long does not get it before others.
         // The old one is closed after that.
         match AbstractListener::open(name.as_str()) {
             Ok(listener) => self.listener = Some(listener),
@@ -70,7 +71,7 @@ impl Neighbours {
         self.look = Some(look);
         let known = std::mem::take(&mut self.known);
         let started = thread::Builder::new().name("vrrp-ask".to_owned()).spawn(move || {
-            // Who does not wait for it any more has closed.
+            // The receiver may have gone.
             found.send(Look::new(name, known).run()).ok();
         });
         if let Err(error) = started {
@@ -78,7 +79,7 @@ impl Neighbours {
         }
     }
 
-    /// Waits for the end of the look that is under way, and returns what it has found.
+    /// Waits for the end of the round under way, and returns its result.
     pub(in crate::runtime) fn poll_look(&mut self, cx: &mut Context<'_>) -> Poll<Outlook> {
         let Some(look) = &mut self.look else { return Poll::Pending };
         let found = ready!(Pin::new(look).poll(cx));
@@ -88,22 +89,22 @@ impl Neighbours {
                 self.known = known;
                 outlook
             }
-            // There was no thread: an engine does not wait for what it cannot know.
+            // The thread could not start: the engine goes on without an answer.
             Err(_) => Outlook::default(),
         })
     }
 
-    /// Notes which routers are this engine's.
+    /// Notes which routers this engine has.
     pub(in crate::runtime) fn keep(&mut self, own: BTreeSet<RouterKey>) {
         self.own = own;
     }
 
-    /// Says nothing any more: the routers are another engine's.
+    /// Stops answering: the routers are another engine's.
     pub(in crate::runtime) fn close(&mut self) {
         (self.listener, self.look) = (None, None);
     }
 
-    /// Answers whoever asks.
+    /// Answers the engines that ask.
     pub(in crate::runtime) fn answer(&self) {
         let Some(listener) = &self.listener else { return };
         for _ in 0..ANSWERS {
@@ -117,7 +118,7 @@ impl Neighbours {
     }
 }
 
-/// Visitors that are answered in one turn.
+/// Connections that are answered in one turn.
 const ANSWERS: usize = 8;
 
 #[cfg(test)]

@@ -8,24 +8,24 @@ use tokio::net::UnixStream;
 use crate::net::local;
 use crate::succession::HandoverMessage;
 
-/// A connection to another engine. Bytes wait here in both directions; nothing waits for them.
+/// A connection to another engine. It buffers bytes in both directions and never blocks.
 #[derive(Debug)]
 pub(in crate::runtime) struct Peer {
     stream: UnixStream,
     incoming: Vec<u8>,
     outgoing: Vec<u8>,
-    /// How much of that has left.
+    /// How much of that was sent.
     written: usize,
 }
 
 impl Peer {
-    /// Keeps a connection if the process at its other end may be an engine of this nginx.
+    /// Creates it, if the process at the other end may be an engine of this nginx.
     pub(super) fn trusted(stream: UnixStream) -> io::Result<Self> {
         local::check_peer(&stream)?;
         Ok(Self { stream, incoming: Vec::new(), outgoing: Vec::new(), written: 0 })
     }
 
-    /// Says something. What the socket does not take at once leaves with the next
+    /// Sends a message. What the socket does not take at once is sent with the next
     /// [`poll_receive`](Self::poll_receive).
     pub(in crate::runtime) fn say(&mut self, message: &HandoverMessage) {
         match message.emit() {
@@ -33,23 +33,23 @@ impl Peer {
                 let length = u32::try_from(text.len()).unwrap_or(u32::MAX);
                 self.outgoing.extend(length.to_be_bytes());
                 self.outgoing.extend(text);
-                // An error shows again when the answer is waited for.
+                // An error shows again with the next receive.
                 self.write().ok();
             }
             Err(error) => tracing::error!("cannot put the state into words: {error}"),
         }
     }
 
-    /// Tells whether everything said has left.
+    /// Tells whether every message was sent.
     pub(in crate::runtime) fn has_said_all(&self) -> bool {
         self.outgoing.is_empty()
     }
 
-    /// Waits for what the other says, and sends meanwhile what was said here.
+    /// Waits for a message, and sends meanwhile what is buffered.
     ///
     /// # Errors
     ///
-    /// When the other has gone, or says what nobody understands.
+    /// When the connection is closed, or the message cannot be parsed.
     pub(in crate::runtime) fn poll_receive(
         &mut self,
         cx: &mut Context<'_>,
@@ -72,7 +72,7 @@ impl Peer {
         }
     }
 
-    /// Sends what waits here, to the last byte.
+    /// Sends what is buffered, as far as the socket takes it.
     pub(in crate::runtime) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.outgoing.is_empty() {
             ready!(self.stream.poll_write_ready(cx))?;
@@ -89,7 +89,7 @@ impl Peer {
                 Err(error) => return Err(error),
             }
         }
-        // What is left of much is not moved each time that a little of it has left.
+        // The rest of a large buffer is not moved each time a little of it was sent.
         if self.written * 2 >= self.outgoing.len() {
             self.outgoing.drain(..std::mem::take(&mut self.written));
         }

@@ -44,7 +44,7 @@ impl Place {
                 Err(error) => problems.push(error.to_string()),
             }
         }
-        // One may be made while an engine runs: first comes the one where an engine is met.
+        // Another one may be created while an engine runs: the one with an open door comes first.
         if usable.len() > 1 {
             usable.sort_by_key(|place| !place.is_attended());
         }
@@ -84,12 +84,12 @@ impl Place {
         &self.path
     }
 
-    /// Returns which place this is: engines that have the same one meet there.
+    /// Returns the identity of the place: engines with the same one meet there.
     pub(in crate::runtime) fn id(&self) -> Option<DoorId> {
         DoorId::at(self.path.parent()?).ok()
     }
 
-    /// Connects to whoever has the routers; `None` if nobody has. Waits for nothing.
+    /// Connects to the engine that has the routers; `None` if there is none. Never blocks.
     pub(in crate::runtime) fn knock(&self) -> Option<Peer> {
         let stream = local::connect(&self.path).and_then(UnixStream::from_std).ok()?;
         match Peer::trusted(stream) {
@@ -101,33 +101,33 @@ impl Place {
         }
     }
 
-    /// Tells whether an engine has its door open: the file of one that was killed is there still.
+    /// Tells whether an engine has its door open. The file of a killed engine stays.
     fn is_attended(&self) -> bool {
         match local::connect(&self.path) {
             Ok(_) => true,
-            // Others are waiting there.
+            // Its queue is full: the door is open.
             Err(error) => error.kind() == io::ErrorKind::WouldBlock,
         }
     }
 
-    /// Returns which door is there, if one is.
+    /// Returns the identity of the door at the place, if there is one.
     pub(in crate::runtime) fn door_id(&self) -> Option<DoorId> {
         DoorId::at(&self.path).ok()
     }
 
-    /// Opens the door in place of whoever has it now: from here on, the next engine knocks at ours.
+    /// Opens a door in place of the present one: from now on the next engine knocks at ours.
     ///
     /// # Errors
     ///
-    /// When the directory does not let us.
+    /// When the directory does not allow it.
     pub(in crate::runtime) fn open(&self) -> io::Result<Door> {
         let (listener, id) = local::listen(&self.path, DoorId::at)?;
         Ok(Door { path: self.path.clone(), id, listener })
     }
 }
 
-/// Returns why a directory cannot be trusted, and what helps: whoever writes into it can have the
-/// routers.
+/// Returns why a directory cannot be trusted, and what helps: whoever can write into it can take
+/// the routers.
 fn distrust(owner: u32, mode: u32, we: u32) -> Option<String> {
     if owner != 0 && owner != we {
         return Some(format!("it belongs to user {owner}: chown it to root or to user {we}"));
@@ -137,7 +137,7 @@ fn distrust(owner: u32, mode: u32, we: u32) -> Option<String> {
         .then(|| format!("others may write into it (mode {mode:04o}): chmod go-w it"))
 }
 
-/// The open socket. Closing it takes it away, unless another engine has put its own in its place.
+/// The open socket. Dropping it removes its file, unless another engine has replaced it.
 #[derive(Debug)]
 pub(in crate::runtime) struct Door {
     path: PathBuf,
@@ -146,12 +146,12 @@ pub(in crate::runtime) struct Door {
 }
 
 impl Door {
-    /// Returns which door this is.
+    /// Returns the identity of the door.
     pub(in crate::runtime) fn id(&self) -> DoorId {
         self.id
     }
 
-    /// Waits for another engine; an error is one that was turned away.
+    /// Waits for another engine. An error is a connection that was refused.
     pub(in crate::runtime) fn poll_visitor(&self, cx: &mut Context<'_>) -> Poll<io::Result<Peer>> {
         self.listener.poll_accept(cx).map(|accepted| Peer::trusted(accepted?.0))
     }
@@ -163,7 +163,7 @@ impl Drop for Door {
     }
 }
 
-/// OpenResty's unit makes this one.
+/// OpenResty's unit creates this one.
 const OPENRESTY: &str = "/run/openresty";
 const OWN: &str = "/run/resty-vrrp";
 
