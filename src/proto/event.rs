@@ -284,6 +284,8 @@ pub enum Problem {
     },
     /// A peer advertises other addresses than ours.
     AddressesDiffer,
+    /// A peer advertises our addresses, but not the link-local one first.
+    AddressesDisordered,
     /// Another router claims to own the addresses that are ours.
     DuplicateOwner,
     /// Another router is Active although we are.

@@ -92,7 +92,7 @@ impl<'a> Heard<'a> {
             return Err(Discard::Interval);
         }
         let lists = compare_addresses(&advertisement, config);
-        if lists != AddressLists::Same && drops_other_addresses(config, advertisement.priority) {
+        if config.address_list == AddressList::Enforce && breaks_rules(&advertisement, lists) {
             return Err(Discard::AddressList);
         }
         self.check_endpoints(*source)?;
@@ -181,6 +181,8 @@ pub struct Accepted<'a> {
 pub enum AddressLists {
     /// They are the same.
     Same,
+    /// They are the same, but the sender does not begin with the link-local one (RFC 9568 §5.2.9).
+    Disordered,
     /// They differ, as lists do that are changed on one node after the other.
     Overlapping,
     /// They have nothing in common: it is another virtual router with our VRID.
@@ -218,7 +220,8 @@ pub enum Discard {
     ZeroInterval,
     /// 13: version 2, and the interval is not ours (RFC 3768 §7.1).
     Interval,
-    /// 14: version 2, the addresses are not ours, and this is to be enforced (RFC 3768 §7.1).
+    /// 12 and 14, if they are to be enforced: the first address of IPv6 is not link-local (RFC 9568
+    /// §5.2.9), or, in version 2, the addresses are not ours (RFC 3768 §7.1).
     AddressList,
     /// 15: it comes from our own address: reflected, or sent by a clone.
     OwnSource,
@@ -295,7 +298,7 @@ impl fmt::Display for Discard {
             Self::NoAddresses => "carries no addresses",
             Self::ZeroInterval => "advertisement interval is zero",
             Self::Interval => "not the advertisement interval configured here",
-            Self::AddressList => "not the addresses configured here",
+            Self::AddressList => "not the addresses configured here, or in a wrong order",
             Self::OwnSource => "sent from our own address: reflected, or another node has it too",
             Self::Martian => "no such source may send, or not sent to the group",
             Self::NotRunning => "this virtual router is not running",
@@ -397,7 +400,8 @@ fn authenticate(sent: Auth, expected: Option<SimplePassword>) -> Result<(), Disc
     }
 }
 
-/// Compares two sets: the order does not matter. Ours has no address twice.
+/// Compares two sets: the order does not matter, but that an address of IPv6 that is link-local
+/// comes first. Ours has no address twice.
 fn compare_addresses(advertisement: &Advertisement<'_>, config: &InstanceConfig) -> AddressLists {
     let ours = || config.addresses.iter().map(|ours| ours.address);
     let theirs = || advertisement.addresses();
@@ -407,13 +411,31 @@ fn compare_addresses(advertisement: &Advertisement<'_>, config: &InstanceConfig)
     let common = ours().filter(|ours| theirs().any(|theirs| theirs == *ours)).count();
     match common {
         0 => AddressLists::Disjoint,
-        all if all == ours().len() && all == theirs().len() => AddressLists::Same,
+        all if all == ours().len() && all == theirs().len() => {
+            if begins_as_it_must(advertisement) {
+                AddressLists::Same
+            } else {
+                AddressLists::Disordered
+            }
+        }
         _ => AddressLists::Overlapping,
     }
 }
 
-fn drops_other_addresses(config: &InstanceConfig, sender: Priority) -> bool {
-    config.version == Version::V2
-        && config.address_list == AddressList::Enforce
-        && !sender.is_owner()
+/// Tells whether the first address of an IPv6 virtual router is link-local (RFC 9568 §5.2.9).
+fn begins_as_it_must(advertisement: &Advertisement<'_>) -> bool {
+    advertisement.addresses().next().is_none_or(|first| match first {
+        IpAddr::V4(_) => true,
+        IpAddr::V6(first) => first.is_unicast_link_local(),
+    })
+}
+
+/// Tells whether a list of addresses is one for which a router may drop an advertisement: in
+/// version 2 another one than ours, unless the owner sends it (RFC 3768 §7.1); in version 3 one
+/// that does not [begin as it must](begins_as_it_must).
+fn breaks_rules(advertisement: &Advertisement<'_>, lists: AddressLists) -> bool {
+    match advertisement.version {
+        Version::V2 => lists != AddressLists::Same && !advertisement.priority.is_owner(),
+        Version::V3 => !begins_as_it_must(advertisement),
+    }
 }

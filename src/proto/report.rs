@@ -52,11 +52,12 @@ fn kind(problem: &Problem) -> usize {
         Problem::AnotherActive { .. } => DISCARDS + 3,
         Problem::WeightInVain { .. } => DISCARDS + 4,
         Problem::VridConflict { .. } => DISCARDS + 5,
+        Problem::AddressesDisordered => DISCARDS + 6,
     }
 }
 
 const DISCARDS: usize = Discard::ALL.len();
-const KINDS: usize = DISCARDS + 6;
+const KINDS: usize = DISCARDS + 7;
 
 /// How long a kind of problem is not reported again.
 const QUIET: Duration = Duration::from_secs(10);

@@ -295,8 +295,13 @@ impl VirtualRouter {
             let [theirs_ms, ours_ms] = intervals.map(millis);
             self.report(Problem::IntervalDiffers { theirs_ms, ours_ms }, Some(heard.source), now);
         }
-        if heard.lists != AddressLists::Same {
-            self.report(Problem::AddressesDiffer, Some(heard.source), now);
+        let of_the_lists = match heard.lists {
+            AddressLists::Same => None,
+            AddressLists::Disordered => Some(Problem::AddressesDisordered),
+            AddressLists::Overlapping | AddressLists::Disjoint => Some(Problem::AddressesDiffer),
+        };
+        if let Some(problem) = of_the_lists {
+            self.report(problem, Some(heard.source), now);
         }
     }
 

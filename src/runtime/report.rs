@@ -80,6 +80,9 @@ pub(super) fn problem(problem: &Problem) -> String {
             format!("a peer advertises every {theirs_ms} ms, configured here are {ours_ms} ms")
         }
         Problem::AddressesDiffer => "a peer advertises other addresses than ours".to_owned(),
+        Problem::AddressesDisordered => {
+            "a peer does not advertise its link-local address first (RFC 9568 §5.2.9)".to_owned()
+        }
         Problem::DuplicateOwner => "another router, too, says it owns the addresses".to_owned(),
         Problem::AnotherActive { priority } => {
             format!("another router is active although this one is, with priority {priority}")

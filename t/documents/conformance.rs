@@ -31,6 +31,13 @@ fn every_test_that_shows_a_behaviour_exists() {
     assert_shown(&rows);
 }
 
+#[test]
+fn every_test_that_shows_a_decision_exists() {
+    let rows = Document::read("src/ARCHITECTURE.md").rows("Decisions");
+    assert_eq!(rows.len(), 8, "D1 to D8");
+    assert_shown(&rows);
+}
+
 /// Checks that the last cell of each row names tests, and that there are such tests.
 fn assert_shown(rows: &[Vec<String>]) {
     let mut missing = Vec::new();

@@ -1,5 +1,7 @@
 //! The receive ladder: each rung, and their order.
 
+mod over_ipv6;
+
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
@@ -11,7 +13,7 @@ use resty_vrrp::types::{
     TrailingOctets, Version, VirtualAddress, Vrid,
 };
 use resty_vrrp::wire::checksum;
-use resty_vrrp::wire::ip::{Datagram, Endpoints, Envelope};
+use resty_vrrp::wire::ip::Datagram;
 
 use crate::vectors::{all_over, vector};
 
@@ -128,56 +130,6 @@ fn address_lists_are_compared_as_sets() {
     let twice = Crafted { addresses: vec![VIP, VIP], ..Crafted::version_3() };
     let accepted = twice.verdict(&config).map(|accepted| accepted.lists);
     assert_eq!(accepted, Ok(Overlapping));
-}
-
-/// RFC 9568 §7.1: the ladder is the same for both families.
-#[test]
-fn a_router_of_ipv6_hears_what_is_sent_to_its_group() {
-    let config = config_over_ipv6();
-    for (name, from, to, hop_limit, expected) in [
-        ("P9", "fe80::2", "ff02::12", 255, Ok(Same)),
-        ("P10", "fe80::1", "ff02::12", 255, Ok(Overlapping)),
-        ("P13", "fe80::2", "ff02::12", 255, Ok(Same)),
-        ("N11", "fe80::2", "ff02::12", 64, Err(Discard::Ttl)),
-        ("P9", "fe80::4", "ff02::12", 255, Err(Discard::Checksum)),
-        ("P9", "fe80::2", "fe80::3", 255, Err(Discard::Checksum)),
-    ] {
-        let endpoints = Endpoints::new(ip(from), ip(to)).expect("both are of one family");
-        let envelope = Envelope { endpoints, hop_limit };
-        let message = vector(name).message;
-
-        let heard = Heard::open(Ok(Datagram { envelope, payload: &message })).expect("it is whole");
-
-        let verdict = heard.check(Some(&router(&config))).map(|it| it.lists);
-        assert_eq!(verdict, expected, "{name} from {from} to {to}");
-    }
-}
-
-/// RFC 9568 §7.1 over IPv6: the sender is another host, and speaks to the group.
-#[test]
-fn over_ipv6_a_source_or_destination_that_cannot_be_is_refused() {
-    let config = config_over_ipv6();
-    for (from, to, expected) in [
-        ("fe80::3", "ff02::12", Discard::OwnSource),
-        ("::", "ff02::12", Discard::Martian),
-        ("ff02::12", "ff02::12", Discard::Martian),
-        ("fe80::2", "ff02::1", Discard::Martian),
-        ("fe80::2", "fe80::3", Discard::Martian),
-    ] {
-        let endpoints = Endpoints::new(ip(from), ip(to)).expect("both are of one family");
-        let mut message = vector("P9").message;
-        message[6..8].fill(0);
-        let pseudo_header = endpoints.pseudo_header_sum(message.len());
-        let sum = checksum::checksum(&[&pseudo_header, &message]).to_be_bytes();
-        message[6..8].copy_from_slice(&sum);
-        let datagram =
-            Datagram { envelope: Envelope { endpoints, hop_limit: 255 }, payload: &message };
-
-        let heard = Heard::open(Ok(datagram)).expect("it is whole");
-
-        let verdict = heard.check(Some(&router(&config))).map(|it| it.source);
-        assert_eq!(verdict, Err(expected), "from {from} to {to}");
-    }
 }
 
 /// RFC 9568 §5.2.3: the same VRID in the other family is another virtual router.

@@ -33,6 +33,36 @@ fn of_equal_routers_of_ipv6_the_one_with_the_higher_address_stays_active() {
     }
 }
 
+/// RFC 9568 §6.4.2: the owner of a link-local address speaks from it.
+#[test]
+fn a_backup_of_ipv6_heeds_the_owner() {
+    let mut subject = subject(&[over_ipv6()], SOURCES);
+    let addresses = vec![over_ipv6().addresses[0]];
+    let owner = Advert { addresses, ..advert(255).from(link_local(0x1)) };
+
+    subject.hears(&owner);
+
+    let active = subject.snapshot().active.unwrap();
+    assert_eq!((active.address, active.priority), (link_local(0x1).into(), Priority::OWNER));
+    assert_eq!(subject.takes_over_after(), DOWN);
+}
+
+/// RFC 9568 §5.2.9: the link-local address comes first; a peer that does otherwise is a peer.
+#[test]
+fn a_list_in_another_order_is_heeded_counted_and_told_once() {
+    let mut subject = subject(&[over_ipv6()], SOURCES);
+    let mut disordered = advert(200).from(link_local(0x2));
+    disordered.addresses.reverse();
+
+    let done: Vec<_> = (0..3).flat_map(|_| subject.hears(&disordered)).collect();
+
+    let problems: Vec<_> = reports(&done).iter().map(|report| &report.problem).collect();
+    assert_eq!(problems, [&Problem::AddressesDisordered]);
+    let received = subject.snapshot().counters.received;
+    assert_eq!((received.accepted, received.addresses_differ), (3, 3));
+    assert_eq!(subject.snapshot().active.unwrap().address, link_local(0x2));
+}
+
 /// RFC 9568 §5.2.3: the identifiers of the two families have nothing to do with each other.
 #[test]
 fn a_vrid_in_two_families_is_two_routers() {
