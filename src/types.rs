@@ -231,6 +231,41 @@ impl fmt::Display for Family {
     }
 }
 
+/// Some address families.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Families {
+    ipv4: bool,
+    ipv6: bool,
+}
+
+impl Families {
+    /// No family.
+    pub const NONE: Self = Self { ipv4: false, ipv6: false };
+
+    /// Tells whether a family is among them.
+    #[must_use]
+    pub const fn has(self, family: Family) -> bool {
+        match family {
+            Family::Ipv4 => self.ipv4,
+            Family::Ipv6 => self.ipv6,
+        }
+    }
+
+    /// Returns the families, each once.
+    pub fn iter(self) -> impl Iterator<Item = Family> {
+        [Family::Ipv4, Family::Ipv6].into_iter().filter(move |family| self.has(*family))
+    }
+}
+
+impl FromIterator<Family> for Families {
+    fn from_iter<T: IntoIterator<Item = Family>>(all: T) -> Self {
+        all.into_iter().fold(Self::NONE, |families, family| match family {
+            Family::Ipv4 => Self { ipv4: true, ..families },
+            Family::Ipv6 => Self { ipv6: true, ..families },
+        })
+    }
+}
+
 /// The addresses that this host sends from on a link: one of each family, if there is one.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
 pub struct Sources {

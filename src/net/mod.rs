@@ -4,8 +4,8 @@
 //!
 //! | object | made by | gone when |
 //! | --- | --- | --- |
-//! | raw socket, member of 224.0.0.18 | [`VrrpSocket`] | dropped |
-//! | raw socket that only sends | [`SendSocket`] | dropped |
+//! | raw socket, member of 224.0.0.18 or `ff02::12` | [`VrrpSocket`] | dropped |
+//! | raw sockets that only send | [`SendSocket`] | dropped |
 //! | raw socket for ICMP | [`echo`] | answered, or given up |
 //! | packet socket | [`Announcer`], [`Observer`] | dropped |
 //! | netlink socket | [`Netlink`] | dropped |

@@ -1,21 +1,28 @@
-//! The socket that advertisements are heard and sent on.
+//! The sockets that advertisements are heard and sent on.
 
-use std::io::{self, IoSlice};
-use std::net::SocketAddrV4;
+use std::io::{self, IoSlice, IoSliceMut};
+use std::net::{Ipv6Addr, SocketAddrV4, SocketAddrV6};
 use std::num::NonZeroU32;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::task::{Context, Poll};
 
-use rustix::net::sockopt::{set_socket_recv_buffer_size, set_socket_recv_buffer_size_force};
+use nix::sys::socket::{
+    ControlMessage, ControlMessageOwned, MsgFlags, SockaddrIn6, recvmsg, sendmsg, setsockopt,
+    sockopt,
+};
+use rustix::io::Errno;
+use rustix::net::sockopt::{
+    set_ipv6_multicast_loop, set_socket_recv_buffer_size, set_socket_recv_buffer_size_force,
+};
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, recv, sendmsg_addr};
-use socket2::{Domain, InterfaceIndexOrAddress, Protocol, Socket, Type};
+use socket2::{Domain, InterfaceIndexOrAddress, Protocol, SockFilter, Socket, Type};
 
 use crate::net::NetError;
 use crate::net::watched::Watched;
-use crate::types::{GROUP_IPV4, IP_PROTOCOL};
-use crate::wire::ip::{Datagram, Endpoints, Malformed};
+use crate::types::{Family, GROUP_IPV4, GROUP_IPV6, IP_PROTOCOL};
+use crate::wire::ip::{Datagram, Endpoints, Envelope, Malformed};
 
-/// A raw socket for VRRP over IPv4 on one link.
+/// A raw socket for VRRP over one family on one link.
 ///
 /// It hears what arrives on its link only, never what this host sends itself. One socket serves one
 /// link, because a socket may join no more than `igmp_max_memberships` (20) groups. It belongs to
@@ -23,6 +30,8 @@ use crate::wire::ip::{Datagram, Endpoints, Malformed};
 #[derive(Debug)]
 pub struct VrrpSocket {
     socket: Watched,
+    family: Family,
+    link: u32,
 }
 
 impl VrrpSocket {
@@ -32,12 +41,16 @@ impl VrrpSocket {
     ///
     /// # Errors
     ///
-    /// When the right is missing, or the link does not exist.
-    pub fn open(index: u32) -> Result<Self, NetError> {
-        let socket = open(index)
-            .and_then(Watched::new)
-            .map_err(|error| NetError::new("listen on", format!("link {index}"), error))?;
-        Ok(Self { socket })
+    /// When the right is missing, or the link or the family does not exist.
+    pub fn open(link: u32, family: Family) -> Result<Self, NetError> {
+        let opened = match family {
+            Family::Ipv4 => open_ipv4(link),
+            Family::Ipv6 => open_ipv6(link),
+        };
+        let socket = opened.and_then(Watched::new).map_err(|error| {
+            NetError::new("listen on", format!("link {link} ({family})"), error)
+        })?;
+        Ok(Self { socket, family, link })
     }
 
     /// Waits until there may be something to receive.
@@ -61,8 +74,17 @@ impl VrrpSocket {
         &self,
         buffer: &'a mut [u8],
     ) -> io::Result<Result<Datagram<'a>, Malformed>> {
-        let (received, _) = self.socket.read(|fd| recv(fd, &mut *buffer, RecvFlags::empty()))?;
-        Ok(Datagram::parse_ipv4(&buffer[..received]))
+        match self.family {
+            Family::Ipv4 => {
+                let received = self.socket.read(|fd| recv(fd, &mut *buffer, RecvFlags::empty()));
+                Ok(Datagram::parse_ipv4(&buffer[..received?.0]))
+            }
+            Family::Ipv6 => {
+                let (length, envelope) = self.socket.read(|fd| receive_ipv6(fd, buffer))?;
+                let payload = &buffer[..length];
+                Ok(envelope.map(|envelope| Datagram { envelope, payload }).ok_or(Malformed))
+            }
+        }
     }
 
     /// Sends a datagram.
@@ -71,71 +93,159 @@ impl VrrpSocket {
     ///
     /// When the kernel cannot take it at once: nothing is queued here.
     pub fn send(&self, datagram: Datagram<'_>) -> io::Result<()> {
-        send(&self.socket, datagram)
+        if self.family == Family::Ipv6 && datagram.envelope.hop_limit == 0 {
+            return self.try_ipv6(datagram);
+        }
+        send(&self.socket, self.link, datagram)
+    }
+
+    /// Sends a datagram whose hop limit is 0. Over IPv6 the kernel drops it before the link only
+    /// where it also goes back to this host, which [`NOT_LOOPED`] drops.
+    fn try_ipv6(&self, datagram: Datagram<'_>) -> io::Result<()> {
+        set_ipv6_multicast_loop(&self.socket, true)?;
+        let sent = send(&self.socket, self.link, datagram);
+        set_ipv6_multicast_loop(&self.socket, false)?;
+        sent
     }
 }
 
-/// A raw socket for VRRP over IPv4 that sends on any link and receives nothing.
+/// Raw sockets for VRRP that send on any link and receive nothing.
 #[derive(Debug)]
 pub struct SendSocket {
-    socket: Socket,
+    ipv4: Socket,
+    /// A host may be without IPv6.
+    ipv6: io::Result<Socket>,
 }
 
 impl SendSocket {
-    /// Opens the socket. Needs `CAP_NET_RAW`.
+    /// Opens the sockets. Needs `CAP_NET_RAW`.
     ///
     /// # Errors
     ///
     /// When the right is missing.
     pub fn open() -> io::Result<Self> {
-        let socket = Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::from(libc::IPPROTO_RAW)))?;
-        socket.set_nonblocking(true)?;
-        socket.set_multicast_loop_v4(false)?;
-        socket.set_priority(PRIORITY_CONTROL)?;
-        Ok(Self { socket })
+        let protocol = Some(Protocol::from(libc::IPPROTO_RAW));
+        let ipv4 = Socket::new(Domain::IPV4, Type::RAW, protocol)?;
+        ipv4.set_multicast_loop_v4(false)?;
+        let ipv6 = Socket::new(Domain::IPV6, Type::RAW, protocol).and_then(|ipv6| {
+            prepare_to_send_ipv6(&ipv6)?;
+            Ok(ipv6)
+        });
+        for socket in std::iter::once(&ipv4).chain(&ipv6) {
+            socket.set_nonblocking(true)?;
+            socket.set_priority(PRIORITY_CONTROL)?;
+        }
+        Ok(Self { ipv4, ipv6 })
     }
 
     /// Sends a datagram on the link of that index.
     ///
     /// # Errors
     ///
-    /// When the link does not exist, or the kernel cannot take it at once.
+    /// When the link or the family does not exist, or the kernel cannot take it at once.
     pub fn send(&self, link: u32, datagram: Datagram<'_>) -> io::Result<()> {
-        let link = NonZeroU32::new(link).ok_or(io::ErrorKind::InvalidInput)?;
-        self.socket.bind_device_by_index_v4(Some(link))?;
-        send(&self.socket, datagram)
+        let index = NonZeroU32::new(link).ok_or(io::ErrorKind::InvalidInput)?;
+        let socket = match datagram.envelope.endpoints.family() {
+            Family::Ipv4 => &self.ipv4,
+            Family::Ipv6 => self.ipv6.as_ref().map_err(io::Error::kind)?,
+        };
+        socket.bind_device_by_index_v4(Some(index))?;
+        send(socket, link, datagram)
     }
 }
 
-/// Sends a datagram with its IPv4 header, in which the kernel fills in length and checksum.
-fn send(socket: impl AsFd, datagram: Datagram<'_>) -> io::Result<()> {
-    let (Endpoints::V4 { destination, .. }, Some(header)) =
-        (datagram.envelope.endpoints, datagram.ipv4_header())
-    else {
-        return Err(io::ErrorKind::Unsupported.into());
-    };
-    let parts = [IoSlice::new(&header), IoSlice::new(datagram.payload)];
-    let destination = SocketAddrV4::new(destination, 0);
-    let mut nothing = SendAncillaryBuffer::default();
-    sendmsg_addr(socket, &destination, &parts, &mut nothing, SendFlags::empty())?;
+/// Sends a datagram with its header, in which the kernel fills in what IPv4 leaves to it.
+fn send(socket: impl AsFd, link: u32, datagram: Datagram<'_>) -> io::Result<()> {
+    let header = datagram.header();
+    let parts = [IoSlice::new(header.as_ref()), IoSlice::new(datagram.payload)];
+    match datagram.envelope.endpoints {
+        Endpoints::V4 { destination, .. } => {
+            let destination = SocketAddrV4::new(destination, 0);
+            let mut nothing = SendAncillaryBuffer::default();
+            sendmsg_addr(socket, &destination, &parts, &mut nothing, SendFlags::empty())?;
+        }
+        Endpoints::V6 { source, destination } => {
+            // The source is in the header, but the kernel finds no route without one that it knows.
+            let source = libc::in6_pktinfo {
+                ipi6_addr: libc::in6_addr { s6_addr: source.octets() },
+                ipi6_ifindex: link,
+            };
+            let source = [ControlMessage::Ipv6PacketInfo(&source)];
+            let destination = SockaddrIn6::from(SocketAddrV6::new(destination, 0, 0, link));
+            let (fd, flags) = (socket.as_fd().as_raw_fd(), MsgFlags::empty());
+            sendmsg(fd, &parts, &source, flags, Some(&destination))?;
+        }
+    }
     Ok(())
 }
 
-fn open(index: u32) -> io::Result<Socket> {
-    // `Socket::new` of socket2 sets close-on-exec: nginx forks and executes.
-    let protocol = Protocol::from(i32::from(IP_PROTOCOL));
-    let socket = Socket::new(Domain::IPV4, Type::RAW, Some(protocol))?;
-    socket.set_nonblocking(true)?;
-    let link = NonZeroU32::new(index).ok_or(io::ErrorKind::InvalidInput)?;
-    socket.bind_device_by_index_v4(Some(link))?;
+/// Prepares an IPv6 socket for sending, also from an address that was there a moment ago.
+fn prepare_to_send_ipv6(socket: &Socket) -> io::Result<()> {
+    socket.set_freebind_v6(true)?;
+    socket.set_multicast_loop_v6(false)
+}
+
+fn open_ipv4(link: u32) -> io::Result<Socket> {
+    let socket = open_raw(Domain::IPV4, link)?;
     socket.set_header_included_v4(true)?;
     socket.set_multicast_loop_v4(false)?;
     // Without this, a group that any other socket of the host joined would be heard too.
     socket.set_multicast_all_v4(false)?;
-    socket.join_multicast_v4_n(&GROUP_IPV4, &InterfaceIndexOrAddress::Index(index))?;
+    socket.join_multicast_v4_n(&GROUP_IPV4, &InterfaceIndexOrAddress::Index(link))?;
+    Ok(socket)
+}
+
+/// The kernel hands over an IPv6 datagram without its header, and does not look at the checksum of
+/// VRRP: wrong ones are counted.
+fn open_ipv6(link: u32) -> io::Result<Socket> {
+    let socket = open_raw(Domain::IPV6, link)?;
+    socket.attach_filter(&NOT_LOOPED)?;
+    socket.set_header_included_v6(true)?;
+    prepare_to_send_ipv6(&socket)?;
+    socket.set_multicast_all_v6(false)?;
+    socket.set_recv_hoplimit_v6(true)?;
+    setsockopt(&socket, sockopt::Ipv6RecvPacketInfo, &true)?;
+    socket.join_multicast_v6(&GROUP_IPV6, link)?;
+    Ok(socket)
+}
+
+fn open_raw(domain: Domain, link: u32) -> io::Result<Socket> {
+    // `Socket::new` of socket2 sets close-on-exec: nginx forks and executes.
+    let protocol = Protocol::from(i32::from(IP_PROTOCOL));
+    let socket = Socket::new(domain, Type::RAW, Some(protocol))?;
+    socket.set_nonblocking(true)?;
+    let index = NonZeroU32::new(link).ok_or(io::ErrorKind::InvalidInput)?;
+    socket.bind_device_by_index_v4(Some(index))?;
     socket.set_priority(PRIORITY_CONTROL)?;
     bound_receive_buffer(&socket, RECEIVE_BUFFER)?;
     Ok(socket)
+}
+
+/// Receives the message of a datagram; its envelope, if the kernel tells all of it.
+fn receive_ipv6(
+    socket: BorrowedFd<'_>,
+    buffer: &mut [u8],
+) -> rustix::io::Result<(usize, Option<Envelope>)> {
+    let mut space = [0; CONTROL];
+    let mut parts = [IoSliceMut::new(buffer)];
+    let flags = MsgFlags::empty();
+    let received = recvmsg::<SockaddrIn6>(socket.as_raw_fd(), &mut parts, Some(&mut space), flags);
+    let received = received.map_err(|error| Errno::from_raw_os_error(error as i32))?;
+    let (mut destination, mut hop_limit) = (None, None);
+    for control in received.cmsgs().into_iter().flatten() {
+        if let ControlMessageOwned::Ipv6PacketInfo(info) = control {
+            destination = Some(Ipv6Addr::from(info.ipi6_addr.s6_addr));
+        } else if let ControlMessageOwned::Ipv6HopLimit(limit) = control {
+            hop_limit = u8::try_from(limit).ok();
+        }
+    }
+    let source = received.address.map(|address| address.ip());
+    let envelope = source.zip(destination).zip(hop_limit);
+    let envelope = envelope.map(|((source, destination), hop_limit)| Envelope {
+        endpoints: Endpoints::V6 { source, destination },
+        hop_limit,
+    });
+    Ok((received.bytes, envelope))
 }
 
 /// Sets the receive buffer, past the limit of the host where the right allows.
@@ -145,6 +255,19 @@ pub(super) fn bound_receive_buffer(socket: impl AsFd, bytes: usize) -> io::Resul
         .or_else(|_| set_socket_recv_buffer_size(fd, bytes))?;
     Ok(())
 }
+
+/// Drops what this host has sent (`PACKET_LOOPBACK`).
+const NOT_LOOPED: [SockFilter; 4] = [
+    SockFilter::new(0x20, 0, 0, PACKET_TYPE),
+    SockFilter::new(0x15, 0, 1, 5),
+    SockFilter::new(0x06, 0, 0, 0),
+    SockFilter::new(0x06, 0, 0, u32::MAX),
+];
+/// `SKF_AD_OFF + SKF_AD_PKTTYPE`.
+const PACKET_TYPE: u32 = 0xffff_f004;
+
+/// Room for what the kernel tells of an IPv6 datagram: `in6_pktinfo` and `int`, with their headers.
+const CONTROL: usize = 128;
 
 /// Room for some 1,300 advertisements; when it is full the kernel drops the newest, and the
 /// election lives with lost advertisements by design.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::lenient::known_or_default;
 use super::receive::Discard;
 use super::state::{Reason, State};
-use crate::types::{Instant, Priority, Sources};
+use crate::types::{Families, Family, Instant, Priority, Sources};
 use crate::wire::ip::{Datagram, Malformed};
 
 /// A virtual router of this node: its place in the configuration.
@@ -140,8 +140,25 @@ pub enum Input<'a> {
 pub struct LinkFacts {
     /// Whether frames can pass.
     pub carrier: LinkCarrier,
+    /// The families of which nothing can be received although frames can pass.
+    pub deaf_to: Families,
     /// The addresses to send from.
     pub sources: Sources,
+}
+
+impl LinkFacts {
+    /// Returns the facts of a link on which everything can be received that passes.
+    #[must_use]
+    pub const fn new(carrier: LinkCarrier, sources: Sources) -> Self {
+        Self { carrier, deaf_to: Families::NONE, sources }
+    }
+
+    /// Tells whether datagrams of a family can pass.
+    #[must_use]
+    pub fn carrier_for(&self, family: Family) -> LinkCarrier {
+        let is_deaf = self.carrier == LinkCarrier::Up && self.deaf_to.has(family);
+        if is_deaf { LinkCarrier::Deaf } else { self.carrier }
+    }
 }
 
 /// Whether frames can pass a link, the worst first.

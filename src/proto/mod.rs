@@ -50,7 +50,7 @@
 //! | `Preempt_Mode` | [`InstanceConfig::preempt`], and [`InstanceConfig::preempt_delay`] |
 //! | Startup event | [`Input::Startup`], [`Node::inherit`], and every end of a hold |
 //! | Shutdown event | [`Input::Shutdown`], and every begin of a hold |
-//! | primary IPv4 address | [`LinkFacts::primary`] |
+//! | primary IPv4 address, link-local IPv6 address | [`LinkFacts::sources`] |
 //!
 //! [`InstanceConfig::priority`]: crate::config::InstanceConfig::priority
 //! [`InstanceConfig::adver_interval`]: crate::config::InstanceConfig::adver_interval

@@ -20,7 +20,7 @@ use super::report::{self, Limiter};
 use super::router::VirtualRouter;
 use super::snapshot::Snapshot;
 use crate::config::InstanceConfig;
-use crate::types::{Family, HOP_LIMIT, Instant, LinkName, Priority, Sources, Vrid};
+use crate::types::{Families, Family, HOP_LIMIT, Instant, LinkName, Priority, Sources, Vrid};
 use crate::wire::advertisement::Outgoing;
 use crate::wire::ip::{Endpoints, Envelope};
 
@@ -154,6 +154,13 @@ impl Node {
     #[must_use]
     pub fn site_of(&self, router: RouterId) -> Site {
         self.routers[router.0].site
+    }
+
+    /// Returns the families of the routers that listen or speak on a link.
+    #[must_use]
+    pub fn families_on(&self, link: LinkId) -> Families {
+        let routers = self.links[link.0].routers.iter();
+        routers.map(|router| self.routers[router.0].config.family()).collect()
     }
 
     /// Returns whether frames can pass the links of a router; `None` if that is not known yet.

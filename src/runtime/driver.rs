@@ -52,7 +52,7 @@ use crate::net::{Process, Timer};
 use crate::proto::{Action, Input, LinkId, Node, RouterId, Transition};
 use crate::status::Board;
 use crate::succession::{Incident, Succession, Will};
-use crate::types::{Instant, LinkName};
+use crate::types::{Family, Instant, LinkName};
 
 /// Everything the loop owns.
 pub(super) struct Driver<'a> {
@@ -146,7 +146,7 @@ impl<'a> Driver<'a> {
         let succession =
             Succession::new(start.beginning, will, meeting.is_possible(), clock::now());
         let mut driver = Self {
-            links: LinkSockets::new(node.links().len()),
+            links: LinkSockets::new((0..node.links().len()).map(|it| node.families_on(LinkId(it)))),
             watched,
             known_links: Vec::new(),
             links_before: Vec::new(),
@@ -351,10 +351,17 @@ impl<'a> Driver<'a> {
         }
     }
 
-    /// Receives at most [`BATCH`] datagrams of a link, so that a flood delays no deadline.
     fn receive(&mut self, link: LinkId) {
+        for family in self.links.families_on(link).iter() {
+            self.receive_of(link, family);
+        }
+    }
+
+    /// Receives at most [`BATCH`] datagrams of a family on a link, so that a flood delays no
+    /// deadline.
+    fn receive_of(&mut self, link: LinkId, family: Family) {
         for _ in 0..BATCH {
-            match self.links.receive(link, &mut self.incoming[..]) {
+            match self.links.receive(link, family, &mut self.incoming[..]) {
                 Ok(received) => {
                     self.node.handle(Input::Datagram { link, received }, clock::now());
                 }

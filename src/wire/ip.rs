@@ -1,4 +1,4 @@
-//! What is around a VRRP message: its addresses, and the IPv4 header.
+//! What is around a VRRP message: its addresses, and the header of IPv4 or IPv6.
 //!
 //! ```text
 //!  0                   1                   2                   3
@@ -15,6 +15,20 @@
 //! |                      Destination Address                      |
 //! +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
 //! |                    Options, 0 to 40 octets                    |
+//! +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+//! ```
+//!
+//! ```text
+//!  0                   1                   2                   3
+//!  0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
+//! +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+//! |Version| Traffic Class |              Flow Label               |
+//! +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+//! |        Payload Length         |  Next Header  |   Hop Limit   |
+//! +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+//! |                  Source Address, 16 octets …                  |
+//! +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+//! |               Destination Address, 16 octets …                |
 //! +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
 //! ```
 
@@ -50,13 +64,21 @@ impl<'a> Datagram<'a> {
         }
     }
 
-    /// Reads the same, or a datagram that has an authentication header before the message
-    /// (RFC 2402 §2), of which nothing else is looked at.
+    /// Reads a datagram of either family that begins with its header, also one that has an
+    /// authentication header before the message (RFC 2402 §2), of which nothing else is looked at.
     ///
     /// # Errors
     ///
-    /// Those of [`parse_ipv4`](Self::parse_ipv4).
-    pub fn parse_ipv4_with(bytes: &'a [u8]) -> Result<(Enclosed, Self), Malformed> {
+    /// [`Malformed`] as in [`parse_ipv4`](Self::parse_ipv4); over IPv6, also if another extension
+    /// header is in the way.
+    pub fn parse_with(bytes: &'a [u8]) -> Result<(Enclosed, Self), Malformed> {
+        match bytes.first().map(|octet| octet >> 4) {
+            Some(6) => Self::parse_ipv6_with(bytes),
+            _ => Self::parse_ipv4_with(bytes),
+        }
+    }
+
+    fn parse_ipv4_with(bytes: &'a [u8]) -> Result<(Enclosed, Self), Malformed> {
         let header = bytes.first_chunk::<IPV4_HEADER_LEN>().ok_or(Malformed)?;
         let [version_ihl, _, total_hi, total_lo, _, _, _, _, ttl, protocol, _, _, addresses @ ..] =
             *header;
@@ -73,40 +95,92 @@ impl<'a> Datagram<'a> {
             source: Ipv4Addr::new(s0, s1, s2, s3),
             destination: Ipv4Addr::new(d0, d1, d2, d3),
         };
-        let envelope = Envelope { endpoints, hop_limit: ttl };
+        Self { envelope: Envelope { endpoints, hop_limit: ttl }, payload }.behind(protocol)
+    }
+
+    fn parse_ipv6_with(bytes: &'a [u8]) -> Result<(Enclosed, Self), Malformed> {
+        let (header, rest) = bytes.split_first_chunk::<IPV6_HEADER_LEN>().ok_or(Malformed)?;
+        let [_, _, _, _, length_hi, length_lo, next_header, hop_limit, addresses @ ..] = header;
+        let (source, destination) = addresses.split_first_chunk::<16>().ok_or(Malformed)?;
+        let destination: &[u8; 16] = destination.first_chunk().ok_or(Malformed)?;
+        let length = usize::from(u16::from_be_bytes([*length_hi, *length_lo]));
+        let payload = rest.get(..length).ok_or(Malformed)?;
+
+        let endpoints = Endpoints::V6 {
+            source: Ipv6Addr::from(*source),
+            destination: Ipv6Addr::from(*destination),
+        };
+        let envelope = Envelope { endpoints, hop_limit: *hop_limit };
+        Self { envelope, payload }.behind(*next_header)
+    }
+
+    /// Returns the message of a datagram whose payload begins as the header says.
+    fn behind(self, protocol: u8) -> Result<(Enclosed, Self), Malformed> {
         match protocol {
-            IP_PROTOCOL => Ok((Enclosed::Plain, Self { envelope, payload })),
+            IP_PROTOCOL => Ok((Enclosed::Plain, self)),
             AUTHENTICATION_HEADER => {
-                let payload = behind_authentication(payload).ok_or(Malformed)?;
-                Ok((Enclosed::Authenticated, Self { envelope, payload }))
+                let payload = behind_authentication(self.payload).ok_or(Malformed)?;
+                Ok((Enclosed::Authenticated, Self { payload, ..self }))
             }
             _ => Err(Malformed),
         }
     }
 
-    /// Returns the IPv4 header to send before the payload (RFC 9568 §5.1.1): 20 octets, protocol
-    /// 112, DSCP CS6, Don't Fragment clear. `None` over IPv6, where the kernel writes the header.
+    /// Returns the header to send before the payload (RFC 9568 §5.1.1 and §5.1.2): protocol 112,
+    /// DSCP CS6; over IPv4 without options, and with Don't Fragment clear.
     ///
     /// Identification is 0, for which a Linux raw socket puts a value of its own.
     #[must_use]
-    pub fn ipv4_header(&self) -> Option<[u8; IPV4_HEADER_LEN]> {
-        let Endpoints::V4 { source, destination } = self.envelope.endpoints else { return None };
+    pub fn header(&self) -> IpHeader {
+        match self.envelope.endpoints {
+            Endpoints::V4 { source, destination } => self.ipv4_header(source, destination),
+            Endpoints::V6 { source, destination } => self.ipv6_header(source, destination),
+        }
+    }
+
+    fn ipv4_header(&self, source: Ipv4Addr, destination: Ipv4Addr) -> IpHeader {
         let total_len = u16::try_from(IPV4_HEADER_LEN + self.payload.len()).unwrap_or(u16::MAX);
-        let mut header = [0; IPV4_HEADER_LEN];
-        header[0] = VERSION_AND_IHL;
-        header[1] = TOS_CS6;
-        header[2..4].copy_from_slice(&total_len.to_be_bytes());
-        header[8] = self.envelope.hop_limit;
-        header[9] = IP_PROTOCOL;
-        header[12..16].copy_from_slice(&source.octets());
-        header[16..20].copy_from_slice(&destination.octets());
-        let sum = checksum::checksum(&[&header]);
-        header[10..12].copy_from_slice(&sum.to_be_bytes());
-        Some(header)
+        let mut octets = [0; IPV6_HEADER_LEN];
+        octets[0] = VERSION_AND_IHL;
+        octets[1] = TRAFFIC_CLASS_CS6;
+        octets[2..4].copy_from_slice(&total_len.to_be_bytes());
+        octets[8] = self.envelope.hop_limit;
+        octets[9] = IP_PROTOCOL;
+        octets[12..16].copy_from_slice(&source.octets());
+        octets[16..20].copy_from_slice(&destination.octets());
+        let sum = checksum::checksum(&[&octets[..IPV4_HEADER_LEN]]);
+        octets[10..12].copy_from_slice(&sum.to_be_bytes());
+        IpHeader { octets, length: IPV4_HEADER_LEN }
+    }
+
+    fn ipv6_header(&self, source: Ipv6Addr, destination: Ipv6Addr) -> IpHeader {
+        let length = u16::try_from(self.payload.len()).unwrap_or(u16::MAX);
+        let mut octets = [0; IPV6_HEADER_LEN];
+        octets[0] = VERSION_6 | TRAFFIC_CLASS_CS6 >> 4;
+        octets[1] = TRAFFIC_CLASS_CS6 << 4;
+        octets[4..6].copy_from_slice(&length.to_be_bytes());
+        octets[6] = IP_PROTOCOL;
+        octets[7] = self.envelope.hop_limit;
+        octets[8..24].copy_from_slice(&source.octets());
+        octets[24..40].copy_from_slice(&destination.octets());
+        IpHeader { octets, length: IPV6_HEADER_LEN }
     }
 }
 
-/// Whether there is anything between the IPv4 header and the message.
+/// The octets of a header: 20 of IPv4, 40 of IPv6.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct IpHeader {
+    octets: [u8; IPV6_HEADER_LEN],
+    length: usize,
+}
+
+impl AsRef<[u8]> for IpHeader {
+    fn as_ref(&self) -> &[u8] {
+        &self.octets[..self.length]
+    }
+}
+
+/// Whether there is anything between the header of IP and the message.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Enclosed {
     /// Nothing.
@@ -232,15 +306,17 @@ impl Endpoints {
     }
 }
 
-/// The octets are not a whole IPv4 datagram that carries VRRP.
+/// The octets are not a whole datagram that carries VRRP.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("not a whole IPv4 datagram that carries VRRP")]
+#[error("not a whole datagram that carries VRRP")]
 pub struct Malformed;
 
 /// The protocol number of the authentication header.
 pub const AUTHENTICATION_HEADER: u8 = 51;
 
 const IPV4_HEADER_LEN: usize = 20;
+const IPV6_HEADER_LEN: usize = 40;
 const VERSION_AND_IHL: u8 = 0x45;
+const VERSION_6: u8 = 0x60;
 /// Class Selector 6, network control: a switch that must drop something drops something else.
-const TOS_CS6: u8 = 0xc0;
+const TRAFFIC_CLASS_CS6: u8 = 0xc0;

@@ -2,12 +2,13 @@
 
 use std::future::poll_fn;
 use std::io;
+use std::net::IpAddr;
 use std::process::Command;
 use std::time::Duration;
 
 use harness::{Host, Lab, Signal};
-use resty_vrrp::net::{Process, VrrpSocket};
-use resty_vrrp::types::{GROUP_IPV4, HOP_LIMIT};
+use resty_vrrp::net::{Process, SendSocket, VrrpSocket};
+use resty_vrrp::types::{Family, HOP_LIMIT};
 use resty_vrrp::wire::ip::{Datagram, Endpoints, Envelope};
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout;
@@ -17,17 +18,50 @@ fn what_one_host_sends_the_others_hear_and_it_does_not() {
     let lab = Lab::new("sockets");
     let (a, b) =
         (lab.host("worker-01", "192.168.56.101/24"), lab.host("worker-02", "192.168.56.102/24"));
+    a.ip("address add fe80::101/64 dev eth0 nodad");
     let runtime = runtime();
-    let (from, to) = (open(&runtime, &a), open(&runtime, &b));
-    let endpoints = Endpoints::new(a.address(), GROUP_IPV4.into()).expect("both are of IPv4");
+    for (source, family) in [(a.address(), Family::Ipv4), (ip("fe80::101"), Family::Ipv6)] {
+        let (from, to) = (open(&runtime, &a, family), open(&runtime, &b, family));
+        let endpoints = Endpoints::new(source, family.group()).expect("both are of one family");
+        let envelope = Envelope { endpoints, hop_limit: HOP_LIMIT };
+        let heard_at =
+            |socket| runtime.block_on(async { timeout(TENTH, receive(socket)).await.ok() });
+
+        from.send(Datagram { envelope, payload: MESSAGE }).unwrap();
+
+        let received = runtime.block_on(receive(&to)).unwrap();
+        assert_eq!(received, (envelope, MESSAGE.to_vec()));
+        assert!(heard_at(&from).is_none(), "it hears itself over {family}");
+
+        let trial = Envelope { hop_limit: 0, ..envelope };
+        from.send(Datagram { envelope: trial, payload: MESSAGE }).unwrap();
+        assert!(heard_at(&to).is_none(), "a trial over {family} has left the host");
+        assert!(heard_at(&from).is_none(), "a trial over {family} has come back");
+
+        let other = Envelope { hop_limit: 64, ..envelope };
+        let sender = a.enter(|| SendSocket::open().expect("root may open it"));
+        let index = index_of_eth0(&a);
+        sender.send(index, Datagram { envelope: other, payload: MESSAGE }).unwrap();
+        let received = runtime.block_on(receive(&to)).unwrap();
+        assert_eq!(received, (other, MESSAGE.to_vec()));
+    }
+}
+
+/// The address may have gone from the link a moment ago: a resignation still has to leave.
+#[test]
+fn a_datagram_over_ipv6_leaves_from_an_address_that_is_not_there() {
+    let lab = Lab::new("source");
+    let (a, b) =
+        (lab.host("worker-01", "192.168.56.101/24"), lab.host("worker-02", "192.168.56.102/24"));
+    let runtime = runtime();
+    let (from, to) = (open(&runtime, &a, Family::Ipv6), open(&runtime, &b, Family::Ipv6));
+    let endpoints = Endpoints::new(ip("fe80::77"), Family::Ipv6.group()).expect("of one family");
     let envelope = Envelope { endpoints, hop_limit: HOP_LIMIT };
 
     from.send(Datagram { envelope, payload: MESSAGE }).unwrap();
 
     let received = runtime.block_on(receive(&to)).unwrap();
     assert_eq!(received, (envelope, MESSAGE.to_vec()));
-    let echo = runtime.block_on(async { timeout(TENTH, receive(&from)).await });
-    assert!(echo.is_err(), "{echo:?}");
 }
 
 #[test]
@@ -35,7 +69,7 @@ fn reading_an_empty_socket_would_block_and_waiting_for_it_waits() {
     let lab = Lab::new("empty");
     let a = lab.host("worker-01", "192.168.56.101/24");
     let runtime = runtime();
-    let socket = open(&runtime, &a);
+    let socket = open(&runtime, &a, Family::Ipv4);
     let mut buffer = [0; 100];
 
     let read = socket.try_recv(&mut buffer);
@@ -75,13 +109,22 @@ async fn receive(socket: &VrrpSocket) -> io::Result<(Envelope, Vec<u8>)> {
     }
 }
 
-fn open(runtime: &Runtime, host: &Host) -> VrrpSocket {
+fn open(runtime: &Runtime, host: &Host, family: Family) -> VrrpSocket {
+    let index = index_of_eth0(host);
     let opened = host.enter(|| {
         let _context = runtime.enter();
-        let index = std::fs::read_to_string("/sys/class/net/eth0/ifindex").expect("eth0 is there");
-        VrrpSocket::open(index.trim().parse().expect("an index is a number"))
+        VrrpSocket::open(index, family)
     });
     opened.expect("root may open it")
+}
+
+fn index_of_eth0(host: &Host) -> u32 {
+    let index = host.exec("cat", &["/sys/class/net/eth0/ifindex"]);
+    index.trim().parse().expect("an index is a number")
+}
+
+fn ip(text: &str) -> IpAddr {
+    text.parse().expect("a valid address")
 }
 
 fn runtime() -> Runtime {

@@ -320,7 +320,7 @@ impl Host {
     }
 
     fn facts(&self) -> LinkFacts {
-        LinkFacts { carrier: self.carrier, sources: Sources { ipv4: self.primary, ipv6: None } }
+        LinkFacts::new(self.carrier, Sources { ipv4: self.primary, ipv6: None })
     }
 }
 

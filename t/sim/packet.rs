@@ -127,8 +127,8 @@ pub(crate) fn encoded(node: &Node, router: RouterId, priority: Priority) -> Vec<
     let datagrams = node.destinations(router).filter_map(|destination| {
         let mut payload = Vec::new();
         let envelope = node.encode(router, priority, destination, &mut payload)?;
-        let header = Datagram { envelope, payload: &payload }.ipv4_header()?;
-        Some([&header[..], &payload].concat())
+        let header = Datagram { envelope, payload: &payload }.header();
+        Some([header.as_ref(), &payload].concat())
     });
     datagrams.collect()
 }

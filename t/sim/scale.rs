@@ -148,11 +148,11 @@ fn instances() -> Vec<InstanceConfig> {
 }
 
 fn link_up() -> LinkFacts {
-    LinkFacts { carrier: LinkCarrier::Up, sources: Sources { ipv4: Some(US), ipv6: None } }
+    LinkFacts::new(LinkCarrier::Up, Sources { ipv4: Some(US), ipv6: None })
 }
 
 fn link_down() -> LinkFacts {
-    LinkFacts { carrier: LinkCarrier::Down, sources: Sources::default() }
+    LinkFacts::new(LinkCarrier::Down, Sources::default())
 }
 
 const LINKS: usize = 4;

@@ -7,9 +7,8 @@ use resty_vrrp::types::{
     TrailingOctets, Version, VirtualAddress, Vrid,
 };
 use resty_vrrp::wire::advertisement::{Accept, Advertisement, Auth, Outgoing, ParseError};
-use resty_vrrp::wire::arp;
-use resty_vrrp::wire::checksum;
-use resty_vrrp::wire::ip::{Datagram, Endpoints, Envelope};
+use resty_vrrp::wire::ip::{Datagram, Enclosed, Endpoints, Envelope};
+use resty_vrrp::wire::{arp, checksum, ndisc};
 
 use crate::vectors::{ANYTHING, Vector, all_over, frame, vector};
 
@@ -70,15 +69,14 @@ fn the_ip_header_is_that_of_the_golden_packets() {
         let vector = vector(name);
         let envelope = Envelope { endpoints: vector.endpoints, hop_limit: 255 };
 
-        let written = Datagram { envelope, payload: &vector.message }.ipv4_header();
+        let written = Datagram { envelope, payload: &vector.message }.header();
+        let written = written.as_ref();
 
-        let written = written.expect("it goes over IPv4");
-
-        assert!(checksum::is_intact(&[&written]), "{name}");
+        assert!(checksum::is_intact(&[written]), "{name}");
         let mut expected = vector.datagram()[..20].to_vec();
         expected[4..6].copy_from_slice(&[0, 0]);
         expected[10..12].copy_from_slice(&written[10..12]);
-        assert_eq!(written[..], expected, "{name}");
+        assert_eq!(written, expected, "{name}");
     }
 }
 
@@ -101,13 +99,34 @@ fn a_datagram_of_another_protocol_is_malformed() {
     assert!(Datagram::parse_ipv4(vector("AH1").datagram()).is_err());
 }
 
-/// RFC 8200 §3: over IPv6 there is no header of IPv4.
+/// RFC 8200 §3, RFC 9568 §5.1.2: Hop Limit 255, Next Header 112.
 #[test]
-fn a_datagram_over_ipv6_has_no_ipv4_header() {
-    let vector = vector("P9");
-    let envelope = Envelope { endpoints: vector.endpoints, hop_limit: 255 };
+fn the_ipv6_header_is_that_of_the_golden_packets_and_is_read_back() {
+    for vector in all_over(Family::Ipv6) {
+        let hop_limit = if vector.name == "N11" { 64 } else { 255 };
+        let envelope = Envelope { endpoints: vector.endpoints, hop_limit };
+        let datagram = Datagram { envelope, payload: &vector.message };
 
-    assert_eq!(Datagram { envelope, payload: &vector.message }.ipv4_header(), None);
+        let read = Datagram::parse_with(vector.datagram());
+
+        assert_eq!(read, Ok((Enclosed::Plain, datagram)), "{}", vector.name);
+        assert_eq!(datagram.header().as_ref(), &vector.datagram()[..40], "{}", vector.name);
+    }
+}
+
+/// RFC 8200 §3: Payload Length is behind the header.
+#[test]
+fn an_ipv6_datagram_that_is_cut_or_carries_something_else_is_malformed() {
+    let golden = vector("P9");
+    let whole = golden.datagram();
+    for length in 0..whole.len() {
+        assert!(Datagram::parse_with(&whole[..length]).is_err(), "{length}");
+    }
+    for next_header in [0, 17, 44, 60] {
+        let mut other = whole.to_vec();
+        other[6] = next_header;
+        assert!(Datagram::parse_with(&other).is_err(), "{next_header}");
+    }
 }
 
 /// RFC 791 §3.1: the version is 4, and the shortest header has five words of 32 bits.
@@ -281,6 +300,22 @@ fn an_announcement_is_the_golden_frame() {
     let mac = [0x00, 0x00, 0x5e, 0x00, 0x01, 0x0a];
 
     assert_eq!(arp::gratuitous(mac, Ipv4Addr::new(192, 0, 2, 1)).to_vec(), frame("G1"));
+}
+
+/// RFC 9568 §8.2.2 and RFC 4861 §7.2.6.
+#[test]
+fn a_neighbor_advertisement_is_the_golden_frame() {
+    let mac = [0x00, 0x00, 0x5e, 0x00, 0x02, 0x01];
+    for (name, address) in [("G5", VIP_LINK_LOCAL), ("G6", VIP_GLOBAL)] {
+        let IpAddr::V6(address) = address else { panic!("it is of IPv6") };
+
+        assert_eq!(ndisc::unsolicited(mac, address, true).to_vec(), frame(name));
+
+        let of_a_host = ndisc::unsolicited(mac, address, false);
+        assert_eq!(of_a_host[58], 0x20, "it overrides, and is no router");
+        let pseudo_header = [&of_a_host[22..54], &[0, 0, 0, 32, 0, 0, 0, 58]].concat();
+        assert!(checksum::is_intact(&[&pseudo_header, &of_a_host[54..]]));
+    }
 }
 
 /// RFC 9568 §5.2.7 and RFC 3768 §5.3.7: twelve bits of hundredths, eight bits of seconds.

@@ -9,7 +9,7 @@ use resty_vrrp::types::{
     Centiseconds, ChecksumForm, Family, Priority, SimplePassword, Version, VirtualAddress, Vrid,
 };
 use resty_vrrp::wire::advertisement::{Advertisement, Auth, Outgoing};
-use resty_vrrp::wire::ip::{Datagram, Endpoints, Envelope};
+use resty_vrrp::wire::ip::{Datagram, Enclosed, Endpoints, Envelope};
 
 use crate::vectors::ANYTHING;
 
@@ -62,23 +62,20 @@ proptest! {
         }
     }
 
-    /// RFC 791 §3.1.
+    /// RFC 791 §3.1 and RFC 8200 §3.
     #[test]
     fn the_payload_of_every_datagram_is_read_as_it_was_written(
-        source: Ipv4Addr,
-        destination: Ipv4Addr,
+        endpoints in endpoints(),
         hop_limit: u8,
         payload in vec(any::<u8>(), 0..=2048),
     ) {
-        let endpoints = Endpoints::V4 { source, destination };
         let envelope = Envelope { endpoints, hop_limit };
         let sent = Datagram { envelope, payload: &payload };
-        let header = sent.ipv4_header().expect("it goes over IPv4");
-        let octets = [&header[..], &payload, &[0x55; 18]].concat();
+        let octets = [sent.header().as_ref(), &payload, &[0x55; 18]].concat();
 
-        let received = Datagram::parse_ipv4(&octets).expect("it is whole");
+        let received = Datagram::parse_with(&octets);
 
-        prop_assert_eq!(received, sent);
+        prop_assert_eq!(received, Ok((Enclosed::Plain, sent)));
     }
 }
 

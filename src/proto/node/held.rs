@@ -133,7 +133,8 @@ impl Node {
     /// Returns whichever link of a router is worse, once both are known.
     pub(super) fn worst_link(&self, router: RouterId) -> Option<(LinkCarrier, LinkId)> {
         let Site { listens_on, speaks_on } = self.site_of(router);
-        let carrier = |link: LinkId| self.facts(link).map(|facts| (facts.carrier, link));
+        let family = self.routers[router.0].config.family();
+        let carrier = |link: LinkId| Some((self.facts(link)?.carrier_for(family), link));
         Some(carrier(speaks_on)?.min(carrier(listens_on)?))
     }
 

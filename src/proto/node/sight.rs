@@ -38,11 +38,11 @@ pub enum Sighted {
 }
 
 impl Node {
-    /// Returns what a datagram that was seen on a link, from its IPv4 header on, means to a router
+    /// Returns what a datagram that was seen on a link, from its header on, means to a router
     /// of this node.
     #[must_use]
     pub fn sight(&self, link: LinkId, bytes: &[u8]) -> Option<Sighting> {
-        let (enclosed, datagram) = Datagram::parse_ipv4_with(bytes).ok()?;
+        let (enclosed, datagram) = Datagram::parse_with(bytes).ok()?;
         let source = datagram.envelope.endpoints.source();
         let vrid = Vrid::new(advertisement::vrid(datagram.payload)?)?;
         let Some(router) = self.by_vrid.get(&(link, Family::of(source), vrid)).copied() else {

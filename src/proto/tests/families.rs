@@ -106,7 +106,7 @@ fn two_families(sources: Sources) -> Subject {
 
 fn subject(instances: &[InstanceConfig], sources: Sources) -> Subject {
     let mut subject = Subject { node: Node::new(instances), now: Instant::from_nanos(1) };
-    let facts = LinkFacts { carrier: LinkCarrier::Up, sources };
+    let facts = LinkFacts::new(LinkCarrier::Up, sources);
     subject.handle(Input::Health(Health::Serving));
     subject.handle(Input::Link { link: LINK, facts });
     subject.handle(Input::Startup);

@@ -283,7 +283,7 @@ fn addresses() -> Vec<VirtualAddress> {
 
 /// Returns a datagram as it goes over IPv4.
 fn octets(datagram: Datagram<'_>) -> Vec<u8> {
-    [&datagram.ipv4_header().unwrap()[..], datagram.payload].concat()
+    [datagram.header().as_ref(), datagram.payload].concat()
 }
 
 /// Returns the arrival of an IPv4 datagram, header first.
@@ -296,7 +296,7 @@ fn link_up(primary: Ipv4Addr) -> Input<'static> {
 }
 
 fn link(carrier: LinkCarrier, source: Option<Ipv4Addr>) -> Input<'static> {
-    Input::Link { link: LINK, facts: LinkFacts { carrier, sources: over_ipv4(source) } }
+    Input::Link { link: LINK, facts: LinkFacts::new(carrier, over_ipv4(source)) }
 }
 
 fn over_ipv4(source: Option<Ipv4Addr>) -> Sources {

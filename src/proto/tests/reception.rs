@@ -154,7 +154,7 @@ fn a_virtual_router_hears_only_its_own_link() {
     node.handle(Input::Startup, start);
     node.handle(Input::Health(Health::Serving), start);
     for link in [LINK, LinkId(1)] {
-        let facts = LinkFacts { carrier: LinkCarrier::Up, sources: over_ipv4(Some(OURS)) };
+        let facts = LinkFacts::new(LinkCarrier::Up, over_ipv4(Some(OURS)));
         node.handle(Input::Link { link, facts }, start);
     }
 

@@ -52,7 +52,7 @@ fn a_router_needs_both_of_its_links() {
 
 impl Subject {
     fn tell(&mut self, link: LinkId, carrier: LinkCarrier, source: Option<Ipv4Addr>) {
-        let facts = LinkFacts { carrier, sources: over_ipv4(source) };
+        let facts = LinkFacts::new(carrier, over_ipv4(source));
         self.handle(Input::Link { link, facts });
     }
 }

@@ -12,7 +12,7 @@ use crate::runtime::clock;
 use crate::runtime::failpoint::failpoint;
 use crate::runtime::kernel::LinkView;
 use crate::runtime::report;
-use crate::types::Instant;
+use crate::types::{Families, Family, Instant};
 use crate::wire::ip::{Datagram, Malformed};
 
 /// All interfaces, in the order of [`Node::links`](crate::proto::Node::links).
@@ -22,11 +22,18 @@ pub(super) struct LinkSockets {
     ready: ReadyList,
 }
 
-/// One interface, with the socket that receives and sends there.
+/// One interface, with a socket of each family that its routers have.
 #[derive(Debug)]
 struct LinkSocket {
     /// The latest facts of `vrrp-net`.
     view: Option<LinkView>,
+    families: Vec<FamilySocket>,
+}
+
+/// The socket that receives and sends in one family on an interface.
+#[derive(Debug)]
+struct FamilySocket {
+    family: Family,
     socket: Option<VrrpSocket>,
     /// When to try again to open the socket, after a failure.
     retry_at: Option<Instant>,
@@ -47,10 +54,11 @@ struct Failures {
 }
 
 impl LinkSockets {
-    /// Creates so many links, of which nothing is known.
-    pub(super) fn new(count: usize) -> Self {
-        let links = std::iter::repeat_with(LinkSocket::new).take(count).collect();
-        Self { links, ready: ReadyList::new(count) }
+    /// Creates a link for each set of families, of which nothing is known.
+    pub(super) fn new(families: impl Iterator<Item = Families>) -> Self {
+        let links: Vec<_> = families.map(LinkSocket::new).collect();
+        let ready = ReadyList::new(links.len());
+        Self { links, ready }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -64,11 +72,11 @@ impl LinkSockets {
 
     /// Closes all sockets.
     pub(super) fn close(&mut self) {
-        *self = Self::new(self.links.len());
+        *self = Self::new(self.links.iter().map(LinkSocket::all_families));
     }
 
-    /// Takes the facts about a link, and opens a socket for it. Returns the facts for the election
-    /// if they may have changed: a router must not be Active where it cannot receive.
+    /// Takes the facts about a link, and opens its sockets. Returns the facts for the election if
+    /// they may have changed: a router must not be Active where it cannot receive.
     pub(super) fn take(&mut self, id: LinkId, view: LinkView, now: Instant) -> Option<LinkFacts> {
         let link = &mut self.links[id.0];
         let before = link.view.replace(view);
@@ -76,15 +84,14 @@ impl LinkSockets {
             return None;
         }
         if before.is_none_or(|before| !is_same_link(&before, &view)) {
-            link.socket = None;
+            link.families.iter_mut().for_each(|it| it.socket = None);
         }
         Some(self.listen_on(id, view, now))
     }
 
     /// Tries again to open sockets that failed, when their pause is over. Returns what has changed.
     pub(super) fn retry(&mut self, now: Instant) -> Vec<(LinkId, LinkFacts)> {
-        let is_due = |link: &LinkSocket| link.retry_at.is_some_and(|at| at <= now);
-        let due = self.links.iter().enumerate().filter(|(_, link)| is_due(link));
+        let due = self.links.iter().enumerate().filter(|(_, link)| link.is_retry_due(now));
         let due: Vec<_> = due.filter_map(|(id, link)| Some((LinkId(id), link.view?))).collect();
         due.into_iter().map(|(id, view)| (id, self.listen_on(id, view, now))).collect()
     }
@@ -97,18 +104,25 @@ impl LinkSockets {
     /// Waits for a datagram, and returns which link it came from.
     pub(super) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<LinkId> {
         self.ready.poll_next(cx, |id, cx| {
-            let socket = self.links[id.0].socket.as_ref();
-            socket.is_some_and(|socket| socket.poll_recv_ready(cx).is_ready())
+            // Every socket that is not ready has to be left a waker.
+            let ready = self.links[id.0].sockets().filter(|it| it.poll_recv_ready(cx).is_ready());
+            ready.count() > 0
         })
     }
 
-    /// Receives one datagram of a link.
+    /// Returns the families that are listened to on a link.
+    pub(super) fn families_on(&self, id: LinkId) -> Families {
+        self.links[id.0].all_families()
+    }
+
+    /// Receives one datagram of a family on a link.
     pub(super) fn receive<'a>(
         &self,
         id: LinkId,
+        family: Family,
         buffer: &'a mut [u8],
     ) -> io::Result<Result<Datagram<'a>, Malformed>> {
-        match &self.links[id.0].socket {
+        match self.links[id.0].of(family).and_then(|it| it.socket.as_ref()) {
             Some(socket) => socket.try_recv(buffer),
             None => Err(io::ErrorKind::WouldBlock.into()),
         }
@@ -116,7 +130,8 @@ impl LinkSockets {
 
     /// Sends a datagram. Without a socket it is refused.
     pub(super) fn send(&mut self, id: LinkId, datagram: Datagram<'_>) -> SendOutcome {
-        let link = &mut self.links[id.0];
+        let family = datagram.envelope.endpoints.family();
+        let Some(link) = self.links[id.0].of_mut(family) else { return SendOutcome::Refused };
         let Some(socket) = &link.socket else { return SendOutcome::Refused };
         match socket.send(datagram) {
             Ok(()) => {
@@ -132,9 +147,9 @@ impl LinkSockets {
         }
     }
 
-    /// Returns why the kernel refused the last datagram of a link, if it did.
-    pub(super) fn refusal(&self, id: LinkId) -> Option<io::Error> {
-        self.links[id.0].refusal.map(io::Error::from_raw_os_error)
+    /// Returns why the kernel refused the last datagram of a family on a link, if it did.
+    pub(super) fn refusal(&self, id: LinkId, family: Family) -> Option<io::Error> {
+        self.links[id.0].of(family)?.refusal.map(io::Error::from_raw_os_error)
     }
 
     /// Returns a link that cannot be listened on, why not, and how many others cannot.
@@ -142,37 +157,32 @@ impl LinkSockets {
         let all = self.links.iter().enumerate().filter(|(_, link)| {
             link.view.is_some_and(|view| view.index.is_some() && view.carrier == LinkSignal::Up)
         });
-        let mut deaf = all.filter_map(|(id, link)| Some((LinkId(id), link.deaf.as_deref()?)));
+        let mut deaf = all.filter_map(|(id, link)| {
+            let why = link.families.iter().find_map(|it| it.deaf.as_deref());
+            Some((LinkId(id), why?))
+        });
         let (first, why) = deaf.next()?;
         Some((first, why, deaf.count()))
     }
 
-    /// Opens a socket for a link if possible.
+    /// Opens the sockets of a link as far as possible.
     fn listen_on(&mut self, id: LinkId, view: LinkView, now: Instant) -> LinkFacts {
         let link = &mut self.links[id.0];
-        link.retry_at = None;
-        if let (Some(index), None) = (view.index, &link.socket) {
-            match open(index) {
-                Ok(socket) => {
-                    (link.socket, link.deaf) = (Some(socket), None);
-                    link.backoff = Backoff::up_to(LONGEST_PAUSE);
-                    link.failures.end();
-                    self.ready.add(id);
-                }
-                Err(error) => {
-                    link.retry_at = Some(now + link.backoff.after_a_run_of(Duration::ZERO));
-                    link.failures.log(&error, now);
-                    link.deaf = Some(error);
-                }
+        for of_family in &mut link.families {
+            of_family.retry_at = None;
+            if let (Some(index), None) = (view.index, &of_family.socket) {
+                of_family.open(index, now);
+                self.ready.add(id);
             }
         }
         let carrier = match view.carrier {
             _ if view.index.is_none() => LinkCarrier::Missing,
-            LinkSignal::Up if link.socket.is_some() => LinkCarrier::Up,
-            LinkSignal::Up => LinkCarrier::Deaf,
+            LinkSignal::Up => LinkCarrier::Up,
             LinkSignal::Down => LinkCarrier::Down,
         };
-        LinkFacts { carrier, sources: view.sources }
+        let deaf_to = link.families.iter().filter(|it| it.socket.is_none());
+        let deaf_to = deaf_to.map(|it| it.family).collect();
+        LinkFacts { carrier, deaf_to, sources: view.sources }
     }
 }
 
@@ -182,22 +192,61 @@ fn is_same_link(before: &LinkView, now: &LinkView) -> bool {
     before.index == now.index && generations.is_none_or(|(before, now)| before == now)
 }
 
-/// Opens a socket that has joined the group of VRRP.
-fn open(index: u32) -> Result<VrrpSocket, String> {
-    failpoint("listen")?;
-    VrrpSocket::open(index).map_err(|error| report::chain(&error))
+impl LinkSocket {
+    fn new(families: Families) -> Self {
+        Self { view: None, families: families.iter().map(FamilySocket::new).collect() }
+    }
+
+    fn all_families(&self) -> Families {
+        self.families.iter().map(|it| it.family).collect()
+    }
+
+    fn of(&self, family: Family) -> Option<&FamilySocket> {
+        self.families.iter().find(|it| it.family == family)
+    }
+
+    fn of_mut(&mut self, family: Family) -> Option<&mut FamilySocket> {
+        self.families.iter_mut().find(|it| it.family == family)
+    }
+
+    fn sockets(&self) -> impl Iterator<Item = &VrrpSocket> {
+        self.families.iter().filter_map(|it| it.socket.as_ref())
+    }
+
+    fn is_retry_due(&self, now: Instant) -> bool {
+        self.families.iter().any(|it| it.retry_at.is_some_and(|at| at <= now))
+    }
 }
 
-impl LinkSocket {
-    fn new() -> Self {
+impl FamilySocket {
+    fn new(family: Family) -> Self {
         Self {
-            view: None,
+            family,
             socket: None,
             retry_at: None,
             backoff: Backoff::up_to(LONGEST_PAUSE),
             failures: Failures::default(),
             refusal: None,
             deaf: None,
+        }
+    }
+
+    /// Opens a socket that has joined the group of VRRP, or notes why that is not possible.
+    fn open(&mut self, index: u32, now: Instant) {
+        let opened = failpoint("listen").and_then(|()| {
+            VrrpSocket::open(index, self.family).map_err(|error| report::chain(&error))
+        });
+        match opened {
+            Ok(socket) => {
+                (self.socket, self.deaf) = (Some(socket), None);
+                self.backoff = Backoff::up_to(LONGEST_PAUSE);
+                self.failures.end();
+            }
+            Err(error) => {
+                self.retry_at = Some(now + self.backoff.after_a_run_of(Duration::ZERO));
+                self.failures.log(&error, now);
+                self.deaf = Some(error);
+            }
         }
     }
 }

@@ -39,7 +39,8 @@ impl Driver<'_> {
     fn look_at_sending(&mut self, router: RouterId, now: Instant) {
         let mute = self.node.is_mute(router).then(|| {
             let link = self.node.site_of(router).speaks_on;
-            let refusal = self.links.refusal(link).map(|error| format!(" ({error})"));
+            let family = self.node.key_of(router).family;
+            let refusal = self.links.refusal(link, family).map(|error| format!(" ({error})"));
             format!(
                 "the kernel does not send the advertisements on {}{}: peers take this node for \
                  dead. Look for a firewall of this host that drops IP protocol 112 on output \

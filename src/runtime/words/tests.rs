@@ -296,7 +296,7 @@ impl Turn {
 
 fn link(source: Ipv4Addr, carrier: LinkCarrier) -> Input<'static> {
     let sources = Sources { ipv4: Some(source), ipv6: None };
-    Input::Link { link: LinkId(0), facts: LinkFacts { carrier, sources } }
+    Input::Link { link: LinkId(0), facts: LinkFacts::new(carrier, sources) }
 }
 
 /// Returns a node whose router runs.

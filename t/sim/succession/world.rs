@@ -321,7 +321,7 @@ pub(super) fn vrid(router: RouterId) -> u8 {
 
 pub(super) fn facts(primary: Ipv4Addr) -> LinkFacts {
     let sources = Sources { ipv4: Some(primary), ipv6: None };
-    LinkFacts { carrier: LinkCarrier::Up, sources }
+    LinkFacts::new(LinkCarrier::Up, sources)
 }
 
 pub(super) fn our_facts() -> LinkFacts {

@@ -1,0 +1,107 @@
+//! Our tables: which chains they have, and which addresses their maps translate.
+
+use super::batch::TableFamily;
+use super::expression::{
+    Expression, OPEN, OPEN_IPV6, OPENED_HERE, OPENED_HERE_IPV6, OPENING, OPENING_IPV6, RELAYED,
+    RELAYED_IPV6, RENAMED, RENAMED_IPV6, UNANSWERED, UNANSWERED_IPV6,
+};
+use crate::types::Family;
+
+/// A table for the moving addresses of a family.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Table {
+    /// Relays segments to the host that had them.
+    Relay(Family),
+    /// Keeps quiet about those that are still here.
+    Silence(Family),
+}
+
+/// A base chain, which the kernel calls at a hook, with its rules.
+pub(super) struct Chain {
+    pub(super) name: &'static str,
+    pub(super) hook: u32,
+    pub(super) priority: i32,
+    pub(super) rules: &'static [Rule],
+}
+
+/// A rule: lists of expressions, one after the other.
+pub(super) type Rule = &'static [&'static [Expression]];
+
+impl Table {
+    pub(super) const fn family(self) -> TableFamily {
+        match self {
+            Self::Relay(Family::Ipv4) => TableFamily::Ip,
+            Self::Silence(Family::Ipv4) => TableFamily::Arp,
+            Self::Relay(Family::Ipv6) | Self::Silence(Family::Ipv6) => TableFamily::Ip6,
+        }
+    }
+
+    /// Returns the name of the table, which begins with that of all our tables.
+    pub(super) fn name(self, ours: &str) -> String {
+        match self {
+            Self::Silence(Family::Ipv6) => format!("{ours}-nd"),
+            Self::Relay(_) | Self::Silence(Family::Ipv4) => ours.to_owned(),
+        }
+    }
+
+    /// Returns `nft`'s type of the addresses, and how many octets they have.
+    pub(super) const fn address_type(self) -> (u32, u32) {
+        match self {
+            Self::Relay(Family::Ipv4) | Self::Silence(Family::Ipv4) => (TYPE_IPV4_ADDR, 4),
+            Self::Relay(Family::Ipv6) | Self::Silence(Family::Ipv6) => (TYPE_IPV6_ADDR, 16),
+        }
+    }
+
+    /// Tells whether it forgets addresses by itself, and notes the connections that are opened.
+    pub(super) const fn relays(self) -> bool {
+        matches!(self, Self::Relay(_))
+    }
+
+    pub(super) const fn chains(self) -> &'static [Chain] {
+        match self {
+            Self::Relay(Family::Ipv4) => RELAY,
+            Self::Relay(Family::Ipv6) => RELAY_IPV6,
+            Self::Silence(Family::Ipv4) => SILENCE,
+            Self::Silence(Family::Ipv6) => SILENCE_IPV6,
+        }
+    }
+}
+
+const RELAY: &[Chain] = &[Chain {
+    name: "relay",
+    hook: PRE_ROUTING,
+    priority: AFTER_DNAT,
+    rules: &[&[OPENING], &[OPEN, OPENED_HERE], &[OPEN, RELAYED]],
+}];
+
+const RELAY_IPV6: &[Chain] = &[Chain {
+    name: "relay",
+    hook: PRE_ROUTING,
+    priority: AFTER_DNAT,
+    rules: &[&[OPENING_IPV6], &[OPEN_IPV6, OPENED_HERE_IPV6], &[OPEN_IPV6, RELAYED_IPV6]],
+}];
+
+const SILENCE: &[Chain] = &[
+    Chain { name: "input", hook: ARP_IN, priority: 0, rules: &[&[UNANSWERED]] },
+    Chain { name: "output", hook: ARP_OUT, priority: 0, rules: &[&[RENAMED]] },
+];
+
+const SILENCE_IPV6: &[Chain] = &[
+    Chain { name: "input", hook: LOCAL_IN, priority: 0, rules: &[&[UNANSWERED_IPV6]] },
+    Chain { name: "output", hook: LOCAL_OUT, priority: 0, rules: &[&[RENAMED_IPV6]] },
+];
+
+/// `NF_INET_PRE_ROUTING`, `NF_INET_LOCAL_IN` and `NF_INET_LOCAL_OUT`.
+const PRE_ROUTING: u32 = 0;
+const LOCAL_IN: u32 = 1;
+const LOCAL_OUT: u32 = 3;
+/// `NF_ARP_IN` and `NF_ARP_OUT`.
+const ARP_IN: u32 = 0;
+const ARP_OUT: u32 = 1;
+
+/// After destination NAT: packets that another rule has redirected are not ours any more.
+const AFTER_DNAT: i32 = -90;
+
+/// Types of keys and values, by which `nft` formats them.
+const TYPE_IPV4_ADDR: u32 = 7;
+const TYPE_IPV6_ADDR: u32 = 8;
