@@ -9,7 +9,7 @@ use std::io::{self, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, ExitCode, Stdio};
 
-use crate::net::forbid_serving;
+use crate::net::{forbid_serving, keep_owners};
 
 /// Checks the configuration that this call of nginx names: `nginx -t`, then the options of `setup`.
 ///
@@ -18,7 +18,10 @@ use crate::net::forbid_serving;
 ///
 /// A start ends in `setup`, before any socket is opened. One that never calls `setup` would go on,
 /// beside the nginx that runs or in its place: so it is killed when it binds the first socket, or
-/// without a socket when it starts a worker.
+/// without a socket when it becomes a daemon or opens its pid file.
+///
+/// An nginx of root gives its directories for temporary files away, also in a test, to the user
+/// that it takes for its own. The one that runs may be another user's: nothing is given away here.
 #[must_use]
 pub fn check(call: &[OsString]) -> ExitCode {
     match try_check(call) {
@@ -31,6 +34,7 @@ fn try_check(call: &[OsString]) -> io::Result<ExitCode> {
     let Some((program, arguments)) = call.split_first() else {
         return Ok(refuse("usage: guard check nginx [-c nginx.conf]"));
     };
+    keep_owners()?;
     let mut nginx = Command::new(program);
     // nginx itself reads NGINX, as a list of inherited sockets.
     nginx.args(arguments).env_remove("NGINX");

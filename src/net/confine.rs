@@ -11,25 +11,51 @@ use seccompiler::{
     SeccompRule, TargetArch, apply_filter, apply_filter_all_threads, sock_filter,
 };
 
-/// Has the kernel kill every process that binds a socket, becomes a daemon, or makes a pair of
-/// sockets, as nginx does before it starts a worker: this one, and all that it starts from now on.
+/// Has the kernel change no owner of a file for this process and all that it starts, and say that
+/// it has.
+///
+/// # Errors
+///
+/// When the kernel has no seccomp.
+pub fn keep_owners() -> io::Result<()> {
+    let rules = CHANGE_OWNERS.iter().map(|call| (*call, Vec::new())).collect();
+    let program = compile(rules, SeccompAction::Allow, SeccompAction::Errno(0))?;
+    apply_filter(&program).map_err(io::Error::other)
+}
+
+/// Has the kernel kill every process that binds a socket, becomes a daemon, makes a pair of
+/// sockets, or opens a file as nginx does its pid file, all before it starts a worker: this one,
+/// and all that it starts from now on.
 ///
 /// # Errors
 ///
 /// When the kernel has no seccomp.
 pub fn forbid_serving() -> io::Result<()> {
+    use SeccompCmpOp::{Eq, MaskedEq, Ne};
+
     // Looking up a name binds a netlink socket, whose address is shorter than all others.
     let netlink = size_of::<libc::sockaddr_nl>() as u64;
-    let is_another = SeccompCondition::new(2, SeccompCmpArgLen::Dword, SeccompCmpOp::Ne, netlink)
-        .and_then(|condition| SeccompRule::new(vec![condition]));
-    let bind = is_another.map_err(io::Error::other)?;
+    // Lua writes files of another mode.
+    let bits = |bits: i32| u64::from(bits.unsigned_abs());
+    let new = MaskedEq(bits(libc::O_ACCMODE | libc::O_CREAT | libc::O_TRUNC));
+    let flags = bits(libc::O_RDWR | libc::O_CREAT | libc::O_TRUNC);
     let rules = BTreeMap::from([
         (libc::SYS_setsid, Vec::new()),
         (libc::SYS_socketpair, Vec::new()),
-        (libc::SYS_bind, vec![bind]),
+        (libc::SYS_bind, vec![rule([(2, Ne, netlink)])?]),
+        (libc::SYS_openat, vec![rule([(2, new, flags), (3, Eq, 0o644)])?]),
     ]);
     let program = compile(rules, SeccompAction::Allow, SeccompAction::KillProcess)?;
     apply_filter(&program).map_err(io::Error::other)
+}
+
+/// Returns the rule for a call whose arguments, by their places, all compare so.
+fn rule(arguments: impl IntoIterator<Item = (u8, SeccompCmpOp, u64)>) -> io::Result<SeccompRule> {
+    let conditions = arguments.into_iter().map(|(place, comparison, value)| {
+        SeccompCondition::new(place, SeccompCmpArgLen::Dword, comparison, value)
+    });
+    let conditions = conditions.collect::<Result<_, _>>();
+    conditions.and_then(SeccompRule::new).map_err(io::Error::other)
 }
 
 /// Lets all threads of this process make these system calls alone, for good, and gain no rights by
@@ -75,6 +101,10 @@ fn instruction(code: u16, operand: impl TryInto<u32>, skipped: u8) -> sock_filte
 
 /// The newest call that the library `libc` knows by name. All machines number new calls alike.
 const NEWEST: c_long = libc::SYS_mseal;
+#[cfg(target_arch = "x86_64")]
+const CHANGE_OWNERS: &[c_long] = &[libc::SYS_chown, libc::SYS_fchown, libc::SYS_fchownat];
+#[cfg(not(target_arch = "x86_64"))]
+const CHANGE_OWNERS: &[c_long] = &[libc::SYS_fchown, libc::SYS_fchownat];
 /// `BPF_LD | BPF_W | BPF_ABS`.
 const LOAD: u16 = 0x20;
 /// `BPF_JMP | BPF_JGT | BPF_K`.

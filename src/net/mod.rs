@@ -47,7 +47,7 @@ mod watched;
 
 pub use announce::Announcer;
 pub use channel::Channel;
-pub use confine::{allow_only, forbid_serving};
+pub use confine::{allow_only, forbid_serving, keep_owners};
 pub use descriptors::make_room_for;
 pub use echo::echo;
 pub use error::NetError;

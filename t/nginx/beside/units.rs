@@ -1,5 +1,7 @@
 //! The drop-ins for systemd: what their commands do to a configuration and to the nginx that runs.
 
+use std::fs::{self, DirEntry};
+use std::os::unix::fs::MetadataExt;
 use std::process::{Command, Output};
 
 use harness::{CarrierKind, Host, Nginx, Role, conf};
@@ -16,13 +18,15 @@ fn a_unit_reloads_only_what_was_checked_and_starts_no_second_nginx() {
         let [check, reload] = &commands(unit, "ExecReload=")[..] else { panic!("{unit}") };
         assert_eq!(reload, "/bin/kill -s HUP $MAINPID");
         let nginx = start_active(host, carrier);
-        let before = (nginx.pids(Role::All), nginx.master());
+        let before = running(&nginx);
         let wrong = conf_with(ONE).replace("vrid = 51", "vrid = 256");
         let without = "events {} http { server { listen 80 reuseport; } }";
+        let in_front = "daemon off; events {} http {}";
 
         for (conf, words) in [
             (wrong.as_str(), Some("instances[1].vrid: expected a whole number")),
             (without, Some("this configuration never calls setup")),
+            (in_front, Some("this configuration never calls setup")),
             ("events {} http { nonsense; }", Some("unknown directive \"nonsense\"")),
             (conf_with(ONE).as_str(), None),
         ] {
@@ -33,10 +37,17 @@ fn a_unit_reloads_only_what_was_checked_and_starts_no_second_nginx() {
             let said = String::from_utf8_lossy(&checked.stderr).into_owned();
             assert_eq!(checked.status.success(), words.is_none(), "{unit}: {said}");
             assert!(said.contains(words.unwrap_or("configuration is valid")), "{unit}: {said}");
-            assert_eq!((nginx.pids(Role::All), nginx.master()), before);
+            assert_eq!(running(&nginx), before, "{said}");
         }
         status_when(host, "active");
     });
+}
+
+/// Returns the processes of an nginx, what its pid file says, and whose its temporary files are.
+fn running(nginx: &Nginx) -> (Vec<i32>, Option<i32>, Vec<u32>) {
+    let temporary = fs::read_dir(nginx.prefix().join("temp")).expect("it is there").flatten();
+    let owner = |entry: DirEntry| entry.metadata().expect("it is there").uid();
+    (nginx.pids(Role::All), nginx.master(), temporary.map(owner).collect())
 }
 
 /// Returns the commands of one kind that a drop-in gives, without the empty line before them.
