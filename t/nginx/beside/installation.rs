@@ -67,7 +67,7 @@ fn make_checks_a_configuration_and_shows_what_is_refused() {
 }
 
 /// Runs `make` on what Cargo has built for this test.
-fn make(arguments: &[&str]) -> Output {
+pub(super) fn make(arguments: &[&str]) -> Output {
     let core = library();
     let guard = core.with_file_name("resty-vrrp-guard");
     let mut command = Command::new("make");

@@ -19,6 +19,7 @@ mod realtime;
 pub(crate) mod refusals;
 mod rights;
 mod track;
+mod unit;
 mod units;
 mod verdicts;
 mod weight;
