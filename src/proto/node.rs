@@ -421,7 +421,7 @@ impl Node {
     fn collect(&mut self, id: RouterId) {
         let router = &mut self.routers[id.0];
         router.watch_weight(self.now);
-        router.forget_what_is_over();
+        router.forget_refusal_unless_held();
         router.drain_actions(&mut self.actions);
         self.deadlines.set(id, router.poll_timeout());
         self.changed.insert(id);

@@ -1,10 +1,11 @@
-//! The thread `vrrp-net`: makes the kernel's addresses what the election wants.
+//! The thread `vrrp-net`: adds and removes addresses until the kernel matches what the election
+//! wants.
 //!
 //! It is level-triggered: it reads what is claimed now, compares that with what the kernel has, and
-//! corrects the difference, whoever caused it. So it may be slow, fail and start again without ever
-//! replaying anything. It compares only what may be different: the addresses of claims that have
-//! changed, and those about which the kernel has sent a message. What it has achieved it tells in
-//! [`Facts`]; when they close, it is dead.
+//! corrects the difference, whatever its cause. So it may be slow, fail and start again without
+//! replaying anything. It compares only what may differ: the addresses of claims that have changed,
+//! and those about which the kernel has sent a message. It publishes the result as [`Facts`]; when
+//! that channel closes, the thread has ended.
 
 mod announcements;
 mod facts;
@@ -58,12 +59,12 @@ pub struct KernelThread {
 impl KernelThread {
     /// Starts the thread, with nothing claimed, in the network namespace of the caller.
     ///
-    /// It leaves alone what another engine may have put there until
+    /// It keeps addresses that another engine may have added until
     /// [`clear_leftovers`](Self::clear_leftovers).
     ///
     /// # Errors
     ///
-    /// When the kernel gives no thread.
+    /// When the thread cannot be started.
     pub fn start(plan: KernelPlan) -> io::Result<Self> {
         let (orders, received) = orders(plan.routers.len(), clock::now());
         let routers = plan.routers.iter().map(|it| Arc::new(RouterFacts::of(it.addresses.len())));
@@ -72,7 +73,8 @@ impl KernelThread {
         let (end, ended) = mpsc::channel();
         let _signals = SignalsBlocked::new()?;
         thread::Builder::new().name("vrrp-net".to_owned()).spawn(move || {
-            // The facts close with it, so that whoever waits for the end finds them final.
+            // The channel of the facts closes last: whoever waits for the end finds the final
+            // facts.
             live(&plan, &received, FactsWriter::new(readers));
             drop(end);
         })?;
@@ -89,9 +91,8 @@ impl KernelThread {
         });
     }
 
-    /// Releases the addresses of a virtual router, which another host has now, but only when the
-    /// connections that are open here have had the time to end. Until then nobody hears that they
-    /// are here.
+    /// Releases the addresses of a virtual router, which another host has now, once open
+    /// connections have had the time to end. Until then this host does not answer ARP for them.
     pub fn yield_until(&self, router: usize, until: Instant) {
         self.orders.change(router, |claim| {
             (claim.claimed, claim.relays) = (false, None);
@@ -100,17 +101,17 @@ impl KernelThread {
         });
     }
 
-    /// Passes on what belongs to connections of the host that has the addresses of a virtual router
-    /// until they are [claimed](Self::claim) here.
+    /// Relays segments of connections of the other host, which keeps the addresses for a moment,
+    /// once they are [claimed](Self::claim) on this one.
     pub fn relay(&self, router: usize, to: Ipv4Addr, until: Instant) {
         self.orders.change(router, |claim| {
             claim.relays = Some(Relay { to, until });
-            // There is nothing to do before they are.
+            // Without a claim there is nothing to do yet.
             false
         });
     }
 
-    /// Tells whether any addresses are here only for the connections that are open.
+    /// Tells whether this host keeps addresses only for open connections.
     #[must_use]
     pub fn lingers(&self, now: Instant) -> bool {
         let facts = self.facts.borrow();
@@ -120,15 +121,15 @@ impl KernelThread {
         })
     }
 
-    /// Says that at this moment the election stood by everything that it claims.
+    /// Confirms all claims of the election at this moment.
     ///
-    /// A host that was paused has lost its addresses to a peer, and must not take them back before
-    /// the election has noticed: so old claims add and announce nothing.
+    /// After a pause a peer may have the addresses, and `vrrp-net` must not add them back before
+    /// the election has noticed: old claims add and announce nothing.
     pub fn confirm(&self, at: Instant) {
         self.orders.confirm(at);
     }
 
-    /// Returns what the thread said with its last turn.
+    /// Returns the sign of life of the thread's last turn.
     #[must_use]
     pub fn signs(&self) -> NetSigns {
         self.orders.signs()
@@ -139,7 +140,7 @@ impl KernelThread {
         self.orders.ask();
     }
 
-    /// Announces the addresses of a virtual router once more, if they are here.
+    /// Announces the addresses of a virtual router once more, if this host has them.
     pub fn announce(&self, router: usize) {
         self.orders.change(router, |claim| {
             claim.announce_epoch += 1;
@@ -147,17 +148,15 @@ impl KernelThread {
         });
     }
 
-    /// Removes the addresses that another engine left behind, now that it is known which of them
-    /// are claimed here.
+    /// Removes the addresses that another engine left behind, now that the claims are known.
     ///
-    /// These are the addresses that it said that it `held`, and those that are planned here and
-    /// bear our tag. The former that are claimed are ours from now on.
+    /// These are the addresses in its list `held`, and those of the configuration with our tag.
+    /// Claimed ones of the list are adopted.
     pub fn clear_leftovers(&self, held: Vec<HeldAddress>) {
         self.orders.inherit(held);
     }
 
-    /// Ends the thread and leaves every address that is claimed where it is: another engine has
-    /// them now.
+    /// Ends the thread without removing claimed addresses: another engine has them now.
     pub fn abandon(&mut self) {
         self.orders.end(Disposal::Abandon);
     }
@@ -168,12 +167,13 @@ impl KernelThread {
         self.facts.borrow().clone()
     }
 
-    /// Returns the facts, to wait for their next change; closed means that the thread has died.
+    /// Returns the channel of the facts, to wait for their next change; it closes when the thread
+    /// ends.
     pub fn facts_mut(&mut self) -> &mut watch::Receiver<Facts> {
         &mut self.facts
     }
 
-    /// Returns why the thread has ended, although nobody wanted it to.
+    /// Returns why the thread has ended unexpectedly.
     #[must_use]
     pub fn failure(&self) -> String {
         let problem = self.facts.borrow().problem.clone();
@@ -182,7 +182,7 @@ impl KernelThread {
 
     /// Releases every address, ends the thread, and returns whether that was done in time.
     ///
-    /// The facts tell afterwards what was left.
+    /// Afterwards the facts show which addresses remain.
     #[must_use]
     pub fn stop(&mut self, deadline: Duration) -> bool {
         let abandoned = self.orders.end(Disposal::Release) == Disposal::Abandon;
@@ -193,7 +193,7 @@ impl KernelThread {
     }
 }
 
-/// The whole life of the thread: no panic leaves it, and what it added goes with it.
+/// The main function of the thread: no panic leaves it, and it removes what it has added.
 fn live(plan: &KernelPlan, orders: &OrderReader, facts: FactsWriter) {
     if let Err(error) = Rights::NETWORK.keep_only() {
         tracing::warn!(%error, "the thread keeps more rights than it needs");
@@ -211,7 +211,7 @@ fn live(plan: &KernelPlan, orders: &OrderReader, facts: FactsWriter) {
         Ok(Err(error)) => Some(error),
         Err(panic) => Some(panic_text(&*panic)),
     };
-    // Whatever failed: what another engine has is not ours any more.
+    // Whatever failed: the addresses of another engine are not ours any more.
     if orders.disposal() != Some(Disposal::Abandon) {
         release(&mut takeover, plan, &runtime, &timer, failure.is_some());
     }
@@ -222,7 +222,7 @@ fn live(plan: &KernelPlan, orders: &OrderReader, facts: FactsWriter) {
     }
 }
 
-/// Releases everything; after a failure from what is known to be ours, and nothing else.
+/// Releases everything; after a failure only what is known to be ours.
 fn release(
     takeover: &mut Takeover,
     plan: &KernelPlan,
@@ -254,7 +254,7 @@ fn runtime() -> io::Result<(Runtime, Timer)> {
     Ok((runtime, timer))
 }
 
-/// Works until the end is ordered; an error is something that this thread cannot do without.
+/// Works until the end is ordered. An error means that the thread cannot go on.
 async fn work(
     takeover: &mut Takeover,
     orders: &OrderReader,
@@ -290,12 +290,12 @@ async fn stop(takeover: &mut Takeover, timer: &Timer) {
     }
 }
 
-/// Waits for a reason to look again.
+/// Waits until there may be something to do.
 async fn wait(orders: &OrderReader, takeover: &Takeover, timer: &Timer) -> io::Result<()> {
     timer.set(takeover.next_due(clock::now()))?;
     tokio::select! {
         () = orders.changed() => Ok(()),
-        // An error will show again when the events are read, and is dealt with there.
+        // An error shows again when the events are read, and is handled there.
         _ = takeover.readable() => Ok(()),
         expired = timer.expired() => expired,
     }
@@ -306,6 +306,6 @@ async fn sleep_until(timer: &Timer, deadline: Instant) -> io::Result<()> {
     timer.expired().await
 }
 
-/// The end must not wait for a kernel that refuses: nginx waits for us.
+/// nginx waits for the end, even where the kernel refuses to remove an address.
 const STOP_PATIENCE: Duration = Duration::from_millis(250);
 const STOP_PAUSE: Duration = Duration::from_millis(20);

@@ -45,7 +45,7 @@ impl VirtualRouter {
                 self.mute.refused_since.get_or_insert(now);
             }
         }
-        self.forget_what_is_over();
+        self.forget_refusal_unless_held();
     }
 
     /// Notes what became of an attempt that reaches nobody. The router takes part again when the
@@ -110,8 +110,9 @@ impl VirtualRouter {
             || since.is_some_and(|since| now >= since + self.active_down_interval())
     }
 
-    /// Forgets what was refused while the addresses were here. Call it after every other call.
-    pub(in crate::proto) fn forget_what_is_over(&mut self) {
+    /// Forgets refused advertisements unless the addresses are held. Call it after every other
+    /// call.
+    pub(in crate::proto) fn forget_refusal_unless_held(&mut self) {
         if !self.holds() {
             self.mute.refused_since = None;
         }

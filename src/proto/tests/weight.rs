@@ -8,12 +8,12 @@ fn a_lowered_priority_that_nobody_takes_over_for_is_reported_once_and_shows_whil
 
     subject.lower(70);
     let early = subject.run(TOO_EARLY);
-    assert_eq!((said(&early), subject.snapshot().warning), (vec![], None));
+    assert_eq!((problems_reported(&early), subject.snapshot().warning), (vec![], None));
     let late = subject.run(SECOND);
     let later = subject.run(600 * SECOND);
 
-    assert_eq!(said(&late), [in_vain(70)]);
-    assert_eq!(said(&later), []);
+    assert_eq!(problems_reported(&late), [in_vain(70)]);
+    assert_eq!(problems_reported(&later), []);
     assert_eq!(subject.snapshot().warning, Some(in_vain(70)));
 }
 
@@ -28,7 +28,7 @@ fn a_lowered_priority_that_somebody_takes_over_for_is_not_reported() {
     assert_eq!(subject.state(), State::Backup);
     let mut hears = || {
         subject.hears(&Advert::new(80));
-        said(&subject.run(SECOND))
+        problems_reported(&subject.run(SECOND))
     };
     assert!((0..60).all(|_| hears().is_empty()));
     assert_eq!(subject.snapshot().warning, None);
@@ -45,7 +45,7 @@ fn a_priority_that_comes_back_takes_the_warning_with_it() {
     assert_eq!(subject.snapshot().warning, None);
     subject.lower(70);
     assert_eq!(subject.snapshot().warning, None, "it may be another story now");
-    assert_eq!(said(&subject.run(60 * SECOND)), [in_vain(70)]);
+    assert_eq!(problems_reported(&subject.run(60 * SECOND)), [in_vain(70)]);
 }
 
 #[test]
@@ -56,11 +56,11 @@ fn a_priority_lowered_further_is_judged_anew_and_one_raised_a_little_is_not() {
 
     subject.lower(80);
     assert_eq!(subject.snapshot().warning, Some(in_vain(80)));
-    assert_eq!(said(&subject.run(60 * SECOND)), []);
+    assert_eq!(problems_reported(&subject.run(60 * SECOND)), []);
     subject.lower(60);
 
     assert_eq!(subject.snapshot().warning, None);
-    assert_eq!(said(&subject.run(60 * SECOND)), [in_vain(60)]);
+    assert_eq!(problems_reported(&subject.run(60 * SECOND)), [in_vain(60)]);
 }
 
 #[test]
@@ -69,13 +69,13 @@ fn a_backup_says_nothing_of_a_lowered_priority_until_it_is_active_for_long_enoug
     subject.lower(70);
     for _ in 0..60 {
         assert_eq!(reports(&subject.hears(&Advert::new(90))), [] as [&Report; 0]);
-        assert_eq!(said(&subject.run(SECOND)), []);
+        assert_eq!(problems_reported(&subject.run(SECOND)), []);
     }
 
     subject.run(PATIENCE);
     assert_eq!((subject.state(), subject.snapshot().warning), (State::Active, None));
 
-    assert_eq!(said(&subject.run(PATIENCE)), [in_vain(70)]);
+    assert_eq!(problems_reported(&subject.run(PATIENCE)), [in_vain(70)]);
 }
 
 #[test]
@@ -85,8 +85,8 @@ fn who_tolerates_lower_priorities_for_a_while_is_given_the_time() {
 
     subject.lower(70);
 
-    assert_eq!(said(&subject.run(TOO_EARLY + delay)), []);
-    assert_eq!(said(&subject.run(SECOND)), [in_vain(70)]);
+    assert_eq!(problems_reported(&subject.run(TOO_EARLY + delay)), []);
+    assert_eq!(problems_reported(&subject.run(SECOND)), [in_vain(70)]);
 }
 
 #[test]
@@ -102,12 +102,12 @@ fn who_leaves_or_is_of_last_resort_or_owns_the_addresses_does_not_compete_by_wei
     last.run(60 * SECOND);
     last.lower(70);
     last.handle(failing());
-    assert_eq!(said(&last.run(60 * SECOND)), []);
+    assert_eq!(problems_reported(&last.run(60 * SECOND)), []);
     assert_eq!((last.state(), last.snapshot().warning), (State::Active, None));
 
     let mut owner = Subject::active(&owner());
     owner.lower(70);
-    assert_eq!(said(&owner.run(60 * SECOND)), []);
+    assert_eq!(problems_reported(&owner.run(60 * SECOND)), []);
 }
 
 #[test]
@@ -121,7 +121,7 @@ fn a_successor_does_not_report_again_what_its_predecessor_has() {
 
     assert_eq!(not_inherited, Ok(Vec::new()));
     assert_eq!(after.snapshot().warning, Some(in_vain(70)));
-    assert_eq!(said(&after.run(60 * SECOND)), []);
+    assert_eq!(problems_reported(&after.run(60 * SECOND)), []);
 }
 
 impl Subject {
@@ -134,7 +134,7 @@ fn in_vain(lowered: u8) -> Problem {
     Problem::WeightInVain { configured: Priority::new(100), lowered: Priority::new(lowered) }
 }
 
-fn said(actions: &[(Duration, Action)]) -> Vec<Problem> {
+fn problems_reported(actions: &[(Duration, Action)]) -> Vec<Problem> {
     let actions: Vec<_> = actions.iter().map(|(_, action)| action.clone()).collect();
     reports(&actions).into_iter().map(|report| report.problem.clone()).collect()
 }

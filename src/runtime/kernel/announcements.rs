@@ -1,4 +1,4 @@
-//! When to announce which address.
+//! The schedule of announcements.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -7,7 +7,7 @@ use super::link_sites::AddressIndex;
 use crate::config::AnnounceConfig;
 use crate::types::Instant;
 
-/// The announcements of every address that is here.
+/// The announcements of every address that this host has.
 ///
 /// An address is announced when the kernel has confirmed it, then after 1, 5, 9 … s until it was
 /// announced `count` times, then every `refresh`.
@@ -15,13 +15,13 @@ use crate::types::Instant;
 pub(super) struct Announcements {
     config: AnnounceConfig,
     addresses: BTreeMap<AddressIndex, Announced>,
-    /// When the last repetition was asked for, by virtual router.
+    /// The last request of each virtual router for a repetition.
     repeated_at: BTreeMap<usize, Instant>,
     /// The addresses that are to be announced, by the time of their next announcement.
     schedule: BTreeSet<(Instant, AddressIndex)>,
 }
 
-/// An address that is announced, or was at some time.
+/// The announcements of one address.
 #[derive(Clone, Copy, Debug, Default)]
 struct Announced {
     series: Option<Series>,
@@ -45,8 +45,8 @@ impl Announcements {
         }
     }
 
-    /// Begins to announce an address, but not until `pause` after it was announced last. Once
-    /// begun, nothing changes.
+    /// Begins to announce an address, `pause` after its last announcement at the earliest. No
+    /// effect while it is announced.
     pub(super) fn begin(&mut self, slot: AddressIndex, pause: Duration, now: Instant) {
         let AnnounceConfig { count, refresh } = self.config;
         self.change(slot, |Announced { series, last_sent }| {
@@ -56,14 +56,14 @@ impl Announcements {
         });
     }
 
-    /// Ceases to announce an address.
+    /// Stops announcing an address.
     pub(super) fn cease(&mut self, slot: AddressIndex) {
         if self.addresses.contains_key(&slot) {
             self.change(slot, |announced| announced.series = None);
         }
     }
 
-    /// Ceases to announce all addresses of a virtual router.
+    /// Stops announcing all addresses of a virtual router.
     pub(super) fn cease_all(&mut self, router: usize) {
         for slot in self.slots_of(router) {
             self.cease(slot);
@@ -73,7 +73,7 @@ impl Announcements {
     /// Announces all addresses of a virtual router once more, at most every [`REPEAT_PAUSE`].
     pub(super) fn repeat(&mut self, router: usize, now: Instant) {
         let at = match self.repeated_at.get(&router) {
-            // One is still on its way.
+            // An announcement is due anyway.
             Some(last) if *last >= now => return,
             Some(last) => now.max(*last + REPEAT_PAUSE),
             None => now,
@@ -93,8 +93,8 @@ impl Announcements {
         self.schedule.first().map(|(due, _)| *due)
     }
 
-    /// Returns up to `most` addresses that are due. Say of each whether it was [`sent`](Self::sent)
-    /// or [`put_off`](Self::put_off).
+    /// Returns up to `most` addresses that are due. Call [`sent`](Self::sent) or
+    /// [`put_off`](Self::put_off) for each.
     pub(super) fn due(&self, now: Instant, most: usize) -> Vec<AddressIndex> {
         let due = self.schedule.iter().take_while(|(due, _)| *due <= now);
         due.map(|(_, slot)| *slot).take(most).collect()
@@ -133,7 +133,7 @@ impl Announcements {
         self.addresses.range((router, 0)..(router + 1, 0)).map(|(slot, _)| *slot).collect()
     }
 
-    /// Changes what is known of an address, and the schedule with it.
+    /// Changes an address, and its place in the schedule.
     fn change(&mut self, slot: AddressIndex, change: impl FnOnce(&mut Announced)) {
         let announced = self.addresses.entry(slot).or_default();
         let before = announced.due();
@@ -163,7 +163,7 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LATER_PAUSE: Duration = Duration::from_secs(4);
 const RETRY_PAUSE: Duration = Duration::from_millis(100);
 
-/// How often a virtual router may ask for more: every advertisement of a rival makes it ask.
+/// Time between two repetitions: a virtual router asks for one at every advertisement of a rival.
 const REPEAT_PAUSE: Duration = Duration::from_millis(100);
 
 #[cfg(test)]

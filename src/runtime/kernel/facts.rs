@@ -1,4 +1,4 @@
-//! What the kernel has, as the election is told of it.
+//! The facts about the kernel, as the election gets them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::net::LinkSignal;
 use crate::types::{Sources, VirtualAddress};
 
-/// What the kernel has.
+/// The facts about the kernel.
 ///
 /// A copy costs one count of references for each virtual router. Facts of a router that are still
 /// the same `Arc` have not changed.
@@ -19,11 +19,11 @@ pub struct Facts {
     pub routers: Vec<Arc<RouterFacts>>,
     /// Why nothing can be read or changed at present.
     pub problem: Option<String>,
-    /// What needs a look on this host.
+    /// The findings on this host.
     pub findings: Arc<BTreeMap<HostFinding, String>>,
 }
 
-/// Something about this host, or its links, that needs a look.
+/// A finding about this host, or its links.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum HostFinding {
     /// Addresses cannot be announced on a link.
@@ -43,7 +43,7 @@ pub struct LinkView {
     pub index: Option<u32>,
     /// See [`KernelLink::generation`](crate::net::KernelLink::generation); `None` if not known.
     pub generation: Option<u64>,
-    /// Whether frames can pass.
+    /// Whether the link is up.
     pub carrier: LinkSignal,
     /// Its hardware address.
     pub mac: Option<[u8; 6]>,
@@ -51,49 +51,49 @@ pub struct LinkView {
     pub sources: Sources,
 }
 
-/// What became of the claim of a virtual router.
+/// The result of the claim of a virtual router.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct RouterFacts {
     /// In the order of [`PlannedRouter::addresses`](super::PlannedRouter::addresses).
     pub addresses: Vec<AddressFacts>,
     /// Announcements sent, one per address and time.
     pub announcements_sent: u64,
-    /// Announcements that the link did not take; each is tried again.
+    /// Announcements that could not be sent; each is tried again.
     pub announcements_failed: u64,
-    /// What the kernel refused last, as long as it does.
+    /// The present refusal of the kernel.
     pub problem: Option<String>,
     /// How often in a row it has refused that.
     pub refusals: u32,
     /// What is wrong with the prefix of an address, if it is not that of its network.
     pub prefix_problem: Option<String>,
-    /// Addresses that something else put on this host, by their place.
+    /// Addresses that another program has added on this host, by their place.
     pub foreign: BTreeMap<usize, ForeignAddress>,
 }
 
-/// A virtual address that something else put on this host.
+/// A virtual address that another program has added on this host.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ForeignAddress {
-    /// The address with the prefix that it has there.
+    /// The address with its prefix.
     pub address: VirtualAddress,
     /// The name of the link that has it.
     pub link: String,
 }
 
-/// What became of one address.
+/// The result of the claim for one address.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct AddressFacts {
     /// Whether the link has it.
     pub assigned: bool,
-    /// Whether this engine has put it there, or has adopted it.
+    /// Whether this engine has added or adopted it.
     pub ours: bool,
-    /// How often somebody else removed it while it was wanted here.
+    /// How often another program removed it while it was wanted.
     pub lost: u64,
-    /// Whether somebody else keeps removing it.
+    /// Whether another program keeps removing it.
     pub contested: bool,
 }
 
 impl RouterFacts {
-    /// Returns the facts about a router of so many addresses, none of which is here.
+    /// Returns the facts about a router of so many addresses, none of which is assigned.
     pub(super) fn of(addresses: usize) -> Self {
         Self { addresses: vec![AddressFacts::default(); addresses], ..Self::default() }
     }

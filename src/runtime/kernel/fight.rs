@@ -1,4 +1,5 @@
-//! Who removes our addresses: a slip that is put right, or a fight that somebody has to end.
+//! Removals of our addresses by other programs: single ones, or a fight that an operator has to
+//! end.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -6,48 +7,48 @@ use std::time::Duration;
 use super::link_sites::AddressIndex;
 use crate::types::{Instant, LinkName, VirtualAddress};
 
-/// What somebody else on this host has removed lately, although it was wanted here.
+/// Addresses that other programs have removed lately, although they were wanted.
 ///
-/// An address that is removed [`ENOUGH`] times within [`WINDOW`] is contested, until nobody has
-/// removed it for that long. The log gets one line for each link and [`WINDOW`] about removals that
-/// make no fight; a fight is a warning.
+/// An address that is removed [`ENOUGH`] times within [`WINDOW`] is contested, until it was not
+/// removed for that long. The log gets one line for each link and [`WINDOW`] about other removals;
+/// a contested address is a warning.
 #[derive(Debug, Default)]
 pub(super) struct Fights {
     /// Addresses that were removed within the last [`WINDOW`]: usually there are none.
     lost: BTreeMap<AddressIndex, Losses>,
-    /// What the log was told of each link: its place in the plan.
+    /// The lines of the log about each link, by its place in the plan.
     reports: BTreeMap<usize, LinkReport>,
 }
 
 #[derive(Debug)]
 struct Losses {
     link: usize,
-    /// The last ones, [`ENOUGH`] at most.
+    /// The last removals, [`ENOUGH`] at most.
     moments: VecDeque<Instant>,
     contested: bool,
 }
 
 #[derive(Debug, Default)]
 struct LinkReport {
-    /// The first address that was removed since the last news, and how often any was.
+    /// The first address that was removed since the last line, and the number of removals.
     fresh: Option<(AddressIndex, u64)>,
     quiet_until: Instant,
     suppressed: u64,
 }
 
-/// Removals that the log is to be told of.
+/// Removals for one line of the log.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Removals {
     /// The link: its place in the plan.
     pub(super) link: usize,
     /// The address, or the first of several.
     pub(super) slot: AddressIndex,
-    /// How many more there were that the log was not told of.
+    /// How many more removals there were since the last line.
     pub(super) more: u64,
 }
 
 impl Fights {
-    /// Notes that somebody removed an address.
+    /// Notes that another program removed an address.
     pub(super) fn lose(&mut self, slot: AddressIndex, link: usize, now: Instant) {
         let empty = || Losses { link, moments: VecDeque::new(), contested: false };
         self.lost.entry(slot).or_insert_with(empty).add(now);
@@ -55,12 +56,12 @@ impl Fights {
         fresh.get_or_insert((slot, 0)).1 += 1;
     }
 
-    /// Notes that an address is not wanted here any more: nobody can take it away.
+    /// Notes that an address is not wanted any more: its removal is none to count.
     pub(super) fn forget(&mut self, slot: AddressIndex) {
         self.lost.remove(&slot);
     }
 
-    /// Forgets the addresses that nobody has removed for a while, and returns them.
+    /// Forgets the addresses that were not removed for a while, and returns them.
     pub(super) fn age(&mut self, now: Instant) -> Vec<AddressIndex> {
         let mut calm = Vec::new();
         self.lost.retain(|slot, losses| {
@@ -82,19 +83,19 @@ impl Fights {
         contested.filter_map(Losses::calm_at).min()
     }
 
-    /// Returns what the log is to be told now.
-    pub(super) fn news(&mut self, now: Instant) -> Vec<Removals> {
-        let mut news = Vec::new();
+    /// Returns the removals to log now.
+    pub(super) fn lines(&mut self, now: Instant) -> Vec<Removals> {
+        let mut lines = Vec::new();
         for (&link, report) in &mut self.reports {
             let Some((slot, times)) = report.fresh.take() else { continue };
             let mut losses = self.lost.values().filter(|losses| losses.link == link);
             if losses.any(|losses| losses.contested) {
                 report.suppressed = 0;
             } else if let Some(more) = report.admit(times, now) {
-                news.push(Removals { link, slot, more });
+                lines.push(Removals { link, slot, more });
             }
         }
-        news
+        lines
     }
 }
 
@@ -114,7 +115,7 @@ impl Losses {
 }
 
 impl LinkReport {
-    /// Returns how many removals besides this one are to be told of; `None` keeps all of them back.
+    /// Returns how many other removals a line stands for; `None` if there is no line now.
     fn admit(&mut self, times: u64, now: Instant) -> Option<u64> {
         self.suppressed += times;
         if now < self.quiet_until {
@@ -201,17 +202,17 @@ mod tests {
     #[test]
     fn removals_are_told_of_until_they_are_a_fight() {
         let mut fights = Fights::default();
-        let mut said = Vec::new();
+        let mut logged = Vec::new();
 
         for ms in (0..60_000).step_by(10) {
             fights.age(at(ms));
             if ms < 30_000 {
                 fights.lose(SLOT, LINK, at(ms));
             }
-            said.extend(fights.news(at(ms)).into_iter().map(|news| (ms, news.more)));
+            logged.extend(fights.lines(at(ms)).into_iter().map(|line| (ms, line.more)));
         }
 
-        assert_eq!(said, [(0, 0)]);
+        assert_eq!(logged, [(0, 0)]);
     }
 
     #[test]
@@ -222,25 +223,25 @@ mod tests {
         }
         fights.lose((1, 0), LINK + 1, at(0));
 
-        let said = fights.news(at(0));
+        let logged = fights.lines(at(0));
 
         let first = Removals { link: LINK, slot: (0, 0), more: 999 };
-        assert_eq!(said, [first, Removals { link: LINK + 1, slot: (1, 0), more: 0 }]);
-        assert_eq!(fights.news(at(0)), []);
+        assert_eq!(logged, [first, Removals { link: LINK + 1, slot: (1, 0), more: 0 }]);
+        assert_eq!(fights.lines(at(0)), []);
     }
 
     #[test]
     fn removals_that_were_not_told_of_are_told_of_with_the_next_one() {
         let mut fights = Fights::default();
-        let mut said = Vec::new();
+        let mut logged = Vec::new();
 
         for ms in [0, 6_000, 12_000] {
             fights.age(at(ms));
             fights.lose(SLOT, LINK, at(ms));
-            said.extend(fights.news(at(ms)).into_iter().map(|news| (ms, news.more)));
+            logged.extend(fights.lines(at(ms)).into_iter().map(|line| (ms, line.more)));
         }
 
-        assert_eq!(said, [(0, 0), (12_000, 1)]);
+        assert_eq!(logged, [(0, 0), (12_000, 1)]);
     }
 
     #[test]
@@ -279,7 +280,7 @@ mod tests {
         for _ in 0..ENOUGH {
             fights.lose(SLOT, LINK, now);
         }
-        assert_eq!(fights.news(now), []);
+        assert_eq!(fights.lines(now), []);
         fights
     }
 }

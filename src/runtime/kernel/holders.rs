@@ -1,4 +1,4 @@
-//! Where on this host the virtual addresses are, whoever put them there.
+//! The links of this host that have the virtual addresses, whoever added them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -13,19 +13,19 @@ use crate::types::VirtualAddress;
 pub(super) struct Holders {
     slots: BTreeMap<IpAddr, Vec<AddressIndex>>,
     seen: BTreeMap<IpAddr, Vec<Holder>>,
-    /// Addresses about which something is new.
+    /// Addresses whose holders may have changed.
     stale: BTreeSet<IpAddr>,
 }
 
-/// A link, by its index, and the address as it stands there.
+/// A link, by its index, and the address with its prefix there.
 pub(super) type Holder = (u32, VirtualAddress);
 
-/// A virtual address about which something is new.
+/// A virtual address whose holders may have changed.
 #[derive(Debug, Eq, PartialEq)]
-pub(super) struct HeldSomewhere {
+pub(super) struct ChangedHolders {
     /// The virtual routers that have it, and its places in their lists.
     pub(super) slots: Vec<AddressIndex>,
-    /// Where it is.
+    /// The links that have it.
     pub(super) holders: Vec<Holder>,
 }
 
@@ -45,7 +45,7 @@ impl Holders {
         self.slots.contains_key(&address)
     }
 
-    /// Forgets everything and believes a dump instead.
+    /// Replaces everything by a dump.
     pub(super) fn reset(&mut self, dump: &[KernelEvent]) {
         self.seen.clear();
         for event in dump {
@@ -87,24 +87,24 @@ impl Holders {
         }
     }
 
-    /// Has an address looked at: it may have become ours, or ceased to be.
+    /// Marks an address: it may have become ours, or ceased to be.
     pub(super) fn look_at(&mut self, address: IpAddr) {
         self.stale.insert(address);
     }
 
-    /// Has every address looked at.
+    /// Marks every address.
     pub(super) fn look_at_all(&mut self) {
         self.stale.extend(self.slots.keys());
     }
 
-    /// Returns the addresses about which something is new since the last call.
-    pub(super) fn news(&mut self) -> Vec<HeldSomewhere> {
+    /// Returns the addresses marked since the last call.
+    pub(super) fn take_changed(&mut self) -> Vec<ChangedHolders> {
         let stale = std::mem::take(&mut self.stale).into_iter();
-        let news = stale.map(|address| HeldSomewhere {
+        let changed = stale.map(|address| ChangedHolders {
             slots: self.slots.get(&address).cloned().unwrap_or_default(),
             holders: self.seen.get(&address).cloned().unwrap_or_default(),
         });
-        news.collect()
+        changed.collect()
     }
 }
 
@@ -124,9 +124,9 @@ mod tests {
         holders.handle(&there(2, "192.0.2.9/24"));
 
         let expected = [(2, vip("192.0.2.1/24")), (7, vip("192.0.2.1/32"))];
-        let news = HeldSomewhere { slots: vec![(0, 0)], holders: expected.into() };
-        assert_eq!(holders.news(), [news]);
-        assert_eq!(holders.news(), [], "nothing is new");
+        let changed = ChangedHolders { slots: vec![(0, 0)], holders: expected.into() };
+        assert_eq!(holders.take_changed(), [changed]);
+        assert_eq!(holders.take_changed(), [], "nothing has changed");
     }
 
     #[test]
@@ -134,13 +134,13 @@ mod tests {
         let mut holders = holders();
         holders.handle(&there(2, "192.0.2.1/24"));
         holders.handle(&there(7, "192.0.2.1/32"));
-        holders.news();
+        holders.take_changed();
 
         holders.handle(&KernelEvent::LinkGone { index: 7 });
-        assert_eq!(holders.news()[0].holders, [(2, vip("192.0.2.1/24"))]);
+        assert_eq!(holders.take_changed()[0].holders, [(2, vip("192.0.2.1/24"))]);
         let address = vip("192.0.2.1/24");
         holders.handle(&KernelEvent::AddressGone { index: 2, address });
-        assert_eq!(holders.news()[0].holders, []);
+        assert_eq!(holders.take_changed()[0].holders, []);
     }
 
     #[test]
@@ -150,7 +150,7 @@ mod tests {
 
         holders.reset(&[there(3, "192.0.2.1/24")]);
 
-        assert_eq!(holders.news()[0].holders, [(3, vip("192.0.2.1/24"))]);
+        assert_eq!(holders.take_changed()[0].holders, [(3, vip("192.0.2.1/24"))]);
     }
 
     fn holders() -> Holders {

@@ -1,4 +1,4 @@
-//! What is known of each link of the plan.
+//! The links of the plan.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Index, IndexMut};
@@ -20,7 +20,7 @@ pub(super) struct LinkSites {
     sites: Vec<LinkSite>,
     by_name: BTreeMap<String, usize>,
     by_index: BTreeMap<u32, usize>,
-    /// Addresses of ours on links that have lost their planned name: they are to go.
+    /// Addresses of ours on links that have lost their planned name: they have to be removed.
     pub(super) misplaced: BTreeMap<u32, BTreeSet<VirtualAddress>>,
 }
 
@@ -30,20 +30,20 @@ pub(super) struct LinkSite {
     pub(super) name: LinkName,
     /// The virtual routers that speak here.
     pub(super) routers: Vec<usize>,
-    /// Every virtual address that may come here, and whose it is.
+    /// Every virtual address of the link, and its routers.
     pub(super) planned: BTreeMap<VirtualAddress, Vec<AddressIndex>>,
-    /// The networks that it is in.
+    /// The networks of the link.
     pub(super) networks: Networks,
-    /// The link as the election knows it; `None` before the first look.
+    /// The link as the election knows it; `None` before the first dump.
     pub(super) view: Option<LinkView>,
     /// The index that the name stands for now. All that follows is about the link of that index.
     pub(super) index: Option<u32>,
     /// The addresses that this process added or adopted.
     pub(super) owned: BTreeSet<VirtualAddress>,
-    /// How many addresses somebody else has just removed: they are to be put back.
+    /// How many addresses another program has just removed: they are added again.
     pub(super) removed_by_others: usize,
     announcer: Option<Announcer>,
-    /// What needs a look on this link.
+    /// The findings on this link.
     findings: BTreeMap<HostFinding, String>,
     findings_changed: bool,
     announcing_fails_since: Option<Instant>,
@@ -51,12 +51,12 @@ pub(super) struct LinkSite {
     leftovers_are_cleared: bool,
 }
 
-/// What of a link is compared with the kernel in one go.
+/// What is compared with the kernel in one step, of one link.
 #[derive(Debug)]
 pub(super) struct Settling {
     pub(super) link: usize,
     pub(super) addresses: BTreeSet<VirtualAddress>,
-    /// Those of the addresses that an earlier engine left here.
+    /// Those of the addresses that an earlier engine left on the link.
     pub(super) leftovers: BTreeSet<VirtualAddress>,
 }
 
@@ -106,7 +106,7 @@ impl LinkSites {
                 self.misplaced.insert(before, owned);
             }
         }
-        // Two links may have swapped their names: only now it is known which index is whose.
+        // Two links may have swapped their names: only now all indexes are known.
         for &link in &moved {
             let Some(index) = self.sites[link].index else { continue };
             self.by_index.insert(index, link);
@@ -135,7 +135,7 @@ impl LinkSites {
         Some(link)
     }
 
-    /// Keeps of our addresses those that are ours still.
+    /// Removes addresses from ours that are not ours any more.
     pub(super) fn retain_owned(&mut self, is_ours: impl Fn(u32, &VirtualAddress) -> bool) {
         for site in &mut self.sites {
             site.owned.retain(|held| site.index.is_some_and(|index| is_ours(index, held)));
@@ -146,8 +146,7 @@ impl LinkSites {
         });
     }
 
-    /// Takes over what is ours, and what the election was told, from another table of the same
-    /// links.
+    /// Takes over our addresses, and the published links, from another table of the same links.
     pub(super) fn inherit(&mut self, other: Self) {
         self.misplaced = other.misplaced;
         for (site, other) in self.sites.iter_mut().zip(other.sites) {
@@ -161,11 +160,11 @@ impl LinkSites {
         self.misplaced.is_empty() && self.sites.iter().all(|site| site.owned.is_empty())
     }
 
-    /// Returns what needs a look on any link, if that has changed since the last call: of each kind
+    /// Returns the findings of all links, if they have changed since the last call: of each kind
     /// the first one, and how many other links have it.
     pub(super) fn new_findings(&mut self) -> Option<BTreeMap<HostFinding, String>> {
         let changed = |site: &mut LinkSite| std::mem::take(&mut site.findings_changed);
-        // Every one is to be asked.
+        // Each link has to be asked.
         let changed = self.sites.iter_mut().map(changed).filter(|changed| *changed).count();
         if changed == 0 {
             return None;
@@ -181,7 +180,7 @@ impl LinkSites {
         Some(texts.collect())
     }
 
-    /// Has the findings of all links told anew.
+    /// Has the findings of all links returned again.
     pub(super) fn look_at_findings(&mut self) {
         if let Some(site) = self.sites.first_mut() {
             site.findings_changed = true;
@@ -227,8 +226,8 @@ impl LinkSite {
         }
     }
 
-    /// Begins anew with another index, and returns the one before with what was ours there; `None`
-    /// if it is the same.
+    /// Resets the link to another index, and returns the one before with our addresses there;
+    /// `None` if it is the same.
     fn take_place_of(
         &mut self,
         index: Option<u32>,
@@ -244,9 +243,8 @@ impl LinkSite {
 
     /// Returns what of the link is to be settled.
     ///
-    /// `inherited` is what an earlier engine said that it held. To look for its leftovers once is
-    /// enough: what comes later is somebody else's. So is what bears no tag of ours, where the
-    /// kernel keeps tags.
+    /// `inherited` is what an earlier engine held. Its leftovers are looked for once: addresses
+    /// that appear later are foreign. So are those without our tag, where the kernel keeps tags.
     pub(super) fn settling(
         &self,
         link: usize,
@@ -317,7 +315,7 @@ impl LinkSite {
         self.note(HostFinding::SettingRefused, (!failed.is_empty()).then_some(text));
     }
 
-    /// Notes whether the last announcement left. Some may fail while a link is busy; not for
+    /// Notes whether the last announcement was sent. On a busy link some may fail, but not for
     /// [`LONGEST_FAILURE`].
     pub(super) fn note_announcing(&mut self, failure: Option<&NetError>, now: Instant) {
         let Some(failure) = failure else {
@@ -337,7 +335,7 @@ impl LinkSite {
         }
     }
 
-    /// Notes that there is something to look at, or is no longer.
+    /// Sets or clears a finding.
     pub(super) fn note(&mut self, finding: HostFinding, text: Option<String>) {
         if self.findings.get(&finding) == text.as_ref() {
             return;
@@ -349,8 +347,8 @@ impl LinkSite {
         };
     }
 
-    /// Notes that the kernel has made the link anew: its settings are the defaults again, and the
-    /// socket for announcements is that of the link that has gone.
+    /// Notes that the kernel has created the link anew: its settings are the defaults again, and
+    /// the socket for announcements belongs to the old link.
     pub(super) fn is_made_anew(&mut self) {
         self.announcer = None;
         self.is_prepared = false;
@@ -365,7 +363,7 @@ impl LinkSite {
     }
 }
 
-/// How long announcements may fail before that is worth a warning.
+/// How long announcements may fail before a warning.
 const LONGEST_FAILURE: Duration = Duration::from_secs(1);
 
 #[cfg(test)]

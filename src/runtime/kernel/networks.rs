@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use crate::net::{KernelLink, address};
 use crate::types::VirtualAddress;
 
-/// The addresses of this host on a link, with their prefixes, without those that move.
+/// The addresses of this host on a link, with their prefixes, without the virtual ones.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(in crate::runtime) struct Networks(BTreeSet<VirtualAddress>);
 
@@ -18,8 +18,8 @@ impl Networks {
         Self(own.map(|(held, _)| *held).collect())
     }
 
-    /// Returns what the prefix of a virtual address does to the routes of the host that has it, if
-    /// it is not the prefix of its network. An address alone (/32) changes no route.
+    /// Returns how the prefix of a virtual address changes the routes of the host that has it, if
+    /// it is not the prefix of its network. A /32 changes no route.
     pub(in crate::runtime) fn complaint(
         &self,
         held: &VirtualAddress,
@@ -59,7 +59,7 @@ mod tests {
     use super::*;
     use crate::net::{HardwareAddress, KernelEvent, LinkSignal, Links};
 
-    fn said(own: &[&str], held: &str) -> Option<String> {
+    fn problem_of(own: &[&str], held: &str) -> Option<String> {
         let mut links = Links::default();
         let (name, carrier) = ("eth0".to_owned(), LinkSignal::Up);
         let hardware = HardwareAddress::None;
@@ -89,14 +89,14 @@ mod tests {
             (&["192.0.2.100/24"], "192.0.2.100/25"),
             (&[], "192.0.2.100/8"),
         ] {
-            assert_eq!(said(own, held), None, "{own:?} {held}");
+            assert_eq!(problem_of(own, held), None, "{own:?} {held}");
         }
     }
 
     #[test]
     fn a_wider_and_a_narrower_prefix_are_told_with_what_they_do() {
-        let wider = said(&["192.0.2.1/24"], "192.0.2.100/8").unwrap();
-        let narrower = said(&["192.0.2.1/24"], "192.0.2.100/25").unwrap();
+        let wider = problem_of(&["192.0.2.1/24"], "192.0.2.100/8").unwrap();
+        let narrower = problem_of(&["192.0.2.1/24"], "192.0.2.100/25").unwrap();
 
         assert_eq!(
             wider,
@@ -107,6 +107,6 @@ mod tests {
             narrower.contains("a host that has it speaks to 192.0.2.0/25 from it"),
             "{narrower}"
         );
-        assert!(said(&["192.0.2.1/24"], "192.0.3.1/16").is_some(), "it contains the network");
+        assert!(problem_of(&["192.0.2.1/24"], "192.0.3.1/16").is_some(), "it contains the network");
     }
 }

@@ -1,4 +1,4 @@
-//! What the election wants of the thread, and since when it has not changed its mind.
+//! The orders of the election to the thread, and their last confirmation.
 
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
@@ -10,16 +10,16 @@ use tokio::sync::Notify;
 
 use crate::types::{HeldAddress, Instant};
 
-/// What the election wants of one virtual router.
+/// The order for one virtual router.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct RouterClaim {
     pub(super) claimed: bool,
     pub(super) claimed_at: Instant,
-    /// The addresses were claimed, and may stay a little although another host has them.
+    /// The addresses were claimed, and may stay until then although another host has them.
     pub(super) yields: Option<Yield>,
-    /// Another host had the addresses, and keeps them a little, too.
+    /// Another host had the addresses, and keeps them for a moment, too.
     pub(super) relays: Option<Relay>,
-    /// Grows with each wish to announce the addresses once more.
+    /// Grows with each request to announce the addresses once more.
     pub(super) announce_epoch: u64,
 }
 
@@ -46,7 +46,7 @@ pub(super) enum Disposal {
     Abandon,
 }
 
-/// The election's end. To drop it is an order, too: the addresses are to be released.
+/// The election's end. Dropping it is an order to release all addresses.
 #[derive(Debug)]
 pub(super) struct OrderWriter(Arc<Orders>);
 
@@ -57,42 +57,41 @@ pub(super) struct OrderReader(Arc<Orders>);
 /// What is new in the orders.
 #[derive(Debug)]
 pub(super) struct NewOrders {
-    /// A moment at which the election stood by all of its orders.
+    /// A moment at which the election confirmed all of its orders.
     pub(super) confirmed_at: Instant,
-    /// Each router about which something was said since the last time.
+    /// Each router whose order may have changed since the last read.
     pub(super) claims: Vec<(usize, RouterClaim)>,
-    /// The addresses that another engine said that it held, as soon as those that nobody claims may
-    /// be removed.
+    /// The addresses that another engine held, as soon as the unclaimed ones may be removed.
     pub(super) inherited: Option<Arc<[HeldAddress]>>,
 }
 
 #[derive(Debug)]
 struct Orders {
-    /// When the election last stood by its orders.
+    /// When the election last confirmed its orders.
     ///
-    /// It moves in every turn of the election's loop, which must not wait there for whoever is
-    /// reading the rest.
+    /// It is written in every turn of the election's loop, which must not wait for a reader of the
+    /// rest.
     confirmed_at: AtomicU64,
     latest: Mutex<Latest>,
-    has_news: Notify,
-    /// The other way round: whether the orders are followed.
+    woken: Notify,
+    /// The other direction: whether the orders are carried out.
     signs: LifeSigns,
 }
 
-/// What `vrrp-net` leaves with each turn.
+/// The sign of life that `vrrp-net` leaves with each turn.
 #[derive(Debug)]
 struct LifeSigns {
     turned_at: AtomicU64,
     held_until: AtomicU64,
 }
 
-/// What `vrrp-net` said with its last turn.
+/// The sign of life of the last turn.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct NetSigns {
     /// When it last had the kernel's answers to everything; `None` before the first time.
     pub turned_at: Option<Instant>,
-    /// Until when the kernel keeps the addresses that it has from this engine; `None` if it has
-    /// none, or keeps them for ever.
+    /// Until when the kernel keeps the addresses of this engine; `None` if there are none, or for
+    /// ever.
     pub held_until: Option<Instant>,
 }
 
@@ -104,21 +103,21 @@ struct Latest {
     disposal: Option<Disposal>,
 }
 
-/// Makes both ends for so many virtual routers, none of which claims anything.
+/// Creates both ends for so many virtual routers, without claims.
 pub(super) fn orders(routers: usize, now: Instant) -> (OrderWriter, OrderReader) {
     let claims = vec![RouterClaim::default(); routers];
     let latest = Latest { claims, unread: BTreeSet::new(), inherited: None, disposal: None };
     let orders = Arc::new(Orders {
         confirmed_at: AtomicU64::new(now.as_nanos()),
         latest: Mutex::new(latest),
-        has_news: Notify::new(),
+        woken: Notify::new(),
         signs: LifeSigns { turned_at: AtomicU64::new(0), held_until: AtomicU64::new(0) },
     });
     (OrderWriter(Arc::clone(&orders)), OrderReader(orders))
 }
 
 impl OrderWriter {
-    /// Changes the claim of a router; the change says whether there is something to do at once.
+    /// Changes the order of a router; the closure returns whether `vrrp-net` has to be woken.
     ///
     /// After the end nothing changes: the addresses are another engine's.
     pub(super) fn change(&self, router: usize, change: impl FnOnce(&mut RouterClaim) -> bool) {
@@ -128,34 +127,34 @@ impl OrderWriter {
         }
         latest.unread.insert(router);
         if change(&mut latest.claims[router]) {
-            self.0.has_news.notify_one();
+            self.0.woken.notify_one();
         }
     }
 
-    /// Says what another engine held.
+    /// Passes the addresses that another engine held.
     pub(super) fn inherit(&self, held: Vec<HeldAddress>) {
         self.0.latest().inherited = Some(held.into());
-        self.0.has_news.notify_one();
+        self.0.woken.notify_one();
     }
 
-    /// Ends the thread, unless it was to end already; returns how it ends.
+    /// Ends the thread, unless its end was ordered before. Returns how it ends.
     pub(super) fn end(&self, disposal: Disposal) -> Disposal {
         let disposal = *self.0.latest().disposal.get_or_insert(disposal);
-        self.0.has_news.notify_one();
+        self.0.woken.notify_one();
         disposal
     }
 
-    /// To be called after everything that was wanted by then was said.
+    /// Confirms all orders. Call it after the last order of a turn.
     pub(super) fn confirm(&self, at: Instant) {
         self.0.confirmed_at.store(at.as_nanos(), Release);
     }
 
-    /// Asks for a turn, although nothing is wanted.
+    /// Asks for a turn without an order.
     pub(super) fn ask(&self) {
-        self.0.has_news.notify_one();
+        self.0.woken.notify_one();
     }
 
-    /// Returns what the thread said with its last turn.
+    /// Returns the sign of life of the thread's last turn.
     pub(super) fn signs(&self) -> NetSigns {
         let read = |word: &AtomicU64| match word.load(Acquire) {
             0 => None,
@@ -178,10 +177,10 @@ impl Drop for OrderWriter {
 }
 
 impl OrderReader {
-    /// Returns what was said since the last time.
+    /// Returns the changes since the last call.
     pub(super) fn read(&self) -> NewOrders {
-        // In this order: what was said before that moment has been heard then. In the other one, a
-        // fresh word would seem to confirm what it took back.
+        // In this order: all orders before that confirmation are read. In the other order, a new
+        // confirmation would seem to confirm orders that it has changed.
         let confirmed_at = Instant::from_nanos(self.0.confirmed_at.load(Acquire));
         let mut latest = self.0.latest();
         let unread = std::mem::take(&mut latest.unread);
@@ -189,7 +188,7 @@ impl OrderReader {
         NewOrders { confirmed_at, claims, inherited: latest.inherited.clone() }
     }
 
-    /// Says that everything ordered is done, as far as the kernel can do it.
+    /// Notes that every order is carried out, as far as the kernel can.
     pub(super) fn note_turn(&self, signs: NetSigns) {
         let write = |word: &AtomicU64, at: Option<Instant>| {
             word.store(at.map_or(0, Instant::as_nanos), Release);
@@ -198,14 +197,14 @@ impl OrderReader {
         write(&self.0.signs.turned_at, signs.turned_at);
     }
 
-    /// Returns how the thread is to end, if it is.
+    /// Returns how the thread has to end, if it has to.
     pub(super) fn disposal(&self) -> Option<Disposal> {
         self.0.latest().disposal
     }
 
-    /// Waits for a word since the last time. Cancel-safe.
+    /// Waits for an order since the last call. Cancel-safe.
     pub(super) async fn changed(&self) {
-        self.0.has_news.notified().await;
+        self.0.woken.notified().await;
     }
 }
 

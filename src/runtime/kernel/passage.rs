@@ -1,8 +1,8 @@
-//! What becomes of open connections while addresses move from one living host to another.
+//! Keeps connections open while addresses move from one living host to another.
 //!
-//! Whoever changes rules of `nf_tables` waits for whoever else does, for seconds where somebody
-//! loads large sets. No address waits for that: a thread of its own, `vrrp-nft`, speaks with
-//! `nf_tables`, and is waited for only as long as it usually takes.
+//! A change of `nf_tables` waits for the changes of other programs, for seconds if one loads large
+//! sets. No address waits for that: a thread of its own, `vrrp-nft`, changes the rules, and
+//! `vrrp-net` waits for it only as long as it usually takes.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -16,17 +16,17 @@ use crate::runtime::failpoint::failpoint;
 use crate::runtime::report::panic_text;
 use crate::types::Instant;
 
-/// The rules for addresses on the move, as far as this kernel can follow them.
+/// The rules for moving addresses, as far as this kernel supports them.
 #[derive(Debug, Default)]
 pub(super) struct Passage {
     desk: Option<Arc<Desk>>,
-    /// There are addresses on the move.
+    /// Addresses are moving.
     is_under_way: bool,
-    /// When to look again whether the kernel can do it.
+    /// When to check again whether the kernel supports them.
     retry_at: Instant,
 }
 
-/// Where both threads leave what they have to say.
+/// The state that both threads share.
 #[derive(Debug, Default)]
 struct Desk {
     state: Mutex<PassageState>,
@@ -35,19 +35,19 @@ struct Desk {
 
 #[derive(Debug, Default)]
 struct PassageState {
-    /// The rules wanted, and how often others were wanted before.
+    /// The wanted rules, and the number of this order.
     wanted: Rules,
     orders: u64,
-    /// How many of these orders are carried out, or could not be.
+    /// The number of the last order that was carried out or has failed.
     done: u64,
     access: Access,
-    /// Nobody wants anything any more.
+    /// The thread has to end.
     is_over: bool,
     /// The thread has ended.
     has_ended: bool,
 }
 
-/// Whether `nf_tables` does what is wanted of it.
+/// Whether `nf_tables` supports the rules.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 enum Access {
     /// It has not been tried, or not since it failed.
@@ -61,7 +61,7 @@ enum Access {
 }
 
 impl Passage {
-    /// Prepares for the next move. A host that cannot do it does without.
+    /// Prepares for the next move. A host without support goes on without rules.
     pub(super) fn prepare(&mut self, now: Instant) {
         if self.is_under_way {
             return;
@@ -70,7 +70,7 @@ impl Passage {
             Some(desk) => desk,
             None => match start() {
                 Ok(desk) => self.desk.insert(desk),
-                // In a turn to come there may be a thread.
+                // A later turn may start the thread.
                 Err(_) => return,
             },
         };
@@ -87,8 +87,8 @@ impl Passage {
         }
     }
 
-    /// Returns until when yielded addresses stay here. On a host that cannot keep quiet about them
-    /// that is not for long: who asks where they are would get two answers.
+    /// Returns until when yielded addresses stay here. Without the rules that is a short time: this
+    /// host would answer ARP for them, too.
     pub(super) fn end_of(&self, yielded: &Yield) -> Instant {
         let is_quiet = self.desk.as_ref().is_some_and(|desk| {
             let state = desk.state();
@@ -121,7 +121,7 @@ impl Passage {
 }
 
 impl Drop for Passage {
-    /// With the thread go the rules.
+    /// The rules end with the thread.
     fn drop(&mut self) {
         let Some(desk) = &self.desk else { return };
         let mut state = desk.state();
@@ -135,7 +135,7 @@ impl Drop for Passage {
 }
 
 impl Access {
-    /// What was refused before stays so until it is tried again.
+    /// A failure stays until it is tried again.
     fn after_a_failure(self) -> Self {
         if self == Self::Works { Self::Untried } else { self }
     }
@@ -156,13 +156,13 @@ impl Desk {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for the other thread as long as something is so, but not for long.
+    /// Waits for the other thread while a condition holds, but not for long.
     fn wait(&self, state: MutexGuard<'_, PassageState>, is_so: impl Fn(&PassageState) -> bool) {
         let waited = self.changed.wait_timeout_while(state, USUAL, |state| is_so(state));
         drop(waited.unwrap_or_else(PoisonError::into_inner));
     }
 
-    /// The life of the thread `vrrp-nft`.
+    /// The main function of the thread `vrrp-nft`.
     fn serve(&self) {
         let mut firewall = None;
         let mut problem = None;
@@ -207,7 +207,7 @@ fn start() -> io::Result<Arc<Desk>> {
     Ok(desk)
 }
 
-/// Asks whether the kernel can do it. `problem` is what it said the last time.
+/// Checks whether the kernel supports the rules. `problem` is the result of the last check.
 fn open(problem: &mut Option<String>) -> Option<Firewall> {
     match Firewall::open() {
         Ok(firewall) => {
@@ -230,8 +230,8 @@ fn keep(mut firewall: Firewall, rules: &Rules) -> Option<Firewall> {
     if firewall.set(rules).is_ok() {
         return Some(firewall);
     }
-    // What stands may have ended by itself already, which fails as a whole: once more from the
-    // beginning. With the socket that is replaced goes whatever stands.
+    // Rules may have expired already, and then the change fails as a whole: once more from the
+    // beginning. The rules before end with the socket that is replaced.
     drop(firewall);
     let anew = || -> Result<Firewall, NetError> {
         let mut firewall = Firewall::open()?;
@@ -248,8 +248,8 @@ fn keep(mut firewall: Firewall, rules: &Rules) -> Option<Firewall> {
 /// Some milliseconds are needed: the next host announces the addresses after it has advertised.
 const LONGEST_DISTURBANCE: Duration = Duration::from_millis(200);
 
-/// As long as a change of rules takes where nobody else makes one.
+/// Time that a change of rules takes if no other program makes one.
 const USUAL: Duration = Duration::from_millis(20);
 
-/// A kernel that cannot do it looks for a module every time it is asked.
+/// A kernel without support looks for a module each time.
 const RETRY_PAUSE: Duration = Duration::from_secs(600);

@@ -1,4 +1,4 @@
-//! What the thread is given to do; it never changes while the thread lives.
+//! The configuration of the thread. It never changes while the thread runs.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +16,7 @@ pub struct KernelPlan {
     pub routers: Vec<PlannedRouter>,
     /// How often addresses are announced.
     pub announce: AnnounceConfig,
-    /// How long the kernel keeps an address that is no longer refreshed; `None` is for ever.
+    /// The lifetime of an address without a refresh; `None` is for ever.
     pub lifetime: Option<Duration>,
 }
 
@@ -25,10 +25,9 @@ pub struct KernelPlan {
 pub struct PlannedRouter {
     /// Its links, whose identifiers are places in [`KernelPlan::links`].
     pub site: Site,
-    /// Everything that belongs on the link while the router is Active.
+    /// The addresses that are on the link while the router is Active.
     pub addresses: Arc<[VirtualAddress]>,
-    /// How old a claim may be that the election has not
-    /// [confirmed](super::KernelThread::confirm): after that time peers may have taken over, or
-    /// the guard may have removed the addresses.
+    /// Age of the last [confirmation](super::KernelThread::confirm) after which a claim does not
+    /// count: peers may have taken over, or the guard may have removed the addresses.
     pub patience: Duration,
 }

@@ -1,4 +1,4 @@
-//! Hands the facts on to the election: what has changed, and nothing else.
+//! Publishes the facts for the election, as far as they have changed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -11,13 +11,13 @@ use super::link_sites::LinkSites;
 use super::router_site::RouterSite;
 use crate::types::Instant;
 
-/// The thread's end of the facts.
+/// The writer of the facts.
 #[derive(Clone, Debug)]
 pub(super) struct FactsWriter {
     readers: watch::Sender<Facts>,
     problem: Option<String>,
     problem_changed: bool,
-    /// What needs a look, unless it was handed on.
+    /// The findings, unless they were published.
     new_findings: Option<Arc<BTreeMap<HostFinding, String>>>,
     changed_links: BTreeSet<usize>,
     changed_routers: BTreeSet<usize>,
@@ -48,32 +48,33 @@ impl FactsWriter {
         self.changed_routers.insert(router);
     }
 
-    /// Notes that the router has announced an address. A count alone is handed on after
-    /// [`COUNTS_PAUSE`]: a thousand announcements are not a thousand facts.
+    /// Notes that the router has announced an address. A count alone is published after
+    /// [`COUNTS_PAUSE`], so that a thousand announcements do not wake the election a thousand
+    /// times.
     pub(super) fn counts_changed(&mut self, router: usize, now: Instant) {
         self.changed_counts.insert(router);
         self.counts_due.get_or_insert(now + COUNTS_PAUSE);
     }
 
-    /// Replaces the problem, and tells whether that is news.
+    /// Replaces the problem, and tells whether it has changed.
     pub(super) fn set_problem(&mut self, problem: Option<String>) -> bool {
-        let is_news = self.problem != problem;
+        let has_changed = self.problem != problem;
         self.problem = problem;
-        self.problem_changed |= is_news;
-        is_news
+        self.problem_changed |= has_changed;
+        has_changed
     }
 
-    /// Replaces what needs a look on this host.
+    /// Replaces the findings.
     pub(super) fn set_findings(&mut self, findings: BTreeMap<HostFinding, String>) {
         self.new_findings = Some(Arc::new(findings));
     }
 
-    /// Returns when counts are to be handed on.
+    /// Returns when counts are to be published.
     pub(super) fn next_due(&self) -> Option<Instant> {
         self.counts_due
     }
 
-    /// Hands on everything that has changed, if anything but a count has, or a count is due.
+    /// Publishes everything that has changed, if anything but a count has, or a count is due.
     pub(super) fn publish(&mut self, links: &LinkSites, routers: &[RouterSite], now: Instant) {
         let is_due = self.counts_due.is_some_and(|due| due <= now);
         let changed = !self.changed_links.is_empty() || !self.changed_routers.is_empty();

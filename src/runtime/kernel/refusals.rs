@@ -27,7 +27,7 @@ impl Refusals {
         self.links.is_empty()
     }
 
-    /// Keeps the outcome of an attempt to settle some addresses of a link.
+    /// Keeps the result of an attempt to correct some addresses of a link.
     pub(super) fn settled(
         &mut self,
         index: u32,
@@ -69,7 +69,7 @@ impl Refusals {
         addresses.iter().find_map(|address| link.get(address))
     }
 
-    /// Logs what is refused, if that is new.
+    /// Logs the refusals, if they have changed.
     pub(super) fn log(&mut self) {
         let first = self.links.values().flat_map(BTreeMap::values).next();
         let others = self.links.values().map(BTreeMap::len).sum::<usize>().saturating_sub(1);

@@ -1,4 +1,4 @@
-//! When to try again what the kernel did not do.
+//! When to try a failed request to the kernel again.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ pub(super) struct Retry {
 }
 
 impl Retry {
-    /// Notes how an attempt ended.
+    /// Notes the result of an attempt.
     pub(super) fn after(&mut self, failed: bool, now: Instant) {
         if !failed {
             *self = Self::default();

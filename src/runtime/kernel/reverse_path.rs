@@ -5,8 +5,8 @@ use crate::types::VirtualAddress;
 
 /// Returns another link that has an address of a network of the link of that index, and which one.
 ///
-/// The kernel has one route to that network. What a peer sends to the other link does not come in
-/// where an answer would go out.
+/// The kernel has one route to that network, so datagrams of a peer on the other link do not arrive
+/// where an answer would be sent.
 pub(super) fn rival(links: &Links, index: u32) -> Option<(&str, VirtualAddress)> {
     let own: Vec<_> = links.at(index)?.addresses().keys().filter_map(network).collect();
     let others =

@@ -1,4 +1,4 @@
-//! What is known of one virtual router.
+//! One virtual router.
 
 use super::facts::RouterFacts;
 use super::orders::RouterClaim;
@@ -10,7 +10,7 @@ use crate::types::Instant;
 pub(super) struct RouterSite {
     pub(super) planned: PlannedRouter,
     pub(super) claim: RouterClaim,
-    /// Its addresses belong on the link: it claims them, or has yielded them a moment ago.
+    /// Whether its addresses may be on the link: it claims them, or has just yielded them.
     pub(super) keeps_addresses: bool,
     pub(super) facts: RouterFacts,
 }
@@ -21,8 +21,8 @@ impl RouterSite {
         Self { planned, claim: RouterClaim::default(), keeps_addresses: false, facts }
     }
 
-    /// Tells whether its addresses are on their way from one host to another: they are relayed,
-    /// yielded, or still here although they are not claimed.
+    /// Tells whether its addresses are moving between hosts: relayed, yielded, or still assigned
+    /// although not claimed.
     pub(super) fn is_moving(&self, now: Instant) -> bool {
         let RouterClaim { claimed, yields, relays, .. } = self.claim;
         yields.is_some_and(|yielded| now < yielded.until)

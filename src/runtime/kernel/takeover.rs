@@ -1,4 +1,4 @@
-//! Compares what is wanted with what the kernel has, and corrects it.
+//! Compares the wanted addresses with those of the kernel, and corrects the difference.
 
 mod announce;
 mod foreign;
@@ -33,55 +33,56 @@ use crate::runtime::clock;
 use crate::runtime::failpoint::failpoint;
 use crate::types::{HeldAddress, Instant, VirtualAddress};
 
-/// The state of the thread between two looks at the kernel.
+/// The state of the thread.
 #[derive(Debug)]
 pub(super) struct Takeover {
     routers: Vec<RouterSite>,
     links: LinkSites,
     lifetime: Option<Duration>,
     holders: Holders,
-    /// Addresses that more than one virtual router has, and which ones.
+    /// Addresses of more than one virtual router, with these routers.
     shared_addresses: Vec<(Ipv4Addr, Vec<usize>)>,
     shortest_patience: Duration,
-    /// When the election last stood by all claims; `None` if they are another engine's now.
+    /// When the election last confirmed all claims; `None` if they are another engine's now.
     confirmed_at: Option<Instant>,
-    /// The addresses that an earlier engine held. Once they are known, its leftovers are removed.
+    /// The addresses that an earlier engine held. Once they are known, the unclaimed ones are
+    /// removed.
     inherited: Option<Arc<[HeldAddress]>>,
     kernel: Option<Netlink>,
     kernel_links: Links,
-    /// An address with a tag was seen: this kernel keeps them.
+    /// An address with a tag was seen: this kernel keeps tags.
     tags_are_kept: bool,
     unsettled: Unsettled,
-    /// Links with addresses of ours that have a signal again, by index.
+    /// Links with addresses of ours whose carrier has come back, by index.
     came_up: BTreeSet<u32>,
-    /// Virtual routers whose addresses are on their way from one host to another.
+    /// Virtual routers whose addresses are moving between hosts.
     moving: BTreeSet<usize>,
     passage: Passage,
     announcements: Announcements,
     quiet_until: Instant,
     fights: Fights,
     refresh_at: Option<Instant>,
-    /// What was added, adopted or refreshed, or may have been, by index of the link. It is ours if
-    /// it is there once all that happened in the kernel before has been read.
+    /// Addresses that may have been added, adopted or refreshed, by index of the link. They are
+    /// ours if they are present once all earlier events of the kernel have been read.
     gained: Vec<(u32, VirtualAddress)>,
     refusals: Refusals,
-    /// When to look around next, and at which link first.
+    /// When to survey the host next, and which link first.
     survey_at: Instant,
     surveyed: usize,
-    /// Other programs that had sockets for VRRP at the last look, and what is to be said of them.
+    /// Other programs with sockets for VRRP at the last survey, and the finding about them.
     speakers: Vec<Speaker>,
     other_speaker: Option<String>,
     retry: Retry,
     facts: FactsWriter,
 }
 
-/// The orders of a moment are known, and the rules for addresses on the move follow them.
+/// The orders were read, and the rules for moving addresses follow them.
 #[derive(Debug)]
 struct Current {
     at: Instant,
 }
 
-/// The kernel was asked for what was wanted at a moment.
+/// The kernel was corrected.
 #[derive(Debug)]
 struct Corrected;
 
@@ -119,15 +120,15 @@ impl Takeover {
         }
     }
 
-    /// Makes the kernel what the orders of this moment want, then tells the LAN, then the election.
+    /// Corrects the kernel by the present orders, then announces, then publishes the facts.
     ///
-    /// Each step takes the time anew: any of them may have waited for the kernel.
+    /// Each step reads the clock again: the one before may have waited for the kernel.
     pub(super) fn turn(&mut self, orders: &OrderReader) {
-        // First of all the rules: what is relayed must be noted from the first connection that is
-        // opened here.
+        // The rules first: connections must be noted from the first one that is opened on this
+        // host.
         let current = self.follow_orders(orders);
         let corrected = self.correct(&current);
-        // The kernel may have taken its time: what is announced must be claimed now.
+        // The correction may have taken long: what is announced must still be claimed.
         let current = self.follow_orders(orders);
         self.announce(&corrected, &current);
         self.look_for_foreign_addresses();
@@ -143,7 +144,7 @@ impl Takeover {
         }
     }
 
-    /// Releases every address, whatever was wanted. What came of it is yet to be published.
+    /// Releases every address, whatever was wanted. Does not publish the facts.
     pub(super) fn release(&mut self) {
         for router in &mut self.routers {
             router.claim = RouterClaim::default();
@@ -154,8 +155,8 @@ impl Takeover {
         self.correct(&Current { at: clock::now() });
     }
 
-    /// Removes what was released and yielded last, and leaves what is claimed to another engine,
-    /// for as long as the kernel may keep that one waiting.
+    /// Removes what was released and yielded last, and extends the lifetime of claimed addresses
+    /// until another engine can refresh them.
     pub(super) fn abandon(&mut self, orders: &OrderReader) {
         let orders = orders.read();
         let confirmed_at = orders.confirmed_at;
@@ -168,40 +169,40 @@ impl Takeover {
         self.unsettle_everything();
         self.correct(&Current { at: clock::now() });
         if clock::now().since(confirmed_at) < LATE {
-            // What it cannot refresh, the next engine adds.
+            // The next engine adds what this one cannot refresh.
             self.bequeath_lifetime().ok();
         }
     }
 
-    /// Forgets all but what is ours: after a panic nothing else can be relied on.
+    /// Forgets all but the addresses that are ours: after a panic nothing else is reliable.
     pub(super) fn start_over(&mut self, plan: KernelPlan) {
         let fresh = Self::new(plan, self.facts.clone());
         let before = std::mem::replace(self, fresh);
         self.links.inherit(before.links);
         self.gained = before.gained;
         self.tags_are_kept = before.tags_are_kept;
-        // An address that was being added may be there, although nobody has noted it.
+        // An address that was being added may be present without being noted.
         self.inherited = before.inherited;
         for (router, before) in self.routers.iter_mut().zip(before.routers) {
             router.facts = before.facts;
         }
     }
 
-    /// Says why this is the end.
+    /// Publishes why the thread ends.
     pub(super) fn fail(&mut self, failure: String) {
         self.facts.set_problem(Some(failure));
         self.publish();
     }
 
-    /// Tells whether nothing on this host is ours.
+    /// Tells whether no address on this host is ours.
     pub(super) fn owns_nothing(&self) -> bool {
         self.kernel.is_some() && self.links.own_nothing()
     }
 
-    /// Returns when there is something to do although nothing happened.
+    /// Returns the next deadline.
     pub(super) fn next_due(&self, now: Instant) -> Option<Instant> {
         let announcement = self.announcements.next_due().map(|due| due.max(self.quiet_until));
-        // Without the kernel only the next attempt to reach it makes sense.
+        // Without a netlink socket only the next attempt to open one matters.
         let reached = self.kernel.is_some();
         let unsettled = (reached && !self.unsettled.is_empty()).then_some(Instant::default());
         let refresh = self.refresh_at.filter(|_| reached);
@@ -222,7 +223,7 @@ impl Takeover {
         }
     }
 
-    /// Reads the orders, and makes the rules that they want for addresses on the move.
+    /// Reads the orders, and sets the rules for moving addresses.
     fn follow_orders(&mut self, orders: &OrderReader) -> Current {
         let now = clock::now();
         self.note_orders(orders.read(), now);
@@ -253,8 +254,8 @@ impl Takeover {
         self.note_moves(now);
     }
 
-    /// Tells whether peers may have taken over without the election here having noticed yet: it
-    /// has said nothing for too long. Then nothing is added, refreshed or announced.
+    /// Tells whether the last confirmation of the election is so old that peers may have taken
+    /// over. Then nothing is added, refreshed or announced.
     fn is_in_doubt(&self, now: Instant) -> bool {
         let Some(confirmed_at) = self.confirmed_at else { return true };
         now.since(confirmed_at) > self.shortest_patience
@@ -265,14 +266,14 @@ impl Takeover {
     /// again later.
     fn correct(&mut self, current: &Current) -> Corrected {
         let now = current.at;
-        // Without a rest, a kernel that refuses everything would be asked all the time.
+        // A pause, so that a kernel that refuses everything is not asked all the time.
         if self.kernel.is_none() && self.retry.at.is_some_and(|at| now < at) {
             return Corrected;
         }
         let result = self.try_correct(now);
         let problem = result.as_ref().err().map(NetError::with_cause);
         if result.is_err() {
-            // The next attempt opens another socket and reads everything anew.
+            // The next attempt opens another socket and dumps everything again.
             self.kernel = None;
         }
         self.retry.after(problem.is_some() || !self.refusals.is_empty(), now);
@@ -316,9 +317,9 @@ impl Takeover {
         self.holders.reset(&dump);
         self.kernel_links.reset(dump);
         self.kernel = Some(kernel);
-        self.own_what_was_gained();
+        self.own_gained_addresses();
         let Self { kernel_links, links, tags_are_kept, .. } = self;
-        // While nobody listened, an address of ours may have become somebody else's.
+        // Without a socket no event was seen: an address of ours may have been replaced.
         links.retain_owned(|index, address| {
             let mark = kernel_links.at(index).and_then(|link| link.addresses().get(address));
             mark.is_some_and(|mark| mark.protocol == PROTOCOL || !*tags_are_kept)
@@ -354,12 +355,12 @@ impl Takeover {
                 Some(KernelChange::Link { index }) => self.unsettle_index(index),
             }
         }
-        self.own_what_was_gained();
+        self.own_gained_addresses();
         Ok(())
     }
 
-    /// Notes that what was gained, and is there, is ours.
-    fn own_what_was_gained(&mut self) {
+    /// Notes that gained addresses which are present are ours.
+    fn own_gained_addresses(&mut self) {
         let Self { links, kernel_links, tags_are_kept, holders, .. } = self;
         for (index, held) in self.gained.drain(..) {
             holders.look_at(held.address);
@@ -371,7 +372,7 @@ impl Takeover {
         }
     }
 
-    /// Has everything looked at that the kernel is to be asked for again by now.
+    /// Marks what has to be tried again now.
     fn unsettle_due(&mut self, now: Instant) {
         if self.retry.at.is_some_and(|at| at <= now) {
             self.unsettled.refused();
@@ -394,7 +395,7 @@ impl Takeover {
         }
     }
 
-    /// Has the links of the plan looked at that have the index, or are to have it by their name.
+    /// Marks the links of the plan that have the index, or will have it by their name.
     fn unsettle_index(&mut self, index: u32) {
         let named = self.kernel_links.at(index).and_then(|link| self.links.named(link.name()));
         for link in self.links.at_index(index).into_iter().chain(named) {
@@ -418,15 +419,15 @@ impl Takeover {
         }
     }
 
-    /// Hands on to the election what is new.
+    /// Publishes what has changed.
     pub(super) fn publish(&mut self) {
         self.facts.publish(&self.links, &self.routers, clock::now());
     }
 }
 
-/// How soon the election is asked again whether it still stands by its claims.
+/// Time between two checks for a confirmation of the election.
 const DOUBT_PAUSE: Duration = Duration::from_millis(10);
 
-/// How long after the election stood by its claims for the last time they are refreshed for the
-/// next engine. Later that one may have given them up, and would get them back.
+/// How long after the last confirmation claimed addresses are refreshed for the next engine. Later
+/// that one may have released them, and a refresh would add them again.
 const LATE: Duration = Duration::from_millis(300);

@@ -1,4 +1,4 @@
-//! Tells the hosts of a link where the addresses are.
+//! Announces the addresses to the hosts of a link.
 
 use std::io;
 use std::net::IpAddr;
@@ -13,7 +13,7 @@ use crate::runtime::kernel::link_sites::AddressIndex;
 use crate::wire::arp;
 
 impl Takeover {
-    /// Announces what is due, a small batch at a time so that switches and queues can follow.
+    /// Announces what is due, in small batches for the sake of switches and queues.
     pub(super) fn announce(&mut self, _: &Corrected, current: &Current) {
         let now = current.at;
         if now < self.quiet_until || self.is_in_doubt(now) {
@@ -31,7 +31,7 @@ impl Takeover {
             match sent {
                 Ok(sent) => {
                     facts.announcements_sent += u64::from(sent);
-                    // The first one has opened a socket: the pause begins after it.
+                    // The first announcement has opened a socket: the pause begins after it.
                     self.announcements.sent(slot, clock::now());
                 }
                 Err(error) => {
@@ -46,7 +46,7 @@ impl Takeover {
         }
     }
 
-    /// Announces one address, and returns whether its link has announcements at all.
+    /// Announces one address. Returns `false` if its link has no announcements.
     fn send(&mut self, (router, place): AddressIndex) -> Result<bool, NetError> {
         let planned = &self.routers[router].planned;
         let link = &mut self.links[planned.site.speaks_on.0];

@@ -1,4 +1,4 @@
-//! Finds virtual addresses on this host that something else put there.
+//! Finds virtual addresses that another program has added on this host.
 
 use super::Takeover;
 use crate::net::address::PROTOCOL;
@@ -6,22 +6,22 @@ use crate::runtime::kernel::ForeignAddress;
 use crate::runtime::kernel::holders::Holder;
 
 impl Takeover {
-    /// Notes which virtual addresses are on this host without being ours. This host answers for
-    /// them in every state.
+    /// Notes which virtual addresses on this host are not ours. The host answers for them in every
+    /// state.
     ///
-    /// What bears our tag is another engine's. Without tags, so may be anything until it is known
-    /// what the engine before held.
+    /// An address with our tag is another engine's. Without tags, any address may be, until the
+    /// list of the predecessor is known.
     pub(super) fn look_for_foreign_addresses(&mut self) {
         if self.inherited.is_none() {
             return;
         }
-        for news in self.holders.news() {
-            let foreign = news.holders.iter().find(|holder| self.is_foreign(holder));
+        for changed in self.holders.take_changed() {
+            let foreign = changed.holders.iter().find(|holder| self.is_foreign(holder));
             let foreign = foreign.and_then(|(index, address)| {
                 let link = self.kernel_links.at(*index)?.name().to_owned();
                 Some(ForeignAddress { address: *address, link })
             });
-            for (router, place) in news.slots {
+            for (router, place) in changed.slots {
                 let facts = &mut self.routers[router].facts;
                 let before = facts.foreign.get(&place);
                 if before == foreign.as_ref() {

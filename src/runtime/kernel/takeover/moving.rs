@@ -1,4 +1,4 @@
-//! Which rules of `nf_tables` keep connections open while addresses move between living hosts.
+//! The rules of `nf_tables` that keep connections open while addresses move between living hosts.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
@@ -9,8 +9,8 @@ use crate::runtime::kernel::PlannedRouter;
 use crate::types::{Instant, VirtualAddress};
 
 impl Takeover {
-    /// Updates whether a virtual router moves and keeps its addresses, after its claim has changed
-    /// or a move may be over.
+    /// Updates whether the addresses of a virtual router are moving, after its claim has changed or
+    /// a move may be over.
     pub(super) fn note_move(&mut self, router: usize, now: Instant) {
         let site = &mut self.routers[router];
         let yields = site.claim.yields.is_some_and(|it| now < self.passage.end_of(&it));
@@ -57,14 +57,14 @@ impl Takeover {
             let link = &self.links[router.planned.site.speaks_on.0];
             let source = link.view.and_then(|view| view.sources.ipv4);
             if let (Some(source), false) = (source, claim.claimed) {
-                // As long as the address is on this host, for whatever reason.
+                // While this host has the address, for any reason.
                 let all = router.planned.addresses.iter().zip(&router.facts.addresses);
                 let ours = all.filter(|(_, facts)| facts.ours).filter_map(|(held, _)| ipv4(held));
                 rules.silent.extend(ours.map(|address| (address, source)));
             }
         }
         for (address, routers) in &self.shared_addresses {
-            // Another virtual router may have it here.
+            // Another virtual router of this host may claim it.
             if routers.iter().any(|router| self.has_claimed(*router)) {
                 rules.silent.remove(address);
             }
@@ -82,7 +82,7 @@ impl Takeover {
     }
 }
 
-/// Returns the addresses that more than one virtual router has, and which ones.
+/// Returns the addresses of more than one virtual router, with these routers.
 pub(super) fn shared_addresses(routers: &[PlannedRouter]) -> Vec<(Ipv4Addr, Vec<usize>)> {
     let mut all: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for (router, planned) in routers.iter().enumerate() {

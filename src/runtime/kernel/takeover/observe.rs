@@ -1,4 +1,4 @@
-//! Learns from the kernel what has become of links and addresses.
+//! Reads from the kernel what has changed about links and addresses.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::runtime::kernel::router_site::RouterSite;
 use crate::types::{Instant, VirtualAddress};
 
 impl Takeover {
-    /// Looks at everything that is unsettled, and returns what of each link is to be settled.
+    /// Reads everything that is marked, and returns what to correct on each link.
     pub(super) fn observe(&mut self, now: Instant) -> Vec<Settling> {
         let mut scopes = self.unsettled.take();
         let found = |name: &_| self.kernel_links.named(name).map(|(index, _)| index);
@@ -26,7 +26,7 @@ impl Takeover {
             let kernel = site.index.and_then(|index| self.kernel_links.at(index));
             let inherited = self.inherited.as_deref();
             let mut settling = site.settling(link, scope, kernel, inherited, self.tags_are_kept);
-            // Whatever is new about the link may be what they waited for.
+            // Any change of the link may end a refusal.
             settling.addresses.extend(site.index.into_iter().flat_map(|it| self.refusals.on(it)));
             all.push(settling);
         }
@@ -39,14 +39,14 @@ impl Takeover {
                 self.note_move(router, now);
             }
         }
-        for news in self.fights.news(now) {
-            let address = &self.routers[news.slot.0].planned.addresses[news.slot.1];
-            news.log(address, &self.links[news.link].name);
+        for line in self.fights.lines(now) {
+            let address = &self.routers[line.slot.0].planned.addresses[line.slot.1];
+            line.log(address, &self.links[line.link].name);
         }
         all
     }
 
-    /// The addresses were assigned to another link of that name: this is no loss.
+    /// The addresses were on another link of that name: this is no loss.
     fn forget_assignments(&mut self, link: usize) {
         for &router in &self.links[link].routers {
             for held in &mut self.routers[router].facts.addresses {
@@ -142,5 +142,5 @@ impl Takeover {
     }
 }
 
-/// Time between two announcements of an address that comes and goes all the time.
+/// Shortest time between two announcements of an address that is lost again and again.
 const FIGHT_PAUSE: Duration = Duration::from_secs(1);

@@ -1,4 +1,4 @@
-//! Makes the addresses of the kernel those that are wanted, and keeps them alive.
+//! Adds and removes addresses until the kernel matches what is wanted, and refreshes them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use crate::runtime::kernel::link_sites::Settling;
 use crate::types::{Instant, VirtualAddress};
 
 impl Takeover {
-    /// Adds and removes addresses until those that were looked at are as they are wanted.
+    /// Adds and removes the marked addresses until the kernel matches what is wanted.
     pub(super) fn settle(&mut self, all: &[Settling], now: Instant) -> Result<(), NetError> {
         let in_doubt = self.is_in_doubt(now);
         for settling in all {
@@ -47,19 +47,19 @@ impl Takeover {
         let present = present(addresses, kernel_link);
         let wanted = wanted.copied().collect();
         let mut changes = address::reconcile(&wanted, &present, &site.owned, leftovers);
-        // What is only yielded may stay, not come.
+        // A yielded address may stay, but is not added.
         changes.add.retain(|held| any(held, |router| router.claim.claimed));
         if in_doubt {
             changes.add.drain(..).for_each(|held| unsettled.address(*link, held));
         }
-        // A link that was made anew may have got its addresses before that was known.
+        // A link that was created anew may have got addresses before its creation was seen.
         if !wanted.is_empty() {
             site.prepare();
         }
         let mut refused = Vec::new();
         if !changes.is_empty() {
             let at = (index, kernel_link.name());
-            // Should the conversation break, some of them may be there.
+            // If the request fails, some of them may be present.
             let known = self.gained.len();
             let tried = changes.add.iter().chain(&changes.adopt).map(|held| (index, *held));
             self.gained.extend(tried);
@@ -69,7 +69,7 @@ impl Takeover {
             if let (Some(lifetime), None) = (self.lifetime, self.refresh_at) {
                 self.refresh_at = Some(now + pause_between_refreshes(lifetime));
             }
-            // What was only put back has been spoken of, as often as is good.
+            // Addresses that were added again are logged by `fight`.
             let (added, removed) = (applied.gained.len(), changes.remove.len());
             if added > removed_by_others || removed > 0 {
                 tracing::info!(link = kernel_link.name(), added, removed, "addresses changed");
@@ -84,7 +84,7 @@ impl Takeover {
         Ok(())
     }
 
-    /// Removes what is ours from links that have lost their planned name.
+    /// Removes our addresses from links that have lost their planned name.
     fn clear_misplaced(&mut self) -> Result<(), NetError> {
         let Self { links, kernel_links, kernel: Some(kernel), refusals, .. } = self else {
             return Ok(());
@@ -105,7 +105,7 @@ impl Takeover {
         Ok(())
     }
 
-    /// Tells the election what is refused to the virtual routers that have some of the addresses.
+    /// Publishes what is refused to the virtual routers that have some of the addresses.
     fn note_refusals(&mut self, link: usize, addresses: &BTreeSet<VirtualAddress>) {
         let site = &self.links[link];
         for router in site.routers_of(addresses) {
@@ -120,9 +120,9 @@ impl Takeover {
         }
     }
 
-    /// Tells the kernel that its addresses are still wanted, before their lifetime ends.
+    /// Refreshes the lifetime of the addresses before it ends.
     pub(super) fn refresh(&mut self, now: Instant) -> Result<(), NetError> {
-        // To refresh an address that has just expired would bring it back.
+        // A refresh would add an address again that has just expired.
         if self.refresh_at.is_none_or(|at| now < at) || self.is_in_doubt(now) {
             return Ok(());
         }
@@ -133,13 +133,13 @@ impl Takeover {
         self.read_events()
     }
 
-    /// Returns until when the kernel keeps what is ours, if it is never refreshed again.
+    /// Returns until when the kernel keeps our addresses without another refresh.
     pub(super) fn held_until(&self) -> Option<Instant> {
         let (lifetime, refresh_at) = (self.lifetime?, self.refresh_at?);
         Some(refresh_at + lifetime.saturating_sub(pause_between_refreshes(lifetime)))
     }
 
-    /// Lets what is ours live until the next engine can refresh it.
+    /// Extends the lifetime of our addresses until the next engine can refresh them.
     pub(super) fn bequeath_lifetime(&mut self) -> Result<(), NetError> {
         self.lifetime.map_or(Ok(()), |lifetime| self.start_lifetime(lifetime.max(BEQUEATHED)))
     }
@@ -151,7 +151,7 @@ impl Takeover {
             let owned = site.owned.iter().copied();
             let link = (index, site.name.as_str());
             let refreshed = address::refresh(kernel, link, owned, lifetime)?;
-            // What was removed in this moment has come back.
+            // The refresh has added an address again that was just removed.
             gained.extend(refreshed.gained.into_iter().map(|held| (index, held)));
             // If that goes on, the address is lost, put back and counted.
             if let Some((_, error)) = refreshed.refused.first() {
@@ -171,11 +171,11 @@ fn present(
     all.filter_map(|held| link.addresses().get_key_value(held)).map(|(a, b)| (*a, *b)).collect()
 }
 
-/// Returns when to refresh next. Every refresh is an event for each netlink listener of the host:
-/// there are as few as leave almost half of the lifetime for a refresh that comes late.
+/// Returns when to refresh next. Every refresh is an event for each netlink listener of the host,
+/// so there are few; but almost half of the lifetime remains for a refresh that comes late.
 fn pause_between_refreshes(lifetime: Duration) -> Duration {
     lifetime / 2 + lifetime / 40
 }
 
-/// How long the kernel may keep the next engine waiting.
+/// How long the next engine may have to wait for the kernel.
 const BEQUEATHED: Duration = Duration::from_secs(10);

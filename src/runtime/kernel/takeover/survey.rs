@@ -1,4 +1,4 @@
-//! Looks around on this host every now and then, for what would do harm without a sign.
+//! Surveys this host from time to time, for what would do harm silently.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::runtime::kernel::reverse_path::rival;
 use crate::types::Instant;
 
 impl Takeover {
-    /// Looks around, if it is time.
+    /// Surveys the host, when it is due.
     pub(super) fn survey(&mut self, now: Instant) {
         if self.kernel.is_none() || now < self.survey_at {
             return;
@@ -52,10 +52,10 @@ impl Takeover {
         site.note(HostFinding::ReversePath, text);
     }
 
-    /// Looks for other programs that speak VRRP. What is there twice in a row is no engine that
+    /// Looks for other programs that speak VRRP. One that is seen twice in a row is no engine that
     /// hands over.
     fn look_for_other_speakers(&mut self) {
-        // Without /proc nothing is known.
+        // Without /proc there is no answer.
         let mut speakers = other_speakers().unwrap_or_default();
         speakers.sort_unstable();
         let lasting = speakers.iter().filter(|it| self.speakers.contains(it));
@@ -75,7 +75,7 @@ impl Takeover {
         }
     }
 
-    /// Hands on what needs a look, if that has changed.
+    /// Publishes the findings, if they have changed.
     pub(super) fn report_findings(&mut self) {
         let Some(mut findings) = self.links.new_findings() else { return };
         findings.extend(self.other_speaker.clone().map(|text| (HostFinding::OtherSpeaker, text)));
@@ -83,9 +83,9 @@ impl Takeover {
     }
 }
 
-/// Nothing that is looked for comes and goes in seconds.
+/// The findings of a survey do not change within seconds.
 const SURVEY_PAUSE: Duration = Duration::from_secs(10);
-/// A survey must not keep the addresses waiting.
+/// The time that one survey may take from the addresses.
 const LINKS_AT_ONCE: usize = 32;
 /// Octets of a hardware address that is longer than Ethernet's.
 const LONG: usize = 7;
