@@ -1,4 +1,5 @@
-//! Whether `vrrp-net` does what the election claims: it turns, and the kernel does what it asks.
+//! Whether `vrrp-net` can carry out the claims of the election: it runs, and the kernel does not
+//! refuse.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,26 +11,26 @@ use crate::types::Instant;
 /// Judges the thread `vrrp-net` by its signs of life.
 #[derive(Debug)]
 pub(super) struct Attendance {
-    /// How long it may stand still; `None` where the kernel keeps addresses for ever.
+    /// How long it may stall; `None` where the kernel keeps addresses for ever.
     longest: Option<Duration>,
     started_at: Instant,
     looked_at: Instant,
-    /// When it was asked for a sign that has not come yet.
+    /// When it was asked for a sign of life that is still missing.
     asked_at: Option<Instant>,
-    /// When it was last found not to be there.
+    /// When it was last found stalled for too long.
     missed_at: Option<Instant>,
     last: Attends,
     refused: BTreeMap<RouterId, Refused>,
 }
 
-/// How `vrrp-net` fares.
+/// The state of `vrrp-net`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Attends {
-    /// It turns.
+    /// It runs.
     Yes,
-    /// It has stood still for so long that somebody should look.
+    /// It has stalled for so long that an operator should know.
     Late,
-    /// It has stood still for longer than the addresses are sure to be there.
+    /// It has stalled for so long that the kernel may have removed addresses.
     No,
 }
 
@@ -37,7 +38,7 @@ pub(super) enum Attends {
 #[derive(Debug)]
 struct Refused {
     problem: String,
-    /// How long it leaves the addresses to others before the next attempt.
+    /// Pause until the next attempt, in which other nodes have the addresses.
     pause: Duration,
     until: Instant,
 }
@@ -76,7 +77,7 @@ impl Attendance {
     /// Judges by the last signs. `can_read` says whether the kernel lets it read links and
     /// addresses.
     ///
-    /// A thread that was not there counts as there when it has answered at once for [`STEADY`].
+    /// A stalled thread counts as running again when it has answered at once for [`STEADY`].
     pub(super) fn judge(&mut self, signs: NetSigns, can_read: bool, now: Instant) -> Attends {
         let attends = self.judge_now(signs, can_read, now);
         let was_missed = self.missed_at.is_some_and(|missed_at| now < missed_at + STEADY);
@@ -92,7 +93,7 @@ impl Attendance {
         self.last
     }
 
-    /// Tells whether the thread was found not to be there at the last judgement.
+    /// Tells whether the thread was stalled at the last judgement.
     pub(super) fn is_missed(&self) -> bool {
         self.last == Attends::No
     }
@@ -104,7 +105,7 @@ impl Attendance {
             return Attends::Yes;
         }
         let Some(longest) = self.longest else { return Attends::Late };
-        // What the engine before has handed over lives until then.
+        // The addresses that were handed over live until then.
         let longest = if signs.turned_at.is_none() && can_read { BEQUEATHED } else { longest };
         let expires = signs.held_until.is_some_and(|until| now + MARGIN >= until);
         if expires || waits + ASK_AFTER >= longest { Attends::No } else { Attends::Late }
@@ -112,8 +113,8 @@ impl Attendance {
 
     /// Notes what the kernel has refused to a router that is Active.
     ///
-    /// An address that is refused twice is not to be had: the router leaves its addresses to
-    /// others, and tries again after a pause that doubles.
+    /// An address that is refused twice counts as unavailable: the router leaves its addresses to
+    /// other nodes, and tries again after a pause that doubles.
     pub(super) fn note_refusals(&mut self, router: RouterId, facts: &RouterFacts, now: Instant) {
         let Some(problem) = facts.problem.as_ref().filter(|_| facts.refusals >= ENOUGH) else {
             return;
@@ -130,13 +131,13 @@ impl Attendance {
         }
     }
 
-    /// Returns what was refused to a router that leaves its addresses to others now.
+    /// Returns what was refused to a router that leaves its addresses to other nodes now.
     pub(super) fn refusal(&self, router: RouterId, now: Instant) -> Option<&str> {
         let refused = self.refused.get(&router).filter(|it| now < it.until)?;
         Some(&refused.problem)
     }
 
-    /// Returns why each router that is to leave its addresses to others has to.
+    /// Returns each router that has to leave its addresses to other nodes, with the reason.
     pub(super) fn refused(&mut self, now: Instant) -> BTreeMap<RouterId, &str> {
         self.refused.retain(|_, it| now < it.until + FORGOTTEN);
         let held = self.refused.iter().filter(|(_, it)| now < it.until);
@@ -144,23 +145,23 @@ impl Attendance {
     }
 }
 
-/// Before the addresses go, the peers must have had a resignation.
+/// Peers must have a resignation before the kernel removes the addresses.
 const MARGIN: Duration = Duration::from_secs(1);
-/// How long the thread may have nothing to do before it is asked whether it lives.
+/// How long the thread may be idle before it is asked for a sign of life.
 const ASK_AFTER: Duration = Duration::from_secs(1);
 /// How long it may take to answer.
 const LATE: Duration = Duration::from_millis(500);
-/// Who looks less often than that was paused.
+/// An engine that judges less often was paused itself.
 const LONGEST_LOOK: Duration = Duration::from_millis(500);
-/// How long it must have answered at once after it was not there.
+/// How long it must have answered at once after a stall.
 const STEADY: Duration = Duration::from_secs(3);
-/// How long addresses live that the engine before has handed over, less the margin.
+/// Lifetime of addresses that were handed over, less the margin.
 const BEQUEATHED: Duration = Duration::from_secs(9);
-/// Attempts in a row that make a refusal one to act upon.
+/// Failed attempts in a row after which the router resigns.
 const ENOUGH: u32 = 2;
 const SHORTEST_PAUSE: Duration = Duration::from_secs(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
-/// How long nothing must be refused before pauses are short again.
+/// Time without a refusal after which pauses are short again.
 const FORGOTTEN: Duration = Duration::from_secs(600);
 
 #[cfg(test)]

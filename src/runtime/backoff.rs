@@ -1,4 +1,4 @@
-//! How long to wait before another attempt at what failed.
+//! The pause before another attempt.
 
 use std::time::Duration;
 
@@ -10,14 +10,14 @@ pub(super) struct Backoff {
 }
 
 impl Backoff {
-    /// Returns pauses that do not grow any more when they are that long.
+    /// Creates pauses up to a longest one.
     pub(super) fn up_to(longest: Duration) -> Self {
         Self { pause: SHORTEST, longest }
     }
 
-    /// Returns the pause after an attempt that failed at last.
+    /// Returns the pause after a failure.
     ///
-    /// If all went well for [`LONG_RUN`] before, this failure is the first one.
+    /// After [`LONG_RUN`] without a failure it counts as the first one.
     pub(super) fn after_a_run_of(&mut self, run: Duration) -> Duration {
         if run >= LONG_RUN {
             self.pause = SHORTEST;
@@ -36,7 +36,7 @@ impl Default for Backoff {
 
 const SHORTEST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(60);
-/// Whatever fails more often than this is not well.
+/// Time without a failure that resets the pause.
 const LONG_RUN: Duration = Duration::from_secs(600);
 
 #[cfg(test)]

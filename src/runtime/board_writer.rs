@@ -1,4 +1,4 @@
-//! What is shown on the board: the slots of the virtual routers and of their addresses.
+//! Writes the slots of the virtual routers and of their addresses on the board.
 
 #[cfg(test)]
 mod tests;
@@ -18,18 +18,18 @@ use crate::proto::{Bequests, LinkCarrier, Node, Reason, RouterId};
 use crate::status::layout::{CheckSlot, InstanceSlot, text};
 use crate::status::{Board, EngineState};
 
-/// Writes the slots of the board. It knows nothing that is not on the board.
+/// Writes the slots of the board.
 ///
 /// A change of state is shown at once; everything else with the next beat.
 pub(super) struct BoardWriter {
-    /// Which addresses of the board are each router's.
+    /// The places of each router's addresses on the board.
     places: Vec<Range<usize>>,
     /// Whether the addresses are shown as those of an engine that waits.
     waits: bool,
 }
 
 impl BoardWriter {
-    /// Makes the board that of an engine which begins: nothing is known, and no event delivered.
+    /// Prepares the board for an engine that starts: no health is known, and no event delivered.
     pub(super) fn new(board: &mut Board, config: &Config) -> Self {
         events::pause(board);
         board.set_healthy(false);
@@ -37,7 +37,7 @@ impl BoardWriter {
         Self { places: address_places(config), waits: true }
     }
 
-    /// Shows that the engine lives, and the routers of which something is new.
+    /// Shows that the engine runs, and the routers that have changed.
     pub(super) fn beat(
         &self,
         board: &mut Board,
@@ -63,10 +63,10 @@ impl BoardWriter {
         board.publish(router.0, &slot);
     }
 
-    /// Shows what became of the addresses of routers.
+    /// Shows whether the addresses of routers are assigned.
     ///
-    /// An engine that waits has adopted nothing yet. What a killed one before it owned stays in its
-    /// will: should this one die, too, the next one is to find it there.
+    /// A waiting engine has adopted nothing yet. The addresses of a killed predecessor stay on the
+    /// board: if this engine dies, too, the next one finds them there.
     pub(super) fn show_addresses(
         &mut self,
         board: &mut Board,
@@ -88,7 +88,7 @@ impl BoardWriter {
         }
     }
 
-    /// Shows what another engine says, which has the routers now.
+    /// Shows the state that the engine which has the routers has sent.
     pub(super) fn mirror(&self, board: &mut Board, state: &Bequests) {
         for (index, places) in self.places.iter().enumerate() {
             let Some(mut slot) = board.instance(index) else { continue };
@@ -105,7 +105,7 @@ impl BoardWriter {
     }
 }
 
-/// Returns what a router needs to leave Initialize, in the order in which it is looked at.
+/// Returns the checks of a router, in the order of the status.
 fn checks(view: &View, node: &Node, router: RouterId) -> impl Iterator<Item = CheckSlot> {
     let own = [
         ("interface", node.carrier_of(router) == Some(LinkCarrier::Up)),

@@ -1,4 +1,4 @@
-//! What else is looked at before this nginx counts as serving, and what it does to priorities.
+//! Checks besides the workers, their verdicts, and their weights.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -8,20 +8,21 @@ use tokio::sync::watch;
 use crate::proto::RouterId;
 use crate::types::{Instant, Priority};
 
-/// Something that is going to be looked at, again and again.
+/// A check that is made periodically.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct PlannedCheck {
     /// Its name in the status.
     pub name: String,
     /// How the priority changes while it does not hold; `None` holds the node in fault.
     pub weight: Option<i16>,
-    /// How long one look may take.
+    /// How long one verdict may take.
     pub timeout: Duration,
-    /// Whether nginx's own loop in the carrier makes it: while that stands still, nobody does.
+    /// Whether nginx's event loop in the carrier makes it: while that stalls, there are no
+    /// verdicts.
     pub in_lua: bool,
 }
 
-/// Something that was looked at.
+/// The verdict of a check.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Check {
     /// Its name in the status.
@@ -49,8 +50,8 @@ pub(super) fn tell(verdicts: &Verdicts, check: Check) {
     });
 }
 
-/// Returns how the checks stand while nginx's loop in the carrier does not turn: those in Lua have
-/// missed every deadline, and nobody is there to say so.
+/// Returns the verdicts while nginx's event loop in the carrier stalls: checks in Lua count as
+/// failed.
 pub(super) fn blocked(planned: &[PlannedCheck], known: &[Check], silence: Duration) -> Vec<Check> {
     let missed = planned.iter().filter(|check| check.in_lua).map(|check| Check {
         name: check.name.clone(),
@@ -64,18 +65,18 @@ pub(super) fn blocked(planned: &[PlannedCheck], known: &[Check], silence: Durati
     [missed, others].concat()
 }
 
-/// What the checks say of this node.
+/// The result of all checks of this node.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Findings {
-    /// Nothing is wrong.
+    /// No check fails.
     Fine,
-    /// It is in fault, and this is why.
+    /// A check holds the node in fault, for this reason.
     Failing(String),
-    /// Nothing is known to be wrong, but not all has been looked at yet: this has not.
+    /// No check has failed, but this one has no verdict yet.
     Awaited(String),
 }
 
-/// Returns what the checks without a weight say.
+/// Returns the result of the checks without a weight.
 pub(super) fn findings(planned: &[PlannedCheck], checks: &[Check]) -> Findings {
     if let Some(failing) = broken(checks) {
         return Findings::Failing(failure(&failing.name) + &failing.detail);
@@ -101,12 +102,12 @@ pub(super) fn broken(checks: &[Check]) -> Option<&Check> {
 #[derive(Debug)]
 pub(super) struct Weighing {
     routers: Vec<Weighed>,
-    /// The weight of what counts for every router.
+    /// The weight of the checks that count for every router.
     common: i32,
-    /// The routers whose own weight has changed since it was last asked for.
+    /// The routers whose own weight has changed since the last call.
     changed: BTreeSet<RouterId>,
     has_begun: bool,
-    /// Until then, weights that nobody has spoken of may be those of an earlier engine.
+    /// Until then, checks without a verdict keep the weight that an earlier engine gave them.
     patience_until: Option<Instant>,
 }
 
@@ -130,14 +131,14 @@ impl Weighing {
         }
     }
 
-    /// Takes what became of the tracked interfaces of a router.
+    /// Takes the state of the tracked interfaces of a router.
     pub(super) fn track(&mut self, router: RouterId, tracked: &[Check]) {
         self.routers[router.0].tracked = weight(tracked);
         self.changed.insert(router);
     }
 
     /// Returns the priorities to use from now on, where they are not those returned before; all of
-    /// them at first. `checks` are everybody's.
+    /// them at first. `checks` count for every router.
     pub(super) fn changes(&mut self, checks: &[Check], now: Instant) -> Vec<(RouterId, Priority)> {
         let patience_until = *self.patience_until.get_or_insert(now + PATIENCE);
         let common = weight(checks);
@@ -166,7 +167,7 @@ impl Weighing {
     }
 }
 
-/// Returns the sum of the weights of what fails.
+/// Returns the sum of the weights of failed checks.
 fn weight(checks: &[Check]) -> i32 {
     let failing = checks.iter().filter(|check| !check.ok);
     failing.filter_map(|check| check.weight).map(i32::from).sum()
@@ -181,7 +182,7 @@ fn weigh(priority: Priority, weight: i32) -> Priority {
     Priority::new(u8::try_from(sum).unwrap_or(1))
 }
 
-/// Checks have been made for the first time after this long.
+/// Time after which each check has its first verdict.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 #[cfg(test)]

@@ -4,8 +4,8 @@
 ///
 /// The variable `RESTY_VRRP_FAILPOINTS` names a directory. A file in it with the name of a point
 /// says what happens there: `panic`; `return(why)`, an error; `sleep(500)`, milliseconds; or
-/// `abort`, the end of the process on the spot. It is read every time, so a test can break what
-/// runs, and mend it.
+/// `abort`, the end of the process. It is read every time, so a test can make a running engine
+/// fail, and recover.
 #[cfg(feature = "failpoints")]
 #[expect(clippy::disallowed_methods, reason = "an engine that a test makes fail may sleep")]
 pub(super) fn failpoint(point: &str) -> Result<(), String> {

@@ -1,4 +1,4 @@
-//! nginx's own liveness, from the workers' beats on the board and from the life of the master.
+//! nginx's own liveness: the heartbeats of the workers, and the life of the master.
 
 use std::time::Duration;
 
@@ -12,22 +12,21 @@ use crate::types::Instant;
 #[derive(Debug)]
 pub(super) struct Liveness {
     config: HealthConfig,
-    /// Until then, workers that have not begun to beat are no fault: they were forked a moment ago.
+    /// Until then, workers without a heartbeat are no fault: they were forked a moment ago.
     patience_until: Instant,
-    /// When the workers were last looked at.
+    /// When the workers were last counted.
     looked_at: Instant,
-    /// Until then, silence says nothing: everybody was paused, and this engine woke first.
+    /// Until then, silence does not count: after a pause of the machine this engine may wake first.
     waking_until: Instant,
-    /// Until then, checks that nobody has made yet keep nginx from serving without being a fault.
-    /// `None` where routers go on that were let go before: what has yet to be known is no reason
-    /// to stop them.
+    /// Until then, nginx does not serve while a check has no verdict, without a fault. `None` for
+    /// routers that an earlier engine had started: a missing verdict is no reason to stop them.
     checked_until: Option<Instant>,
     master_died: bool,
     last: Health,
 }
 
 impl Liveness {
-    /// `goes_on` says whether there are routers that an engine before this one had let go.
+    /// `goes_on`: whether an earlier engine had started routers.
     pub(super) fn new(
         config: HealthConfig,
         planned: &[PlannedCheck],
@@ -49,7 +48,7 @@ impl Liveness {
         }
     }
 
-    /// Notes that the master has died: workers may live on, but nobody looks after them.
+    /// Notes that the master has died: workers may live on, but are not replaced any more.
     pub(super) fn master_died(&mut self) {
         self.master_died = true;
     }
@@ -69,8 +68,8 @@ impl Liveness {
         self.config.worker_timeout
     }
 
-    /// Notes that the workers are looked at now, and tells whether silence may be one that this
-    /// engine was part of.
+    /// Notes that the workers are counted now. Tells whether this engine was paused, too, so that
+    /// silence does not count.
     pub(super) fn is_waking(&mut self, now: Instant) -> bool {
         if now.since(self.looked_at) > 2 * pace(self.config) {
             self.waking_until = now + self.config.worker_timeout;
@@ -79,8 +78,8 @@ impl Liveness {
         now < self.waking_until
     }
 
-    /// Returns the health if it differs from what was returned last. `findings` tells what checks
-    /// have found.
+    /// Returns the health if it differs from what was returned last. `findings` is the result of
+    /// the checks.
     pub(super) fn changed(
         &mut self,
         workers: Workers,
@@ -103,8 +102,8 @@ impl Liveness {
         if missing == 0 {
             return self.judge_checks(findings, now);
         }
-        // On a reload the workers of the old generation may be gone before its engine is: idle ones
-        // leave at once. That is no illness, and whoever ends the engine comes in a moment.
+        // On a reload idle workers of the old generation end at once, before its engine does. That
+        // is no fault: nginx ends the engine soon.
         if workers.left >= missing {
             return self.last.clone();
         }
@@ -128,12 +127,12 @@ impl Liveness {
     }
 }
 
-/// Returns how often the workers must be looked at: as often as they beat.
+/// Returns how often the workers must be counted: as often as they renew their heartbeat.
 pub(super) fn pace(config: HealthConfig) -> Duration {
     config.worker_timeout / 4
 }
 
-/// How long it may take until the first checks are begun.
+/// How long it may take until the first checks begin.
 const CHECKS_BEGIN: Duration = Duration::from_secs(1);
 
 #[cfg(test)]

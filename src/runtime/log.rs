@@ -63,12 +63,12 @@ struct Queued;
 
 impl<S: Subscriber> Layer<S> for Queued {
     fn enabled(&self, metadata: &tracing::Metadata<'_>, _: Context<'_, S>) -> bool {
-        // Libraries log their own affairs; an operator wants to read ours.
+        // Libraries log, too; an operator needs only our lines.
         *metadata.level() <= Level::INFO && metadata.target().starts_with(env!("CARGO_CRATE_NAME"))
     }
 
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        // No line is worth the thread that would say it.
+        // A line must not end the thread that logs it.
         let line = catch_unwind(AssertUnwindSafe(|| line_of(event)));
         let queue = queue();
         if !line.is_ok_and(|line| queue.sender.try_send(line).is_ok()) {

@@ -1,8 +1,8 @@
-//! When a router may not hear its peers, and what a look at its link has found.
+//! Routers that may not hear their peers, and what a look at the link has found.
 //!
 //! An Active router that hears nobody may be alone, or deaf: its host may drop what peers send, or
-//! they may speak otherwise. Nothing but a look at the link can tell. A healthy Active router hears
-//! nobody either, so the looks become rare.
+//! they may use other settings. Only a look at the link layer can tell. A healthy Active router
+//! hears nobody either, so the looks become rare.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::proto::{LinkId, RouterId, Sighted, Sighting};
 use crate::types::Instant;
 
-/// The links with a router in doubt, and what the last look at each has found.
+/// The links of routers that hear nobody, and the findings of the last look at each.
 #[derive(Debug, Default)]
 pub(super) struct Lookout {
     doubts: BTreeMap<LinkId, Doubt>,
@@ -19,7 +19,7 @@ pub(super) struct Lookout {
     verdicts: BTreeMap<RouterId, LookVerdict>,
 }
 
-/// What is known of one router.
+/// What has to be known of one router.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Reception {
     /// The link where it listens.
@@ -28,23 +28,23 @@ pub(super) struct Reception {
     pub(super) is_active: bool,
     /// How many datagrams have reached it.
     pub(super) received: u64,
-    /// How many of these were advertisements that counted.
+    /// How many of these were accepted advertisements.
     pub(super) accepted: u64,
     /// How long peers may be silent.
     pub(super) patience: Duration,
 }
 
-/// What a look has found out about a router.
+/// The finding of a look about a router.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum LookVerdict {
-    /// This host drops what a peer sends, and whether that one outranks the router.
+    /// This host drops what a peer sends.
     Dropped {
         /// The peer.
         source: IpAddr,
-        /// Whether it is to have the addresses rather than this node.
+        /// Whether it outranks this node.
         outranks: bool,
     },
-    /// Somebody advertises, and not as this router expects.
+    /// A router advertises with settings that this one does not accept.
     Otherwise {
         /// Who.
         source: IpAddr,
@@ -60,17 +60,17 @@ struct Doubt {
     pause: Duration,
 }
 
-/// Since when a router has heard nothing as Active.
+/// Since when an Active router has heard nothing.
 #[derive(Clone, Copy, Debug)]
 struct UnheardSince {
     accepted: u64,
-    /// What had reached it when it was found deaf.
+    /// How many datagrams had reached it when it was found deaf.
     received: u64,
     since: Instant,
 }
 
 impl Lookout {
-    /// Notes how all routers fare, and forgets what was found out about those that hear.
+    /// Takes the state of all routers, and forgets the findings about those that hear.
     pub(super) fn note(&mut self, all: impl Iterator<Item = (RouterId, Reception)>, now: Instant) {
         let mut in_doubt = BTreeSet::new();
         for (router, reception) in all {
@@ -107,8 +107,8 @@ impl Lookout {
         due.min_by_key(|(_, doubt)| doubt.look_at).map(|(link, _)| *link)
     }
 
-    /// Takes what a look at a link has found: how often what was sighted of each router that
-    /// listens there, and which of them have received something meanwhile.
+    /// Takes the result of a look at a link: how often which datagrams were seen for each router
+    /// that listens there, and which of the routers have received something meanwhile.
     pub(super) fn conclude(
         &mut self,
         link: LinkId,
@@ -123,7 +123,7 @@ impl Lookout {
             let verdicts = of_it.filter_map(|(sighting, times)| {
                 verdict(sighting, *times, *has_received, outranks(sighting))
             });
-            // The one that does most harm.
+            // The most harmful finding.
             let worst = verdicts.max_by_key(|verdict| match verdict {
                 LookVerdict::Dropped { outranks, .. } => 1 + u8::from(*outranks),
                 LookVerdict::Otherwise { .. } => 0,
@@ -142,19 +142,19 @@ impl Lookout {
         doubt.pause = (doubt.pause * 2).min(LONGEST_PAUSE);
     }
 
-    /// Puts the next look at a link off, as one has failed.
+    /// Postpones the next look at a link after a failed one.
     pub(super) fn put_off(&mut self, link: LinkId, now: Instant) {
         if let Some(doubt) = self.doubts.get_mut(&link) {
             doubt.look_at = now + LONGEST_PAUSE;
         }
     }
 
-    /// Returns what was found out about routers.
+    /// Returns the findings.
     pub(super) fn verdicts(&self) -> &BTreeMap<RouterId, LookVerdict> {
         &self.verdicts
     }
 
-    /// Tells whether a router must not be Active: a peer is that outranks it, and is not heard.
+    /// Tells whether a router must not be Active: a peer that it cannot hear outranks it.
     pub(super) fn is_deaf(&self, router: RouterId) -> bool {
         matches!(self.verdicts.get(&router), Some(LookVerdict::Dropped { outranks: true, .. }))
     }
@@ -168,7 +168,7 @@ fn verdict(
 ) -> Option<LookVerdict> {
     let Sighting { source, what, .. } = *sighting;
     match what {
-        // The last word of one that steps down is no sign of a peer that is not heard.
+        // The last advertisement of a router that steps down is no sign of deafness.
         Sighted::Acceptable { .. } if has_received || times < 2 => None,
         Sighted::Acceptable { .. } => Some(LookVerdict::Dropped { source, outranks }),
         Sighted::To(_) | Sighted::Authenticated | Sighted::OwnAddress | Sighted::OtherVrid(_) => {
@@ -206,7 +206,7 @@ impl LookVerdict {
     }
 }
 
-/// Who has heard nothing for so long is in doubt.
+/// Silence after which a router may be deaf.
 const SHORTEST_SILENCE: Duration = Duration::from_secs(1);
 const SHORTEST_PAUSE: Duration = Duration::from_secs(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(600);

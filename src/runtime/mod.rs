@@ -5,9 +5,9 @@
 //! | `vrrp` | the core, the VRRP sockets, a timer, the board | packets, the timer, facts, stop |
 //! | `vrrp-net` | netlink, addresses, announcements | the wanted state, the kernel |
 //!
-//! They meet in two channels that hold the latest value only: what is wanted goes one way, what
-//! is so comes back. Netlink may wait for a lock that somebody else holds in the kernel for
-//! seconds; the election must not, and so an advertisement never stands behind an address.
+//! They communicate by two channels that hold the latest value only: orders one way, facts the
+//! other. Netlink may wait for seconds for a lock that another program holds in the kernel. The
+//! election must not, so an advertisement never waits for an address.
 
 pub mod kernel;
 pub mod log;

@@ -1,4 +1,4 @@
-//! A real request to this nginx, again and again: what its workers' beats cannot tell.
+//! A real HTTP request to this nginx, periodically: it finds faults that heartbeats do not show.
 
 use std::convert::Infallible;
 use std::io;
@@ -51,7 +51,7 @@ fn status(answer: &[u8]) -> Option<u16> {
 
 /// Its name among the checks.
 const NAME: &str = "probe";
-/// Octets of an answer that are read; the first line is all that counts.
+/// Octets of an answer that are read; only the first line matters.
 const MAX_ANSWER: u64 = 65_536;
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
-//! What the operator reads in the error log.
+//! The lines of the error log about the election.
 
 use std::any::Any;
 use std::error::Error;
 
 use crate::proto::{Node, Problem, Reason, Report, RouterId, State, Transition};
 
-/// Logs a change of state: at `warn` when an operator may want to know tonight.
+/// Logs a change of state, at `warn` if it matters to an operator.
 pub(super) fn transition(node: &Node, transition: &Transition) {
     let snapshot = node.snapshot(transition.router);
     let why = match &snapshot.fault {

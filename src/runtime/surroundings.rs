@@ -4,15 +4,15 @@ use std::path::PathBuf;
 
 use super::checks::PlannedCheck;
 
-/// What the engine has to know of the nginx that it lives in.
+/// What the engine has to know of its nginx.
 #[derive(Clone, Debug)]
 pub struct Surroundings {
     /// The nginx master, whose death is a fault.
     pub master_pid: u32,
-    /// The file of the board; its lock says that an engine is in charge.
+    /// The file of the board; its lock marks the engine in charge.
     pub board: PathBuf,
     /// The executable of the guard, which may be missing.
     pub guard: Option<PathBuf>,
-    /// What is looked at besides the workers.
+    /// The checks besides the workers.
     pub checks: Vec<PlannedCheck>,
 }

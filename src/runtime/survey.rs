@@ -1,5 +1,5 @@
-//! What this host has to say of a configuration before an engine runs: whether the interfaces are
-//! there, under these names, and in which networks they are.
+//! Compares a configuration with this host before an engine runs: do the interfaces exist, under
+//! these names, and in which networks are they?
 
 use std::collections::BTreeSet;
 use std::sync::mpsc::sync_channel;
@@ -11,17 +11,17 @@ use crate::config::{Config, ConfigError};
 use crate::net::{Links, Netlink, index_by_any_name};
 use crate::types::LinkName;
 
-/// What is to be said of a configuration on this host.
+/// The result for a configuration on this host.
 #[derive(Debug, Default)]
 pub struct Survey {
-    /// What can never work here.
+    /// Options that can never work on this host.
     pub refused: Vec<ConfigError>,
-    /// What does not work yet, or does more than was meant.
+    /// Options that do not work yet, or have an effect beyond their purpose.
     pub warnings: Vec<ConfigError>,
 }
 
-/// Compares a configuration with the links of this host. What the kernel does not tell in time is
-/// not known.
+/// Compares a configuration with the links of this host. Without an answer of the kernel in time
+/// there is no result.
 #[must_use]
 pub fn survey(config: &Config) -> Survey {
     let (told, links) = sync_channel(1);

@@ -1,4 +1,4 @@
-//! The life of the thread `vrrp`: start, the edge that no panic crosses, stop.
+//! Starts and stops the thread `vrrp`, and catches its panics.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -49,15 +49,15 @@ pub enum StartError {
         #[source]
         source: io::Error,
     },
-    /// The kernel does not tell, or does not change, what a thread may do.
+    /// The capabilities of a thread cannot be read or changed.
     #[error("cannot tell what this process may do")]
     System(#[from] io::Error),
-    /// A thread could not be made.
+    /// A thread could not be started.
     #[error("cannot start the thread {name}")]
     Thread {
         /// Its name.
         name: &'static str,
-        /// What the system said.
+        /// The error of the system.
         #[source]
         source: io::Error,
     },
@@ -91,7 +91,7 @@ pub fn start(
     mut surroundings: Surroundings,
 ) -> Result<Engine, StartError> {
     log::install();
-    // No slot is looked for on the board that is not there.
+    // No slot beyond the board is accessed.
     let addresses = address_places(&config).last().map_or(0, |last| last.end);
     if (board.instances(), board.addresses().len()) != (config.instances.len(), addresses) {
         return Err(StartError::Board);
@@ -101,10 +101,10 @@ pub fn start(
     if !missing.is_empty() {
         return Err(StartError::Rights(missing));
     }
-    // Before any thread has rights that the rest of the process gives away.
+    // Before any thread has capabilities that the rest of the process gives up.
     close_memory()?;
     make_room_for_links(&config)?;
-    // The master did not know, if worker_processes stands behind the block `http`.
+    // The master could not check it, if worker_processes stands behind the block `http`.
     let workers = board.header().workers_total.load(Relaxed);
     if let Err(error) = config.check_workers(workers) {
         tracing::warn!("{error}");
@@ -129,7 +129,7 @@ pub fn start(
     Ok(Engine { running, verdicts, pid: std::process::id() })
 }
 
-/// Counts the sockets first: one that is missing later is a router that cannot hear.
+/// Makes room for the sockets first: without its socket a router cannot receive.
 fn make_room_for_links(config: &Config) -> Result<(), StartError> {
     let links: BTreeSet<_> = config.instances.iter().map(|it| &it.interface).collect();
     let links = links.len();
@@ -143,13 +143,13 @@ impl Engine {
         checks::tell(&self.verdicts, check);
     }
 
-    /// Returns what counts of a check: until there is a verdict here, that of the engine before.
+    /// Returns the valid verdict of a check: without one of this engine, the predecessor's.
     #[must_use]
     pub fn verdict(&self, name: &str) -> Option<Check> {
         self.verdicts.borrow().iter().find(|check| check.name == name).cloned()
     }
 
-    /// Begins to end the threads, and waits for nothing.
+    /// Begins to end the threads, without waiting.
     pub fn leave(&self) {
         let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(running) = running.as_ref() {
@@ -157,15 +157,15 @@ impl Engine {
         }
     }
 
-    /// Hands the routers over or gives them up, and ends the threads; waits for that, at most
-    /// [`STOP_TIMEOUT`].
+    /// Hands the routers over or gives them to a peer, and ends the threads; waits for that, at
+    /// most [`STOP_TIMEOUT`].
     ///
     /// Harmless when called twice, and in a process that was forked from the one with the threads.
     pub fn stop(&self) {
         let running = self.running.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(running) = running else { return };
         if self.pid != std::process::id() {
-            // The handle of a thread that this process does not have: joining would wait for ever.
+            // The handle is of another process's thread: joining would wait for ever.
             std::mem::forget(running);
             return;
         }
@@ -174,7 +174,7 @@ impl Engine {
             Ok(()) | Err(RecvTimeoutError::Disconnected) => {
                 running.thread.join().ok();
             }
-            // The library stays mapped (-z nodelete), so a thread that is late does no harm.
+            // The library stays mapped (-z nodelete), so a thread may end late.
             Err(RecvTimeoutError::Timeout) => {
                 tracing::error!("the thread vrrp has not ended within {STOP_TIMEOUT:?}");
             }
@@ -189,7 +189,7 @@ impl Drop for Engine {
     }
 }
 
-/// Everything the thread needs to begin, and to begin again.
+/// Everything the thread needs to start, and to start again.
 struct EngineContext {
     config: Config,
     board: Board,
@@ -204,7 +204,7 @@ enum RunOutcome {
     Again(Start),
     Failed {
         error: String,
-        /// How to begin after the pause.
+        /// How to start after the pause.
         next: Start,
     },
 }
@@ -240,7 +240,7 @@ impl EngineContext {
             start = next;
         }
         self.board.set_engine(EngineState::Stopped, "");
-        // Nobody listens any more if the carrier gave up waiting.
+        // The receiver may have gone: the carrier waits for a limited time.
         ending.send(()).ok();
     }
 
@@ -281,8 +281,7 @@ impl EngineContext {
             }
         };
         let run = catch_unwind(AssertUnwindSafe(|| runtime.block_on(run)));
-        // Also after a panic: peers take over at once, and the addresses go before anybody else has
-        // them.
+        // Also after a panic: peers take over at once, and the addresses are removed before.
         let left = catch_unwind(AssertUnwindSafe(|| driver.leave()));
         match (run, left) {
             (Ok(Ok(driver::End::Stopped)), Ok(_)) => RunOutcome::Stopped,
@@ -293,7 +292,7 @@ impl EngineContext {
         }
     }
 
-    /// Waits, and tells whether a stop came meanwhile.
+    /// Waits, and tells whether a stop was requested meanwhile.
     fn stopped_within(&mut self, time: Duration) -> bool {
         let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_time().build()
         else {
@@ -305,7 +304,7 @@ impl EngineContext {
     }
 }
 
-/// Must come before the rights are given away.
+/// Must be called before the capabilities are given up.
 fn be_punctual() {
     if let Err(error) = run_in_real_time() {
         tracing::warn!("realtime: no such priority, CAP_SYS_NICE is needed: {error}");
@@ -321,6 +320,6 @@ const DESCRIPTORS_PER_LINK: u64 = 2;
 /// may come in, the checks that the engine makes itself.
 const OTHER_DESCRIPTORS: u64 = 32;
 const NAME: &str = "vrrp";
-/// The carrier waits so long for the threads, which leave with grace meanwhile, or go on until the
-/// next engine has come. nginx begins to lose patience after a second, and kills after three.
+/// How long the carrier waits for the threads, which hand the routers over meanwhile, or give them
+/// to a peer. nginx begins to lose patience after a second, and kills after three.
 const STOP_TIMEOUT: Duration = Duration::from_millis(2500);

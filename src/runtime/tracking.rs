@@ -21,7 +21,7 @@ struct Tracked {
     link: usize,
     name: LinkName,
     weight: Option<i16>,
-    /// How it was when it was last looked at.
+    /// Its last known state.
     last: Option<Condition>,
 }
 
@@ -33,7 +33,7 @@ enum Condition {
 }
 
 impl Tracking {
-    /// Adds to `links` what is tracked and not among them.
+    /// Adds the tracked interfaces to `links`.
     pub(super) fn new(config: &Config, links: &mut Vec<LinkName>) -> Self {
         let known = links.iter().enumerate().map(|(place, name)| (*name, place));
         let mut places: BTreeMap<_, _> = known.collect();
@@ -55,7 +55,7 @@ impl Tracking {
         Self { routers }
     }
 
-    /// Returns what has become of the tracked interfaces of each router for which that is new.
+    /// Returns the tracked interfaces of each router for which one of them has changed.
     pub(super) fn look(&mut self, links: &[LinkView]) -> Vec<(RouterId, Vec<Check>)> {
         let mut news = Vec::new();
         for (router, tracked) in &mut self.routers {
@@ -72,7 +72,7 @@ impl Tracking {
 }
 
 impl Tracked {
-    /// Looks at the interface, and tells whether it is not as it was.
+    /// Updates the interface, and tells whether it has changed.
     fn look(&mut self, link: Option<&LinkView>) -> bool {
         let condition = match link {
             Some(LinkView { index: Some(_), carrier: LinkSignal::Up, .. }) => Condition::Up,

@@ -1,5 +1,5 @@
-//! What is known besides the election: what the kernel has, what was checked, and what earlier
-//! engines counted.
+//! The known facts besides the election: about the kernel, the checks, and the counters of earlier
+//! engines.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
@@ -14,22 +14,22 @@ use crate::proto::{Node, RouterId, Snapshot};
 use crate::status::Board;
 use crate::types::HeldAddress;
 
-/// What the loop knows of the virtual routers, and of which of them something is new.
+/// The facts about the virtual routers, and which routers have changed.
 pub(super) struct View {
-    /// What the kernel has of each router. Empty before it was asked.
+    /// The kernel's facts about each router. Empty before the first dump.
     routers: Vec<Arc<RouterFacts>>,
     /// Why the kernel's links and addresses cannot be read.
     problem: Option<String>,
     findings: Arc<BTreeMap<HostFinding, String>>,
     tracked: BTreeMap<RouterId, Vec<Check>>,
-    /// What every router depends on.
+    /// The checks of every router.
     common_checks: Vec<Check>,
     has_enough_workers: bool,
     counted_before: Vec<CountedBefore>,
     changed: BTreeSet<RouterId>,
 }
 
-/// What earlier engines have counted for one router.
+/// The counters of earlier engines for one router.
 struct CountedBefore {
     announcements: u64,
     /// How often each address was lost.
@@ -37,7 +37,8 @@ struct CountedBefore {
 }
 
 impl View {
-    /// Creates the view of an engine that begins, with what earlier ones have counted on the board.
+    /// Creates the view of an engine that starts, with the counters that earlier ones left on the
+    /// board.
     pub(super) fn new(board: &Board, config: &Config) -> Self {
         let losses =
             |place: usize| board.addresses().get(place).map(|slot| slot.lost.load(Relaxed));
@@ -60,7 +61,7 @@ impl View {
         }
     }
 
-    /// Keeps what the kernel has. Returns the routers for which that is new.
+    /// Keeps the facts about the kernel. Returns the routers that have changed.
     pub(super) fn take_facts(&mut self, facts: &Facts) -> BTreeSet<RouterId> {
         let mut changed = BTreeSet::new();
         self.problem.clone_from(&facts.problem);
@@ -76,7 +77,7 @@ impl View {
         changed
     }
 
-    /// Keeps what every router depends on.
+    /// Keeps the checks of every router.
     pub(super) fn take_checks(&mut self, checks: Vec<Check>, has_enough_workers: bool) {
         if (&self.common_checks, self.has_enough_workers) != (&checks, has_enough_workers) {
             self.change_all();
@@ -84,7 +85,7 @@ impl View {
         (self.common_checks, self.has_enough_workers) = (checks, has_enough_workers);
     }
 
-    /// Keeps what became of the tracked interfaces of a router.
+    /// Keeps the checks of the tracked interfaces of a router.
     pub(super) fn take_tracked(&mut self, router: RouterId, tracked: Vec<Check>) {
         self.tracked.insert(router, tracked);
         self.changed.insert(router);
@@ -94,7 +95,7 @@ impl View {
         self.changed.extend((0..self.counted_before.len()).map(RouterId));
     }
 
-    /// Returns the routers of which something is new since the last call.
+    /// Returns the routers that have changed since the last call.
     #[must_use]
     pub(super) fn take_changed(&mut self) -> BTreeSet<RouterId> {
         mem::take(&mut self.changed)
@@ -105,12 +106,12 @@ impl View {
         self.problem.as_deref()
     }
 
-    /// Returns what needs a look on this host, if it does.
+    /// Returns the text of a finding on this host.
     pub(super) fn finding(&self, finding: HostFinding) -> Option<&String> {
         self.findings.get(&finding)
     }
 
-    /// Returns the routers to which the kernel refuses an address, with all that it has of them.
+    /// Returns the routers to which the kernel refuses an address, with their facts.
     pub(super) fn refused(&self) -> impl Iterator<Item = (RouterId, &RouterFacts)> {
         let all = self.routers.iter().enumerate().filter(|(_, facts)| facts.refusals > 0);
         all.map(|(router, facts)| (RouterId(router), &**facts))
@@ -126,14 +127,14 @@ impl View {
         self.routers.get(router.0)?.prefix_problem.as_deref()
     }
 
-    /// Returns the first address of a router that something else put on this host, and how many
-    /// others it did.
+    /// Returns the first address of a router that another program has added on this host, and how
+    /// many others there are.
     pub(super) fn foreign(&self, router: RouterId) -> Option<(&ForeignAddress, usize)> {
         let foreign = &self.routers.get(router.0)?.foreign;
         Some((foreign.values().next()?, foreign.len() - 1))
     }
 
-    /// Tells whether enough workers beat.
+    /// Tells whether enough workers have a heartbeat.
     pub(super) fn has_enough_workers(&self) -> bool {
         self.has_enough_workers
     }
@@ -143,12 +144,12 @@ impl View {
         self.tracked.get(&router).into_iter().flatten().chain(&self.common_checks)
     }
 
-    /// Returns what became of the addresses of a router; nothing before the kernel was asked.
+    /// Returns the facts about the addresses of a router; none before the first dump.
     pub(super) fn addresses(&self, router: RouterId) -> &[AddressFacts] {
         self.routers.get(router.0).map_or(&[], |facts| &facts.addresses)
     }
 
-    /// Returns how often an address was lost, to earlier engines too.
+    /// Returns how often an address was lost, also by earlier engines.
     pub(super) fn losses(&self, router: RouterId, place: usize) -> u64 {
         let before = self.counted_before.get(router.0).and_then(|it| it.losses.get(place));
         let since = self.addresses(router).get(place).map_or(0, |address| address.lost);
@@ -161,7 +162,7 @@ impl View {
         before + self.routers.get(router.0).map_or(0, |facts| facts.announcements_sent)
     }
 
-    /// Returns the first address of a router that is kept from it, and how many others are.
+    /// Returns the first contested address of a router, and how many others there are.
     pub(super) fn contested(&self, router: RouterId) -> Option<(usize, usize)> {
         let all = self.addresses(router).iter().enumerate().filter(|(_, it)| it.contested);
         let mut places = all.map(|(place, _)| place);

@@ -1,5 +1,4 @@
-//! What does not stop the engine, but needs a look: the warnings of the status, and their lines in
-//! the log.
+//! The warnings of the status, and their lines in the log.
 
 #[cfg(test)]
 mod tests;
@@ -34,8 +33,8 @@ pub(super) enum WarningScope {
 pub(super) struct Warnings {
     current: BTreeMap<(WarningScope, &'static str), Warning>,
     topics: BTreeMap<&'static str, Topic>,
-    /// What an earlier engine warned of, and since when. It counts for as long as this engine
-    /// needs to find it out again.
+    /// The warnings of an earlier engine, and since when. They keep their time if this engine
+    /// raises them again soon.
     earlier: BTreeMap<(WarningScope, String), Instant>,
     earlier_until: Instant,
     changed: bool,
@@ -47,7 +46,7 @@ struct Warning {
     text: String,
 }
 
-/// What the log is to be told of the warnings of one name.
+/// The lines of the log about the warnings of one name.
 #[derive(Debug, Default)]
 struct Topic {
     unsaid: BTreeSet<WarningScope>,
@@ -67,8 +66,8 @@ pub(super) enum WarningNews {
 }
 
 impl Warnings {
-    /// Begins with none. Those that an earlier engine shows on the board will keep their time, and
-    /// are not logged again.
+    /// Begins with none. Those that an earlier engine left on the board keep their time, and are
+    /// not logged again.
     pub(super) fn new(board: &Board, now: Instant) -> Self {
         let earlier = board.warnings().filter_map(|slot| {
             let place = usize::try_from(slot.instance).unwrap_or(usize::MAX);
@@ -121,7 +120,7 @@ impl Warnings {
         topic.suppressed += u64::from(topic.unsaid.remove(&scope));
     }
 
-    /// Looks for what a virtual router is to be warned of.
+    /// Raises the warnings about a virtual router.
     pub(super) fn look_at(
         &mut self,
         router: RouterId,
@@ -168,7 +167,7 @@ impl Warnings {
         self.set(scope, WARNING_IN_VAIN, in_vain, now);
     }
 
-    /// Looks for what the host is to be warned of.
+    /// Raises the warnings about the host.
     pub(super) fn look_at_host(&mut self, view: &View, now: Instant) {
         let names = [
             (HostFinding::CannotAnnounce, WARNING_CANNOT_ANNOUNCE),
@@ -181,7 +180,7 @@ impl Warnings {
         }
     }
 
-    /// Returns what the log is to be told now.
+    /// Returns the lines to log now.
     pub(super) fn news(&mut self, now: Instant) -> Vec<WarningNews> {
         let Self { current, topics, .. } = self;
         let mut news = Vec::new();
@@ -273,7 +272,7 @@ pub(super) const WARNING_REFUSED: &str = "address_refused";
 pub(super) const WARNING_NET_STALLED: &str = "vrrp_net_stalled";
 /// The links and addresses of this host cannot be read.
 pub(super) const WARNING_UNREADABLE: &str = "kernel_unreadable";
-/// There is no guard: nobody clears up if all of nginx is killed.
+/// There is no guard: if all of nginx is killed, no process resigns and removes the addresses.
 pub(super) const WARNING_NO_GUARD: &str = "no_guard";
 /// Addresses cannot be announced on a link.
 const WARNING_CANNOT_ANNOUNCE: &str = "cannot_announce";
@@ -285,17 +284,17 @@ const WARNING_REVERSE_PATH: &str = "rp_filter_in_the_way";
 const WARNING_OTHER_VRRP: &str = "other_vrrp";
 /// This host drops what a peer sends.
 pub(super) const WARNING_PEER_DROPPED: &str = "peer_dropped_here";
-/// Somebody advertises the addresses of a router, and not as this node expects.
+/// Another router advertises with settings that this node does not accept.
 pub(super) const WARNING_PEER_OTHERWISE: &str = "peer_speaks_otherwise";
 /// A router is Active beside this one, which outranks it.
 const WARNING_UNHEEDED: &str = "peer_does_not_hear_us";
 /// Advertisements of peers cannot be received on a link.
 pub(super) const WARNING_CANNOT_LISTEN: &str = "cannot_listen";
-/// A virtual address is on this host, and something else put it there.
+/// Another program has added a virtual address on this host.
 const WARNING_FOREIGN: &str = "address_is_foreign";
 /// A virtual address does not have the prefix of its network.
 const WARNING_PREFIX: &str = "prefix_differs";
-/// Something else on this host keeps removing an address.
+/// Another program of this host keeps removing an address.
 const WARNING_CONTESTED: &str = "address_contested";
 /// A weight has lowered the priority of the active router, and no peer has taken over.
 const WARNING_IN_VAIN: &str = "weight_in_vain";
@@ -314,5 +313,5 @@ const WARNING_MORE: &str = "warnings_left_out";
 
 /// How long a name is not logged again.
 const QUIET: Duration = Duration::from_secs(10);
-/// How long an engine may need to find out again what the one before it warned of.
+/// How long an engine may need to raise the warnings of its predecessor again.
 const REDISCOVERY: Duration = Duration::from_secs(60);

@@ -1,4 +1,4 @@
-//! What an earlier engine left on the board: all that peers would miss, and what it had checked.
+//! Reads the state that an earlier engine left on the board, and its verdicts.
 
 use std::collections::BTreeSet;
 
@@ -14,8 +14,8 @@ use crate::types::HeldAddress;
 /// Reads the will of the engine that last wrote on the board of a configuration; `None` if none
 /// ever did.
 ///
-/// `claims` is what the guard of that engine says it held. The board may say more: that counts for
-/// nothing. So whoever could write on it makes no router Active, and has no address removed.
+/// `claims` are those that the guard of that engine states. Other claims on the board do not count:
+/// a process that can write there makes no router Active, and has no address removed.
 pub(super) fn read(board: &Board, claims: &[Claim]) -> Option<Will> {
     let beat = board.last_beat()?;
     let mut state = state_of(board, beat);
@@ -29,8 +29,8 @@ pub(super) fn read(board: &Board, claims: &[Claim]) -> Option<Will> {
     Some(Will { state: Box::new(state), guarded: board.guarded() })
 }
 
-/// Returns the verdicts of the engine before this one about the checks that are planned here, too.
-/// They count until there is a newer one: a new process says nothing about this nginx.
+/// Returns the verdicts of the predecessor about the checks that are planned here, too. They count
+/// until there is a newer one: a new process has none of its own.
 pub(super) fn checks(board: &Board, planned: &[PlannedCheck]) -> Vec<Check> {
     let slots = || (0..board.instances()).filter_map(|index| board.instance(index));
     let found = |check| slots().find_map(|slot| found_before(check, &slot));

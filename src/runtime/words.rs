@@ -1,7 +1,7 @@
-//! The words of the engine and those of the board: every conversion, both directions side by side.
+//! Converts values of the engine to those of the board and back, both directions side by side.
 //!
-//! What is read may have been written by any worker: `from_board` takes whatever octets there are,
-//! answers `None` to what is no word, and uses no number of the board as an index or a size.
+//! Any worker may have written what is read: `from_board` takes any octets, returns `None` for an
+//! unknown value, and uses no number of the board as an index or a size.
 //!
 //! A round trip keeps everything but this:
 //!
@@ -41,15 +41,15 @@ use crate::types::{
     Centiseconds, ChecksumForm, Family, Instant, LinkName, Priority, VirtualAddress, Vrid,
 };
 
-/// A value that the engine and the board both have a word for.
+/// A value with a representation on the board.
 pub trait BoardWord: Sized {
-    /// The word of the board.
+    /// The representation on the board.
     type Form;
 
-    /// Returns the word of the board.
+    /// Returns the representation.
     fn to_board(&self) -> Self::Form;
 
-    /// Returns the value; `None` if the board has no such word.
+    /// Returns the value; `None` if the representation is unknown.
     fn from_board(form: &Self::Form) -> Option<Self>;
 }
 
@@ -160,7 +160,7 @@ impl BoardWord for IpAddr {
     }
 }
 
-/// An address of which nothing is known but that it is configured.
+/// A configured address, without facts.
 impl BoardWord for VirtualAddress {
     type Form = AddressSlot;
 
@@ -244,7 +244,7 @@ impl BoardWord for Check {
     }
 }
 
-/// Returns which addresses of the board are each virtual router's.
+/// Returns the places of each virtual router's addresses on the board.
 pub(super) fn address_places(config: &Config) -> Vec<Range<usize>> {
     let mut next = 0;
     let places = config.instances.iter().map(|instance| {
@@ -255,7 +255,7 @@ pub(super) fn address_places(config: &Config) -> Vec<Range<usize>> {
     places.collect()
 }
 
-/// Returns what the board shows of a virtual router, as far as the core knows it.
+/// Returns the slot of a virtual router, as far as the core knows it.
 pub(super) fn instance_to_board(snapshot: &Snapshot<'_>) -> InstanceSlot {
     let addresses = snapshot.addresses.len() + snapshot.addresses_excluded.len();
     let down_us = snapshot.active_down_interval.as_micros();
@@ -285,7 +285,7 @@ pub(super) fn instance_to_board(snapshot: &Snapshot<'_>) -> InstanceSlot {
     slot
 }
 
-/// Shows what another engine says of a virtual router.
+/// Fills a slot with the state that another engine has sent.
 pub(super) fn bequest_to_board(bequest: &Bequest, slot: &mut InstanceSlot) {
     let Some(last) = bequest.history.last() else { return };
     slot.state = last.to.to_board().into();
@@ -303,7 +303,7 @@ pub(super) fn bequest_to_board(bequest: &Bequest, slot: &mut InstanceSlot) {
     }
 }
 
-/// Returns what an engine left of a virtual router that last turned at `at`; `None` if the slot was
+/// Returns the state of a virtual router whose engine last turned at `at`; `None` if the slot was
 /// not written to its end.
 pub(super) fn bequest_from_board(slot: &InstanceSlot, at: Instant) -> Option<Bequest> {
     let adver_interval = Centiseconds::from_board(&slot.adver_interval_ms)?;
@@ -326,7 +326,7 @@ pub(super) fn bequest_from_board(slot: &InstanceSlot, at: Instant) -> Option<Beq
     })
 }
 
-/// Returns which virtual router a slot is about.
+/// Returns the key of the virtual router of a slot.
 pub(super) fn key_from_board(slot: &InstanceSlot) -> Option<RouterKey> {
     Some(RouterKey {
         interface: LinkName::new(&untext(&slot.interface))?,
@@ -400,7 +400,7 @@ fn active_from_board(slot: &InstanceSlot) -> Option<ActiveRouter> {
     })
 }
 
-/// Counts what the core counts: announcements are `vrrp-net`'s.
+/// Returns the counters of the core; `vrrp-net` counts the announcements.
 fn counters_to_board(snapshot: &Snapshot<'_>) -> CounterSlot {
     let received = &snapshot.counters.received;
     let discarded = |reasons: &[Discard]| reasons.iter().map(|&why| snapshot.discarded(why)).sum();
@@ -459,7 +459,7 @@ fn numbers(total: u64, kept: usize) -> Range<usize> {
     total.saturating_sub(kept)..total
 }
 
-/// Returns a number from the board that can be counted on: nothing ever gets so far.
+/// Bounds a number from the board so that it can be added to without overflow.
 pub(super) fn countable(number: u64) -> u64 {
     number.min(1 << 53)
 }
