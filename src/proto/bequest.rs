@@ -1,4 +1,4 @@
-//! What a node leaves to its successor: all that peers, hosts and operators would miss.
+//! The state that a node hands to its successor.
 
 use std::collections::BTreeSet;
 
@@ -15,13 +15,13 @@ use crate::types::{
     Centiseconds, ChecksumForm, Family, HeldAddress, Instant, KnownLink, LinkName, Priority, Vrid,
 };
 
-/// What a whole node leaves to its successor.
+/// The state of a whole node.
 ///
 /// Moments are of `CLOCK_MONOTONIC`, so it means something on the same host until that is switched
 /// off.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 pub struct Bequests {
-    /// [`Bequests::VERSION`] of whoever wrote it; no other one is accepted.
+    /// [`Bequests::VERSION`] of its writer; no other one is accepted.
     pub version: u32,
     /// Until when the node heard what it was sent, and kept its deadlines.
     pub at: Instant,
@@ -74,7 +74,7 @@ impl Bequests {
         self.routers.iter().any(|router| router.phase.is_running())
     }
 
-    /// Refuses what no node can have written.
+    /// Refuses a state that no node can have written.
     pub(super) fn check(&self, now: Instant) -> Result<(), BequestError> {
         if self.version != Self::VERSION {
             return Err(BequestError::Version(self.version));
@@ -95,7 +95,7 @@ impl Bequests {
     }
 }
 
-/// What one virtual router leaves to its successor.
+/// The state of one virtual router.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 pub struct Bequest {
     /// Which router it is, whatever its name or place in the configuration.

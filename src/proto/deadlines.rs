@@ -3,7 +3,7 @@
 use super::event::RouterId;
 use crate::types::Instant;
 
-/// A knockout tournament of deadlines: the routers are the leaves, whatever is above holds the
+/// A knockout tournament of deadlines: the routers are the leaves, each inner node holds the
 /// earlier of its two children, and the root is the earliest of all.
 ///
 /// A change costs one comparison per level, and nothing is allocated after [`new`](Self::new).

@@ -1,4 +1,4 @@
-//! The whole vocabulary of the core: what it is told, what it asks for.
+//! The inputs and outputs of the core.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -36,7 +36,7 @@ impl Site {
     }
 }
 
-/// Something the core is told.
+/// An input of the core.
 #[derive(Clone, Debug)]
 pub enum Input<'a> {
     /// The node starts: no virtual router leaves Initialize before this, or before
@@ -46,14 +46,14 @@ pub enum Input<'a> {
     Datagram {
         /// The link it arrived on.
         link: LinkId,
-        /// The datagram, or that it could not be taken apart: that is counted, too.
+        /// The datagram, or why it could not be parsed: that is counted, too.
         received: Result<Datagram<'a>, Malformed>,
     },
     /// The facts about a link changed.
     Link {
         /// The link.
         link: LinkId,
-        /// All that is now true of it.
+        /// All facts about it.
         facts: LinkFacts,
     },
     /// nginx began or ceased to serve.
@@ -65,30 +65,29 @@ pub enum Input<'a> {
         /// The priority to use from now on, 1–254; an owner ignores it.
         priority: Priority,
     },
-    /// An interface that one virtual router depends on besides its own broke (and what is to be
-    /// said of it), or works again.
+    /// An interface that one virtual router depends on besides its own failed, or works again.
     Tracked {
         /// The virtual router.
         router: RouterId,
-        /// What is wrong: `interface eth1 is down`.
+        /// The problem: `interface eth1 is down`.
         down: Option<&'a str>,
     },
-    /// The addresses of one virtual router cannot be had on this host, or can again.
+    /// The addresses of one virtual router became unavailable on this host, or available again.
     Addresses {
         /// The virtual router.
         router: RouterId,
         /// Why not: `cannot add 192.0.2.1/24 to eth0: not permitted`.
         trouble: Option<&'a str>,
     },
-    /// This host drops what peers send to one virtual router, and one of them is Active that
-    /// outranks it; or does so no longer.
+    /// This host drops what peers send to one virtual router, and an Active one of them outranks
+    /// it; or that has ended.
     Deaf {
         /// The virtual router.
         router: RouterId,
-        /// What is to be said of it: `192.0.2.7 is active, and this host drops …`.
+        /// The problem: `192.0.2.7 is active, and this host drops …`.
         why: Option<&'a str>,
     },
-    /// An [`Action::Advertise`] was carried out, or could not be.
+    /// The result of an [`Action::Advertise`].
     Sent {
         /// The virtual router.
         router: RouterId,
@@ -97,8 +96,8 @@ pub enum Input<'a> {
         /// Whether the kernel took it.
         outcome: SendOutcome,
     },
-    /// A router that [yields](super::Node::yields_as_mute) has asked the kernel to take an
-    /// advertisement that reaches nobody.
+    /// The result of a test advertisement, which reaches no host, of a router that
+    /// [yields](super::Node::yields_as_mute).
     Tried {
         /// The virtual router.
         router: RouterId,
@@ -112,24 +111,24 @@ pub enum Input<'a> {
         /// Whether another engine has it.
         is_so: bool,
     },
-    /// The node is to keep away from the addresses (`true`), or may take part again (`false`).
+    /// An operator drains the node (`true`), or lets it take part again (`false`).
     ///
-    /// Whoever is Active resigns, but goes on answering until another router is Active.
+    /// An Active router resigns, but answers for the addresses until another router is Active.
     Drain(bool),
-    /// The host did not run for a while: peers may have sent what is lost. To be told before what
-    /// is heard and done next.
+    /// The host did not run for a while: advertisements of peers may be lost. Comes before the next
+    /// datagram.
     Slept {
         /// When the node was last awake.
         since: Instant,
-        /// How much later than it wanted it woke.
+        /// How much later than intended it woke.
         late: Duration,
-        /// How long the machine was suspended: in that time the clock of all moments stood still.
+        /// How long the machine was suspended: `CLOCK_MONOTONIC` stood still meanwhile.
         suspended: Duration,
     },
-    /// The node did not stir for so long that somebody else has resigned for it and removed its
-    /// addresses. It stirs again.
+    /// The guard has withdrawn the routers, because the node was silent for too long. It runs
+    /// again.
     Withdrawn,
-    /// The node stops for good, and leaves as one that is drained.
+    /// The node stops for good, with grace as when it is drained.
     Leave,
     /// The node stops: resign, release, stay in Initialize.
     Shutdown,
@@ -147,7 +146,7 @@ pub struct LinkFacts {
 }
 
 impl LinkFacts {
-    /// Returns the facts of a link on which everything can be received that passes.
+    /// Returns the facts of a link on which all families can be received.
     #[must_use]
     pub const fn new(carrier: LinkCarrier, sources: Sources) -> Self {
         Self { carrier, deaf_to: Families::NONE, sources }
@@ -174,27 +173,27 @@ pub enum LinkCarrier {
     Up,
 }
 
-/// What became of an advertisement.
+/// The result of sending an advertisement.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum SendOutcome {
     /// The kernel took it.
     Sent,
-    /// The kernel refused it: nobody will hear it.
+    /// The kernel refused it.
     Refused,
 }
 
-/// Whether this nginx can serve what is sent to the virtual addresses.
+/// Whether this nginx serves.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Health {
     /// Not known yet: routers stay in Initialize without being in fault.
     Unknown,
     /// It serves.
     Serving,
-    /// It does not, and why: `2 of 2 workers silent for 2000 ms`.
+    /// It does not, with the reason: `2 of 2 workers silent for 2000 ms`.
     Failing(String),
 }
 
-/// Something the core asks for. Carry them out in the order given.
+/// An output of the core. Carry them out in the order given.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {
     /// Send one advertisement now, or drop and count it: an advertisement is never queued.
@@ -204,34 +203,33 @@ pub enum Action {
         /// The priority to put on the wire; 0 resigns.
         priority: Priority,
     },
-    /// The addresses of the router belong on this host: see to it, then announce them.
+    /// Add the addresses of the router to this host, then announce them.
     Claim(RouterId),
-    /// The addresses of the router do not belong on this host.
+    /// Remove the addresses of the router from this host.
     Release(RouterId),
-    /// Announce the addresses again: somebody may have learned otherwise.
+    /// Announce the addresses again: hosts may have learned another router.
     Announce(RouterId),
-    /// The addresses of the router belong on another host now. Until then (or until they are
-    /// claimed or released) they may stay, so that open connections end in peace, but nobody is to
-    /// hear of it.
+    /// Another host has the addresses of the router now. Until then (or until they are claimed or
+    /// released) this host may keep them for open connections, but does not answer ARP for them.
     Yield {
         /// The virtual router.
         router: RouterId,
-        /// When they belong here no longer.
+        /// When they have to be removed.
         until: Instant,
     },
-    /// The addresses that are [claimed](Self::Claim) next come from a host that goes on with the
-    /// connections that are open there: what belongs to them is to be passed on.
+    /// The addresses that are [claimed](Self::Claim) next come from a host that keeps its open
+    /// connections: relay their segments to it.
     Relay {
         /// The virtual router.
         router: RouterId,
         /// The address that host sends from.
         to: IpAddr,
-        /// When it has had the time to end them.
+        /// When the relay ends.
         until: Instant,
     },
     /// A router changed state.
     Transition(Transition),
-    /// Something an operator should read. Already rate limited.
+    /// A report for the operator. Already rate limited.
     Report(Report),
 }
 
@@ -272,18 +270,18 @@ impl From<&Transition> for PastTransition {
     }
 }
 
-/// Something an operator should read.
+/// A report for the operator.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Report {
     /// The link it happened on.
     pub link: LinkId,
     /// The virtual router, if one is concerned.
     pub router: Option<RouterId>,
-    /// Who sent what was wrong, if that could be read.
+    /// The sender, if it could be read.
     pub source: Option<IpAddr>,
-    /// What was wrong.
+    /// The problem.
     pub problem: Problem,
-    /// How many reports of the same kind were kept back since the last one.
+    /// How many reports of the same kind were suppressed since the last one.
     pub suppressed: u64,
 }
 
@@ -305,7 +303,7 @@ pub enum Problem {
     AddressesDisordered,
     /// Another router claims to own the addresses that are ours.
     DuplicateOwner,
-    /// Another router is Active although we are.
+    /// Another router is Active beside this one.
     AnotherActive {
         /// Its priority.
         priority: Priority,
@@ -317,7 +315,7 @@ pub enum Problem {
         /// The first of its addresses.
         address: IpAddr,
     },
-    /// A weight has lowered the priority of an Active router, yet nobody has taken over.
+    /// A weight has lowered the priority of an Active router, but no peer has taken over.
     WeightInVain {
         /// The priority as configured.
         configured: Priority,

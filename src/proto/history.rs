@@ -28,7 +28,7 @@ impl History {
         history
     }
 
-    /// Records a transition; the oldest one makes room for it.
+    /// Records a transition; in a full history it replaces the oldest one.
     pub(super) fn record(&mut self, transition: Transition) {
         if self.last.len() == HISTORY_LENGTH {
             self.last.pop_front();

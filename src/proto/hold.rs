@@ -1,4 +1,4 @@
-//! What keeps a virtual router from taking part.
+//! The reasons that hold a virtual router in Initialize.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +11,7 @@ pub enum Hold {
     /// The node has not started, or was shut down.
     #[default]
     Stopped,
-    /// Nobody has said yet how the link is, or whether nginx serves.
+    /// The link, or whether nginx serves, is not known yet.
     Unknown,
     /// The interface does not exist.
     LinkMissing,
@@ -29,13 +29,13 @@ pub enum Hold {
     Unheeded,
     /// Another engine of this host has the router.
     AlreadyHere,
-    /// The addresses cannot be had on this host.
+    /// The addresses are unavailable on this host.
     AddressesUnavailable,
     /// nginx does not serve.
     Unhealthy,
-    /// The node was told to keep away from the addresses.
+    /// An operator drains the node.
     Drained,
-    /// The node has left, as it was told to.
+    /// The node has left.
     Left,
 }
 
@@ -59,7 +59,7 @@ impl Hold {
         all.into_iter().find(|hold| hold.reason() == reason).unwrap_or(Self::Stopped)
     }
 
-    /// Tells whether an Active router goes on answering until another one is Active.
+    /// Tells whether an Active router answers for the addresses until another one is Active.
     pub(super) fn leaves_with_grace(self) -> bool {
         match self {
             Self::Drained | Self::Left => true,

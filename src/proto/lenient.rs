@@ -1,10 +1,10 @@
-//! How a state is read that a later version of this program has written.
+//! Reads a state that a later version of this program has written.
 
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 
-/// Reads a value, or its default if only a later version has such a one: that must not spoil the
-/// rest of what is handed over.
+/// Reads a value, or its default if only a later version has such a value: the rest must stay
+/// readable.
 pub(super) fn known_or_default<'de, D, T>(from: D) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,

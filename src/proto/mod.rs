@@ -1,7 +1,7 @@
 //! The election; pure: no I/O, no clock, no randomness.
 //!
-//! [`Node`] is told what happened ([`Input`]) and when, and says what to do ([`Action`]). The same
-//! inputs at the same times give the same actions, on every machine and in every run.
+//! [`Node`] takes what happened ([`Input`]), with the time, and returns what to do ([`Action`]).
+//! The same inputs at the same times give the same actions, on every machine and in every run.
 //!
 //! The states of a virtual router (RFC 9568 §6.4):
 //!
@@ -24,12 +24,12 @@
 //!                         release
 //! ```
 //!
-//! Startup is the end of all that holds a router in Initialize: the node is stopped, drained or has
-//! left; the addresses cannot be had; the link is missing, down or without an address; nothing can
-//! be sent while another router is Active; nginx does not serve. All but the first three show as
-//! Fault. Four things are not in the picture:
+//! A router starts when nothing holds it in Initialize any more: the node is stopped, drained or
+//! has left; the addresses are unavailable; the link is missing, down or without an address;
+//! nothing can be sent while another router is Active; nginx does not serve. All but the first
+//! three show as Fault. Four things are not in the diagram:
 //!
-//! * A node that is drained or leaves does so with [grace](Leaving): who is Active resigns, but
+//! * A node that is drained or leaves does so with [grace](Leaving): an Active router resigns, but
 //!   keeps the addresses until another router is heard, and shows as Active until then.
 //! * A node that may be the [last one standing](Backup::last_resort) goes on listening while nginx
 //!   does not serve, and takes over at priority 1 where it hears nobody.

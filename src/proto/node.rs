@@ -24,7 +24,7 @@ use crate::types::{Families, Family, HOP_LIMIT, Instant, LinkName, Priority, Sou
 use crate::wire::advertisement::Outgoing;
 use crate::wire::ip::{Endpoints, Envelope};
 
-/// The election of one host: a function of what it is told.
+/// The election of one host: a function of its inputs.
 ///
 /// After every [`handle`](Self::handle) and [`handle_timeout`](Self::handle_timeout), drain
 /// [`poll_action`](Self::poll_action), then wait for an input or until
@@ -42,9 +42,9 @@ pub struct Node {
     draining: bool,
     last_one_standing: bool,
     health: Health,
-    /// What keeps single routers from taking part, and what is to be said of it.
+    /// What keeps single routers from taking part, with the text for the status.
     obstacles: BTreeMap<(RouterId, Obstacle), String>,
-    /// The latest moment seen. Time that seems to run backwards stands still instead.
+    /// The latest moment. An earlier one counts as this one.
     now: Instant,
     settled: u64,
     changed: BTreeSet<RouterId>,
@@ -62,10 +62,10 @@ enum Life {
 struct Link {
     /// `None` until the first [`Input::Link`].
     facts: Option<LinkFacts>,
-    /// The addresses to send from, or those that were there last.
+    /// The addresses to send from, present or last known.
     sources: Sources,
     routers: Vec<RouterId>,
-    /// What arrived here for no router of this node.
+    /// Counts what arrived on the link for no router of this node.
     counters: ReceiveCounters,
     limiter: Limiter,
 }
@@ -73,7 +73,8 @@ struct Link {
 impl Node {
     /// Creates the virtual routers, all in Initialize.
     ///
-    /// No two `instances` may have one interface, family and VRID; of such, the last one hears.
+    /// No two `instances` may have the same interface, family and VRID; of such, only the last one
+    /// receives.
     #[must_use]
     pub fn new(instances: &[InstanceConfig]) -> Self {
         let mut node = Self::with_room_for(instances.len());
@@ -176,7 +177,7 @@ impl Node {
         self.links[router.site.speaks_on.0].source(router.config.family())
     }
 
-    /// Tells whether the addresses of a router are here.
+    /// Tells whether a router holds its addresses.
     #[must_use]
     pub fn holds(&self, router: RouterId) -> bool {
         self.routers[router.0].holds()
@@ -196,19 +197,19 @@ impl Node {
         self.routers[router.0].yields_as_mute()
     }
 
-    /// Tells whether the node was told to keep away from the addresses.
+    /// Tells whether an operator drains the node.
     #[must_use]
     pub fn is_draining(&self) -> bool {
         self.draining
     }
 
-    /// Tells whether the addresses of some router are still here.
+    /// Tells whether any router holds its addresses.
     #[must_use]
     pub fn holds_any(&self) -> bool {
         self.routers.iter().any(VirtualRouter::holds)
     }
 
-    /// Returns what the node was last told of a link; `None` before the first time.
+    /// Returns the latest facts about a link; `None` before the first.
     #[must_use]
     pub fn facts(&self, link: LinkId) -> Option<LinkFacts> {
         self.links[link.0].facts
@@ -338,9 +339,8 @@ impl Node {
         std::iter::once(self.routers[router.0].config.family().group())
     }
 
-    /// Encodes an advertisement of a router to one of its
-    /// [destinations](Self::destinations), replacing what is in `message`, and returns what is to
-    /// be around it.
+    /// Encodes an advertisement of a router to one of its [destinations](Self::destinations),
+    /// replacing `message`, and returns its envelope.
     ///
     /// Returns `None` if there is no address to send it from.
     pub fn encode(
@@ -417,7 +417,7 @@ impl Node {
         }
     }
 
-    /// Takes over what a router wants done, and when it wants to be woken.
+    /// Takes over the actions of a router, and its next deadline.
     fn collect(&mut self, id: RouterId) {
         let router = &mut self.routers[id.0];
         router.watch_weight(self.now);

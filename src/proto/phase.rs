@@ -41,7 +41,7 @@ pub enum Phase {
     Leaving(Leaving),
 }
 
-/// A router whose state is not understood is one that has yet to start.
+/// A router with an unknown state starts in Initialize.
 impl Default for Phase {
     fn default() -> Self {
         Self::Initialize { hold: Hold::default(), listen_first: true }
@@ -56,7 +56,7 @@ impl Phase {
     }
 }
 
-/// What an Active router is without for a moment.
+/// What an Active router lacks for a moment.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
 pub struct Blink {
     /// What will hold the router if it lasts.
@@ -88,7 +88,7 @@ pub struct Backup {
     /// Why we would take over, as things stand.
     pub takeover: Reason,
     /// nginx does not serve, but if nobody else does either, the router is to be Active all the
-    /// same, at the lowest priority there is. That is not a Backup to rely upon: it shows as Fault.
+    /// same, at the lowest priority there is. It shows as Fault.
     #[serde(default)]
     pub last_resort: bool,
     /// A router that this one outranks is Active, and does not hear it: the addresses are left to
@@ -97,16 +97,16 @@ pub struct Backup {
     pub deference: Option<Deference>,
 }
 
-/// To whom a Backup leaves the addresses although it outranks it, and for how long.
+/// A router to which a Backup leaves the addresses although it outranks that one, and for how long.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
 pub struct Deference {
-    /// Who does not hear this router.
+    /// The router that does not hear this one.
     pub to: IpAddr,
-    /// When to find out whether it does by now.
+    /// When to test again whether it hears this one.
     pub try_at: Instant,
     /// The pause before that.
     pub pause: Duration,
-    /// The advertisements that have been sent to find out.
+    /// The advertisements sent by the present test.
     pub tries: u8,
 }
 
@@ -123,7 +123,7 @@ pub struct Leaving {
 }
 
 impl Phase {
-    /// Tells whether the addresses are here.
+    /// Tells whether the router holds the addresses.
     #[must_use]
     pub fn holds(&self) -> bool {
         matches!(self, Self::Active { .. } | Self::Leaving(_))
@@ -149,7 +149,7 @@ impl Backup {
         self.doubt = Duration::ZERO;
     }
 
-    /// Tells whether the Active router has resigned, and nobody better was heard since.
+    /// Tells whether the Active router has resigned, and no better one was heard since.
     pub(super) fn is_left(&self) -> bool {
         self.takeover == Reason::Resigned && self.resigned.is_some()
     }
@@ -161,7 +161,7 @@ impl Backup {
         })
     }
 
-    /// Returns who leaves the addresses to us on purpose, as things stand.
+    /// Returns the router that leaves the addresses to this one, if one does.
     pub(super) fn predecessor(&self) -> Option<IpAddr> {
         if self.takeover == Reason::Resigned {
             self.resigned
@@ -209,8 +209,8 @@ impl Leaving {
     }
 }
 
-/// How long a router that is not heard waits before it finds out whether that is still so.
+/// The pause before a router that is not heard tests that again.
 const SHORTEST_PAUSE: Duration = Duration::from_secs(60);
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
-/// Advertisements that are sent to find out.
+/// Advertisements of one test.
 const TRIES: u8 = 3;

@@ -1,4 +1,4 @@
-//! The receive ladder of RFC 9568 §7.1 and RFC 3768 §7.1: what a datagram must be to count.
+//! The receive ladder of RFC 9568 §7.1 and RFC 3768 §7.1: the checks that a datagram must pass.
 //!
 //! [`Heard::open`] and [`Heard::check`] climb it; the first rung that does not hold names the
 //! [`Discard`]. Rungs 3 to 6 are those of the octets alone, in
@@ -18,7 +18,7 @@ use crate::types::{
 use crate::wire::advertisement::{self, Accept, Advertisement, Auth, ParseError};
 use crate::wire::ip::{Datagram, Malformed};
 
-/// A datagram of which enough is there to find the virtual router it is for.
+/// A datagram that is complete enough to find its virtual router.
 #[derive(Clone, Copy, Debug)]
 pub struct Heard<'a> {
     datagram: Datagram<'a>,
@@ -62,7 +62,7 @@ impl<'a> Heard<'a> {
     /// # Errors
     ///
     /// The first rung that does not hold, whether or not a router is there: a damaged datagram for
-    /// an unknown router is damaged.
+    /// an unknown router is discarded as damaged.
     pub fn check(&self, expected: Option<&Expectations<'_>>) -> Result<Accepted<'a>, Discard> {
         let expected = expected.filter(|expected| {
             (Some(expected.config.vrid), expected.config.family()) == (self.vrid, self.family())
@@ -75,7 +75,7 @@ impl<'a> Heard<'a> {
         let Some(Expectations { config, source, running }) = expected else {
             return Err(Discard::Vrid);
         };
-        // RFC 9568 erratum 8298: an owner that hears another Active router says so and goes on.
+        // RFC 9568 erratum 8298: an owner that hears another Active router reports it and goes on.
         let duplicate_owner = config.priority.is_owner();
         if duplicate_owner && config.version == Version::V2 {
             return Err(Discard::Owner);
@@ -144,7 +144,7 @@ impl<'a> Heard<'a> {
     }
 }
 
-/// What a virtual router expects of what it hears.
+/// What a virtual router expects of an advertisement.
 #[derive(Clone, Copy, Debug)]
 pub struct Expectations<'a> {
     /// Its configuration.
@@ -155,10 +155,10 @@ pub struct Expectations<'a> {
     pub running: bool,
 }
 
-/// An advertisement that counts.
+/// An accepted advertisement.
 #[derive(Clone, Copy, Debug)]
 pub struct Accepted<'a> {
-    /// Who sent it.
+    /// The sender.
     pub source: IpAddr,
     /// Priority of the sender.
     pub priority: Priority,
@@ -166,13 +166,13 @@ pub struct Accepted<'a> {
     pub adver_interval: Centiseconds,
     /// Checksum form of the sender; `None` where it cannot be told, which includes version 2.
     pub checksum: Option<ChecksumForm>,
-    /// We are the owner of the addresses, and somebody else is Active.
+    /// We own the addresses, and another router is Active.
     pub duplicate_owner: bool,
     /// The sender has another interval than ours; version 3 follows it.
     pub interval_differs: bool,
     /// The addresses of the sender, compared with ours.
     pub lists: AddressLists,
-    /// All that was sent.
+    /// The whole advertisement.
     pub advertisement: Advertisement<'a>,
 }
 
@@ -280,7 +280,7 @@ impl Discard {
     }
 }
 
-/// Says to an operator what was wrong.
+/// Describes the reason to an operator.
 impl fmt::Display for Discard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -318,11 +318,11 @@ impl From<ParseError> for Discard {
     }
 }
 
-/// What came of all that was heard: one counter per rung, and some for what counted.
+/// The counters of received datagrams: one per rung, and some for accepted ones.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ReceiveCounters {
-    /// Advertisements that counted (RFC 8347 `advertisement-rcvd`).
+    /// Accepted advertisements (RFC 8347 `advertisement-rcvd`).
     pub accepted: u64,
     /// Of these: with priority 0 (`priority-zero-pkts-rcvd`).
     pub priority_zero: u64,
@@ -358,7 +358,7 @@ impl From<BTreeMap<String, u64>> for Discarded {
 }
 
 impl ReceiveCounters {
-    /// Counts an advertisement that counted.
+    /// Counts an accepted advertisement.
     pub fn count_accepted(&mut self, accepted: &Accepted<'_>) {
         self.accepted += 1;
         self.priority_zero += u64::from(accepted.priority.is_resigning());
@@ -372,7 +372,7 @@ impl ReceiveCounters {
         self.addresses_differ += u64::from(accepted.lists != AddressLists::Same);
     }
 
-    /// Counts a datagram that did not.
+    /// Counts a discarded datagram.
     pub fn count_discarded(&mut self, discard: Discard) {
         self.discarded.0[discard as usize] += 1;
     }

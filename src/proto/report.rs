@@ -1,4 +1,4 @@
-//! How often an operator is told the same thing.
+//! The rate limit of reports.
 
 use std::mem;
 use std::time::Duration;
@@ -9,16 +9,17 @@ use crate::types::Instant;
 
 /// The rate limit of the reports of one virtual router, or of one link.
 ///
-/// A peer that sends nonsense a thousand times a second is one line in the log, then one every
-/// [`QUIET`] that says how many were kept back. The table has a slot for every kind of problem, so
-/// it cannot grow; the counters are not limited. Most routers never need it.
+/// A peer that sends malformed datagrams a thousand times a second causes one line in the log, then
+/// one every [`QUIET`] with the number of suppressed ones. The table has a slot for every kind of
+/// problem, so it cannot grow; the counters are not limited. Most routers never need it.
 #[derive(Debug, Default)]
 pub(super) struct Limiter {
     slots: Option<Box<[Slot; KINDS]>>,
 }
 
 impl Limiter {
-    /// Admits a report, with the number of its kind kept back since the last one, or keeps it back.
+    /// Admits a report, with the number of its kind suppressed since the last one, or suppresses
+    /// it.
     pub(super) fn admit(&mut self, problem: &Problem, now: Instant) -> Option<u64> {
         let slots = self.slots.get_or_insert_default();
         let slot = &mut slots[kind(problem)];
@@ -31,8 +32,8 @@ impl Limiter {
     }
 }
 
-/// Tells whether a discarded datagram is news: a neighbour's virtual router on the same link is
-/// not, nor what arrives while ours does not run.
+/// Tells whether a discarded datagram is reported: not one for a neighbour's virtual router on the
+/// same link, nor one that arrives while ours does not run.
 pub(super) fn worth_reading(discard: Discard) -> bool {
     !matches!(discard, Discard::Vrid | Discard::NotRunning)
 }

@@ -32,8 +32,8 @@ use crate::types::{Centiseconds, ChecksumForm, ChecksumPolicy, Instant, Priority
 
 /// One virtual router of this node.
 ///
-/// It performs no I/O and reads no clock. Feed it, then [drain](Self::drain_actions) what it wants
-/// done, then wait until [`poll_timeout`](Self::poll_timeout).
+/// It performs no I/O and reads no clock. After each input, [drain](Self::drain_actions) its
+/// actions, then wait until [`poll_timeout`](Self::poll_timeout).
 #[derive(Debug)]
 pub(super) struct VirtualRouter {
     pub(super) id: RouterId,
@@ -54,13 +54,13 @@ pub(super) struct VirtualRouter {
     late_until: Instant,
     mute: mute::Mute,
     rival: Option<rival::Rival>,
-    /// To whom the addresses were left last because it did not hear this router.
+    /// The router to which the addresses were left last because it did not hear this one.
     deferred: Option<Deference>,
     /// Another router that uses our VRID for other addresses.
     conflict: Option<VridConflict>,
     /// Whether advertisements can leave the host.
     can_send: bool,
-    /// Until when a resignation that could not be sent makes sense.
+    /// Until when a resignation that could not be sent is still useful.
     owes_resignation_until: Option<Instant>,
     limiter: Limiter,
     actions: VecDeque<Action>,
@@ -95,7 +95,7 @@ impl VirtualRouter {
         }
     }
 
-    /// Handles that something holds the router in Initialize: the Shutdown event (RFC 9568 §6.4).
+    /// Holds the router in Initialize: the Shutdown event (RFC 9568 §6.4).
     pub(super) fn hold(&mut self, hold: Hold, now: Instant) {
         if hold.leaves_with_grace() && self.holds() {
             return self.leave(hold, now);
@@ -109,13 +109,13 @@ impl VirtualRouter {
         self.enter(Phase::Initialize { hold, listen_first }, hold.reason(), now);
     }
 
-    /// Handles that nothing holds the router any more: the Startup event (RFC 9568 §6.4.1).
+    /// Holds the router no more: the Startup event (RFC 9568 §6.4.1).
     pub(super) fn let_go(&mut self, now: Instant) {
         let listen_first = match self.phase {
             Phase::Initialize { listen_first, .. } => listen_first,
             Phase::Backup(Backup { last_resort: true, .. })
             | Phase::Active { last_resort: true, .. } => return self.recover(now),
-            // Nobody has taken over yet: as if nothing had been.
+            // No peer has taken over yet: it goes on as Active.
             Phase::Leaving(_) => return self.advertise_anew(false, now),
             Phase::Active { .. } => return self.go_on(now),
             Phase::Backup(_) => return,
@@ -208,7 +208,7 @@ impl VirtualRouter {
         }
     }
 
-    /// Moves what is to be done to the end of `actions`. Call it after every other call.
+    /// Moves the actions to the end of `actions`. Call it after every other call.
     pub(super) fn drain_actions(&mut self, actions: &mut VecDeque<Action>) {
         // Most routers wait most of the time: they keep no room for actions.
         actions.extend(mem::take(&mut self.actions));
@@ -225,7 +225,7 @@ impl VirtualRouter {
         self.end_of_conflict().into_iter().chain([deadline]).min()
     }
 
-    /// Returns the state as the world sees it.
+    /// Returns the state in the status.
     pub(super) fn state(&self) -> State {
         match self.phase {
             Phase::Initialize { hold, .. } => hold.state(),
@@ -237,7 +237,7 @@ impl VirtualRouter {
         }
     }
 
-    /// Tells whether the addresses are here.
+    /// Tells whether the router holds the addresses.
     pub(super) fn holds(&self) -> bool {
         self.phase.holds()
     }
@@ -247,7 +247,7 @@ impl VirtualRouter {
         self.phase.is_running()
     }
 
-    /// Returns what keeps the router from being a proper Backup or Active.
+    /// Returns what makes a Backup or Active router show as Fault.
     pub(super) fn held_by(&self) -> Option<Hold> {
         match self.phase {
             Phase::Initialize { hold, .. } => Some(hold),
@@ -283,8 +283,8 @@ impl VirtualRouter {
         }
     }
 
-    /// Notes what every advertisement of a peer tells, whoever wins: the checksum form, and where
-    /// the configuration differs from ours (RFC 9568 §7.1).
+    /// Notes what every advertisement of a peer shows, whatever its rank: the checksum form, and
+    /// differences to our configuration (RFC 9568 §7.1).
     fn note(&mut self, heard: &Accepted<'_>, now: Instant) {
         // With a form chosen in the configuration, no other one is accepted.
         if let Some(form) = heard.checksum {
@@ -308,7 +308,7 @@ impl VirtualRouter {
     /// Handles an advertisement while Backup (RFC 9568 §6.4.2).
     fn heard_as_backup(&mut self, mut backup: Backup, heard: &Accepted<'_>, now: Instant) {
         if heard.priority.is_resigning() {
-            // Its interval is not adopted: whoever comes next may have another.
+            // Its interval is not adopted: the next Active router may have another.
             backup.down_at = now + self.skew_time(self.effective_priority(), backup.adver_interval);
             backup.doubt = Duration::ZERO;
             if !backup.is_left() {
@@ -355,7 +355,7 @@ impl VirtualRouter {
         self.would_replace(priority) && (at_once || now >= tolerated_until)
     }
 
-    /// Tells whether a living router is to be replaced, sooner or later.
+    /// Tells whether a living router is to be preempted, at once or later.
     fn would_replace(&self, priority: Priority) -> bool {
         let may = self.config.preempt
             || self.effective_priority().is_owner()
@@ -375,7 +375,7 @@ impl VirtualRouter {
         self.enter(Phase::Active { adver_at, last_resort, blink: None }, reason, now);
     }
 
-    /// Advertises as the Active router that we are, and counts the interval from now on.
+    /// Advertises as Active, and restarts the interval.
     fn advertise_anew(&mut self, last_resort: bool, now: Instant) {
         let adver_at = now + self.config.adver_interval.duration();
         self.phase = Phase::Active { adver_at, last_resort, blink: None };

@@ -1,4 +1,4 @@
-//! What a virtual router looks like from outside, at one moment.
+//! The state of a virtual router for the status, at one moment.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -38,11 +38,11 @@ pub struct Snapshot<'a> {
     /// What is gone, while the router is Active all the same: for so short a time that no peer can
     /// have taken over.
     pub interruption: Option<Cow<'a, str>>,
-    /// What an operator should look into although it holds nothing up.
+    /// A problem that does not hold the router in Fault.
     pub warning: Option<Problem>,
     /// Another router uses the VRID for other addresses.
     pub conflict: Option<Problem>,
-    /// Who has been Active beside this router for so long that it cannot hear this one.
+    /// The router that has been Active beside this one for so long that it cannot hear this one.
     pub unheeded_by: Option<IpAddr>,
     /// Transitions since the node was made, those of its predecessors included.
     pub transitions: u64,
@@ -70,7 +70,7 @@ pub struct Snapshot<'a> {
     pub addresses_excluded: &'a [VirtualAddress],
     /// Everything counted for this router.
     pub counters: &'a Counters,
-    /// What arrived on its link and could be attributed to no router.
+    /// The counters of its link for datagrams of no router.
     pub unattributed: &'a ReceiveCounters,
     pub(super) history: &'a History,
 }
@@ -112,6 +112,6 @@ pub struct Counters {
     pub advertisements_sent: u64,
     /// Of these: with priority 0.
     pub priority_zero_sent: u64,
-    /// What came of all that was heard.
+    /// The counters of received datagrams.
     pub received: ReceiveCounters,
 }

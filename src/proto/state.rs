@@ -1,10 +1,10 @@
-//! The states of a virtual router as the world sees them, and why it is in one.
+//! The states of a virtual router in the status, and the reasons of their changes.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// The state of a virtual router as the world sees it (RFC 9568 §6.4), and `Fault`.
+/// The state of a virtual router in the status (RFC 9568 §6.4), and `Fault`.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
@@ -15,7 +15,7 @@ pub enum State {
     Backup,
     /// Holds the addresses.
     Active,
-    /// Held in Initialize because something is wrong.
+    /// Held in Initialize by a fault.
     Fault,
 }
 
@@ -23,7 +23,7 @@ pub enum State {
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
 #[serde(into = "&'static str", from = "String")]
 pub enum Reason {
-    /// The node started, or what held the router in Initialize has gone.
+    /// The node started, or the last reason to hold the router in Initialize has ended.
     Startup,
     /// The owner of the addresses is Active as soon as it starts (RFC 9568 §6.4.1).
     Owner,
@@ -47,9 +47,9 @@ pub enum Reason {
     Unhealthy,
     /// This host was paused or starved for longer than `Active_Down_Interval`: it listens anew.
     Overslept,
-    /// The node was told to keep away from the addresses.
+    /// An operator drains the node.
     Drained,
-    /// nginx does not serve, but neither does any other router.
+    /// nginx does not serve, but no other router serves either.
     LastOneStanding,
     /// Another interface that the router depends on does not work.
     TrackedLinkDown,
@@ -57,7 +57,7 @@ pub enum Reason {
     CannotSend,
     /// Another engine of this host has the router.
     AlreadyHere,
-    /// The kernel does not give the addresses to this host, or is not sure to keep them here.
+    /// The kernel refuses the addresses, or may remove them.
     AddressesUnavailable,
     /// Advertisements of peers cannot be received.
     CannotListen,
@@ -137,7 +137,7 @@ impl From<Reason> for &'static str {
     }
 }
 
-/// A name of another version of this program must not spoil the rest of what it says.
+/// An unknown name of another version must not make the rest of the state unreadable.
 impl From<String> for Reason {
     fn from(name: String) -> Self {
         let known = Self::ALL.into_iter().find(|reason| reason.name() == name);

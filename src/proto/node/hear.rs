@@ -1,4 +1,4 @@
-//! What arrives: for which router it is, and what is said of it if it is for none.
+//! Received datagrams: finds the router of each, and reports those that are for none.
 
 use super::{
     Action, Discard, Expectations, Heard, IpAddr, Link, LinkId, Node, Problem, Report, report,

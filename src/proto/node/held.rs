@@ -1,15 +1,15 @@
-//! What holds the routers of a node in Initialize, and what an operator is told of it.
+//! What holds the routers of a node in Initialize, with the text for the status.
 
 use std::borrow::Cow;
 
 use super::{Family, Health, Hold, Life, LinkCarrier, LinkId, Node, RouterId, Site, VirtualRouter};
 
-/// What keeps a single router from taking part, besides its links and what is so of the whole node.
+/// What keeps a single router from taking part, besides its links and the whole node.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(super) enum Obstacle {
     /// Another engine of this host has it.
     AnotherEngine,
-    /// Its addresses cannot be had here.
+    /// Its addresses are unavailable on this host.
     Addresses,
     /// An interface that it depends on does not work.
     Tracked,
@@ -40,7 +40,7 @@ impl Node {
         self.collect(id);
     }
 
-    /// Notes what keeps a router from taking part, and why, or that nothing of the kind does.
+    /// Sets or clears an obstacle of a router.
     pub(super) fn note_obstacle(&mut self, router: RouterId, kind: Obstacle, why: Option<&str>) {
         if self.obstacle(router, kind) == why {
             return;
@@ -105,7 +105,7 @@ impl Node {
         }
     }
 
-    /// Tells whether a router would take part if its link was as it should be.
+    /// Tells whether a router would take part with a working link.
     fn is_held_by_the_link_alone(&self, id: RouterId) -> bool {
         let is_link = matches!(
             self.hold_of_the_link(id),
@@ -119,7 +119,7 @@ impl Node {
         self.hold_of_this_engine(id).is_none() && is_link && serves
     }
 
-    /// Tells whether advertisements of a router can leave, if need be from an address that was.
+    /// Tells whether advertisements of a router can leave, if need be from the last known address.
     fn can_send(&self, id: RouterId) -> bool {
         self.carrier_of(id) == Some(LinkCarrier::Up) && self.source_of(id).is_some()
     }
@@ -130,7 +130,7 @@ impl Node {
         facts.is_some_and(|facts| facts.sources.of(router.config.family()).is_some())
     }
 
-    /// Returns whichever link of a router is worse, once both are known.
+    /// Returns the carrier of the worse link of a router, once both are known.
     pub(super) fn worst_link(&self, router: RouterId) -> Option<(LinkCarrier, LinkId)> {
         let Site { listens_on, speaks_on } = self.site_of(router);
         let family = self.routers[router.0].config.family();
@@ -143,7 +143,7 @@ impl Node {
         self.explain(router, router.held_by()?)
     }
 
-    /// Returns what is gone, while an Active router goes on all the same.
+    /// Returns what is missing while an Active router goes on.
     pub(super) fn interruption(&self, router: &VirtualRouter) -> Option<Cow<'_, str>> {
         self.explain(router, router.blink()?.hold)
     }

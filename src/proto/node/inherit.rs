@@ -1,4 +1,4 @@
-//! A node that goes on where another one ended: nobody on the link notices.
+//! A node that goes on where another one ended, without a sign on the link.
 
 use std::collections::BTreeSet;
 
@@ -6,7 +6,8 @@ use super::{Health, Hold, Instant, Life, Node, RouterId};
 use crate::proto::bequest::{BequestError, Bequests, RouterKey, UndeliveredEvents};
 
 impl Node {
-    /// Returns all that a successor must know. This node must do nothing more once it has read it.
+    /// Returns the state for a successor. Once the successor has it, this node must do nothing
+    /// more.
     #[must_use]
     pub fn bequeath(&self, now: Instant) -> Bequests {
         let counted = self.links.iter().map(|link| link.counters);
@@ -16,8 +17,8 @@ impl Node {
         }
     }
 
-    /// Returns the same of some routers, and nothing of links: for an engine that shows what has
-    /// changed since it was last told. A successor needs it all.
+    /// Returns the state of some routers, without links: for an engine that shows the changes. A
+    /// successor needs all of it.
     #[must_use]
     pub fn bequeath_only(
         &self,
@@ -44,18 +45,18 @@ impl Node {
     ///
     /// A router with the interface, family and VRID of a bequeathed one goes on where that was:
     /// with its state, deadlines, counters and history, and without a transition or a resignation.
-    /// What is configured differently here counts from the next advertisement on. An Active one
+    /// Options that differ count from the next advertisement on. An Active one
     /// [claims](super::Action::Claim) the addresses that are already there. Other routers start as
     /// ever.
     ///
-    /// The facts about all links must have been told before, and the health unless nginx served on
-    /// the predecessor's side: a router that something holds is held, as ever.
+    /// The facts about all links must be known before, and the health unless the predecessor's
+    /// nginx served: a router is held in Initialize as always.
     ///
-    /// Returns the routers that are not configured here, for which somebody has to resign.
+    /// Returns the routers that are not configured here: the predecessor has to resign for them.
     ///
     /// # Errors
     ///
-    /// What no node can have written is refused as a whole, and nothing has happened then.
+    /// A state that no node can have written is refused as a whole, without any effect.
     pub fn inherit(
         &mut self,
         bequests: &Bequests,
@@ -108,8 +109,8 @@ impl Node {
         self.by_vrid.get(&(link, key.family, key.vrid)).copied()
     }
 
-    /// Ends the life of this node once a successor has inherited: it resigns for the routers that
-    /// the successor has not, and falls silent for the others, whose addresses stay.
+    /// Ends this node once a successor has inherited: it resigns for the routers that were not
+    /// inherited, and stops advertising for the others, whose addresses stay.
     pub fn hand_over(&mut self, not_inherited: &[RouterKey], now: Instant) {
         self.now = self.now.max(now);
         self.life = Life::Stopped;

@@ -1,4 +1,4 @@
-//! What is seen on a link of advertisements that do not reach the routers of this node.
+//! Advertisements that were seen on a link but do not reach the routers of this node.
 
 use std::time::Duration;
 
@@ -13,13 +13,13 @@ use crate::wire::ip::{Datagram, Enclosed, Envelope};
 pub struct Sighting {
     /// The router.
     pub router: RouterId,
-    /// Who sent it.
+    /// The sender.
     pub source: IpAddr,
-    /// What is to be said of it.
+    /// The finding.
     pub what: Sighted,
 }
 
-/// Why an advertisement that was seen does not reach a router, as far as it can be told.
+/// Why a seen advertisement does not reach a router.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Sighted {
     /// The router would accept it.
@@ -38,8 +38,7 @@ pub enum Sighted {
 }
 
 impl Node {
-    /// Returns what a datagram that was seen on a link, from its header on, means to a router
-    /// of this node.
+    /// Judges a datagram that was seen on a link, from its header on, for a router of this node.
     #[must_use]
     pub fn sight(&self, link: LinkId, bytes: &[u8]) -> Option<Sighting> {
         let (enclosed, datagram) = Datagram::parse_with(bytes).ok()?;
@@ -61,7 +60,7 @@ impl Node {
             Ok(accepted) => sighting(Sighted::Acceptable { priority: accepted.priority }),
             Err(Discard::OwnSource) => sighting(Sighted::OwnAddress),
             Err(Discard::Martian) => sighting(Sighted::To(endpoints.destination())),
-            // Were it received, it would be counted and reported.
+            // If it were received, it would be counted and reported.
             Err(_) => None,
         }
     }
@@ -74,7 +73,7 @@ impl Node {
         (received.total(), received.accepted)
     }
 
-    /// Returns how long a router lets the Active router be silent.
+    /// Returns how long a router waits for the Active router.
     #[must_use]
     pub fn patience_of(&self, router: RouterId) -> Duration {
         self.routers[router.0].active_down_interval()

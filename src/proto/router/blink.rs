@@ -1,14 +1,14 @@
 //! An Active router whose link or primary address is gone for a moment.
 //!
 //! No peer can have taken over yet: so it keeps the addresses, and goes on when the link is back.
-//! How patient peers are, and when they heard it last, it can only guess: it counts three intervals
-//! from its last advertisement, or `dead_factor` if that is less, and no `Skew_Time`.
+//! It does not know how long peers wait, nor what they heard last: it counts three intervals from
+//! its last advertisement, or `dead_factor` if that is less, and no `Skew_Time`.
 
 use super::{Accepted, Action, Hold, Instant, IpAddr, Phase, Priority, VirtualRouter};
 use crate::proto::phase::Blink;
 
 impl VirtualRouter {
-    /// Handles that something about the link holds the router, and nothing else does.
+    /// Handles that only its link holds the router.
     ///
     /// While a resignation can be sent, it is sent an interval before a peer can take over.
     pub(in crate::proto) fn hold_unless_brief(&mut self, hold: Hold, now: Instant) {
@@ -25,7 +25,7 @@ impl VirtualRouter {
         self.hold(hold, now);
     }
 
-    /// Gives the addresses away if the link has been gone for too long.
+    /// Gives the addresses up if the link has been gone for too long.
     pub(in crate::proto) fn end_blink(&mut self, now: Instant) {
         if let Some(Blink { hold, until }) = self.blink()
             && now >= until
@@ -41,8 +41,7 @@ impl VirtualRouter {
         }
     }
 
-    /// Goes on as the Active router that it is. After a blink, hosts and switches may have learned
-    /// otherwise.
+    /// Goes on as Active. After a blink, hosts and switches may have learned another router.
     pub(super) fn go_on_as(&mut self, last_resort: bool, now: Instant) {
         let blinked = self.blink().is_some();
         self.advertise_anew(last_resort, now);
@@ -51,7 +50,7 @@ impl VirtualRouter {
         }
     }
 
-    /// Handles an advertisement during a blink: whoever sends it is Active, and there is no answer.
+    /// Handles an advertisement during a blink: its sender is Active, and gets no answer.
     pub(super) fn heard_in_blink(
         &mut self,
         hold: Hold,
@@ -70,7 +69,7 @@ impl VirtualRouter {
         }
     }
 
-    /// Returns what is gone, if the router goes on all the same.
+    /// Returns what is missing while the router goes on.
     pub(in crate::proto) fn blink(&self) -> Option<Blink> {
         match self.phase {
             Phase::Active { blink, .. } => blink,

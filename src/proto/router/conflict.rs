@@ -12,8 +12,8 @@ pub(super) struct VridConflict {
 }
 
 impl VirtualRouter {
-    /// Handles an advertisement for addresses none of which is ours: it takes nothing from us, and
-    /// is not answered. Of several such routers the first one is shown until it is gone.
+    /// Handles an advertisement for addresses none of which is ours: it changes no state, and is
+    /// not answered. Of several such routers the first one is shown until it is gone.
     pub(super) fn meet_stranger(&mut self, heard: &Accepted<'_>, now: Instant) {
         let Some(address) = heard.advertisement.addresses().next() else { return };
         let source = heard.source;
@@ -37,12 +37,12 @@ impl VirtualRouter {
         self.conflict.map(|known| known.ends_at)
     }
 
-    /// Returns what is to be said of the other router.
+    /// Returns the warning about the other router.
     pub(in crate::proto) fn conflict(&self) -> Option<Problem> {
         let VridConflict { source, address, .. } = self.conflict?;
         Some(Problem::VridConflict { source, address })
     }
 }
 
-/// How long the other router is shown at least: its advertisements may be lost.
+/// Shortest time for which the other router is shown: its advertisements may be lost.
 const SHORTEST_CONFLICT: Duration = Duration::from_secs(10);

@@ -7,7 +7,7 @@ use crate::proto::hold::Hold;
 use crate::types::{ChecksumForm, ChecksumPolicy, Version};
 
 impl VirtualRouter {
-    /// Returns all that a successor must know.
+    /// Returns the state for a successor.
     pub(in crate::proto) fn bequeath(&self) -> Bequest {
         Bequest {
             key: self.key(),
@@ -25,9 +25,9 @@ impl VirtualRouter {
 
     /// Goes on where a predecessor was at `left_at`, with our own configuration.
     ///
-    /// Nobody can tell from outside: that is no transition. What has fallen due meanwhile is done
-    /// with the next [`handle_timeout`](Self::handle_timeout). `withdrawn` says that the
-    /// predecessor's addresses were given away since.
+    /// That is no transition. Deadlines that have passed meanwhile are handled with the next
+    /// [`handle_timeout`](Self::handle_timeout). `withdrawn` says that the predecessor's routers
+    /// were withdrawn since.
     pub(in crate::proto) fn inherit(
         &mut self,
         bequest: &Bequest,
@@ -52,13 +52,13 @@ impl VirtualRouter {
         }
     }
 
-    /// Does nothing more, without a word: a successor goes on.
+    /// Stops without an advertisement: a successor goes on.
     pub(in crate::proto) fn fall_silent(&mut self) {
         self.phase = Phase::Initialize { hold: Hold::Stopped, listen_first: false };
         self.owes_resignation_until = None;
     }
 
-    /// Goes on as Backup. The silence of a time when nobody listened proves nothing.
+    /// Goes on as Backup. Silence while no engine listened does not count.
     fn inherit_backup(
         &mut self,
         mut backup: Backup,
@@ -84,7 +84,7 @@ impl VirtualRouter {
         self.phase = Phase::Backup(backup);
     }
 
-    /// Goes on as Active, unless the peers must have taken the time since for our death.
+    /// Goes on as Active, unless peers must have taken over since.
     ///
     /// They know the interval that the predecessor advertised, not yet ours.
     fn inherit_active(&mut self, adver_at: Instant, bequest: &Bequest, now: Instant) {
@@ -105,9 +105,10 @@ impl VirtualRouter {
         }
     }
 
-    /// Applies to our priority what tracking had done to the predecessor's.
+    /// Applies the weights of the predecessor to our priority.
     ///
-    /// Whoever tracks has yet to find out, and until then must not make a winner out of a loser.
+    /// This engine has no verdicts of its own yet, and must not win an election until then for that
+    /// reason.
     fn inherited_priority(&self, bequest: &Bequest) -> Priority {
         let configured = self.config.priority;
         if configured.is_owner() || bequest.priority.is_owner() {
@@ -119,7 +120,7 @@ impl VirtualRouter {
         Priority::new(u8::try_from(priority).unwrap_or(configured.get()))
     }
 
-    /// Returns what tells this router from others.
+    /// Returns the key of the router.
     pub(in crate::proto) fn key(&self) -> RouterKey {
         RouterKey {
             interface: self.config.interface,

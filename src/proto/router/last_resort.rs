@@ -1,6 +1,6 @@
-//! A router whose nginx does not serve, but which is to be Active rather than nobody.
+//! A router whose nginx does not serve, but which is Active if no other router is.
 //!
-//! All such routers elect one of them as ever, at one priority that is below all others.
+//! Such routers elect one of them as usual, at a common priority below all others.
 
 use super::{
     Action, Backup, Duration, Hold, Instant, Phase, Priority, Reason, Version, VirtualRouter,
@@ -9,7 +9,7 @@ use super::{
 impl VirtualRouter {
     /// Handles that nginx ceased to serve: as [`hold`](Self::hold), but listens.
     pub(in crate::proto) fn stand_by(&mut self, now: Instant) {
-        // By RFC 3768 §7.1, an owner cannot hear whether somebody else is Active.
+        // By RFC 3768 §7.1, an owner ignores other Active routers.
         if self.config.priority.is_owner() && self.config.version == Version::V2 {
             return self.hold(Hold::Unhealthy, now);
         }
@@ -31,7 +31,7 @@ impl VirtualRouter {
 
     /// Handles that nginx serves again.
     ///
-    /// Whoever is Active goes on, at its own priority; that is no transition.
+    /// An Active router goes on, at its own priority; that is no transition.
     pub(super) fn recover(&mut self, now: Instant) {
         if self.holds() {
             return self.go_on_as(false, now);
@@ -50,8 +50,7 @@ impl VirtualRouter {
         }
     }
 
-    /// Has a router of this node be Active at the lowest priority rather than nobody: nobody else
-    /// uses that priority.
+    /// Reserves the lowest priority for routers of last resort.
     pub(in crate::proto) fn reserve_the_lowest_priority(&mut self, reserved: bool) {
         self.lowest_is_reserved = reserved;
     }

@@ -1,6 +1,6 @@
-//! How the addresses go from one living router to another so that no connection fails: the one that
-//! is to leave resigns, and goes on answering until the next one does; then each ends the
-//! connections that it has.
+//! Moves the addresses from one living router to another without a failed connection: the one that
+//! leaves resigns, and answers for them until the next one does; then each ends the connections
+//! that it has.
 
 use super::{
     Accepted, Action, Centiseconds, Duration, Hold, Instant, IpAddr, Leaving, Phase, Priority,
@@ -8,7 +8,7 @@ use super::{
 };
 
 impl VirtualRouter {
-    /// Leaves with grace, or goes on doing so for another reason.
+    /// Leaves with grace; if it is leaving already, replaces the reason.
     pub(super) fn leave(&mut self, hold: Hold, now: Instant) {
         let leaving = match self.phase {
             Phase::Leaving(leaving) => Leaving { hold, ..leaving },
@@ -23,7 +23,7 @@ impl VirtualRouter {
 
     /// Handles the passing of time while leaving.
     ///
-    /// The resignation may have been lost, so it is repeated until somebody takes over.
+    /// The resignation may have been lost, so it is repeated until another router takes over.
     pub(super) fn leave_further(&mut self, mut leaving: Leaving, now: Instant) {
         if now >= leaving.release_at {
             self.actions.push_back(Action::Release(self.id));
@@ -38,7 +38,7 @@ impl VirtualRouter {
         }
     }
 
-    /// Handles an advertisement while leaving: whoever sends it is Active now.
+    /// Handles an advertisement while leaving: its sender is Active now.
     pub(super) fn heard_while_leaving(
         &mut self,
         leaving: Leaving,
@@ -55,8 +55,8 @@ impl VirtualRouter {
 
     /// Leaves the addresses to a router that is Active from now on.
     ///
-    /// It will have the attention of hosts and switches in a moment; what is open here gets the
-    /// time to end.
+    /// Hosts and switches learn of it within a moment; open connections of this host get the time
+    /// to end.
     pub(super) fn yield_to(&mut self, heard: &Accepted<'_>, now: Instant) {
         let until = now + linger(heard.adver_interval);
         self.actions.push_back(Action::Yield { router: self.id, until });
@@ -71,7 +71,7 @@ impl VirtualRouter {
         }
     }
 
-    /// Goes on leaving where a predecessor was.
+    /// Goes on leaving in place of a predecessor.
     pub(super) fn inherit_leaving(&mut self, mut leaving: Leaving, now: Instant) {
         leaving.release_at = leaving.release_at.min(now + self.longest_grace());
         leaving.resign_at = leaving.resign_at.max(now);
@@ -93,5 +93,5 @@ fn linger(adver_interval: Centiseconds) -> Duration {
     adver_interval.duration().min(LONGEST_LINGER)
 }
 
-/// Longer than most answers take, and short enough for people to wait for.
+/// Longer than most responses take.
 const LONGEST_LINGER: Duration = Duration::from_millis(500);

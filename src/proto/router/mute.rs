@@ -5,10 +5,10 @@ use super::{
 };
 use crate::proto::event::SendOutcome;
 
-/// What became of the advertisements of late.
+/// The results of the latest advertisements.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Mute {
-    /// Since when every one was refused, while the addresses are here.
+    /// Since when every one was refused, while the addresses are held.
     refused_since: Option<Instant>,
     /// The router leaves the addresses to another one.
     yielded: Option<Yielded>,
@@ -48,11 +48,11 @@ impl VirtualRouter {
         self.forget_refusal_unless_held();
     }
 
-    /// Notes what became of an attempt that reaches nobody. The router takes part again when the
-    /// kernel sends, or when the other one is silent: then nobody is left to serve.
+    /// Notes the result of a test advertisement, which reaches no host. The router takes part again
+    /// when the kernel sends, or when the other router is silent.
     ///
-    /// A firewall that is being worked on comes and goes: only after [`STEADY`] the kernel counts
-    /// as sending.
+    /// A firewall may be changed back and forth: only after [`STEADY`] the kernel counts as
+    /// sending.
     pub(in crate::proto) fn note_tried(&mut self, outcome: SendOutcome, now: Instant) {
         let Some(yielded) = &mut self.mute.yielded else { return };
         let taken_since = match outcome {
@@ -66,8 +66,8 @@ impl VirtualRouter {
         }
     }
 
-    /// Notes that another router is Active although this one is. If that one cannot hear this one,
-    /// for the kernel sends nothing, the addresses are left to it.
+    /// Notes that another router is Active beside this one. If the kernel sends nothing, that one
+    /// cannot hear this one, and the addresses are left to it.
     pub(in crate::proto) fn yield_if_mute(&mut self, heard: &Accepted<'_>, now: Instant) {
         let is_peer = heard.lists != AddressLists::Disjoint;
         let resigns = heard.priority.is_resigning();
@@ -79,7 +79,7 @@ impl VirtualRouter {
         }
     }
 
-    /// Handles that a router advertises while this one takes no part. Only the one that has the
+    /// Handles an advertisement while this router takes no part. Only the router that has the
     /// addresses prolongs that: its peer, or a stranger, may have none of them.
     pub(in crate::proto) fn handle_while_not_running(&mut self, source: IpAddr, now: Instant) {
         self.handle_discard(Discard::NotRunning, source, now);

@@ -1,9 +1,9 @@
 //! A router that stays Active beside this one, although this one outranks it: it does not hear this
 //! one.
 //!
-//! It has the time to find out itself that it is deaf. Then the addresses are left to it: two hosts
-//! that answer for them are worse than one. Whether it hears this router by now, only an
-//! advertisement can tell that has it step down. Until it does, this router takes nothing.
+//! First it gets the time to find out itself that it is deaf. Then the addresses are left to it:
+//! two hosts that answer for them are worse than one. From time to time this router tests with
+//! advertisements whether the other one steps down. Until it does, this router takes nothing.
 
 use super::{
     Accepted, Action, Backup, Deference, Duration, Instant, IpAddr, Phase, Priority, Reason,
@@ -16,11 +16,11 @@ pub(super) struct Rival {
     source: IpAddr,
     since: Instant,
     last_heard: Instant,
-    /// How long it may be silent, and how long it takes a peer to step down.
+    /// How long it may be silent, and within which time a peer steps down.
     patience: Duration,
     /// Our advertisements since then that left the host.
     sent: u32,
-    /// Whether hosts were left to it.
+    /// Whether announcements were withheld in its favour.
     is_unanswered: bool,
 }
 
@@ -59,7 +59,7 @@ impl VirtualRouter {
         }
     }
 
-    /// Announces the addresses, unless hosts are better left to a router that stays Active.
+    /// Announces the addresses, unless another router stays Active beside this one.
     pub(super) fn announce_beside_rival(&mut self, now: Instant) {
         match &mut self.rival {
             Some(rival) if rival.is_unheeding(now) => rival.is_unanswered = true,
@@ -67,7 +67,7 @@ impl VirtualRouter {
         }
     }
 
-    /// Takes back the hosts that were left to a router which is Active no longer.
+    /// Announces the addresses after a rival, for which announcements were withheld, has gone.
     pub(super) fn end_rivalry(&mut self, resigned: Option<IpAddr>, now: Instant) {
         let is_over = |rival: &Rival| resigned == Some(rival.source) || now > rival.ends_at();
         if let Some(rival) = self.rival.take_if(|rival| is_over(rival))
@@ -86,8 +86,8 @@ impl VirtualRouter {
         rival.is_unheeding(now).then_some(rival.source)
     }
 
-    /// Tells whether that router will not find out by itself. Who has not heard this one before is
-    /// not given the time again.
+    /// Tells whether that router will not find out by itself. A router that did not hear this one
+    /// before is not given the time again.
     pub(super) fn is_unheeded_for_good(&self, source: IpAddr, now: Instant) -> bool {
         let rival = self.rival.filter(|it| it.source == source && it.is_unheeding(now));
         let has_deferred = self.deferred.is_some_and(|before| before.is_recent(now));
@@ -119,8 +119,8 @@ impl VirtualRouter {
         heard.priority < ours || heard.priority == ours && heard.source == deference.to
     }
 
-    /// Handles an advertisement of a router of lower rank while the addresses are left to one, and
-    /// tries now and then whether it hears this one.
+    /// Handles an advertisement of a router of lower rank while the addresses are left to it, and
+    /// tests from time to time whether it hears this one.
     pub(super) fn heard_while_deferring(
         &mut self,
         mut backup: Backup,
@@ -150,7 +150,7 @@ impl VirtualRouter {
         self.phase = Phase::Backup(backup);
     }
 
-    /// Returns to whom the addresses are left.
+    /// Returns the router to which the addresses are left.
     pub(super) fn deference(&self) -> Option<Deference> {
         match self.phase {
             Phase::Backup(Backup { deference, .. }) => deference,

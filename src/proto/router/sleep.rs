@@ -5,9 +5,9 @@ use super::{Action, Blink, Duration, Instant, Leaving, Phase, Reason, VirtualRou
 impl VirtualRouter {
     /// Handles that this host did not run since a moment, and so woke `late`.
     ///
-    /// What was sent in that time may be lost: a Backup was deaf, and what it did not hear then
-    /// does not count as silence. A moment that no advertisement is lost in changes nothing.
-    /// Returns whether that has changed anything.
+    /// Advertisements of that time may be lost: a Backup was deaf, and the time does not count as
+    /// silence. A time too short to lose an advertisement changes nothing. Returns whether that has
+    /// changed anything.
     pub(in crate::proto) fn slept(
         &mut self,
         since: Instant,
@@ -20,8 +20,8 @@ impl VirtualRouter {
             return false;
         }
         let patience = self.patience(backup.adver_interval);
-        // It has slept for as long as it is late; perhaps it slept before that, too. But who wakes
-        // late every time would be in doubt for ever.
+        // It has slept for as long as it is late, and perhaps before that, too. But a router that
+        // wakes late every time would doubt for ever.
         let proven = late + suspended;
         let doubt = now.since(since).saturating_sub(late);
         let doubt = doubt.min(patience.saturating_sub(backup.doubt));
@@ -36,7 +36,7 @@ impl VirtualRouter {
         true
     }
 
-    /// Handles that the machine was suspended while the addresses were here: that counts as
+    /// Handles that the machine was suspended while the addresses were held: that counts as
     /// silence, although no deadline has passed.
     fn suspended(&mut self, suspended: Duration, now: Instant) -> bool {
         match &mut self.phase {
@@ -53,8 +53,8 @@ impl VirtualRouter {
     /// Handles that one advertisement was missed at least: switches may have learned from another
     /// router meanwhile.
     ///
-    /// Who is late all the time announces only at the beginning. The announcements of a thousand
-    /// routers take time as well, and must not be what makes the next advertisements late.
+    /// A router that is late all the time announces only at the beginning. The announcements of a
+    /// thousand routers take time as well, and must not delay the next advertisements.
     pub(super) fn announce_after_lateness(&mut self, now: Instant) {
         if now >= self.late_until {
             self.actions.push_back(Action::Announce(self.id));
@@ -65,8 +65,8 @@ impl VirtualRouter {
 
     /// Listens anew if the host was paused or starved for a whole `Active_Down_Interval`.
     ///
-    /// An Active router that has sent nothing for so long is dead to the others; and the silence
-    /// that a Backup slept through proves nothing.
+    /// Peers take an Active router that has sent nothing for so long for dead; and silence during
+    /// its sleep proves nothing to a Backup.
     pub(super) fn listen_if_overslept(&mut self, now: Instant) {
         let slept_since = match self.phase {
             // A blink has its own end.
@@ -81,8 +81,8 @@ impl VirtualRouter {
         }
     }
 
-    /// Handles that somebody else has resigned for us and removed the addresses, as we did not stir
-    /// any more: peers have them.
+    /// Handles that the guard has resigned for this router and removed the addresses: peers have
+    /// them.
     pub(in crate::proto) fn withdraw(&mut self, now: Instant) {
         match self.phase {
             Phase::Initialize { .. } | Phase::Backup(_) => {}

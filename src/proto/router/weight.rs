@@ -4,11 +4,11 @@ use super::{Duration, Instant, Phase, Problem, VirtualRouter};
 use crate::proto::bequest::Lowering;
 
 impl VirtualRouter {
-    /// Says, once for each time the priority is lowered, that nobody has taken over for it. Call it
-    /// after every other call.
+    /// Reports, once for each lowering of the priority, that no peer has taken over. Call it after
+    /// every other call.
     ///
-    /// A node does not know the priorities of its peers; that none is higher than ours, it learns
-    /// from their silence.
+    /// A node does not know the priorities of its peers; their silence shows that none is higher
+    /// than ours.
     pub(in crate::proto) fn watch_weight(&mut self, now: Instant) {
         let (configured, lowered) = (self.config.priority, self.priority);
         let competes = matches!(self.phase, Phase::Active { last_resort: false, .. });
@@ -26,7 +26,7 @@ impl VirtualRouter {
         self.lowering = Some(lowering);
     }
 
-    /// Returns what an operator should look into although it holds nothing up.
+    /// Returns the warning about it.
     pub(in crate::proto) fn warning(&self) -> Option<Problem> {
         let (configured, lowered) = (self.config.priority, self.priority);
         let in_vain = self.lowering.is_some_and(|lowering| lowering.in_vain);
