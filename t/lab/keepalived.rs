@@ -1,6 +1,6 @@
 //! With real keepalived as the peer.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use harness::{
     Checksum, Keepalived, KeepalivedConfig, KeepalivedState, Probe, Role, Sniffer, eventually,
@@ -10,6 +10,9 @@ use harness::{
 use crate::owners::Owners;
 use crate::pair::{Pair, on_every_nginx};
 use crate::router::{ADDRESS, PATIENCE, Router, SERVICE, SLACK, Setup, v2, v3};
+
+/// How late the kernel and we may be together.
+const PROMPT: Duration = Duration::from_millis(50);
 
 /// Configures keepalived as a router of ours is.
 fn like(setup: Setup) -> KeepalivedConfig {
@@ -78,6 +81,10 @@ fn we_lead_and_follow(setups: (Setup, Setup)) {
             Some(KeepalivedState::Master) if lab.b.has(ADDRESS) => Ok(()),
             other => Err(format!("{other:?}")),
         });
+        let mut sent = sniffer.adverts();
+        sent.retain(|it| lab.a.address() == it.source);
+        assert!(sent.iter().any(|it| it.priority == 0), "the guard resigns, too");
+        assert!(sent.iter().all(|it| it.ttl == 255), "{sent:?}");
     });
 }
 
@@ -89,11 +96,19 @@ fn they_lead_and_we_follow(setups: (Setup, Setup)) {
         let mut theirs = Keepalived::start(&lab.b, &like(high));
         assert_theirs(&ours, &theirs, lab);
         let probe = Probe::start(&lab.client, "192.168.56.101:80", "/");
+        let sniffer = Sniffer::start(&lab.client);
 
+        let start = Instant::now();
         let (owners, ()) = Owners::during(&[&lab.a, &lab.b], || {
             theirs.stop();
             ours.wait_for("active");
         });
+        let advert = |what, priority| {
+            sniffer.wait_for_advert(what, start, PATIENCE, |it| it.priority == priority)
+        };
+        let (last, first) = (advert("they resign", 0), advert("we advertise", low.priority));
+        let waited = first.at - last.at;
+        assert!((low.skew_time()..low.skew_time() + PROMPT).contains(&waited), "{waited:?}");
         assert!(owners.longest(|count| count != 1) < low.skew_time() + SLACK, "{owners:?}");
         assert_eq!(ours.instance().expect("it answers")["reason"], "resigned");
 
@@ -216,6 +231,7 @@ fn a_checksum_that_keepalived_refuses_shows_on_both_sides() {
             if counted > Some(0) { Ok(()) } else { Err(instance.to_string()) }
         });
         assert_eq!(theirs.state(), Some(KeepalivedState::Master), "it hears nothing valid");
+        assert!(theirs.log().contains("Invalid VRRPv3 checksum"), "{}", theirs.log());
     });
 }
 

@@ -1,6 +1,7 @@
 //! Tests that may run side by side: they wait until something is so, and measure nothing.
 
 mod mute;
+mod seen;
 mod unheard;
 
 use std::time::Duration;

@@ -6,6 +6,7 @@
 mod addresses;
 mod agreement;
 pub(crate) mod checks;
+mod counters;
 mod events;
 mod foreign;
 mod health;
