@@ -31,6 +31,7 @@ mod carrier;
 mod failpoints;
 mod faults;
 mod flood;
+mod frr;
 mod host;
 mod http;
 mod keepalived;
@@ -49,6 +50,7 @@ pub use carrier::{Carrier, CarrierKind, best_carrier, carriers, conf, library, p
 pub use failpoints::Failpoints;
 pub use faults::Traffic;
 pub use flood::Flood;
+pub use frr::{Frr, FrrConfig};
 pub use host::{Host, Neighbour};
 pub use http::{Response, get, request};
 pub use keepalived::{Keepalived, KeepalivedConfig, KeepalivedState};
