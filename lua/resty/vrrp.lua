@@ -129,7 +129,16 @@ local function fail(problem)
 end
 
 
-local function unknown(name)
+-- Returns the board and the slot of an instance; or nil and an error.
+local function find(name)
+    local current = board_or_nil()
+    if not current then
+        return nil, "setup() was not called"
+    end
+    local slot = current.by_name[name]
+    if slot then
+        return current, slot
+    end
     if type(name) ~= "string" then
         error("the name of an instance must be a string, got " .. type(name), 3)
     end
@@ -304,13 +313,9 @@ end
 -- Returns "initialize", "backup", "active" or "fault"; or nil and an error
 -- if no instance has this name or the engine does not run.
 function _M.state(name)
-    local current = board_or_nil()
+    local current, slot = find(name)
     if not current then
-        return nil, "setup() was not called"
-    end
-    local slot = current.by_name[name]
-    if not slot then
-        return unknown(name)
+        return nil, slot
     end
     local running, err = current:engine()
     if not running then
@@ -321,13 +326,9 @@ end
 
 
 local function is_active_slowly(name)
-    local current = board_or_nil()
+    local current, slot = find(name)
     if not current then
-        return nil, "setup() was not called"
-    end
-    local slot = current.by_name[name]
-    if not slot then
-        return unknown(name)
+        return nil, slot
     end
     return current:engine() == true and slot.state == ACTIVE
 end
