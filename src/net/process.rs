@@ -3,7 +3,6 @@
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -42,16 +41,7 @@ impl Process {
         Ok(Self { fd: Watched::new(pidfd)? })
     }
 
-    /// Waits for the end of the process. Ready ever after.
-    ///
-    /// # Errors
-    ///
-    /// When the runtime shuts down.
-    pub fn poll_exited(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.fd.poll_readable(cx)
-    }
-
-    /// Waits for the end of the process, as [`poll_exited`](Self::poll_exited). Cancel-safe.
+    /// Waits for the end of the process. Cancel-safe.
     ///
     /// # Errors
     ///
