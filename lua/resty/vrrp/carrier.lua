@@ -59,8 +59,8 @@ local LEVELS = {
 local RIGHTS = "; the engine needs CAP_NET_ADMIN and CAP_NET_RAW. Either start"
     .. " nginx as root and let OpenResty's privileged agent carry it, or start"
     .. " nginx without a user directive and with two settings of its systemd"
-    .. " unit: User=nginx-vrrp, and AmbientCapabilities=CAP_NET_ADMIN CAP_NET_RAW"
-    .. " CAP_NET_BIND_SERVICE"
+    .. " unit: User=nginx-vrrp, and AmbientCapabilities=CAP_NET_ADMIN"
+    .. " CAP_NET_RAW CAP_NET_BIND_SERVICE"
 
 
 -- The engine and the native library, in the one process that has them; and an
