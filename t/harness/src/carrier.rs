@@ -146,8 +146,9 @@ pub(crate) fn install_with(core: &Path, lab: &Path) {
     copy_tree(&project().join("lua"), &place);
     let guard = library().with_file_name("resty-vrrp-guard");
     for (built, installed) in [(core, "core.so"), (&guard, "guard")] {
-        let target = place.join("resty/vrrp").join(installed);
-        fs::copy(built, target).unwrap_or_else(|error| panic!("{}: {error}", built.display()));
+        // By another process: one that this process has open for writing cannot be executed, and
+        // a test beside this one may fork at any time, and have it open for a moment longer.
+        run(Command::new("cp").arg(built).arg(place.join("resty/vrrp").join(installed)));
     }
 }
 
