@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use harness::{Nginx, eventually};
+use harness::{Nginx, eventually, wait_until};
 
 use crate::{ONE, conf_with, get, on_every_nginx, status_when};
 
@@ -27,7 +27,7 @@ fn a_tracked_interface_that_goes_down_is_a_fault_until_it_is_up_again() {
         assert_eq!(status["instances"][0]["reason"], "tracked_link_down");
         assert!(get(host, "/ha/healthz").body.contains("interface eth1 is down"));
         assert_eq!(status["instances"][0]["counters"]["priority_zero_sent"], 1);
-        assert!(!host.has("192.168.56.100"));
+        wait_until("the address is gone", Duration::from_secs(2), || !host.has("192.168.56.100"));
         host.ip("link set eth1 up");
         status_when(host, "active");
         host.ip("link del eth1");
