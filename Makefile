@@ -59,11 +59,16 @@ lint: packages ## Format, clippy, luacheck
 	luacheck --quiet lua
 
 test: packages build ## Everything CI runs: unit, wire, simulator, lab, real nginx, real keepalived (root)
+	# Nothing is compiled any more once something is measured.
+	$(CARGO) test --locked --lib --test '*' --no-run
+	$(CARGO) build --locked --lib --bins --test tidy
+	$(CARGO) build --locked -p resty-vrrp-core --features failpoints --example fallible
 	$(CARGO) test --locked --lib
 	$(CARGO) test --locked --test tidy --test documents --test wire --test keepalived --test sim
-	# Beside each other run those that wait; all that measure time run alone.
+	# Four at a time run those that only wait, one at a time those that need the whole machine.
 	$(CARGO) test --locked --test lab --test nginx -- --test-threads=4 beside::
-	$(CARGO) test --locked --test lab --test nginx -- --test-threads=1 --skip beside::
+	$(CARGO) test --locked --test lab --test nginx -- --test-threads=2 --skip beside:: --skip alone::
+	$(CARGO) test --locked --test lab --test nginx -- --test-threads=1 alone::
 
 demo: packages build ## Two hosts, one virtual address: kill the active one and watch
 	@RESTY_VRRP_CORE=$(CURDIR)/$(CORE) $(CARGO) run --locked --quiet --example demo

@@ -153,7 +153,7 @@ fn what_was_released_and_what_follows_a_bye_is_left_alone() {
     assert_eq!(nginx.virtual_addresses(), ["192.168.56.100"]);
     drop(nginx);
 
-    let mut nginx = Nginx::on(lab.host("worker-02", "192.168.56.102/24"));
+    let mut nginx = Nginx::on(&lab, lab.host("worker-02", "192.168.56.102/24"));
     nginx.claim(0, &["192.168.56.120/24"]);
     nginx.order(&Order::Bye);
     nginx.guard_ends();
@@ -249,15 +249,14 @@ struct Nginx {
 
 impl Nginx {
     fn start(lab: &Lab) -> Self {
-        Self::on(lab.host("worker-01", "192.168.56.101/24"))
+        Self::on(lab, lab.host("worker-01", "192.168.56.101/24"))
     }
 
-    fn on(host: Host) -> Self {
+    fn on(lab: &Lab, host: Host) -> Self {
         let idle = || host.spawn(Command::new("sleep").arg("1000"));
         let (master, carrier) = (idle(), idle());
         let engine = Engine::start();
-        let name = format!("guard-{}-{}", std::process::id(), host.name());
-        let lock_file = std::env::temp_dir().join(name);
+        let lock_file = lab.directory().join(host.name());
         fs::write(&lock_file, "").expect("there is room for a file");
         let plan = Plan {
             router_id: "worker-01".to_owned(),
@@ -368,13 +367,6 @@ impl Nginx {
     #[track_caller]
     fn guard_ends(&self) {
         wait_until("the guard ends", Duration::from_secs(5), || self.find_guard().is_none());
-    }
-}
-
-impl Drop for Nginx {
-    fn drop(&mut self) {
-        fs::remove_file(&self.lock_file).ok();
-        fs::remove_file(self.door()).ok();
     }
 }
 

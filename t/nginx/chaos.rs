@@ -10,7 +10,17 @@ use harness::{Carrier, Host, Lab, Nginx, Rng, Role, Signal, carriers, eventually
 use crate::pair::{ADDRESS, INTERVAL, PATIENCE, conf, options};
 
 #[test]
-fn one_node_serves_whatever_happens() {
+fn one_of_two_nodes_serves_whatever_happens() {
+    each_run_of(2);
+}
+
+#[test]
+fn one_of_three_nodes_serves_whatever_happens() {
+    each_run_of(3);
+}
+
+/// Makes every run that has so many nodes.
+fn each_run_of(nodes: u8) {
     let long = std::env::var_os("LONG").is_some();
     let seeds = match std::env::var("SEED") {
         Ok(seed) => {
@@ -19,10 +29,10 @@ fn one_node_serves_whatever_happens() {
         }
         Err(_) => 1..=if long { 200 } else { 20 },
     };
-    for seed in seeds {
+    for seed in seeds.filter(|seed| 2 + seed / 2 % 2 == u64::from(nodes)) {
         let carriers = carriers();
         let carrier = &carriers[usize::try_from(seed).expect("it is small") % carriers.len()];
-        run(seed, carrier);
+        run(seed, nodes, carrier);
     }
 }
 
@@ -72,15 +82,14 @@ struct World<'a> {
     over: AtomicBool,
 }
 
-fn run(seed: u64, carrier: &Carrier) {
+fn run(seed: u64, nodes: u8, carrier: &Carrier) {
     let mut dice = Rng::seeded(seed);
     let lab = Lab::new(&format!("chaos {seed}, {}", carrier.version));
-    let count = 2 + u8::try_from(seed / 2 % 2).expect("it is 0 or 1");
     let name = |number| (format!("worker-0{number}"), format!("192.168.56.10{number}/24"));
-    let hosts = (1..=count).map(name).map(|(name, address)| lab.host(&name, &address));
+    let hosts = (1..=nodes).map(name).map(|(name, address)| lab.host(&name, &address));
     let hosts: Vec<Host> = hosts.collect();
     let start = |(host, number)| Nginx::start(host, carrier, &conf_of(number));
-    let nginxes: Vec<Nginx> = hosts.iter().zip(1..=count).map(start).collect();
+    let nginxes: Vec<Nginx> = hosts.iter().zip(1..=nodes).map(start).collect();
 
     let now = Instant::now();
     let known = Known { runs: true, drained: false, cut: false, fine_at: now };

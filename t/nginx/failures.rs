@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use harness::{Lab, Nginx, Role, carriers, eventually, holds_for};
+use harness::{Nginx, eventually, holds_for};
 use serde_json::Value;
 
 use crate::pair::{ADDRESS, INTERVAL, PATIENCE, Pair, on_every_fallible_pair};
-use crate::{ONE, conf_with, get, logs, lua, status_when};
+use crate::{get, logs, lua};
 
 #[test]
 fn a_failure_of_the_thread_vrrp_costs_a_failover_and_is_got_over() {
@@ -64,66 +64,6 @@ fn a_drained_node_stays_drained_after_a_failure_and_remembers_what_was() {
             if node.host.has(ADDRESS) { Err("it has the address") } else { Ok(()) }
         });
     });
-}
-
-#[test]
-fn an_engine_that_cannot_start_is_told_of_and_started_later_while_nginx_serves() {
-    let failures = [
-        ("engine", "panic", "panic: failpoint engine panic"),
-        ("start", "return(no luck)", "cannot start: no luck"),
-    ];
-    for (point, actions, said) in failures {
-        for carrier in carriers() {
-            let lab = Lab::fallible(&format!("{point} {actions}, {}", carrier.version));
-            let host = lab.host("worker-01", "192.168.56.101/24");
-            let nginx = Nginx::prepare(&host, carrier, &conf_with(ONE));
-            nginx.failpoints().arm(point, actions);
-            nginx.launch().expect("nginx itself starts");
-
-            eventually("the engine has failed", PATIENCE, || {
-                let health = get(&host, "/ha/healthz");
-                let told = health.status == 503 && health.body.contains(said);
-                if told { Ok(()) } else { Err(health.body) }
-            });
-            let status = status_when(&host, "fault");
-            assert_eq!(status["instances"][0]["reason"], "engine_not_running");
-            nginx.failpoints().disarm(point);
-
-            status_when(&host, "active");
-            nobody_died(&nginx);
-        }
-    }
-}
-
-#[test]
-fn an_engine_that_takes_its_process_along_is_not_started_again_without_a_pause() {
-    for carrier in carriers() {
-        let lab = Lab::fallible(&format!("crash, {}", carrier.version));
-        let host = lab.host("worker-01", "192.168.56.101/24");
-        let nginx = Nginx::prepare(&host, carrier, &conf_with(ONE));
-        nginx.failpoints().arm("vrrp", "abort");
-        nginx.launch().expect("nginx itself starts");
-
-        // Ten crashes at once, then one after 1 s, and one after 2 s.
-        logs(&nginx, "the engine is not started for 4 s");
-
-        let crashes = nginx.error_log().matches("exited on signal 6").count();
-        assert_eq!(crashes, 12, "{}", nginx.error_log());
-        let health = get(&host, "/ha/healthz");
-        assert_eq!(health.status, 503);
-        let told = "its start has ended the last 12 carriers within a second";
-        assert!(health.body.contains(told), "{}", health.body);
-        let status = status_when(&host, "fault");
-        assert_eq!(status["instances"][0]["reason"], "engine_not_running");
-        nginx.failpoints().disarm("vrrp");
-
-        status_when(&host, "active");
-        std::thread::sleep(SOON * 2);
-        nginx.kill9(Role::Carrier);
-        status_when(&host, "active");
-        let log = nginx.error_log();
-        assert_eq!(log.matches("the engine is not started for").count(), 3, "{log}");
-    }
 }
 
 /// A part of the first node's engine panics, and is put right, then it returns an error.
@@ -195,7 +135,7 @@ fn recover(pair: &Pair, point: &str) {
 
 /// Checks that no process of nginx has ended.
 #[track_caller]
-fn nobody_died(nginx: &Nginx) {
+pub(crate) fn nobody_died(nginx: &Nginx) {
     let log = nginx.error_log();
     for words in ["exited with", "exited on signal"] {
         assert!(!log.contains(words), "{log}");
@@ -207,4 +147,4 @@ const OPTIONS: &str = "address_lifetime_s = 60,
     health = { probe = { url = 'http://127.0.0.1/', interval_ms = 100 } },";
 /// The second node's.
 const ACTIVE_DOWN_INTERVAL: Duration = Duration::from_millis(361);
-const SOON: Duration = Duration::from_secs(1);
+pub(crate) const SOON: Duration = Duration::from_secs(1);

@@ -1,8 +1,9 @@
 //! The module inside real nginx: what Lua does with its processes, and what an operator sees.
 //!
-//! Takes root. Tests run one after the other, but for those in [`beside`].
+//! Takes root. Tests run two at a time, those in [`beside`] four, those in [`alone`] one.
 #![expect(clippy::disallowed_methods, reason = "a test reads clocks and starts processes")]
 
+mod alone;
 mod authority;
 mod beside;
 mod board;
@@ -11,12 +12,9 @@ mod claims;
 mod drain;
 mod failures;
 mod fight;
-mod gate;
 mod guard;
 mod handover;
-mod host;
 mod hung;
-mod killed;
 mod last_resort;
 mod neighbours;
 mod ownership;

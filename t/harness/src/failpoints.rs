@@ -1,8 +1,8 @@
 //! An engine that fails when it is told to.
 //!
 //! The native library has failpoints if it is built with the feature of that name, which takes a
-//! build of its own: Cargo makes it when the first [`Lab::fallible`] wants it. Everything else runs
-//! as users get it.
+//! build of its own: `make test` has Cargo make it before all tests, and the first
+//! [`Lab::fallible`] if that was not done. Everything else runs as users get it.
 //!
 //! Where it can fail, `src` says `failpoint("vrrp")` and the like. Such a point reads what it is to
 //! do from a file of its name, every time it is passed. The file lies in a directory that belongs

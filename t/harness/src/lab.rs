@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::process::Command;
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 
 use nix::unistd::Uid;
@@ -16,9 +16,9 @@ use crate::process::try_run;
 
 /// A switch with hosts, in network namespaces of its own. Dropping it removes everything.
 ///
-/// One lab exists at a time in a process: measurements would disturb each other. A second
-/// [`Lab::new`] waits for the end of the first, so a test must not make two. Only labs of tests in
-/// a module `beside` exist beside each other.
+/// Two labs exist at a time in a process: more would disturb what is measured. Of tests in a module
+/// `beside`, which measure nothing, there are four; a test in a module `alone` has no other lab
+/// beside its own. [`Lab::new`] waits until it may, so a test must not have two labs at once.
 #[derive(Debug)]
 pub struct Lab {
     name: String,
@@ -142,23 +142,33 @@ fn is_installed(program: &str) -> bool {
         .any(|place| Path::new(place).join(program).exists())
 }
 
-/// The right to have a lab.
+/// The right to have a lab, for as long as it is held: so many shares of the machine.
 #[derive(Debug)]
-#[expect(dead_code, reason = "both are held until they are dropped")]
-enum Turn {
-    Alone(RwLockWriteGuard<'static, ()>),
-    Beside(RwLockReadGuard<'static, ()>),
-}
+struct Turn(usize);
 
 impl Turn {
+    /// Waits until so many shares are free as the test needs that this thread runs.
     fn take() -> Self {
         // A thread that runs a test has its name.
-        if thread::current().name().is_some_and(|test| test.starts_with("beside::")) {
-            Self::Beside(TURN.read().unwrap_or_else(PoisonError::into_inner))
-        } else {
-            Self::Alone(TURN.write().unwrap_or_else(PoisonError::into_inner))
-        }
+        let needed = match thread::current().name().and_then(|test| test.split_once("::")) {
+            Some(("beside", _)) => 1,
+            Some(("alone", _)) => SHARES,
+            _ => SHARES / 2,
+        };
+        let free = FREE.lock().unwrap_or_else(PoisonError::into_inner);
+        let enough = FREED.wait_while(free, |free| *free < needed);
+        *enough.unwrap_or_else(PoisonError::into_inner) -= needed;
+        Self(needed)
     }
 }
 
-static TURN: RwLock<()> = RwLock::new(());
+impl Drop for Turn {
+    fn drop(&mut self) {
+        *FREE.lock().unwrap_or_else(PoisonError::into_inner) += self.0;
+        FREED.notify_all();
+    }
+}
+
+const SHARES: usize = 4;
+static FREE: Mutex<usize> = Mutex::new(SHARES);
+static FREED: Condvar = Condvar::new();

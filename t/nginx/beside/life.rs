@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use harness::{CarrierKind, Host, Nginx, Role, Signal, eventually};
 
+use crate::alone::killed::kill_all_of;
 use crate::guard::guards;
-use crate::killed::kill_all_of;
 use crate::{ONE, PATIENCE, conf_with, get, logs, on_every_nginx, start_active, status_when};
 
 #[test]

@@ -1,23 +1,29 @@
 //! Tests that may run side by side.
 //!
 //! They wait until something is so, and look at what is said. A test that measures how long
-//! something takes, or that nothing is missing meanwhile, does not belong here: it runs alone.
+//! something takes, or that nothing is missing meanwhile, does not belong here.
 
 mod addresses;
 mod agreement;
 pub(crate) mod checks;
 mod counters;
+mod crashes;
 mod events;
 mod foreign;
+mod gate;
+mod guard;
 mod health;
+mod host;
 mod installation;
 mod interfaces;
 mod layout;
 mod life;
+mod neighbours;
 mod pages;
 mod reach;
 mod realtime;
 pub(crate) mod refusals;
+mod requests;
 mod rights;
 mod track;
 mod unit;

@@ -1,17 +1,38 @@
-//! Many virtual routers: what the thread that keeps the addresses does grows with what changes.
+//! Many virtual routers, and many addresses: what the thread that keeps the addresses does grows
+//! with what changes.
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use harness::{Host, eventually, wait_until};
+use harness::{Host, Sniffer, eventually, wait_until};
 use resty_vrrp::config::AnnounceConfig;
 use resty_vrrp::net::LinkSignal;
 use resty_vrrp::proto::{LinkId, Site};
 use resty_vrrp::runtime::kernel::{Facts, KernelPlan, KernelThread, PlannedRouter};
 use resty_vrrp::types::{LinkName, VirtualAddress};
 
-use crate::kernel::{one_host, plan, start};
+use crate::kernel::{OWN, SECOND, assigned, one_host, plan, sorted, start};
+
+#[test]
+fn a_thousand_addresses_are_here_and_announced_within_a_second_and_gone_as_fast() {
+    let (lab, host) = one_host("a thousand addresses");
+    let thousand: Vec<_> = (0..1_000).map(|n| format!("10.0.{}.{}/16", n / 250, n % 250)).collect();
+    let thousand: Vec<_> = thousand.iter().map(String::as_str).collect();
+    let watcher = lab.host("watcher", "192.168.56.99/24");
+    let sniffer = Sniffer::start(&watcher);
+    let kernel = start(&host, plan(&[&thousand]));
+
+    kernel.claim(0, true);
+
+    eventually("all are announced", SECOND, || match sniffer.announcements().len() {
+        1_000.. => Ok(()),
+        fewer => Err(format!("{fewer} are announced, {} assigned", assigned(&kernel, 0))),
+    });
+    assert_eq!(assigned(&kernel, 0), 1_000);
+    kernel.claim(0, false);
+    wait_until("none is left", SECOND, || sorted(&host) == [OWN]);
+}
 
 #[test]
 fn a_thousand_announcements_wake_the_election_a_few_times() {

@@ -4,10 +4,12 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use harness::{AddressWatch, Advert, Nginx, Probe, Role, Signal, urgently, wait_until};
+use harness::{AddressWatch, Advert, Nginx, Probe, Role, Signal, eventually, urgently, wait_until};
 
 use crate::assert_mostly_within;
-use crate::guard::{guards, kill, no_guard_is_left};
+use crate::guard::{
+    SECOND, VIP, VIP_2, guards, kill, no_guard_is_left, on_a_network, start_active,
+};
 use crate::pair::{
     ADDRESS, PATIENCE, Pair, SERVER, SKEW, VRID, conf, instance, on_every_fallible_pair,
     on_every_pair, on_every_pair_of,
@@ -101,6 +103,32 @@ fn an_engine_that_panicked_before_is_guarded_as_any_other() {
 
         let [_, gone, _] = killings.times;
         assert_mostly_within(UNDOUBTED, gone);
+    });
+}
+
+#[test]
+fn a_guard_that_is_killed_is_replaced_and_guards_again() {
+    on_a_network("guard replaced", |_, host, carrier| {
+        let nginx = start_active(host, carrier);
+        let before = guards(host);
+
+        kill(&before);
+
+        eventually("there is another guard", SECOND * 15, || {
+            let now = guards(host);
+            if now.len() == 1 && now != before { Ok(()) } else { Err(format!("{now:?}")) }
+        });
+        assert!(!nginx.error_log().contains("unknown process"), "{}", nginx.error_log());
+        // The next beat tells it everything.
+        thread::sleep(Duration::from_millis(300));
+        let watch = AddressWatch::start(host);
+
+        let killed = kill_all_of(&nginx);
+
+        for address in [VIP, VIP_2] {
+            let gone = watch.wait_for_removal(killed, address, SECOND) - killed;
+            assert_mostly_within(UNDOUBTED, vec![gone]);
+        }
     });
 }
 

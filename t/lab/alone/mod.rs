@@ -1,0 +1,9 @@
+//! Tests that have the machine to themselves.
+//!
+//! They put all the load on the machine that it bears, or check what measures all the others.
+
+mod crowd;
+mod dumps;
+mod flood;
+mod many;
+mod probe;
