@@ -42,28 +42,28 @@ impl Changes {
 
 /// Compares the addresses wanted on a link with those present.
 ///
-/// `owned` are those that this process added or adopted, `left` those that others of ours left
-/// behind. The tag alone is no reason to remove an address: there may be another nginx on the link.
-/// A wanted address that somebody else put there is left alone: it serves, and it stays theirs.
+/// `owned` are those that this process added or adopted, `leftovers` those of earlier engines. The
+/// tag alone is no reason to remove an address: there may be another nginx on the link. A wanted
+/// address that another program has added is kept as it is: it serves, and stays foreign.
 #[must_use]
 pub fn reconcile(
     wanted: &BTreeSet<VirtualAddress>,
     present: &BTreeMap<VirtualAddress, Present>,
     owned: &BTreeSet<VirtualAddress>,
-    left: &BTreeSet<VirtualAddress>,
+    leftovers: &BTreeSet<VirtualAddress>,
 ) -> Changes {
     let mut changes = Changes {
         add: wanted.iter().filter(|address| !present.contains_key(address)).copied().collect(),
         ..Changes::default()
     };
     for (address, mark) in present {
-        let is_left = left.contains(address);
+        let is_leftover = leftovers.contains(address);
         let is_owned = owned.contains(address);
         if wanted.contains(address) {
-            if !is_owned && (is_left || mark.protocol == PROTOCOL) {
+            if !is_owned && (is_leftover || mark.protocol == PROTOCOL) {
                 changes.adopt.push(*address);
             }
-        } else if is_owned || is_left {
+        } else if is_owned || is_leftover {
             changes.remove.push(*address);
         }
     }

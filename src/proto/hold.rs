@@ -42,7 +42,7 @@ pub enum Hold {
 impl Hold {
     /// Returns what holds a router that entered its state for this reason.
     #[must_use]
-    pub fn told_by(reason: Reason) -> Self {
+    pub fn for_reason(reason: Reason) -> Self {
         let all = [
             Self::LinkMissing,
             Self::LinkDown,

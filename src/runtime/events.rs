@@ -32,7 +32,7 @@ pub(super) fn bequeath(board: &mut Board, ends: bool, now: Instant) -> Undeliver
     header.events_from_ms.store((now + HANDOVER_TIMEOUT).as_millis(), Release);
     // A privileged agent ends without another turn of its loop, and soon after a reload.
     let ends = ends || board.is_superseded();
-    let [last, delivered, begun] = [&header.events, &header.events_told, &header.events_begun]
+    let [last, delivered, begun] = [&header.events, &header.events_delivered, &header.events_begun]
         .map(|number| countable(number.load(Acquire)));
     let open = ends && begun > delivered && header.carrier.load(Relaxed) == carrier::AGENT;
     let delivered = if open { delivered } else { delivered.max(begun) };
@@ -58,13 +58,13 @@ pub(super) fn begin(board: &mut Board, undelivered: Option<&UndeliveredEvents>, 
 
 /// Has Lua go on after the events up to a number, which another process has delivered.
 pub(super) fn resume(board: &mut Board, delivered: u64) {
-    board.header().events_told.fetch_max(delivered, AcqRel);
+    board.header().events_delivered.fetch_max(delivered, AcqRel);
     board.header().events_from_ms.store(0, Release);
 }
 
 /// Returns the number of the last event that Lua has delivered.
 pub(super) fn last_delivered(board: &Board) -> u64 {
-    board.header().events_told.load(Acquire)
+    board.header().events_delivered.load(Acquire)
 }
 
 /// How long an agent may need to end. nginx kills it then.

@@ -104,7 +104,7 @@ impl Liveness {
         }
         // On a reload idle workers of the old generation end at once, before its engine does. That
         // is no fault: nginx ends the engine soon.
-        if workers.left >= missing {
+        if workers.ended >= missing {
             return self.last.clone();
         }
         let beginning = self.last == Health::Unknown && now < self.patience_until;
@@ -147,7 +147,7 @@ mod tests {
     }
 
     fn workers(alive: u32) -> Workers {
-        Workers { total: 4, alive, left: 0 }
+        Workers { total: 4, alive, ended: 0 }
     }
 
     #[test]
@@ -191,10 +191,12 @@ mod tests {
         let mut liveness = liveness();
         assert_eq!(liveness.changed(workers(4), Findings::Fine, START), Some(Health::Serving));
 
-        let left = liveness.changed(Workers { total: 4, alive: 0, left: 4 }, Findings::Fine, START);
-        let died = liveness.changed(Workers { total: 4, alive: 0, left: 1 }, Findings::Fine, START);
+        let ended =
+            liveness.changed(Workers { total: 4, alive: 0, ended: 4 }, Findings::Fine, START);
+        let died =
+            liveness.changed(Workers { total: 4, alive: 0, ended: 1 }, Findings::Fine, START);
 
-        assert_eq!(left, None);
+        assert_eq!(ended, None);
         assert!(matches!(died, Some(Health::Failing(_))), "{died:?}");
     }
 
@@ -223,7 +225,7 @@ mod tests {
         let mut liveness = liveness();
 
         let health = liveness.changed(
-            Workers { total: 0, alive: 0, left: 0 },
+            Workers { total: 0, alive: 0, ended: 0 },
             Findings::Fine,
             START + Duration::from_secs(2),
         );

@@ -282,8 +282,8 @@ impl EngineContext {
         };
         let run = catch_unwind(AssertUnwindSafe(|| runtime.block_on(run)));
         // Also after a panic: peers take over at once, and the addresses are removed before.
-        let left = catch_unwind(AssertUnwindSafe(|| driver.leave()));
-        match (run, left) {
+        let start = catch_unwind(AssertUnwindSafe(|| driver.leave()));
+        match (run, start) {
             (Ok(Ok(driver::End::Stopped)), Ok(_)) => RunOutcome::Stopped,
             (Ok(Ok(driver::End::Again(start))), Ok(_)) => RunOutcome::Again(start),
             (Ok(Err(error)), Ok(next)) => RunOutcome::Failed { error, next },

@@ -49,8 +49,8 @@ struct Warning {
 /// The lines of the log about the warnings of one name.
 #[derive(Debug, Default)]
 struct Topic {
-    unsaid: BTreeSet<WarningScope>,
-    is_said: bool,
+    unlogged: BTreeSet<WarningScope>,
+    is_logged: bool,
     /// How many have come and gone without a line.
     suppressed: u64,
     quiet_until: Instant,
@@ -58,7 +58,7 @@ struct Topic {
 
 /// A line of the log.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) enum WarningNews {
+pub(super) enum WarningLine {
     /// A warning has appeared, and so have so many others of its name.
     Began { scope: WarningScope, others: usize, line: String },
     /// There is no warning of this name any more.
@@ -104,9 +104,9 @@ impl Warnings {
         self.current.insert((scope, name), Warning { since: earlier.unwrap_or(now), text });
         let topic = self.topics.entry(name).or_default();
         if earlier.is_some() {
-            topic.is_said = true;
+            topic.is_logged = true;
         } else {
-            topic.unsaid.insert(scope);
+            topic.unlogged.insert(scope);
         }
         self.changed = true;
     }
@@ -117,7 +117,7 @@ impl Warnings {
         }
         self.changed = true;
         let topic = self.topics.entry(name).or_default();
-        topic.suppressed += u64::from(topic.unsaid.remove(&scope));
+        topic.suppressed += u64::from(topic.unlogged.remove(&scope));
     }
 
     /// Raises the warnings about a virtual router.
@@ -181,23 +181,23 @@ impl Warnings {
     }
 
     /// Returns the lines to log now.
-    pub(super) fn news(&mut self, now: Instant) -> Vec<WarningNews> {
+    pub(super) fn lines(&mut self, now: Instant) -> Vec<WarningLine> {
         let Self { current, topics, .. } = self;
-        let mut news = Vec::new();
+        let mut lines = Vec::new();
         for (&name, topic) in topics.iter_mut().filter(|(_, topic)| topic.quiet_until <= now) {
-            let others = topic.unsaid.len().saturating_sub(1);
-            let first = mem::take(&mut topic.unsaid).pop_first();
+            let others = topic.unlogged.len().saturating_sub(1);
+            let first = mem::take(&mut topic.unlogged).pop_first();
             let warning = first.and_then(|scope| Some((scope, current.get(&(scope, name))?)));
             if let Some((scope, warning)) = warning {
                 let line = topic.line(name, &warning.text);
-                news.push(WarningNews::Began { scope, others, line });
-                (topic.is_said, topic.quiet_until) = (true, now + QUIET);
-            } else if topic.is_said && !current.keys().any(|(_, known)| *known == name) {
-                topic.is_said = false;
-                news.push(WarningNews::Ended(name));
+                lines.push(WarningLine::Began { scope, others, line });
+                (topic.is_logged, topic.quiet_until) = (true, now + QUIET);
+            } else if topic.is_logged && !current.keys().any(|(_, known)| *known == name) {
+                topic.is_logged = false;
+                lines.push(WarningLine::Ended(name));
             }
         }
-        news
+        lines
     }
 
     /// Shows the warnings on the board if they have changed.
@@ -225,7 +225,7 @@ impl Warnings {
     }
 }
 
-impl WarningNews {
+impl WarningLine {
     /// Writes it into the log.
     pub(super) fn log(&self, node: &Node) {
         match self {

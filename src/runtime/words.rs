@@ -348,7 +348,7 @@ fn phase_from_board(slot: &InstanceSlot, adver_interval: Centiseconds, at: Insta
         }
         State::Backup => Phase::Backup(backup_from_board(slot, adver_interval, at)),
         State::Initialize | State::Fault => {
-            let hold = Reason::from_board(&slot.reason).map_or(Hold::Stopped, Hold::told_by);
+            let hold = Reason::from_board(&slot.reason).map_or(Hold::Stopped, Hold::for_reason);
             match active_from_board(slot) {
                 Some(active) if hold == Hold::Unheeded => Phase::Backup(Backup {
                     deference: Some(Deference::to(active.address, at)),

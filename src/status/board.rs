@@ -285,7 +285,7 @@ impl Board {
     #[must_use]
     pub fn workers(&self, now: Instant, timeout: Duration) -> Workers {
         let total = self.header().workers_total.load(Relaxed);
-        let none = Workers { total, alive: 0, left: 0 };
+        let none = Workers { total, alive: 0, ended: 0 };
         self.page.as_ref().map_or(none, |page| page.workers(total, now, timeout))
     }
 

@@ -147,7 +147,7 @@ on_the_board! {
         /// Number of the last one that Lua has begun to tell; Lua writes that.
         pub events_begun: AtomicU64,
         /// Number of the last one that Lua has told to the end; Lua writes that.
-        pub events_told: AtomicU64,
+        pub events_delivered: AtomicU64,
         /// From when on this process tells them; until then another one may.
         pub events_from_ms: AtomicU64,
         /// Name of this node.
@@ -225,7 +225,7 @@ on_the_board! {
         /// When the worker last turned; 0 if it never did, or has left.
         pub beat_ms: AtomicU64,
         /// 1 once it has left in order: another generation takes over, or nginx ends.
-        pub left: AtomicU64,
+        pub ended: AtomicU64,
     }
 }
 

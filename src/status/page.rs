@@ -25,7 +25,7 @@ pub struct Workers {
     /// Workers that have beaten in time.
     pub alive: u32,
     /// Workers that have left in order.
-    pub left: u32,
+    pub ended: u32,
 }
 
 /// The page, mapped by the engine.
@@ -84,9 +84,9 @@ impl Page {
     pub(super) fn workers(&self, total: u32, now: Instant, timeout: Duration) -> Workers {
         let slots = &self.words().workers[..WORKERS.min(total as usize)];
         let alive = slots.iter().filter(|slot| beats(slot, now, timeout)).count();
-        let left = slots.iter().filter(|slot| slot.left.load(Relaxed) != 0).count();
+        let ended = slots.iter().filter(|slot| slot.ended.load(Relaxed) != 0).count();
         let number = |count| u32::try_from(count).unwrap_or(u32::MAX);
-        Workers { total, alive: number(alive), left: number(left) }
+        Workers { total, alive: number(alive), ended: number(ended) }
     }
 
     #[expect(clippy::cast_ptr_alignment, reason = "a map begins on a page")]

@@ -33,7 +33,7 @@ impl Succession {
             }
             (Stage::Retired(Retired::Knocking), Some(holder)) => {
                 self.stage = Stage::Retired(Retired::StandingBy { holder });
-                self.say(holder, HandoverMessage::Standby);
+                self.send(holder, HandoverMessage::Standby);
             }
             (Stage::Retired(Retired::Knocking), None) => {
                 self.stage = Stage::Waiting(Waiting::Alone { state: None });
@@ -86,7 +86,7 @@ impl Succession {
 
     fn ask_for_the_routers(&mut self, predecessor: PeerId, will: Option<Box<Bequests>>) {
         self.stage = Stage::Waiting(Waiting::Asking { predecessor, will });
-        self.say(predecessor, HandoverMessage::Hello);
+        self.send(predecessor, HandoverMessage::Hello);
     }
 
     /// Asks, or takes the routers over, as far as what is known allows it.
@@ -144,7 +144,7 @@ impl Succession {
     ) {
         let until = now + HANG_TIMEOUT;
         self.stage = Stage::Waiting(Waiting::Asked { predecessor, will, until });
-        self.say(predecessor, HandoverMessage::Take);
+        self.send(predecessor, HandoverMessage::Take);
     }
 
     /// Opens the door before the board is read: the guard of an engine that hangs looks for another
@@ -233,7 +233,7 @@ impl Succession {
             }
         }
         match predecessor {
-            Some(predecessor) => self.say(predecessor, HandoverMessage::Took { not_inherited }),
+            Some(predecessor) => self.send(predecessor, HandoverMessage::Took { not_inherited }),
             None => self.clear_leftovers(),
         }
     }

@@ -75,7 +75,7 @@ pub enum Command {
     /// Carry out a question, and answer it before the next command.
     Answer(Question),
     /// Send a message without a state.
-    Say {
+    Send {
         /// The receiver.
         to: PeerId,
         /// The message.

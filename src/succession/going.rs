@@ -85,7 +85,7 @@ impl Succession {
                 tracing::info!("the next engine has the routers");
                 // The state that it was given is older than the request.
                 if let Some(draining) = request {
-                    self.say(peer, HandoverMessage::Drain(draining));
+                    self.send(peer, HandoverMessage::Drain(draining));
                 }
                 self.step_aside(peer);
             }

@@ -264,8 +264,8 @@ impl Succession {
         self.command(Command::Answer(question));
     }
 
-    fn say(&mut self, to: PeerId, message: HandoverMessage) {
-        self.command(Command::Say { to, message });
+    fn send(&mut self, to: PeerId, message: HandoverMessage) {
+        self.command(Command::Send { to, message });
     }
 
     /// Takes the stage out, to make the next one of it.

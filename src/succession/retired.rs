@@ -19,7 +19,7 @@ impl Succession {
     pub(super) fn stand_by(&mut self) {
         if let Stage::Retired(Retired::LettingGo { holder }) = self.stage {
             self.stage = Stage::Retired(Retired::StandingBy { holder });
-            self.say(holder, HandoverMessage::Standby);
+            self.send(holder, HandoverMessage::Standby);
         }
     }
 
@@ -59,7 +59,7 @@ impl Succession {
     /// nginx.
     pub(super) fn pass_on(&mut self, draining: bool) {
         match self.stage.holder() {
-            Some(holder) => self.say(holder, HandoverMessage::Drain(draining)),
+            Some(holder) => self.send(holder, HandoverMessage::Drain(draining)),
             None => self.drain(draining),
         }
     }
@@ -73,7 +73,7 @@ impl Succession {
             self.ask(Question::TakeRequest);
             // All of this nginx ends: the predecessor need not wait.
             if waits && !self.is_superseded {
-                self.say(holder, HandoverMessage::NotComing);
+                self.send(holder, HandoverMessage::NotComing);
             }
         }
         self.command(Command::End(Ending::Stopped));

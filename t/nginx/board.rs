@@ -110,7 +110,7 @@ fn workers_are_alive_as_long_as_they_beat() {
     let board = board.with_page(Page::create(&page.0).unwrap());
     let now = Instant::from_nanos(60_000_000_000);
     let timeout = Duration::from_secs(2);
-    assert_eq!(board.workers(now, timeout), Workers { total: 0, alive: 0, left: 0 });
+    assert_eq!(board.workers(now, timeout), Workers { total: 0, alive: 0, ended: 0 });
 
     board.header().workers_total.store(4, Ordering::Relaxed);
     // Beaten just now, in the last moment, too late, and never.
@@ -121,7 +121,7 @@ fn workers_are_alive_as_long_as_they_beat() {
     }
     fs::write(&page.0, bytes).unwrap();
 
-    assert_eq!(board.workers(now, timeout), Workers { total: 4, alive: 2, left: 0 });
+    assert_eq!(board.workers(now, timeout), Workers { total: 4, alive: 2, ended: 0 });
 }
 
 #[test]

@@ -595,7 +595,7 @@ function _M:carry_over(previous)
     copy(self.events, previous.events, EVENTS_SIZE)
     header.events = earlier.events
     header.events_begun = earlier.events_begun
-    header.events_told = earlier.events_told
+    header.events_delivered = earlier.events_delivered
     header.events_from_ms = layout.NEVER
     copy(header.reasons, earlier.reasons, sizeof(header.reasons))
     header.engine_beat_ms = earlier.engine_beat_ms
@@ -656,7 +656,7 @@ end
 -- Writes a heartbeat of worker id (from 0).
 function _M:beat(id)
     local slot = self.page.workers[id]
-    slot.left = 0
+    slot.ended = 0
     slot.beat_ms = now_ms()
 end
 
@@ -664,7 +664,7 @@ end
 -- Notes that worker id (from 0) has shut down as planned.
 function _M:leave(id)
     local slot = self.page.workers[id]
-    slot.left = 1
+    slot.ended = 1
     slot.beat_ms = 0
 end
 

@@ -64,7 +64,7 @@ end
 local function deliver_next(board)
     local header = board.header
     local last = countable(header.events)
-    local delivered = countable(header.events_told)
+    local delivered = countable(header.events_delivered)
     if delivered >= last or now_ms() < tonumber(header.events_from_ms) then
         return false
     end
@@ -87,7 +87,7 @@ local function deliver_next(board)
         header.events_begun = number
         call_back(event)
     end
-    header.events_told = max(number, countable(header.events_told))
+    header.events_delivered = max(number, countable(header.events_delivered))
     return true
 end
 
@@ -103,7 +103,7 @@ local function give_up_if_late(board)
     log(ngx.ERR, "a callback of on_state has not returned from event " .. begun
                  .. " for " .. _M.patience_ms
                  .. " ms; the next event comes without it")
-    header.events_told = max(begun, countable(header.events_told))
+    header.events_delivered = max(begun, countable(header.events_delivered))
     busy = false
 end
 
@@ -152,7 +152,7 @@ end
 -- callbacks gets none of them.
 function _M.forget(board)
     if #callbacks == 0 then
-        board.header.events_told = board.header.events
+        board.header.events_delivered = board.header.events
     end
 end
 

@@ -42,7 +42,7 @@ typedef struct {
     uint64_t page;
     uint64_t events;
     uint64_t events_begun;
-    uint64_t events_told;
+    uint64_t events_delivered;
     uint64_t events_from_ms;
     char router_id[128];
     char module[32];
@@ -53,7 +53,7 @@ typedef struct {
 
 typedef struct {
     uint64_t beat_ms;
-    uint64_t left;
+    uint64_t ended;
 } resty_vrrp_worker;
 
 typedef struct {

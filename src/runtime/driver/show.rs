@@ -29,8 +29,8 @@ impl Driver<'_> {
         self.warnings.look_at_host(&self.view, now);
         self.look_at_guard(now);
         self.look_at_listening(now);
-        for news in self.warnings.news(now) {
-            news.log(&self.node);
+        for line in self.warnings.lines(now) {
+            line.log(&self.node);
         }
         self.warnings.show(self.board);
         self.board_writer.beat(self.board, &self.view, &self.node, &changed);

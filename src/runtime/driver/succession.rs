@@ -80,22 +80,22 @@ impl Driver<'_> {
                 self.succession.handle(answer, now);
             }
             Command::End(ending) => return Some(self.end(ending)),
-            Command::Say { to, message } => self.meeting.say(to, &message),
+            Command::Send { to, message } => self.meeting.send(to, &message),
             Command::Give { to, ends } => {
                 let state = self.bequeath(ends, now);
-                self.meeting.say(to, &HandoverMessage::State(state));
+                self.meeting.send(to, &HandoverMessage::State(state));
             }
             Command::GiveBack { to } => {
                 let state = self.bequeath(true, now);
-                self.meeting.say(to, &HandoverMessage::Return(state));
+                self.meeting.send(to, &HandoverMessage::Return(state));
             }
             Command::SendChanges { to, backlog } => {
-                let news = Box::new(self.news(backlog, now));
-                self.meeting.say(to, &HandoverMessage::State(news));
+                let changes = Box::new(self.changes(backlog, now));
+                self.meeting.send(to, &HandoverMessage::State(changes));
             }
             Command::SendDelivered { to } => {
                 let delivered = events::last_delivered(self.board);
-                self.meeting.say(to, &HandoverMessage::Delivered(delivered));
+                self.meeting.send(to, &HandoverMessage::Delivered(delivered));
             }
             Command::Disconnect(peer) => drop(self.meeting.take(peer)),
             Command::Mirror(state) => self.board_writer.mirror(self.board, &state),
@@ -172,7 +172,7 @@ impl Driver<'_> {
         Box::new(Bequests { undelivered, addresses, links, ..self.node.bequeath(now) })
     }
 
-    fn news(&self, backlog: Backlog, now: Instant) -> Bequests {
+    fn changes(&self, backlog: Backlog, now: Instant) -> Bequests {
         match backlog {
             Backlog::Nothing => self.node.bequeath_only([], now),
             Backlog::Of(routers) => self.node.bequeath_only(routers, now),

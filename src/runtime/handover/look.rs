@@ -24,12 +24,12 @@ pub(in crate::runtime) struct Outlook {
 
 /// The owners of the sockets that were seen. Each is judged once: that reads the state of all its
 /// threads.
-pub(super) type Acquaintances = BTreeMap<ForeignListener, Acquaintance>;
+pub(super) type KnownSockets = BTreeMap<ForeignListener, KnownSocket>;
 
 /// The owner of a socket.
 #[derive(Clone, Debug)]
-pub(super) struct Acquaintance {
-    who: String,
+pub(super) struct KnownSocket {
+    owner: String,
     is_engine: bool,
 }
 
@@ -38,7 +38,7 @@ pub(super) struct Acquaintance {
 pub(super) struct Look {
     own: SocketName,
     late_at: Instant,
-    known: Acquaintances,
+    known: KnownSockets,
     engines: BTreeMap<ForeignListener, Neighbour>,
     /// A stranger whose socket takes no connection.
     busy: Option<String>,
@@ -50,27 +50,27 @@ enum Neighbour {
     /// Its socket takes no connection at present.
     Busy,
     Asked {
-        who: String,
+        owner: String,
         stream: UnixStream,
     },
     Answered {
-        who: String,
+        owner: String,
         claims: Claims,
     },
     Silent {
-        who: String,
+        owner: String,
     },
     Gone,
 }
 
 impl Look {
-    pub(super) fn new(own: SocketName, known: Acquaintances) -> Self {
+    pub(super) fn new(own: SocketName, known: KnownSockets) -> Self {
         let late_at = clock::now() + HANG_TIMEOUT;
         Self { own, late_at, known, engines: BTreeMap::new(), busy: None }
     }
 
     /// Asks every other engine, until there is no socket that was not asked.
-    pub(super) fn run(mut self) -> (Outlook, Acquaintances) {
+    pub(super) fn run(mut self) -> (Outlook, KnownSockets) {
         while self.ask() {
             self.hear();
         }
@@ -113,24 +113,24 @@ impl Look {
                 return None;
             }
         };
-        let acquaintance = match self.known.get(listener) {
+        let known = match self.known.get(listener) {
             Some(known) => known.clone(),
             None => self.judge(listener, &stream)?,
         };
-        let Acquaintance { who, is_engine } = acquaintance;
-        is_engine.then_some(Neighbour::Asked { who, stream })
+        let KnownSocket { owner, is_engine } = known;
+        is_engine.then_some(Neighbour::Asked { owner, stream })
     }
 
-    fn judge(&mut self, listener: &ForeignListener, stream: &UnixStream) -> Option<Acquaintance> {
+    fn judge(&mut self, listener: &ForeignListener, stream: &UnixStream) -> Option<KnownSocket> {
         let owner = local::SocketOwner::of_peer(stream).ok()?;
         let is_engine = owner.may_be_an_engine().ok()?;
-        let acquaintance = Acquaintance { who: owner.to_string(), is_engine };
+        let known = KnownSocket { owner: owner.to_string(), is_engine };
         if self.known.len() < MOST_KNOWN {
-            self.known.insert(listener.clone(), acquaintance.clone());
+            self.known.insert(listener.clone(), known.clone());
         } else if !is_engine {
-            self.busy = Some(acquaintance.who.clone());
+            self.busy = Some(known.owner.clone());
         }
-        Some(acquaintance)
+        Some(known)
     }
 
     /// Reads the answers; then asks those again that took no connection.
@@ -147,18 +147,19 @@ impl Look {
     }
 
     fn outlook(&mut self) -> Outlook {
-        let mut strangers = self.known.values().filter(|it| !it.is_engine).map(|it| it.who.clone());
+        let mut strangers =
+            self.known.values().filter(|it| !it.is_engine).map(|it| it.owner.clone());
         let stranger = self.busy.take().or(strangers.next_back());
         let mut outlook = Outlook { stranger, ..Outlook::default() };
         for (listener, neighbour) in std::mem::take(&mut self.engines) {
             match neighbour {
-                Neighbour::Answered { who, claims } => {
+                Neighbour::Answered { owner, claims } => {
                     let goes_before = listener.name.as_str() < self.own.as_str();
                     let wants = goes_before.then(|| claims.wants.keys());
                     let all = claims.has.keys().chain(wants.into_iter().flatten());
-                    outlook.taken.extend(all.map(|router| (router, who.clone())));
+                    outlook.taken.extend(all.map(|router| (router, owner.clone())));
                 }
-                Neighbour::Silent { who } => outlook.silent = Some(who),
+                Neighbour::Silent { owner } => outlook.silent = Some(owner),
                 Neighbour::Busy | Neighbour::Asked { .. } | Neighbour::Gone => {}
             }
         }
@@ -169,25 +170,25 @@ impl Look {
 impl Neighbour {
     /// Waits for an answer.
     fn hear(&mut self, late_at: Instant) {
-        let Self::Asked { who, stream } = self else { return };
-        let who = std::mem::take(who);
+        let Self::Asked { owner, stream } = self else { return };
+        let owner = std::mem::take(owner);
         *self = match read_to_end(stream, late_at) {
             Ok(answer) if answer.is_empty() => Self::Gone,
             Ok(answer) => match serde_json::from_slice(&answer) {
-                Ok(claims) => Self::Answered { who, claims },
-                Err(_) => Self::Silent { who },
+                Ok(claims) => Self::Answered { owner, claims },
+                Err(_) => Self::Silent { owner },
             },
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Self::Silent { who },
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Self::Silent { owner },
             Err(_) => Self::Gone,
         };
     }
 
     /// Asks again an engine that took no connection.
     fn insist(&mut self, listener: &ForeignListener, late_at: Instant) {
-        let who = busy(listener);
+        let owner = busy(listener);
         *self = match local::connect_abstract(&listener.name, Some(local::rest_until(late_at))) {
-            Ok(stream) => Self::Asked { who, stream },
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Self::Silent { who },
+            Ok(stream) => Self::Asked { owner, stream },
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Self::Silent { owner },
             Err(_) => Self::Gone,
         };
         self.hear(late_at);

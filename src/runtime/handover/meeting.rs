@@ -101,9 +101,9 @@ impl Meeting {
     }
 
     /// Sends a message, if the connection still exists.
-    pub(in crate::runtime) fn say(&mut self, to: PeerId, message: &HandoverMessage) {
+    pub(in crate::runtime) fn send(&mut self, to: PeerId, message: &HandoverMessage) {
         if let Some((_, peer)) = self.peers.iter_mut().find(|(id, _)| *id == to) {
-            peer.say(message);
+            peer.send(message);
         }
     }
 
@@ -122,7 +122,7 @@ impl Meeting {
     /// Returns the connections whose last message is not yet sent, and accepts connections again.
     pub(in crate::runtime) fn beat(&mut self) -> Vec<PeerId> {
         self.rests = false;
-        let unsent = self.peers.iter().filter(|(_, peer)| !peer.has_said_all());
+        let unsent = self.peers.iter().filter(|(_, peer)| !peer.is_flushed());
         unsent.map(|(id, _)| *id).collect()
     }
 

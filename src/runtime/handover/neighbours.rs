@@ -19,7 +19,7 @@ use std::thread;
 use tokio::sync::oneshot;
 
 use super::claims::{Claims, RouterSet, SocketName};
-use super::look::{Acquaintances, Look, Outlook};
+use super::look::{KnownSockets, Look, Outlook};
 use crate::guard::DoorId;
 use crate::net::local::{self, AbstractListener};
 use crate::proto::RouterKey;
@@ -35,8 +35,8 @@ pub(in crate::runtime) struct Neighbours {
     own: BTreeSet<RouterKey>,
     listener: Option<AbstractListener>,
     /// The round of questions under way.
-    look: Option<oneshot::Receiver<(Outlook, Acquaintances)>>,
-    known: Acquaintances,
+    look: Option<oneshot::Receiver<(Outlook, KnownSockets)>>,
+    known: KnownSockets,
 }
 
 impl Neighbours {
@@ -51,7 +51,7 @@ impl Neighbours {
             own: BTreeSet::new(),
             listener: None,
             look: None,
-            known: Acquaintances::new(),
+            known: KnownSockets::new(),
         }
     }
 

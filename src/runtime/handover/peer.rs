@@ -27,7 +27,7 @@ impl Peer {
 
     /// Sends a message. What the socket does not take at once is sent with the next
     /// [`poll_receive`](Self::poll_receive).
-    pub(in crate::runtime) fn say(&mut self, message: &HandoverMessage) {
+    pub(in crate::runtime) fn send(&mut self, message: &HandoverMessage) {
         match message.emit() {
             Ok(text) => {
                 let length = u32::try_from(text.len()).unwrap_or(u32::MAX);
@@ -41,7 +41,7 @@ impl Peer {
     }
 
     /// Tells whether every message was sent.
-    pub(in crate::runtime) fn has_said_all(&self) -> bool {
+    pub(in crate::runtime) fn is_flushed(&self) -> bool {
         self.outgoing.is_empty()
     }
 
@@ -132,8 +132,8 @@ mod tests {
     async fn what_is_said_arrives_whole_and_in_order() {
         let (mut one, mut other) = pair();
 
-        one.say(&HandoverMessage::Hello);
-        one.say(&HandoverMessage::Took { not_inherited: Vec::new() });
+        one.send(&HandoverMessage::Hello);
+        one.send(&HandoverMessage::Took { not_inherited: Vec::new() });
 
         assert!(matches!(receive(&mut other).await.unwrap(), HandoverMessage::Hello));
         assert!(matches!(receive(&mut other).await.unwrap(), HandoverMessage::Took { .. }));
@@ -144,7 +144,7 @@ mod tests {
         let (mut one, _other) = pair();
 
         for _ in 0..100_000 {
-            one.say(&HandoverMessage::Hello);
+            one.send(&HandoverMessage::Hello);
         }
 
         let flushed = poll_fn(|cx| one.poll_flush(cx));
@@ -158,16 +158,16 @@ mod tests {
         let text = format!(r#"{{"Took":{{"left":[{}]}}}}"#, vec![key; 40_000].join(","));
         let message = HandoverMessage::parse(text.as_bytes()).unwrap();
 
-        one.say(&message);
-        one.say(&HandoverMessage::Hello);
+        one.send(&message);
+        one.send(&HandoverMessage::Hello);
 
-        assert!(!one.has_said_all());
+        assert!(!one.is_flushed());
         let flushed = poll_fn(|cx| one.poll_flush(cx));
         let (flushed, heard) = tokio::join!(flushed, receive(&mut other));
         flushed.unwrap();
         assert_eq!(heard.unwrap().emit().unwrap(), text.as_bytes());
         assert!(matches!(receive(&mut other).await.unwrap(), HandoverMessage::Hello));
-        assert!(one.has_said_all());
+        assert!(one.is_flushed());
     }
 
     #[tokio::test]

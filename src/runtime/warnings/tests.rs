@@ -36,8 +36,8 @@ fn shown(board: &Board) -> Vec<(u32, u64, String, String)> {
     board.warnings().map(row).collect()
 }
 
-fn began(scope: WarningScope, others: usize, line: &str) -> WarningNews {
-    WarningNews::Began { scope, others, line: line.to_owned() }
+fn began(scope: WarningScope, others: usize, line: &str) -> WarningLine {
+    WarningLine::Began { scope, others, line: line.to_owned() }
 }
 
 #[test]
@@ -83,18 +83,18 @@ fn warnings_of_one_name_that_appear_together_are_one_line() {
         warnings.set(scope, NAME, Some("no route".to_owned()), at(0));
     }
 
-    assert_eq!(warnings.news(at(0)), [began(FIRST, 999, "cannot_speak: no route")]);
-    assert_eq!(warnings.news(at(60)), []);
+    assert_eq!(warnings.lines(at(0)), [began(FIRST, 999, "cannot_speak: no route")]);
+    assert_eq!(warnings.lines(at(60)), []);
 }
 
 #[test]
 fn a_warning_that_comes_and_goes_is_a_line_every_ten_seconds() {
     let mut warnings = Warnings::new(&board(), at(0));
-    let mut said = Vec::new();
+    let mut logged = Vec::new();
     for second in 0..25 {
         let text = (second % 2 == 0).then(|| "no route".to_owned());
         warnings.set(FIRST, NAME, text, at(second));
-        said.extend(warnings.news(at(second)).into_iter().map(|news| (second, news)));
+        logged.extend(warnings.lines(at(second)).into_iter().map(|line| (second, line)));
     }
 
     let again = "cannot_speak: no route (4 more like this have come and gone)";
@@ -103,7 +103,7 @@ fn a_warning_that_comes_and_goes_is_a_line_every_ten_seconds() {
         (10, began(FIRST, 0, again)),
         (20, began(FIRST, 0, again)),
     ];
-    assert_eq!(said, expected);
+    assert_eq!(logged, expected);
 }
 
 #[test]
@@ -111,14 +111,14 @@ fn the_end_of_a_warning_is_told_once_when_no_router_has_it_any_more() {
     let mut warnings = Warnings::new(&board(), at(0));
     warnings.set(FIRST, NAME, Some("no route".to_owned()), at(0));
     warnings.set(SECOND, NAME, Some("no route".to_owned()), at(0));
-    assert_eq!(warnings.news(at(0)).len(), 1);
+    assert_eq!(warnings.lines(at(0)).len(), 1);
 
     warnings.set(FIRST, NAME, None, at(20));
-    assert_eq!(warnings.news(at(20)), []);
+    assert_eq!(warnings.lines(at(20)), []);
     warnings.set(SECOND, NAME, None, at(30));
 
-    assert_eq!(warnings.news(at(30)), [WarningNews::Ended(NAME)]);
-    assert_eq!(warnings.news(at(60)), []);
+    assert_eq!(warnings.lines(at(30)), [WarningLine::Ended(NAME)]);
+    assert_eq!(warnings.lines(at(60)), []);
 }
 
 #[test]

@@ -229,7 +229,7 @@ fn as_shown(known: Bequest, active_down_interval_us: u64, at: Instant) -> Beques
             })
         }
         Phase::Backup(_) | Phase::Initialize { .. } => {
-            let hold = last.map_or(Hold::Stopped, |last| Hold::told_by(last.reason));
+            let hold = last.map_or(Hold::Stopped, |last| Hold::for_reason(last.reason));
             Phase::Initialize { hold, listen_first: true }
         }
     };

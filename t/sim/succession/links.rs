@@ -65,7 +65,7 @@ impl World {
         }
     }
 
-    pub(super) fn say(&mut self, from: EngineIndex, to: PeerId, message: &HandoverMessage) {
+    pub(super) fn send(&mut self, from: EngineIndex, to: PeerId, message: &HandoverMessage) {
         let Some((connection, end)) = self.end_of(from, to) else { return };
         let doubled = self.rng.chance(self.weather.doubled_percent);
         for _ in 0..=usize::from(doubled) {

@@ -276,25 +276,25 @@ impl World {
                     self.tell(engine, answer);
                 }
             }
-            Command::Say { to, message } => self.say(engine, to, &message),
+            Command::Send { to, message } => self.send(engine, to, &message),
             Command::Give { to, ends: _ } => {
                 let state = self.bequeath(engine);
-                self.say(engine, to, &HandoverMessage::State(state));
+                self.send(engine, to, &HandoverMessage::State(state));
             }
             Command::GiveBack { to } => {
                 let state = self.bequeath(engine);
-                self.say(engine, to, &HandoverMessage::Return(state));
+                self.send(engine, to, &HandoverMessage::Return(state));
             }
             Command::SendChanges { to, backlog } => {
                 let node = &self.engines[engine].node;
-                let news = match backlog {
+                let changes = match backlog {
                     Backlog::Nothing => node.bequeath_only([], now),
                     Backlog::Of(routers) => node.bequeath_only(routers, now),
                     Backlog::Everything => node.bequeath_only(node.routers(), now),
                 };
-                self.say(engine, to, &HandoverMessage::State(Box::new(news)));
+                self.send(engine, to, &HandoverMessage::State(Box::new(changes)));
             }
-            Command::SendDelivered { to } => self.say(engine, to, &HandoverMessage::Delivered(0)),
+            Command::SendDelivered { to } => self.send(engine, to, &HandoverMessage::Delivered(0)),
             Command::Disconnect(peer) => self.disconnect(engine, peer),
             Command::Mirror(state) => {
                 let board = self.engines[engine].board;
