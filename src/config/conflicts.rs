@@ -38,7 +38,7 @@ pub(super) fn refuse_common(instances: &[InstanceConfig], problems: &Problems) {
     }
 }
 
-/// A virtual address answers for whoever is Active: a Backup would judge itself by its peer.
+/// A virtual address answers on the Active router: a Backup would judge itself by its peer.
 pub(super) fn refuse_questions_to_a_peer(
     probe: Option<&ProbeConfig>,
     reach: &[ReachConfig],

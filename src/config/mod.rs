@@ -26,7 +26,7 @@ use crate::types::{
     TrailingOctets, Version, VirtualAddress, Vrid,
 };
 
-/// Everything `setup { … }` said, checked.
+/// The options of `setup { … }`, checked.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     /// Name of this node in logs and status; the host's name unless given.
@@ -51,7 +51,7 @@ pub struct Config {
     pub announce: AnnounceConfig,
     /// The kernel removes an address that was not refreshed for so long; `None` is never.
     pub address_lifetime: Option<Duration>,
-    /// Whether to serve, at the lowest priority, although nginx does not, if nobody else does.
+    /// Whether to serve, at the lowest priority, although nginx does not, if no other node does.
     pub last_one_standing: bool,
 }
 

@@ -56,7 +56,7 @@ fn address(value: &Value) -> Read<IpAddr> {
     })
 }
 
-/// Most addresses that a node can be told to reach.
+/// Most addresses that a node can have to reach.
 const MAX_REACH: usize = 4;
 /// Longest name, in bytes: behind the word `reach` it fits where the status keeps it.
 const MAX_NAME: usize = 25;

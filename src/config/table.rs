@@ -1,4 +1,4 @@
-//! Reads a table of options: knows the path of each, and tells what nobody asked for.
+//! Reads a table of options: knows the path of each, and names unknown options.
 
 use std::cell::RefCell;
 use std::ops::RangeInclusive;
@@ -164,7 +164,7 @@ impl<'a> Table<'a> {
         }
     }
 
-    /// Refuses every option that nobody asked for, and says which one was probably meant.
+    /// Refuses every unknown option, and names the one that was probably meant.
     pub(super) fn finish(self) {
         let names = self.fields.iter().flat_map(|fields| fields.keys());
         for name in names.filter(|name| !self.asked.contains(&name.as_str())) {

@@ -1,4 +1,4 @@
-//! What is allowed, but cannot do what whoever wrote it may hope for.
+//! Options that are allowed, but cannot have the intended effect.
 //!
 //! Here stands only what is certain without knowing the peers. That a weight is too small to change
 //! who is Active, the election finds out when it has lowered a priority.
@@ -6,7 +6,7 @@
 use super::{Config, ConfigError, InstanceConfig};
 
 impl Config {
-    /// Returns what is to be said of the options, each with its path; a screenful at most.
+    /// Returns the warnings about the options, each with its path; a screenful at most.
     #[must_use]
     pub fn warnings(&self) -> Vec<ConfigError> {
         let all = self.instances.iter().enumerate();
@@ -14,7 +14,7 @@ impl Config {
         all.take(MAX_WARNINGS).collect()
     }
 
-    /// Returns what is to be said of checks with these names and weights, which count for every
+    /// Returns the warnings about checks with these names and weights, which count for every
     /// instance.
     #[must_use]
     pub fn warnings_about(&self, checks: &[(String, i16)]) -> Vec<String> {

@@ -59,7 +59,7 @@ fn planned(check: &Table) -> mlua::Result<PlannedCheck> {
     })
 }
 
-/// The engine as Lua holds it. Its collection stops it, if nobody has.
+/// The engine as Lua holds it. Its collection stops it, unless it was stopped.
 struct Handle(Engine);
 
 impl UserData for Handle {
@@ -88,8 +88,8 @@ impl UserData for Handle {
 }
 
 /// `check(json, board, page, workers)`: fills the board and the page at these paths, and returns a
-/// list: the option `carrier`, and what is to be said of options that are right. `workers` is how
-/// many nginx will start, if that is known.
+/// list: the option `carrier`, and the warnings about the options. `workers` is how many nginx will
+/// start, if that is known.
 ///
 /// An error lists everything that is wrong with the options, one problem per line.
 fn check(
@@ -115,7 +115,7 @@ fn check(
     Ok(iter::once(carrier.to_owned()).chain(warnings.map(|it| it.to_string())).collect())
 }
 
-/// `warnings_about(json, names, weights)`: returns a list of what is to be said of checks.
+/// `warnings_about(json, names, weights)`: returns a list of warnings about checks.
 fn warnings_about(
     json: &LuaString,
     names: &[LuaString],
@@ -127,8 +127,8 @@ fn warnings_about(
 }
 
 /// `start(json, board, page, master_pid, guard, checks)`: starts the engine on board and page, with
-/// the guard at a path unless that is nil, and returns the engine. It will be told verdicts about
-/// `checks`, a list of tables with `name`, `timeout_ms` and perhaps `weight`.
+/// the guard at a path unless that is nil, and returns the engine. It gets verdicts about `checks`,
+/// a list of tables with `name`, `timeout_ms` and perhaps `weight`.
 fn start(
     json: &LuaString,
     page: &Path,
@@ -152,7 +152,7 @@ fn drain_log(lua: &Lua, max: usize) -> mlua::Result<Table> {
 }
 
 /// Does what can fail, and tells an error with all its causes: `cannot map the board: permission
-/// denied`. A panic is told, too.
+/// denied`. A panic is an error, too.
 fn said<T>(work: impl FnOnce() -> Result<T, Box<dyn Error>>) -> Result<T, String> {
     match catch_unwind(AssertUnwindSafe(work)) {
         Ok(result) => result.map_err(|error| chain(&*error)),

@@ -156,7 +156,7 @@ impl Step {
     fn request(self, index: u32, address: VirtualAddress, lifetime: Option<Duration>) -> Request {
         let bare = bare_message(index, address);
         match self {
-            // Without `NLM_F_REPLACE` an identical address of somebody else is not made ours.
+            // Without `NLM_F_REPLACE` an identical address of another program does not become ours.
             Self::Add => added(NLM_F_CREATE | NLM_F_EXCL, bare, lifetime),
             Self::Replace => added(NLM_F_CREATE | NLM_F_REPLACE, bare, lifetime),
             Self::Remove => Request::new(0, RouteNetlinkMessage::DelAddress(bare)),
@@ -166,7 +166,7 @@ impl Step {
     /// Tells whether a refusal means that nothing is left to do.
     fn is_moot(self, error: &io::Error) -> bool {
         match self {
-            // Somebody else was faster, or the link has gone and its event is on the way.
+            // Another program was faster, or the link has gone and its event follows.
             Self::Add | Self::Replace => {
                 matches!(error.raw_os_error(), Some(libc::EEXIST | libc::ENODEV))
             }
@@ -207,7 +207,7 @@ fn bare_message(index: u32, virtual_address: VirtualAddress) -> AddressMessage {
 
 fn added(flags: u16, mut message: AddressMessage, lifetime: Option<Duration>) -> Request {
     message.attributes.push(AddressAttribute::Protocol(AddressProtocol::Other(PROTOCOL)));
-    // The election is the proof that nobody else has the address (RFC 9568 §8.2.2).
+    // The election proves that no other host has the address (RFC 9568 §8.2.2).
     message.attributes.push(AddressAttribute::Flags(AddressFlags::Nodad));
     if let Some(lifetime) = lifetime {
         // The kernel counts whole seconds, takes 0 for a mistake and the largest value for ever.

@@ -39,7 +39,7 @@ impl Announcer {
 }
 
 fn open(index: u32) -> io::Result<Socket> {
-    // Protocol 0 receives nothing, so no buffer fills up that nobody reads.
+    // Protocol 0 receives nothing, so no unread buffer fills up.
     let socket = Socket::new(Domain::PACKET, Type::RAW, Some(Protocol::from(0)))?;
     socket.set_nonblocking(true)?;
     socket.bind(&link_address(index, 0)?)?;

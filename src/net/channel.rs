@@ -51,7 +51,7 @@ impl Channel {
 
     /// Tells whether there may be something to receive, without a system call.
     ///
-    /// Whoever waits in [`recv`](Self::recv) has to call it anew.
+    /// A task that waits in [`recv`](Self::recv) has to call it again.
     #[must_use]
     pub fn may_have_news(&self) -> bool {
         self.socket.may_be_readable()
@@ -64,8 +64,8 @@ impl Channel {
     /// [`WouldBlock`](io::ErrorKind::WouldBlock) when there is none.
     pub fn try_recv(&self, buffer: &mut Vec<u8>) -> io::Result<()> {
         let mut received = self.receive(buffer);
-        // The other end has gone without having read everything. That is told once; what it sent
-        // before is there still.
+        // The other end has closed without having read everything. The kernel reports that once;
+        // what it sent before is there still.
         if received.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::ConnectionReset) {
             received = self.receive(buffer);
         }

@@ -14,7 +14,7 @@ use crate::wire::checksum::checksum;
 
 /// Sends one echo request, on the given link or wherever the routes say, and waits for the answer.
 ///
-/// The socket lives no longer, and is connected: nobody but that address can wake the thread.
+/// The socket lives no longer, and is connected: only that address can wake the thread.
 /// Cancel-safe. Must be called within a tokio runtime. Needs `CAP_NET_RAW`.
 ///
 /// # Errors

@@ -12,7 +12,7 @@ pub struct NetError {
     pub op: &'static str,
     /// To what.
     pub object: String,
-    /// What the kernel said.
+    /// The error of the kernel.
     #[source]
     pub source: io::Error,
 }

@@ -10,8 +10,8 @@ use crate::types::{LinkName, Sources, VirtualAddress};
 
 /// Every link of this host, and the addresses on them.
 ///
-/// A table that messages are fed to in the order the kernel sent them. It keeps the links nobody
-/// asked for too: any of them may be given a name that somebody did ask for.
+/// A table that messages are fed to in the order the kernel sent them. It keeps links that are not
+/// needed, too: any of them may get a name that is.
 #[derive(Debug, Default)]
 pub struct Links {
     by_index: BTreeMap<u32, KernelLink>,
@@ -220,7 +220,7 @@ fn earlier<T: Ord>(before: Option<T>, other: T) -> T {
 pub struct Present {
     /// Another address of the same network came first.
     pub secondary: bool,
-    /// Who added it (`IFA_PROTO`), 0 if nobody said or the kernel does not keep it (before 5.18).
+    /// Its tag (`IFA_PROTO`), 0 if it has none or the kernel does not keep it (before 5.18).
     pub protocol: u8,
     arrival: u64,
 }
@@ -285,7 +285,7 @@ impl KernelEvent {
     }
 }
 
-/// The tag of our addresses: VRRP's number, as nobody else has a use for it here.
+/// The tag of our addresses: VRRP's protocol number.
 pub const PROTOCOL: u8 = 112;
 
 #[cfg(test)]

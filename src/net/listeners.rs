@@ -13,7 +13,7 @@ use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, send, socket_with,
 };
 
-/// An abstract socket at which somebody listens.
+/// A listening abstract socket.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct ForeignListener {
     /// The number that the kernel gave it: another socket of that name has another one.
@@ -24,8 +24,8 @@ pub struct ForeignListener {
     pub user: Option<u32>,
 }
 
-/// Returns the abstract sockets with this prefix at which somebody listens, in the network
-/// namespace of the calling thread. Waits for the kernel.
+/// Returns the listening abstract sockets with this prefix, in the network namespace of the calling
+/// thread. Waits for the kernel.
 ///
 /// # Errors
 ///

@@ -18,9 +18,9 @@ use crate::net::watched::Watched;
 use crate::net::{Rights, clock};
 use crate::types::Instant;
 
-/// Opens a socket in place of whoever has the path now, for the user of this process alone. Returns
-/// what a `look` at it finds: later there may be another one at the path. Must be called within a
-/// tokio runtime.
+/// Opens a socket in place of the present one at the path, for the user of this process alone.
+/// Returns what a `look` at it finds: later there may be another one at the path. Must be called
+/// within a tokio runtime.
 ///
 /// # Errors
 ///
@@ -39,11 +39,11 @@ pub fn listen<T>(
     Ok((listener, seen))
 }
 
-/// Connects to whoever listens at a path. The stream does not block, and neither does this call.
+/// Connects to the listener at a path. The stream does not block, and neither does this call.
 ///
 /// # Errors
 ///
-/// When nobody listens there.
+/// When there is no listener.
 pub fn connect(path: &Path) -> io::Result<UnixStream> {
     let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking(), None)?;
     socket.connect(&SockAddr::unix(path)?)?;
@@ -82,12 +82,12 @@ impl AbstractListener {
     }
 }
 
-/// Connects to whoever listens at an abstract socket. If the listener has no room at present, this
+/// Connects to the listener at an abstract socket. If the listener has no room at present, this
 /// call waits for so long, or not at all.
 ///
 /// # Errors
 ///
-/// When nobody listens there, or the listener has no room.
+/// When there is no listener, or it has no room.
 pub fn connect_abstract(name: &str, patience: Option<Duration>) -> io::Result<UnixStream> {
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     socket.set_nonblocking(patience.is_none())?;
@@ -122,7 +122,7 @@ pub fn is_trusted(user: u32) -> bool {
     user == 0 || user == geteuid().as_raw()
 }
 
-/// Writes what fits into the socket, for whoever reads it at once.
+/// Writes what fits into the socket, for a reader that reads at once.
 pub fn write_at_once(mut stream: &UnixStream, octets: &[u8]) {
     // Blocking is an option of each descriptor: an accepted one does not have it from its listener.
     if stream.set_nonblocking(true).is_ok() {
@@ -179,7 +179,7 @@ enum OwnerKind {
 }
 
 impl SocketOwner {
-    /// Returns who is at the other end of a socket.
+    /// Returns the process at the other end of a socket.
     ///
     /// # Errors
     ///

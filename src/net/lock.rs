@@ -25,7 +25,7 @@ impl Lock {
         Ok(OpenOptions::new().read(true).write(true).open(path)?.into())
     }
 
-    /// Takes the lock, for as long as the file is open, unless somebody else has it.
+    /// Takes the lock, for as long as the file is open, unless another process has it.
     ///
     /// # Errors
     ///

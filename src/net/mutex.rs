@@ -79,7 +79,7 @@ impl HolderWatch {
             match mutex.lock() {
                 Ok(Before::Died) => drop(tell.send(true)),
                 Ok(Before::Unlocked) => mutex.unlock(),
-                // Whoever waits has a pidfd, too.
+                // A process that waits has a pidfd, too.
                 Err(_) => {}
             }
         })?;
@@ -124,7 +124,7 @@ impl SharedMutex {
         let mut attributes = MaybeUninit::<libc::pthread_mutexattr_t>::uninit();
         let attributes = attributes.as_mut_ptr();
         // SAFETY: the attributes are initialised before anything else is done with them; the mutex
-        // has memory of its own, which nobody else knows of yet.
+        // has memory of its own, which no other process knows yet.
         let outcomes = unsafe {
             [
                 libc::pthread_mutexattr_init(attributes),

@@ -298,7 +298,7 @@ const OPENED: &str = "opened";
 /// the other host resets it.
 const MOST_OPENED: u32 = 65_536;
 
-/// Lifetime of an element of the map, longer than any move. If nobody removes the rules, they have
+/// Lifetime of an element of the map, longer than any move. If the rules are not removed, they have
 /// no effect after this time.
 const MOVED_AFTER_MS: u64 = 1000;
 /// Lifetime of a connection in the set, longer than that of an element of the map.

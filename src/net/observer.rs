@@ -17,9 +17,9 @@ use crate::wire::ip::AUTHENTICATION_HEADER;
 /// A packet socket that sees the VRRP datagrams over IPv4 that arrive on one link, also those that
 /// the host drops before a raw socket gets them.
 ///
-/// A card may filter groups that nobody asked for; to change that would be a line in the kernel's
-/// log each time. The socket must not be open for longer than it takes: the kernel looks at every
-/// frame for it.
+/// A card may filter groups without members; to change that would be a line in the kernel's log
+/// each time. The socket must not be open for longer than it takes: the kernel looks at every frame
+/// for it.
 #[derive(Debug)]
 pub struct Observer {
     socket: Socket,

@@ -13,7 +13,7 @@ use crate::net::clock;
 use crate::net::timer::Timer;
 use crate::net::watched::Watched;
 
-/// A process that somebody else reaps: a pidfd never means another process of the same number.
+/// A process that another process reaps: a pidfd never means another process of the same number.
 #[derive(Debug)]
 pub struct Process {
     fd: Watched,

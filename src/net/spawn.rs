@@ -26,7 +26,7 @@ use crate::net::NetError;
 /// The number that the first descriptor given to a program has there; the others follow.
 pub const FIRST_FD: RawFd = 3;
 
-/// Starts a program that nobody waits for, and returns its process id.
+/// Starts a program without waiting for its end, and returns its process id.
 ///
 /// It gets `fds` from [`FIRST_FD`] on, the error output of this process, no environment, and the
 /// rights and blocked signals of the calling thread. It has to close what else it inherits.
@@ -123,7 +123,7 @@ fn try_detached(program: &Path, arguments: &[&CStr], fds: &[OwnedFd]) -> io::Res
     })
 }
 
-/// Does `work` in a child whose end nobody is told of, and waits for it.
+/// Does `work` in a child that sends no signal when it ends, and waits for it.
 fn by_a_silent_child<T>(mut work: impl FnMut() -> nix::Result<T>) -> io::Result<T> {
     let mut outcome = Err(Errno::ECHILD);
     let mut stack = vec![0; STACK];

@@ -1,4 +1,4 @@
-//! A timer that keeps to the nanosecond what it is told.
+//! A timer that is exact to the nanosecond.
 
 use std::cell::Cell;
 use std::io;

@@ -36,8 +36,8 @@ impl Watched {
         Poll::Ready(Ok(()))
     }
 
-    /// Tells whether the descriptor may be readable, without a system call. Whoever waits for it
-    /// has to wait anew.
+    /// Tells whether the descriptor may be readable, without a system call. A task that waits for
+    /// it has to wait anew.
     pub(super) fn may_be_readable(&self) -> bool {
         self.poll_readable(&mut Context::from_waker(Waker::noop())).is_ready()
     }

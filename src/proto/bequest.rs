@@ -25,11 +25,11 @@ pub struct Bequests {
     pub version: u32,
     /// Until when the node heard what it was sent, and kept its deadlines.
     pub at: Instant,
-    /// From when on peers may have the addresses, because somebody else has resigned for the node
-    /// and removed them; `None` if nobody can have.
+    /// From when on peers may have the addresses, because the guard may have withdrawn the routers;
+    /// `None` if it cannot have.
     #[serde(default)]
     pub withdrawn_at: Option<Instant>,
-    /// Whether the node was told to keep away from the addresses.
+    /// Whether an operator drains the node.
     pub draining: bool,
     /// Whether nginx served on that side: this counts while it is not known yet on ours.
     #[serde(default)]

@@ -130,7 +130,8 @@ impl Node {
         link
     }
 
-    /// Has the node serve at the lowest priority, rather than nobody, while nginx does not.
+    /// Sets whether the node is Active at the lowest priority while nginx does not serve, if no
+    /// other router is.
     #[must_use]
     pub fn with_last_one_standing(mut self, last_one_standing: bool) -> Self {
         for router in &mut self.routers {

@@ -30,7 +30,7 @@ pub enum Phase {
     Active {
         /// `Adver_Timer`: when the next advertisement is due.
         adver_at: Instant,
-        /// nginx does not serve, but nobody else is there: see [`Backup::last_resort`].
+        /// nginx does not serve, but no other router is Active: see [`Backup::last_resort`].
         #[serde(default)]
         last_resort: bool,
         /// The link or the primary address is gone, but not for long enough to lose the addresses.
@@ -87,8 +87,8 @@ pub struct Backup {
     pub resigned: Option<IpAddr>,
     /// Why we would take over, as things stand.
     pub takeover: Reason,
-    /// nginx does not serve, but if nobody else does either, the router is to be Active all the
-    /// same, at the lowest priority there is. It shows as Fault.
+    /// nginx does not serve, but if no other router does either, this one becomes Active at the
+    /// lowest priority. It shows as Fault.
     #[serde(default)]
     pub last_resort: bool,
     /// A router that this one outranks is Active, and does not hear it: the addresses are left to

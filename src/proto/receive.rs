@@ -164,7 +164,7 @@ pub struct Accepted<'a> {
     pub priority: Priority,
     /// Interval of the sender.
     pub adver_interval: Centiseconds,
-    /// Checksum form of the sender; `None` where it cannot be told, which includes version 2.
+    /// Checksum form of the sender; `None` where it is unknown, also in version 2.
     pub checksum: Option<ChecksumForm>,
     /// We own the addresses, and another router is Active.
     pub duplicate_owner: bool,

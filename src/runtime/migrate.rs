@@ -6,8 +6,8 @@ use std::process::ExitCode;
 
 use super::written::Written;
 
-/// Prints the call of `setup` that does what a `keepalived.conf` does, and on standard error what
-/// is to be said of it. Nothing is started.
+/// Prints the call of `setup` that does what a `keepalived.conf` does, and on standard error the
+/// notes about it. Nothing is started.
 ///
 /// Fails with 1 if the file cannot be translated, or if its options are refused.
 #[must_use]

@@ -340,7 +340,7 @@ fn state_from_board(slot: &InstanceSlot) -> State {
     state.unwrap_or(State::Initialize)
 }
 
-/// An Active router's next advertisement is due at once: nobody knows when the last one was sent.
+/// An Active router's next advertisement is due at once: the time of the last one is not known.
 fn phase_from_board(slot: &InstanceSlot, adver_interval: Centiseconds, at: Instant) -> Phase {
     match state_from_board(slot) {
         State::Active => {

@@ -87,8 +87,8 @@ impl Written {
         self.translation.as_ref().map(Translation::to_lua)
     }
 
-    /// Returns what is to be said of a `keepalived.conf`, each with its place. A note begins with
-    /// `note: `.
+    /// Returns the notes about a `keepalived.conf`, each with its place. A note begins with `note:
+    /// `.
     pub fn remarks(&self) -> impl Iterator<Item = String> {
         let remarks = self.translation.iter().flat_map(|it| &it.remarks);
         remarks.map(|remark| match remark.kind {

@@ -135,7 +135,7 @@ impl Board {
         Ok(Self { tables: tables.ok_or(BoardError::Foreign)?, ..board })
     }
 
-    /// Returns what is said once for the whole node, to be read and written.
+    /// Returns the fields of the whole node, to be read and written.
     #[must_use]
     #[expect(clippy::cast_ptr_alignment, reason = "a map begins on a page")]
     pub fn header(&self) -> &Header {
@@ -214,7 +214,7 @@ impl Board {
         slot.ours.store(u8::from(ours), Relaxed);
     }
 
-    /// Tells how often somebody else removed address `index`, and whether that goes on.
+    /// Shows how often other programs removed address `index`, and whether that goes on.
     ///
     /// # Panics
     ///
@@ -234,7 +234,7 @@ impl Board {
         }
     }
 
-    /// Says how the engine fares, and why if it failed.
+    /// Shows the state of the engine, and why it failed.
     pub fn set_engine(&mut self, state: EngineState, error: &str) {
         let header = self.header();
         write_text(&header.error, error);
@@ -321,7 +321,7 @@ impl Board {
     fn write_addresses(&mut self, addresses: &[AddressSlot]) {
         let Tables { addresses_at, addresses: count, .. } = self.tables;
         assert_eq!(count, addresses.len(), "the tables were made for the same plan");
-        // SAFETY: `create` sized the map for exactly these slots, and nobody else has it yet.
+        // SAFETY: `create` sized the map for exactly these slots, and no other process has it yet.
         unsafe {
             let target = self.map.as_mut_ptr().add(addresses_at).cast::<AddressSlot>();
             ptr::copy_nonoverlapping(addresses.as_ptr(), target, count);

@@ -69,7 +69,7 @@ pub const REASONS: usize = 32;
 pub const ERROR: usize = 512;
 
 on_the_board! {
-    /// What is said once for the whole node.
+    /// The fields of the whole node.
     pub struct Header {
         /// [`MAGIC`], written last: a board without it is not finished.
         pub magic: AtomicU64,
@@ -107,7 +107,7 @@ on_the_board! {
         pub addresses_offset: AtomicU32,
         /// Silence after which a worker counts as dead, stopped or hung.
         pub worker_timeout_ms: AtomicU32,
-        /// Number of workers that nginx was told to run; the carrier writes that.
+        /// Number of configured workers of nginx; the carrier writes that.
         pub workers_total: AtomicU32,
         /// Process id of the nginx master; the carrier writes that.
         pub master_pid: AtomicI32,
@@ -127,7 +127,7 @@ on_the_board! {
         /// Carriers in a row that have started an engine, and of which none has gone well since;
         /// Lua counts them.
         pub starts: AtomicU64,
-        /// How the engine fares: one of [`EngineState`].
+        /// The state of the engine: one of [`EngineState`].
         pub engine_state: AtomicU32,
         /// Whether the engine found nginx to serve, 0 or 1.
         pub healthy: AtomicU32,
@@ -146,7 +146,7 @@ on_the_board! {
         pub events: AtomicU64,
         /// Number of the last one that Lua has begun to tell; Lua writes that.
         pub events_begun: AtomicU64,
-        /// Number of the last one that Lua has told to the end; Lua writes that.
+        /// Number of the last one that Lua has delivered; Lua writes that.
         pub events_delivered: AtomicU64,
         /// From when on this process tells them; until then another one may.
         pub events_from_ms: AtomicU64,
@@ -176,7 +176,7 @@ pub enum EngineState {
     Running = 2,
     /// It could not start, or it broke: see [`Header::error`].
     Failed = 3,
-    /// It was told to stop.
+    /// It has stopped.
     Stopped = 4,
 }
 
@@ -442,13 +442,13 @@ on_the_board! {
         pub excluded: u8,
         /// Whether the interface has it now, 0 or 1.
         pub assigned: AtomicU8,
-        /// Whether somebody else keeps removing it, 0 or 1.
+        /// Whether another program keeps removing it, 0 or 1.
         pub contested: AtomicU8,
         /// Whether the interface has it from us, 0 or 1: a later engine may remove it then.
         pub ours: AtomicU8,
         /// Keeps what follows on a whole word.
         pub reserved: [u8; 2],
-        /// How often somebody else removed it.
+        /// How often another program removed it.
         pub lost: AtomicU64,
     }
 }

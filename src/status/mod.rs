@@ -3,8 +3,8 @@
 //!
 //! Both are memfds that the nginx master makes before it forks, so that all its children have them.
 //! [`layout`] says what lies where; `lua/resty/vrrp/board.lua` says the same to LuaJIT, and a test
-//! compares the two. [`Board`] is the only writer of everything but how far Lua has told events;
-//! and the guard marks a beat of the engine that it took for the last one.
+//! compares the two. [`Board`] is the only writer of everything but the number of the last event
+//! that Lua has delivered; and the guard marks a beat of the engine that it took for the last one.
 //!
 //! Under the privileged agent, workers cannot write the board: it is mapped for reading in the
 //! master before they are forked, and only root may open it.

@@ -20,7 +20,7 @@ use crate::types::Instant;
 /// Workers as they were found on the page.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Workers {
-    /// Workers that nginx was told to run; 0 until the carrier has started.
+    /// Configured workers of nginx; 0 until the carrier has started.
     pub total: u32,
     /// Workers that have beaten in time.
     pub alive: u32,

@@ -44,7 +44,7 @@ use crate::types::{
 pub struct Advertisement<'a> {
     /// Protocol version.
     pub version: Version,
-    /// Virtual router identifier as on the wire; 0 is nobody's.
+    /// Virtual router identifier as on the wire; 0 is none.
     pub vrid: u8,
     /// Priority of the sender.
     pub priority: Priority,

@@ -60,8 +60,7 @@ impl Board {
         beat.compare_exchange(last.0, last.0 | WITHDRAWN, AcqRel, Relaxed).is_ok()
     }
 
-    /// Says after how long a silence what the engine holds will be given away; `None` if nobody
-    /// would.
+    /// Sets the silence after which the guard withdraws the routers; `None` if nobody would.
     pub fn set_guarded(&mut self, patience: Option<Duration>) {
         let millis = patience.map_or(0, |patience| patience.as_millis());
         let millis = u64::try_from(millis).unwrap_or(u64::MAX);
