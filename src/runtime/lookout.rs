@@ -44,6 +44,8 @@ pub(super) enum LookVerdict {
         /// Whether it outranks this node.
         outranks: bool,
     },
+    /// The previous engine found that. It counts until this engine has looked.
+    DroppedBefore,
     /// A router advertises with settings that this one does not accept.
     Otherwise {
         /// Who.
@@ -126,7 +128,7 @@ impl Lookout {
             // The most harmful finding.
             let worst = verdicts.max_by_key(|verdict| match verdict {
                 LookVerdict::Dropped { outranks, .. } => 1 + u8::from(*outranks),
-                LookVerdict::Otherwise { .. } => 0,
+                LookVerdict::Otherwise { .. } | LookVerdict::DroppedBefore => 0,
             });
             is_worth_another |= worst.is_some();
             match worst {
@@ -142,8 +144,10 @@ impl Lookout {
         doubt.pause = (doubt.pause * 2).min(LONGEST_PAUSE);
     }
 
-    /// Postpones the next look at a link after a failed one.
+    /// Postpones the next look at a link after a failed one. Findings of the previous engine count
+    /// no longer then: the next look may never succeed.
     pub(super) fn put_off(&mut self, link: LinkId, now: Instant) {
+        self.verdicts.retain(|_, verdict| *verdict != LookVerdict::DroppedBefore);
         if let Some(doubt) = self.doubts.get_mut(&link) {
             doubt.look_at = now + LONGEST_PAUSE;
         }
@@ -156,7 +160,16 @@ impl Lookout {
 
     /// Tells whether a router must not be Active: a peer that it cannot hear outranks it.
     pub(super) fn is_deaf(&self, router: RouterId) -> bool {
-        matches!(self.verdicts.get(&router), Some(LookVerdict::Dropped { outranks: true, .. }))
+        let verdict = self.verdicts.get(&router);
+        matches!(
+            verdict,
+            Some(LookVerdict::Dropped { outranks: true, .. } | LookVerdict::DroppedBefore)
+        )
+    }
+
+    /// Has the link of a router looked at that the engine before this one found deaf.
+    pub(super) fn suspect(&mut self, router: RouterId) {
+        self.verdicts.insert(router, LookVerdict::DroppedBefore);
     }
 }
 
@@ -185,6 +198,10 @@ impl LookVerdict {
                 "{source} advertises, but this host drops it before it reaches the module: a \
                  firewall on input (nft list ruleset), or rp_filter"
             ),
+            Self::DroppedBefore => {
+                "a peer has advertised, and this host has dropped it: it is looked at again"
+                    .to_owned()
+            }
             Self::Otherwise { source, what } => {
                 let how = match what {
                     Sighted::Acceptable { .. } => "as it should".to_owned(),
@@ -287,6 +304,37 @@ mod tests {
         let (mut lookout, _) = deaf();
         lookout.conclude(LINK, &UNHEARD.into(), &NOTHING, |_| true, at(10));
         assert!(!lookout.is_deaf(ROUTER));
+    }
+
+    #[test]
+    fn a_router_that_was_deaf_before_is_looked_at_at_once() {
+        let suspected = || {
+            let mut lookout = Lookout::default();
+            lookout.suspect(ROUTER);
+            let inactive = Reception { is_active: false, ..silent(7) };
+            lookout.note([(ROUTER, inactive)].into_iter(), at(0));
+            assert!(lookout.is_deaf(ROUTER));
+            assert_eq!(lookout.next_link(at(0)), Some(LINK));
+            (lookout, inactive)
+        };
+
+        let (mut lookout, inactive) = suspected();
+        let hears = Reception { received: 8, ..inactive };
+        lookout.note([(ROUTER, hears)].into_iter(), at(1));
+        assert!(!lookout.is_deaf(ROUTER));
+
+        let (mut lookout, _) = suspected();
+        lookout.conclude(LINK, &UNHEARD.into(), &NOTHING, |_| true, at(1));
+        assert!(!lookout.is_deaf(ROUTER));
+
+        let (mut lookout, _) = suspected();
+        lookout.put_off(LINK, at(1));
+        assert!(!lookout.is_deaf(ROUTER));
+
+        let (mut lookout, _) = suspected();
+        let seen = BTreeMap::from([(acceptable(), 3)]);
+        lookout.conclude(LINK, &UNHEARD.into(), &seen, |_| true, at(1));
+        assert!(lookout.is_deaf(ROUTER));
     }
 
     const ROUTER: RouterId = RouterId(0);

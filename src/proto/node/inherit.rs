@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::{Health, Hold, Instant, Life, Node, RouterId};
+use super::{Health, Hold, Instant, Life, LinkCarrier, Node, Obstacle, RouterId};
 use crate::proto::bequest::{BequestError, Bequests, RouterKey, UndeliveredEvents};
+use crate::proto::phase::Phase;
 
 impl Node {
     /// Returns the state for a successor. Once the successor has it, this node must do nothing
@@ -82,6 +83,7 @@ impl Node {
             match self.router(&bequest.key) {
                 Some(id) => {
                     self.routers[id.0].inherit(bequest, bequests.at, withdrawn, now);
+                    self.inherit_deafness(id, bequest.phase);
                 }
                 None => not_inherited.push(bequest.key.clone()),
             }
@@ -94,6 +96,20 @@ impl Node {
         self.settle_all();
         self.handle_timeout(now);
         Ok(not_inherited)
+    }
+
+    /// Goes on holding a router that did not hear a peer, until somebody has looked again.
+    fn inherit_deafness(&mut self, router: RouterId, phase: Phase) {
+        let was_deaf = matches!(phase, Phase::Initialize { hold: Hold::CannotListen, .. });
+        if was_deaf && self.carrier_of(router) != Some(LinkCarrier::Deaf) {
+            self.obstacles.insert((router, Obstacle::Deafness), DEAF_BEFORE.to_owned());
+        }
+    }
+
+    /// Returns the routers that are held because they do not hear a peer that outranks them.
+    pub fn deaf(&self) -> impl Iterator<Item = RouterId> {
+        let deaf = self.obstacles.keys().filter(|(_, kind)| *kind == Obstacle::Deafness);
+        deaf.map(|(router, _)| *router)
     }
 
     /// Returns the key of a router.
@@ -127,3 +143,6 @@ impl Node {
         }
     }
 }
+
+/// What is to be said until this engine knows more.
+const DEAF_BEFORE: &str = "a peer advertises, and this host drops it: so it was a moment ago";

@@ -61,6 +61,22 @@ fn a_deaf_router_is_in_fault_until_it_is_not() {
     assert_eq!(subject.takes_over_after(), DOWN);
 }
 
+#[test]
+fn a_successor_of_a_deaf_router_is_in_fault_until_it_has_looked_itself() {
+    let mut subject = Subject::active(&config());
+    subject.handle(Input::Deaf { router: ROUTER, why: Some("it is") });
+    let state = subject.node.bequeath(subject.now);
+
+    let mut heir = Subject::unstarted(&config(), subject.now);
+    heir.node.inherit(&state, heir.now).unwrap();
+    heir.run(10 * SECOND);
+
+    assert_eq!((heir.state(), heir.timeout()), (State::Fault, None));
+    assert!(heir.node.deaf().eq([ROUTER]) && heir.snapshot().fault.is_some());
+    heir.handle(Input::Deaf { router: ROUTER, why: None });
+    assert_eq!(heir.takes_over_after(), DOWN);
+}
+
 impl Subject {
     fn sees(&self, bytes: &[u8]) -> Option<(IpAddr, Sighted)> {
         self.node.sight(LINK, bytes).map(|it| (it.source, it.what))

@@ -65,6 +65,11 @@ impl Driver<'_> {
         self.tell_of_looks(now);
     }
 
+    /// Looks first at the links of routers that were deaf in the engine before this one.
+    pub(super) fn suspect_the_deaf(&mut self) {
+        self.node.deaf().for_each(|router| self.looks.lookout.suspect(router));
+    }
+
     fn begin_look(&mut self, link: LinkId, now: Instant) {
         let of_link = |router: &RouterId| self.node.site_of(*router).listens_on == link;
         let routers: Vec<_> = self.node.routers().filter(of_link).collect();
@@ -113,7 +118,9 @@ impl Driver<'_> {
         let before = std::mem::replace(&mut looks.judged, verdicts.keys().copied().collect());
         for &router in before.union(&looks.judged) {
             let (dropped, otherwise) = match verdicts.get(&router) {
-                Some(it @ LookVerdict::Dropped { .. }) => (Some(it), None),
+                Some(it @ (LookVerdict::Dropped { .. } | LookVerdict::DroppedBefore)) => {
+                    (Some(it), None)
+                }
                 Some(it @ LookVerdict::Otherwise { .. }) => (None, Some(it)),
                 None => (None, None),
             };

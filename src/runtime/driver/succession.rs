@@ -140,6 +140,7 @@ impl Driver<'_> {
         let now = clock::now();
         events::begin(self.board, state.map(|state| &state.undelivered), now);
         let inherited = state.map(|state| self.node.inherit(state, now));
+        self.suspect_the_deaf();
         let not_inherited = match inherited {
             Some(Ok(not_inherited)) => {
                 tracing::info!("goes on where the engine before this one was");

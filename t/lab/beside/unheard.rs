@@ -28,7 +28,8 @@ fn a_node_whose_own_firewall_keeps_it_deaf_leaves_the_address_to_a_higher_peer()
         let both = owners.longest(|count| count > 1);
         println!("two owners for {both:.1?}");
         assert!(both < Duration::from_secs(5), "{owners:?}");
-        holds_for("it stays so", Duration::from_secs(7), || {
+        b.nginx.reload();
+        holds_for("it stays so, over a reload", Duration::from_secs(7), || {
             let right = b.state() == "fault" && !lab.b.has(ADDRESS) && lab.a.has(ADDRESS);
             if right { Ok(()) } else { Err(b.state()) }
         });
