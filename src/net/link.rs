@@ -1,5 +1,8 @@
 //! The links of this host and their addresses, as the kernel has reported them.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
@@ -39,12 +42,18 @@ pub enum KernelChange {
 }
 
 impl Links {
-    /// Forgets everything and believes a dump instead.
+    /// Forgets everything and believes a dump instead. Links that are as they were are of the same
+    /// generation.
     pub fn reset(&mut self, dump: Vec<KernelEvent>) {
-        self.by_index.clear();
+        let before = std::mem::take(&mut self.by_index);
         self.by_name.clear();
         for event in dump {
             self.handle(event);
+        }
+        for (index, link) in &mut self.by_index {
+            if let Some(before) = before.get(index).filter(|before| link.goes_on_from(before)) {
+                link.generation = before.generation;
+            }
         }
     }
 
@@ -163,6 +172,13 @@ impl KernelLink {
     #[must_use]
     pub fn generation(&self) -> u64 {
         self.generation
+    }
+
+    /// Tells whether this is a link that was known already, although messages about it are lost.
+    /// One that was made anew, or its part in IP, has lost all addresses.
+    fn goes_on_from(&self, before: &Self) -> bool {
+        let keeps_one = before.addresses.keys().any(|held| self.addresses.contains_key(held));
+        self.has_ip == before.has_ip && self.hardware == before.hardware && keeps_one
     }
 
     /// Returns the addresses on the link.
@@ -287,199 +303,6 @@ impl KernelEvent {
 
 /// The tag of our addresses: VRRP's protocol number.
 pub const PROTOCOL: u8 = 112;
-
-#[cfg(test)]
-mod tests {
-    use std::net::Ipv4Addr;
-
-    use super::*;
-
-    #[test]
-    fn the_primary_address_is_the_first_that_is_not_virtual() {
-        let mut links = links(&[link(2, "eth0")]);
-
-        links.handle(address(2, "192.0.2.100/24", false));
-        links.handle(address(2, "192.0.2.7/24", true));
-        links.handle(address(2, "192.0.2.3/24", true));
-
-        assert_eq!(primary(&links), Some(Ipv4Addr::new(192, 0, 2, 7)));
-    }
-
-    #[test]
-    fn a_first_address_is_preferred_to_a_secondary_one() {
-        let mut links = links(&[link(2, "eth0")]);
-
-        links.handle(address(2, "192.0.2.7/24", true));
-        links.handle(address(2, "198.51.100.3/24", false));
-
-        assert_eq!(primary(&links), Some(Ipv4Addr::new(198, 51, 100, 3)));
-    }
-
-    #[test]
-    fn hearing_of_an_address_again_does_not_change_its_turn() {
-        let mut links = links(&[link(2, "eth0")]);
-        links.handle(address(2, "192.0.2.3/24", false));
-        links.handle(address(2, "198.51.100.3/24", false));
-
-        links.handle(address(2, "192.0.2.3/24", false));
-
-        assert_eq!(primary(&links), Some(Ipv4Addr::new(192, 0, 2, 3)));
-    }
-
-    #[test]
-    fn a_link_made_again_under_another_index_starts_without_addresses() {
-        let mut links = links(&[link(2, "eth0"), address(2, "192.0.2.3/24", false)]);
-
-        links.handle(KernelEvent::LinkGone { index: 2 });
-        assert!(links.named(&eth0()).is_none());
-        links.handle(link(5, "eth0"));
-
-        let (index, link) = links.named(&eth0()).unwrap();
-        assert_eq!(index, 5);
-        assert!(link.addresses().is_empty());
-    }
-
-    #[test]
-    fn a_link_that_is_made_anew_under_its_index_is_of_another_generation() {
-        let mut links = links(&[link(2, "eth0"), link(3, "eth1")]);
-        let generation = |links: &Links| links.at(2).unwrap().generation();
-        let mut seen = vec![generation(&links)];
-
-        links.handle(link(2, "lan0"));
-        seen.push(generation(&links));
-        links.handle(KernelEvent::LinkGone { index: 2 });
-        links.handle(link(2, "eth0"));
-        seen.push(generation(&links));
-        let KernelEvent::Link { index, name, hardware, .. } = link(2, "eth0") else {
-            unreachable!()
-        };
-        let carrier = LinkSignal::Down;
-        links.handle(KernelEvent::Link { index, name, carrier, hardware, has_ip: false });
-        links.handle(link(2, "eth0"));
-        seen.push(generation(&links));
-
-        assert_eq!(seen[0], seen[1], "another name is no other link");
-        assert!(seen[1] < seen[2] && seen[2] < seen[3], "{seen:?}");
-    }
-
-    #[test]
-    fn a_link_renamed_keeps_index_and_addresses() {
-        let mut links = links(&[link(2, "eth7"), address(2, "192.0.2.3/24", false)]);
-        assert!(links.named(&eth0()).is_none());
-
-        links.handle(link(2, "eth0"));
-
-        assert_eq!(links.named(&eth0()).unwrap().0, 2);
-        assert_eq!(primary(&links), Some(Ipv4Addr::new(192, 0, 2, 3)));
-    }
-
-    #[test]
-    fn an_address_of_a_link_that_has_gone_is_ignored() {
-        let mut links = links(&[link(2, "eth0")]);
-
-        links.handle(KernelEvent::LinkGone { index: 2 });
-        links.handle(address(2, "192.0.2.3/24", false));
-        links.handle(link(2, "eth0"));
-
-        assert_eq!(primary(&links), None);
-    }
-
-    #[test]
-    fn events_that_a_dump_already_knew_end_in_the_same_table() {
-        let mut links = links(&[link(2, "eth0"), address(2, "192.0.2.3/24", false)]);
-
-        links.handle(link(2, "eth0"));
-        links.handle(KernelEvent::AddressGone { index: 2, address: parse("192.0.2.9/24") });
-        links.handle(address(2, "192.0.2.3/24", false));
-
-        let (_, link) = links.named(&eth0()).unwrap();
-        assert_eq!(link.addresses().keys().copied().collect::<Vec<_>>(), [parse("192.0.2.3/24")]);
-    }
-
-    #[test]
-    fn only_what_is_new_counts_as_a_change() {
-        let mut links = links(&[link(2, "eth0")]);
-        let vip = KernelChange::Address { index: 2, address: parse("192.0.2.3/24") };
-        let gone = || KernelEvent::AddressGone { index: 2, address: parse("192.0.2.3/24") };
-
-        let changes = [
-            link(2, "eth0"),
-            address(2, "192.0.2.3/24", false),
-            address(2, "192.0.2.3/24", false),
-            address(2, "192.0.2.3/24", true),
-            gone(),
-            gone(),
-            link(2, "eth1"),
-            KernelEvent::LinkGone { index: 2 },
-            KernelEvent::LinkGone { index: 2 },
-        ]
-        .map(|event| links.handle(event));
-
-        let moved = Some(KernelChange::Link { index: 2 });
-        let vip = Some(vip);
-        assert_eq!(changes, [None, vip, None, vip, vip, None, moved, moved, None]);
-    }
-
-    #[test]
-    fn while_two_links_swap_names_each_name_means_the_one_that_has_it_last() {
-        let mut links = links(&[link(2, "eth0"), link(3, "eth1")]);
-
-        for (index, name) in [(2, "tmp"), (3, "eth0"), (2, "eth1")] {
-            links.handle(link(index, name));
-        }
-
-        assert_eq!(links.named(&eth0()).unwrap().0, 3);
-        assert_eq!(links.named(&LinkName::new("eth1").unwrap()).unwrap().0, 2);
-        assert!(links.named(&LinkName::new("tmp").unwrap()).is_none());
-    }
-
-    #[test]
-    fn ipv6_is_sent_from_a_link_local_address() {
-        let mut links = links(&[link(2, "eth0")]);
-
-        links.handle(address(2, "2001:db8::1/64", false));
-        links.handle(address(2, "fe80::1/64", false));
-
-        let (_, link) = links.named(&eth0()).unwrap();
-        let sources = link.sources(&BTreeSet::new(), |_| false);
-        assert_eq!(sources, Sources { ipv4: None, ipv6: Some("fe80::1".parse().unwrap()) });
-    }
-
-    fn links(dump: &[KernelEvent]) -> Links {
-        let mut links = Links::default();
-        links.reset(dump.to_vec());
-        links
-    }
-
-    fn link(index: u32, name: &str) -> KernelEvent {
-        KernelEvent::Link {
-            index,
-            name: name.to_owned(),
-            carrier: LinkSignal::Up,
-            hardware: HardwareAddress::Ethernet([2; 6]),
-            has_ip: true,
-        }
-    }
-
-    fn address(index: u32, address: &str, secondary: bool) -> KernelEvent {
-        KernelEvent::Address { index, address: parse(address), secondary, protocol: 0 }
-    }
-
-    fn primary(links: &Links) -> Option<Ipv4Addr> {
-        let is_virtual = |address| address == IpAddr::from([192, 0, 2, 100]);
-        let ours = BTreeSet::new();
-        links.named(&eth0()).and_then(|(_, link)| link.sources(&ours, is_virtual).ipv4)
-    }
-
-    fn eth0() -> LinkName {
-        LinkName::new("eth0").unwrap()
-    }
-
-    fn parse(text: &str) -> VirtualAddress {
-        let (address, prefix) = text.split_once('/').unwrap();
-        VirtualAddress { address: address.parse().unwrap(), prefix: prefix.parse().unwrap() }
-    }
-}
 /// The hardware address of a link.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum HardwareAddress {
