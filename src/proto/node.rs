@@ -388,6 +388,7 @@ impl Node {
             interruption: self.interruption(router),
             warning: router.warning(),
             conflict: router.conflict(),
+            discarded_peer: router.discarded_peer(),
             unheeded_by: router.unheeded_by(self.now),
             transitions: router.history.total(),
             priority: router.config.priority,

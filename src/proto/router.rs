@@ -2,6 +2,7 @@
 
 mod blink;
 mod conflict;
+mod discarded;
 mod inherit;
 mod last_resort;
 mod leave;
@@ -58,6 +59,7 @@ pub(super) struct VirtualRouter {
     deferred: Option<Deference>,
     /// Another router that uses our VRID for other addresses.
     conflict: Option<VridConflict>,
+    discarded: Option<discarded::DiscardedPeer>,
     /// Whether advertisements can leave the host.
     can_send: bool,
     /// Until when a resignation that could not be sent is still useful.
@@ -88,6 +90,7 @@ impl VirtualRouter {
             rival: None,
             deferred: None,
             conflict: None,
+            discarded: None,
             can_send: true,
             owes_resignation_until: None,
             limiter: Limiter::default(),
@@ -164,6 +167,7 @@ impl VirtualRouter {
         if report::worth_reading(discard) {
             self.report(Problem::Discarded(discard), Some(source), now);
         }
+        self.note_discarded(discard, source, now);
     }
 
     /// Handles the passing of time. Calling it early, or twice, does nothing.
@@ -171,6 +175,7 @@ impl VirtualRouter {
         self.end_blink(now);
         self.listen_if_overslept(now);
         self.end_conflict(now);
+        self.end_discarded(now);
         match self.phase {
             Phase::Backup(backup) if now >= backup.deadline() => {
                 self.become_active(backup.takeover, backup.predecessor(), now);
@@ -222,7 +227,8 @@ impl VirtualRouter {
             Phase::Active { adver_at, blink, .. } => blink.map_or(adver_at, |blink| blink.until),
             Phase::Leaving(leaving) => leaving.deadline(),
         };
-        self.end_of_conflict().into_iter().chain([deadline]).min()
+        let ends = self.end_of_conflict().into_iter().chain(self.end_of_discarded());
+        ends.chain([deadline]).min()
     }
 
     /// Returns the state in the status.
@@ -435,6 +441,7 @@ impl VirtualRouter {
         let from = self.state();
         self.phase = phase;
         self.conflict = self.conflict.filter(|_| self.phase.is_running());
+        self.discarded = self.discarded.filter(|_| self.phase.is_running());
         let to = self.state();
         if from == to {
             return;

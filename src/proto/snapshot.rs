@@ -42,6 +42,8 @@ pub struct Snapshot<'a> {
     pub warning: Option<Problem>,
     /// Another router uses the VRID for other addresses.
     pub conflict: Option<Problem>,
+    /// The peer whose advertisements are discarded all the time, and why.
+    pub discarded_peer: Option<(IpAddr, Discard)>,
     /// The router that has been Active beside this one for so long that it cannot hear this one.
     pub unheeded_by: Option<IpAddr>,
     /// Transitions since the node was made, those of its predecessors included.

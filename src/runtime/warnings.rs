@@ -140,6 +140,12 @@ impl Warnings {
             )
         });
         let conflict = snapshot.conflict.as_ref().map(report::problem);
+        let discarded = snapshot.discarded_peer.map(|(source, why)| {
+            format!(
+                "what {source} advertises for this virtual router is discarded: {why}. Each takes \
+                 the other for dead, and both may be active: configure them alike"
+            )
+        });
         let unheeded = snapshot.unheeded_by.map(|source| {
             let then = match snapshot.state {
                 State::Active => "both answer hosts, and soon the addresses are left to it",
@@ -163,6 +169,7 @@ impl Warnings {
         self.set(scope, WARNING_UNHEEDED, unheeded, now);
         self.set(scope, WARNING_FOREIGN, foreign, now);
         self.set(scope, WARNING_VRID_CONFLICT, conflict, now);
+        self.set(scope, WARNING_DISCARDED, discarded, now);
         self.set(scope, WARNING_CONTESTED, contested, now);
         self.set(scope, WARNING_IN_VAIN, in_vain, now);
     }
@@ -300,6 +307,8 @@ const WARNING_CONTESTED: &str = "address_contested";
 const WARNING_IN_VAIN: &str = "weight_in_vain";
 /// The link or the primary address of the active router is gone, but not for long yet.
 const WARNING_INTERRUPTED: &str = "link_interrupted";
+/// A peer sends what this node discards.
+const WARNING_DISCARDED: &str = "peer_discarded";
 /// Another router on the link uses the VRID for other addresses.
 const WARNING_VRID_CONFLICT: &str = "vrid_conflict";
 /// Another engine of this host has a virtual router, and does not come to the door of this one.

@@ -65,6 +65,42 @@ fn version_2_follows_its_own_interval_alone() {
 }
 
 #[test]
+fn a_peer_whose_advertisements_are_discarded_is_shown_until_it_is_gone() {
+    let interval = |config| (config, Advert::new(200).v2().every(200), Discard::Interval);
+    let version = (config(), Advert::new(200).v2(), Discard::Version);
+    for (config, advert, discard) in [interval(v2()), version] {
+        let mut subject = Subject::active(&config);
+        subject.hears(&advert);
+        assert_eq!(subject.snapshot().discarded_peer, None, "once is an accident");
+        subject.run(40 * SECOND);
+        subject.hears(&advert);
+        subject.hears(&advert.clone().from(HIGHER));
+
+        let shown = Some((LOWER.into(), discard));
+        assert_eq!(subject.snapshot().discarded_peer, shown);
+        subject.run(59 * SECOND);
+        assert_eq!(subject.snapshot().discarded_peer, shown);
+        subject.run(2 * SECOND);
+        assert_eq!(subject.snapshot().discarded_peer, None);
+    }
+}
+
+#[test]
+fn what_was_discarded_wakes_no_router_that_takes_no_part() {
+    let mut subject = Subject::active(&v2());
+    let advert = Advert::new(200).v2().every(200);
+    subject.hears(&advert);
+    subject.hears(&advert);
+
+    subject.handle(link(LinkCarrier::Missing, None));
+    subject.run(10 * SECOND);
+    subject.hears(&advert);
+    subject.hears(&advert);
+
+    assert_eq!((subject.timeout(), subject.snapshot().discarded_peer), (None, None));
+}
+
+#[test]
 fn another_interval_or_other_addresses_are_counted_and_reported_but_count() {
     let mut subject = Subject::started(&config());
     let mut addresses = addresses();
