@@ -39,9 +39,14 @@ pub(super) fn tokens(line: &SourceLine) -> Result<Vec<Token>, Complaint> {
     let mut tokens = Vec::new();
     for (span, start) in spans {
         let place = line.place(start);
-        if matches!(span, Span::Open) && line.text()[..start].ends_with('$') {
+        let (before, behind) = line.text().split_at(start);
+        if behind.starts_with('{') && before.ends_with('$') {
             let problem = "expected a value: this variable is not defined";
             return Err(Complaint::new(&line.place(start - 1), problem));
+        }
+        if behind.starts_with("{{") || behind.starts_with("{%") {
+            let problem = "expected a value: this is a template that was not filled in";
+            return Err(Complaint::new(&place, problem));
         }
         tokens.push(match span {
             Span::Open => Token::Open(place),

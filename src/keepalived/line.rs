@@ -13,6 +13,7 @@ pub(super) struct SourceLine {
     columns: Vec<u32>,
     file: Rc<str>,
     number: u32,
+    is_comment: bool,
 }
 
 impl SourceLine {
@@ -52,13 +53,19 @@ impl SourceLine {
             let place = Spot { file: file.clone(), line: number, column };
             Complaint::new(&place, "not valid UTF-8 (which only comments need not be)")
         })?;
-        let line = Self { text, columns, file: file.clone(), number };
+        let is_comment = text.trim_matches(is_blank).is_empty() && text.len() < raw.len();
+        let line = Self { text, columns, file: file.clone(), number, is_comment };
         Ok(line.trimmed())
     }
 
     /// Returns what it says.
     pub(super) fn text(&self) -> &str {
         &self.text
+    }
+
+    /// Tells whether it is a comment and nothing else.
+    pub(super) fn is_comment(&self) -> bool {
+        self.is_comment
     }
 
     /// Returns the place of an octet, or of the end of the line.
@@ -72,7 +79,8 @@ impl SourceLine {
     pub(super) fn part(&self, range: Range<usize>) -> Self {
         let text = self.text.get(range.clone()).unwrap_or_default().to_owned();
         let columns = self.columns.get(range).unwrap_or_default().to_vec();
-        Self { text, columns, file: self.file.clone(), number: self.number }.trimmed()
+        let (file, number) = (self.file.clone(), self.number);
+        Self { text, columns, file, number, is_comment: false }.trimmed()
     }
 
     /// Puts another text in the place of a part. All of it has the column where the part began.

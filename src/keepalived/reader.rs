@@ -144,43 +144,34 @@ impl<'a> Reader<'a> {
         from: Option<Spot>,
     ) -> Result<(), Complaint> {
         let name: Rc<str> = path.display().to_string().into();
-        let at = |line| Spot { file: name.clone(), line, column: 1 };
-        let place = from.clone().unwrap_or_else(|| at(1));
-        let open = self.frames.iter().filter_map(|frame| frame.path.as_ref());
-        if open.clone().any(|open| *open == path) {
-            return Err(Complaint::new(&place, format!("include loop: {name} is being read")));
-        }
-        if open.count() >= MAX_INCLUDED {
-            let problem = format!("include nested deeper than {MAX_INCLUDED} files");
-            return Err(Complaint::new(&place, problem));
-        }
+        let place = from.clone().unwrap_or(Spot { file: name.clone(), line: 1, column: 1 });
+        self.refuse_loop(&path, &place)?;
         let octets = self.files.read(&path, self.octets_left).map_err(|error| {
-            let what = if from.is_some() {
-                format!("cannot read {name}")
-            } else {
-                "cannot read it".to_owned()
-            };
-            Complaint::new(&place, format!("{what}: {error}"))
+            let what = if from.is_some() { &*name } else { "it" };
+            Complaint::new(&place, format!("cannot read {what}: {error}"))
         })?;
         self.octets_left = self.octets_left.checked_sub(octets.len()).ok_or_else(|| {
-            let mebi = MAX_OCTETS >> 20;
-            Complaint::new(
-                &place,
-                format!("{name} is too long: {mebi} MiB are the limit, with all that is included"),
-            )
+            let limit =
+                format!("{} MiB are the limit, with all that is included", MAX_OCTETS >> 20);
+            Complaint::new(&place, format!("{name} is too long: {limit}"))
         })?;
-        let octets = octets.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&octets);
-        let lines = octets.split(|octet| *octet == b'\n').zip(1..);
-        let lines = lines.map(|(raw, number)| SourceLine::read(raw, &name, number));
-        let lines: Vec<_> = lines.collect::<Result<_, _>>()?;
-        if let Some(long) = lines.iter().find(|line| line.text().len() > MAX_LINE) {
-            let problem =
-                format!("a line of more than {MAX_LINE} octets, which keepalived ignores");
-            return Err(Complaint::new(&long.place(0), problem));
-        }
+        let lines = lines_of(&octets, &name)?.into_iter();
         let directory = path.parent().map(|it| it.display().to_string()).unwrap_or_default();
         self.variables.enter(directory);
-        self.frames.push(Frame { path: Some(path), lines: lines.into_iter(), next, from });
+        self.frames.push(Frame { path: Some(path), lines, next, from });
+        Ok(())
+    }
+
+    fn refuse_loop(&self, path: &Path, place: &Spot) -> Result<(), Complaint> {
+        let mut open = self.frames.iter().filter_map(|frame| frame.path.as_deref());
+        if open.clone().count() >= MAX_INCLUDED {
+            let problem = format!("include nested deeper than {MAX_INCLUDED} files");
+            return Err(Complaint::new(place, problem));
+        }
+        if open.any(|open| open == path) {
+            let problem = format!("include loop: {} is being read", path.display());
+            return Err(Complaint::new(place, problem));
+        }
         Ok(())
     }
 
@@ -200,7 +191,7 @@ impl<'a> Reader<'a> {
                 Defining::Complete => return Ok(None),
                 Defining::Begun(name) => {
                     while let Some(next) = self.next_raw()? {
-                        if !self.variables.extend(&name, &next) {
+                        if !next.is_comment() && !self.variables.extend(&name, &next) {
                             break;
                         }
                     }
@@ -281,6 +272,21 @@ impl<'a> Reader<'a> {
         };
         self.enter(first, found, Some(place))?;
         Ok(true)
+    }
+}
+
+/// Splits a file into lines.
+fn lines_of(octets: &[u8], name: &Rc<str>) -> Result<Vec<SourceLine>, Complaint> {
+    let octets = octets.strip_prefix(b"\xef\xbb\xbf").unwrap_or(octets);
+    let lines = octets.split(|octet| *octet == b'\n').zip(1..);
+    let lines = lines.map(|(raw, number)| SourceLine::read(raw, name, number));
+    let lines: Vec<_> = lines.collect::<Result<_, _>>()?;
+    match lines.iter().find(|line| line.text().len() > MAX_LINE) {
+        Some(long) => Err(Complaint::new(
+            &long.place(0),
+            format!("a line of more than {MAX_LINE} octets, which keepalived ignores"),
+        )),
+        None => Ok(lines),
     }
 }
 

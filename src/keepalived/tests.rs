@@ -142,8 +142,10 @@ fn an_unknown_word_is_answered_with_what_was_probably_meant() {
     for (text, expected) in [
         ("vrrp_instnace VI_1 { }", ":1:1: unknown word \"vrrp_instnace\"; did you mean \"vrrp_"),
         ("global_defs { log_file x }", "does not know it in global_defs"),
+        ("vrrp_instance a { virtual_router 5 }", "did you mean \"virtual_router_id\"?"),
         ("vrrp_script a { scirpt b }", "unknown word \"scirpt\"; did you mean \"script\"?"),
         ("vrrp_script a { vrrp_instance VI_1 { } }", "is a } missing before it?"),
+        ("vrrp_sync_group G { VI_1 }", "members stand in group { … }"),
         ("vrrp_track_process a { interval 1 }", "does not know it in vrrp_track_process"),
     ] {
         let said = refused(text);

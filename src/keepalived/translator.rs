@@ -264,7 +264,13 @@ fn likely<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a st
     if word.len() > MAX_SHOWN {
         return None;
     }
-    let distances = known.map(|known| (strsim::damerau_levenshtein(word, known), known));
+    let known: Vec<_> = known.collect();
+    let is_begun = |known: &&str| word.len() >= MIN_BEGUN && known.starts_with(word);
+    if let Some(begun) = known.iter().copied().filter(is_begun).min_by_key(|known| known.len()) {
+        return Some(begun);
+    }
+    let distances =
+        known.into_iter().map(|known| (strsim::damerau_levenshtein(word, known), known));
     let close = distances.filter(|(distance, known)| *distance <= 1 + known.len() / 4);
     close.min().map(|(_, known)| known)
 }
@@ -279,3 +285,5 @@ fn shown(text: &str) -> String {
 
 const MAX_COMPLAINTS: usize = 50;
 const MAX_SHOWN: usize = 60;
+/// Letters of a word that somebody began.
+const MIN_BEGUN: usize = 5;

@@ -79,7 +79,7 @@ fn variables_are_replaced_as_keepalived_does() {
 fn a_definition_of_several_lines_is_read_where_it_is_used() {
     let text = "$VIP= \\\n 10.0.${NUM}.1/24 \\\n @web2 10.0.${NUM}.9/24\n\
         $INSTANCE= \\\n vrrp_instance VI_${NUM} { \\\n  virtual_ipaddress { \\\n   $VIP \\\n \
-        } \\\n }\n\
+        # a comment\n } \\\n }\n\
         $NUM=0\n$INSTANCE\n\n$NUM=1\n$INSTANCE\n";
 
     let options = options(text);
@@ -142,6 +142,7 @@ fn braces_that_do_not_match_are_named_by_their_place() {
         ("}", ":1:1: expected no }: no block is open"),
         ("\n {", ":2:2: expected a word before this {"),
         ("a { {", ":1:5: expected a word before this {"),
+        ("router_id {{ name }}", ":1:11: expected a value: this is a template"),
         ("a {\nb {\n}", ":1:3: this { is never closed: expected a }"),
         (
             "vrrp_instance A {\ntrack_script {\n}\n\nvrrp_instance B {\n}",

@@ -49,6 +49,27 @@ fn a_request_to_this_host_that_must_succeed_becomes_the_probe() {
 }
 
 #[test]
+fn a_host_that_is_pinged_becomes_one_that_must_be_reached() {
+    let reach = |script: &str, more: &str| {
+        let mut reach = options(&with_script(script, more))["health"]["reach"].clone();
+        reach[0].take()
+    };
+
+    assert_eq!(
+        reach("\"/bin/ping -c 1 -W 1 192.0.2.1\"", "interval 2\nfall 2"),
+        json!({ "name": "chk", "address": "192.0.2.1", "interval_ms": 2000, "fall": 2 })
+    );
+    assert_eq!(
+        reach("\"ping -I eth9 -c1 2001:db8::1\"", "weight 30"),
+        json!({ "name": "chk", "address": "2001:db8::1", "interface": "eth9", "weight": -30 })
+    );
+    for script in ["ping -c1 127.0.0.1", "ping -c1 gw", "ping 192.0.2.1 192.0.2.2"] {
+        let text = with_script(&format!("\"{script}\""), "");
+        assert_eq!(options(&text)["health"], Value::Null, "{script}");
+    }
+}
+
+#[test]
 fn what_looks_at_anything_else_becomes_a_function_in_lua() {
     for script in [
         "\"killall -0 haproxy\"",

@@ -4,6 +4,7 @@
 mod subject;
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use crate::keepalived::lexer::Word;
 use crate::keepalived::place::Spot;
@@ -20,6 +21,8 @@ pub(super) struct Checks {
     defined: BTreeMap<(CheckKind, String), DefinedCheck>,
     /// A request that becomes the probe.
     probe: Option<Placed>,
+    /// Other hosts that have to answer, by the name of the check.
+    reach: BTreeMap<String, Placed>,
 }
 
 /// What a check runs or reads.
@@ -31,6 +34,21 @@ pub(super) enum CheckKind {
     Process,
     /// A file.
     File,
+}
+
+/// An option that does what a check did.
+enum Became {
+    /// `health.probe`.
+    Probe(Placed),
+    /// An element of `health.reach`.
+    Reach(Placed),
+}
+
+/// What other checks have become before.
+struct Taken<'a> {
+    probe: Option<&'a Placed>,
+    /// Whether there is no room in `health.reach`.
+    is_full: bool,
 }
 
 #[derive(Debug)]
@@ -185,8 +203,19 @@ impl Checks {
             return 0;
         }
         let raise = if kind == CheckKind::File || weight.is_reverse { 0 } else { weight.number };
-        let probe = check.say(&name.text, kind, weight, self.probe.as_ref(), translator);
-        self.probe = self.probe.take().or(probe);
+        let is_full = self.reach.len() >= MAX_REACH && !self.reach.contains_key(&name.text);
+        let taken = Taken { probe: self.probe.as_ref(), is_full };
+        match check.say(&name.text, kind, weight, &taken, translator) {
+            Some(Became::Probe(probe)) => self.probe = Some(probe),
+            Some(Became::Reach(host)) => {
+                let kept = self.reach.entry(name.text.clone()).or_insert_with(|| host.clone());
+                if *kept != host {
+                    let text = format!("{}: counts for all instances alike", name.text);
+                    translator.warn(line.place(), text);
+                }
+            }
+            None => {}
+        }
         raise.max(0)
     }
 
@@ -200,21 +229,25 @@ impl Checks {
             let text = format!("{} {name}: nothing tracks it", kind.defined_by());
             translator.note(&check.place, text);
         }
-        Some(("health", Setting::Table(vec![("probe", self.probe?)]).at(origin)))
+        let reach: Vec<_> = self.reach.into_values().collect();
+        let place = reach.first().map(|first| first.place().clone());
+        let reach = place.map(|place| ("reach", Setting::List(reach).at(&place)));
+        let probe = self.probe.map(|probe| ("probe", probe));
+        let health: Vec<_> = probe.into_iter().chain(reach).collect();
+        (!health.is_empty()).then(|| ("health", Setting::Table(health).at(origin)))
     }
 }
 
 impl DefinedCheck {
-    /// Says what becomes of it. Returns the probe that does the same, if there is one: another
-    /// one may be `taken`.
+    /// Says what becomes of it. Returns the option that does the same, if there is one.
     fn say(
         &self,
         name: &str,
         kind: CheckKind,
         weight: Weight,
-        taken: Option<&Placed>,
+        taken: &Taken<'_>,
         translator: &mut Translator,
-    ) -> Option<Placed> {
+    ) -> Option<Became> {
         let what = format!("{} {name} ({})", kind.defined_by(), shown(&self.what));
         if weight.is_reverse {
             let text = format!("{what}: a reversed weight has no counterpart: see check(name, fn)");
@@ -234,13 +267,20 @@ impl DefinedCheck {
                 );
                 translator.note(&self.place, text);
             }
-            CheckSubject::Request(url) if taken.is_none_or(|taken| *taken == self.probe(&url)) => {
+            CheckSubject::Request(url)
+                if taken.probe.is_none_or(|taken| *taken == self.probe(&url)) =>
+            {
                 let text = format!(
                     "{what}: becomes health.probe: while nginx does not answer, the node resigns, \
                      without a weight"
                 );
                 translator.note(&self.place, text);
-                return Some(self.probe(&url));
+                return Some(Became::Probe(self.probe(&url)));
+            }
+            CheckSubject::Reach(address, interface) if !taken.is_full => {
+                let text = format!("{what}: becomes health.reach: the engine itself asks");
+                translator.note(&self.place, text);
+                return Some(Became::Reach(self.reach(name, address, interface, weight)));
             }
             CheckSubject::Maintenance => {
                 let text = format!(
@@ -249,7 +289,7 @@ impl DefinedCheck {
                 );
                 translator.warn(&self.place, text);
             }
-            CheckSubject::Request(_) | CheckSubject::Other => {
+            CheckSubject::Request(_) | CheckSubject::Reach(..) | CheckSubject::Other => {
                 let text = format!(
                     "{what}: becomes a function in Lua, unless it looks whether nginx runs: \
                      vrrp.check({name:?}, function() … end{})",
@@ -262,14 +302,43 @@ impl DefinedCheck {
     }
 
     fn probe(&self, url: &str) -> Placed {
+        let url = Setting::Text(url.to_owned()).at(&self.place);
+        let fields = [("url", url)].into_iter().chain(self.timing());
+        Setting::Table(fields.collect()).at(&self.place)
+    }
+
+    fn reach(
+        &self,
+        name: &str,
+        address: IpAddr,
+        interface: Option<String>,
+        weight: Weight,
+    ) -> Placed {
         let at = |setting: Setting| setting.at(&self.place);
-        let mut fields = vec![("url", at(Setting::Text(url.to_owned())))];
-        let ms = |micros: u64| Setting::Number(i64::try_from(micros / 1000).unwrap_or(i64::MAX));
-        fields.extend(self.interval.map(|time| ("interval_ms", at(ms(time)))));
-        fields.extend(self.timeout.map(|time| ("timeout_ms", at(ms(time)))));
-        fields.extend(self.fall.clone().map(|fall| ("fall", fall)));
-        fields.extend(self.rise.clone().map(|rise| ("rise", rise)));
+        let text = |text: String| at(Setting::Text(text));
+        let mut fields = Vec::new();
+        if name.len() <= MAX_REACH_NAME {
+            fields.push(("name", text(name.to_owned())));
+        }
+        fields.push(("address", text(address.to_string())));
+        fields.extend(interface.map(|interface| ("interface", text(interface))));
+        fields.extend(self.timing());
+        if weight.number != 0 {
+            fields.push(("weight", at(Setting::Number(-weight.number.abs()))));
+        }
         at(Setting::Table(fields))
+    }
+
+    /// How often it asks, and what the answers add up to.
+    fn timing(&self) -> impl Iterator<Item = (&'static str, Placed)> {
+        let ms = |micros: u64| Setting::Number(i64::try_from(micros / 1000).unwrap_or(i64::MAX));
+        let timing = [
+            ("interval_ms", self.interval.map(|time| ms(time).at(&self.place))),
+            ("timeout_ms", self.timeout.map(|time| ms(time).at(&self.place))),
+            ("fall", self.fall.clone()),
+            ("rise", self.rise.clone()),
+        ];
+        timing.into_iter().filter_map(|(name, value)| Some((name, value?)))
     }
 
     /// The options of `check` that do what the script did.
@@ -310,3 +379,7 @@ fn weight(words: &[Word], place: &Spot, translator: &mut Translator) -> Weight {
     };
     Weight { number: number.unwrap_or(0), is_reverse }
 }
+
+/// Elements of `health.reach`, and octets of their names.
+const MAX_REACH: usize = 4;
+const MAX_REACH_NAME: usize = 25;

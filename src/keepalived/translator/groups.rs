@@ -91,7 +91,8 @@ pub(super) fn read(
             "track_process" => CheckKind::Process,
             "track_file" => CheckKind::File,
             _ => {
-                translator.known(line, words::SYNC_GROUP, READ, "in vrrp_sync_group");
+                let within = "in vrrp_sync_group; members stand in group { … }";
+                translator.known(line, words::SYNC_GROUP, READ, within);
                 continue;
             }
         };

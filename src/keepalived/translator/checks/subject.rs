@@ -1,5 +1,7 @@
 //! What a check script looks at, as far as its command says.
 
+use std::net::IpAddr;
+
 /// What a check is about.
 #[derive(Debug, Eq, PartialEq)]
 pub(super) enum CheckSubject {
@@ -7,6 +9,8 @@ pub(super) enum CheckSubject {
     Nginx,
     /// Whether nginx answers a request to this URL without an error.
     Request(String),
+    /// Whether another host can be reached, perhaps on one interface alone.
+    Reach(IpAddr, Option<String>),
     /// Whether somebody wants the addresses to be elsewhere.
     Maintenance,
     /// Something else, or nobody can tell.
@@ -26,6 +30,9 @@ impl CheckSubject {
         let asks = words.iter().any(|word| ["curl", "wget"].contains(&program(word)));
         if let Some(url) = words.iter().find_map(|word| LocalUrl::read(word)).filter(|_| asks) {
             return url.subject(&words);
+        }
+        if let Some(reach) = reach(&words) {
+            return reach;
         }
         let programs = || words.iter().map(|word| program(word));
         let names_process = programs().any(|program| PROCESS_TOOLS.contains(&program));
@@ -96,6 +103,20 @@ impl<'a> LocalUrl<'a> {
     }
 }
 
+/// Reads `ping -c 1 192.168.56.1`, perhaps with `-I eth0`.
+fn reach(words: &[&str]) -> Option<CheckSubject> {
+    if !words.iter().any(|word| ECHO_TOOLS.contains(&program(word))) {
+        return None;
+    }
+    let on = words.iter().position(|word| *word == "-I").and_then(|at| words.get(at + 1));
+    let addresses = words.iter().filter(|word| Some(*word) != on);
+    let mut addresses = addresses.filter_map(|word| word.parse::<IpAddr>().ok());
+    let address = addresses.next().filter(|address| !address.is_loopback())?;
+    let is_one = addresses.next().is_none();
+    let interface = on.filter(|on| on.parse::<IpAddr>().is_err()).map(|on| (*on).to_owned());
+    is_one.then_some(CheckSubject::Reach(address, interface))
+}
+
 fn program(word: &str) -> &str {
     word.rsplit('/').next().unwrap_or(word)
 }
@@ -113,5 +134,6 @@ fn is_web_port(word: &str) -> bool {
 const MAINTENANCE: [&str; 3] = ["manual", "maintenance", "failover"];
 const PROCESS_TOOLS: [&str; 8] =
     ["killall", "pidof", "pgrep", "pkill", "systemctl", "service", "docker", "supervisorctl"];
+const ECHO_TOOLS: [&str; 5] = ["ping", "ping4", "ping6", "fping", "fping6"];
 const PORT_TOOLS: [&str; 6] = ["nc", "ncat", "netcat", "ss", "netstat", "lsof"];
 const WEB_PORTS: [&str; 4] = ["80", "443", "8080", "8443"];
