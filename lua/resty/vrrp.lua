@@ -103,12 +103,15 @@ local function only_checks()
 end
 
 
+-- What begins with "note: " asks for nothing.
 local function warn(problems)
     for _, problem in ipairs(problems) do
+        local is_note = problem:find("^note: ")
         if only_checks() then
-            io.stderr:write("resty.vrrp: warning: ", on_one_line(problem), "\n")
+            local kind = is_note and "" or "warning: "
+            io.stderr:write("resty.vrrp: ", kind, on_one_line(problem), "\n")
         else
-            log(ngx.WARN, problem)
+            log(is_note and ngx.NOTICE or ngx.WARN, problem)
         end
     end
 end
@@ -147,11 +150,13 @@ end
 
 
 -- Checks the options and prepares init_worker(). Options are a table, or the
--- path of a JSON file. To be called in init_by_lua*. Raises an error that lists
--- all problems: nginx does not start then, or refuses the reload.
+-- path of a JSON file or of a keepalived.conf. To be called in init_by_lua*.
+-- Raises an error that lists all problems: nginx does not start then, or
+-- refuses the reload.
 --
 -- With RESTY_VRRP_CHECK=1 (or true, yes, on) in its environment nginx ends in
--- this function. Its exit status says whether the options are right.
+-- this function. Its exit status says whether the options are right. Of a
+-- keepalived.conf it prints the call of setup() that does the same.
 function _M.setup(options)
     only_in_http("setup")
     if get_phase() ~= "init" then
@@ -170,25 +175,26 @@ function _M.setup(options)
         return
     end
     if type(options) ~= "table" and type(options) ~= "string" then
-        error("options must be a table, or the path of a JSON file, got "
-              .. type(options), 2)
+        error("options must be a table, or the path of a JSON file or of a"
+              .. " keepalived.conf, got " .. type(options), 2)
     end
     if board then
         error("setup() must be called only once", 2)
     end
 
     local setup = require "resty.vrrp.setup"
-    local made, text, warnings = setup.run(options, agent_is_shared)
+    local made, checked = setup.run(options, agent_is_shared)
     if not made then
-        error(fail(text), 2)
+        error(fail(checked), 2)
     end
-    warn(warnings)
+    warn(checked.warnings)
     if only_checks() then
+        io.stdout:write(checked.setup)
         io.stderr:write("resty.vrrp: ", setup.describe(made), "\n")
         os.exit(0)
     end
     use(made)
-    json = text
+    json = checked.json
 end
 
 

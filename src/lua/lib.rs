@@ -6,7 +6,8 @@
 mod plan;
 
 use std::error::Error;
-use std::iter;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -15,7 +16,7 @@ use mlua::{Lua, LuaString, Table, UserData, UserDataMethods};
 
 use resty_vrrp::config::{Carrier, Config, ConfigErrors};
 use resty_vrrp::runtime::{
-    self, Check, Engine, PlannedCheck, Surroundings, Survey, chain, log, panic_text,
+    self, Check, Engine, PlannedCheck, Surroundings, Survey, Written, chain, log, panic_text,
 };
 use resty_vrrp::status::{Board, Page};
 
@@ -24,8 +25,8 @@ use resty_vrrp::status::{Board, Page};
 fn resty_vrrp_core(lua: &Lua) -> mlua::Result<Table> {
     let module = lua.create_table()?;
     module.set("version", env!("CARGO_PKG_VERSION"))?;
-    let checked = |_: &Lua, (json, board, page, workers): CheckArguments| {
-        Ok(said(|| check(&json, &board, &page, workers)))
+    let checked = |_: &Lua, (options, is_file, board, page, workers): CheckArguments| {
+        Ok(said(|| check(&options, is_file, &board, &page, workers)))
     };
     module.set("check", lua.create_function(checked)?)?;
     let warned_about = |_: &Lua, (json, names, weights): (LuaString, Vec<LuaString>, Vec<i16>)| {
@@ -42,7 +43,7 @@ fn resty_vrrp_core(lua: &Lua) -> mlua::Result<Table> {
 }
 
 /// What `check` is called with.
-type CheckArguments = (LuaString, PathBuf, PathBuf, Option<u32>);
+type CheckArguments = (LuaString, bool, PathBuf, PathBuf, Option<u32>);
 
 /// What `start` is called with.
 type StartArguments = (LuaString, PathBuf, PathBuf, u32, Option<PathBuf>, Vec<Table>);
@@ -87,22 +88,30 @@ impl UserData for Handle {
     }
 }
 
-/// `check(json, board, page, workers)`: fills the board and the page at these paths, and returns a
-/// list: the option `carrier`, and the warnings about the options. `workers` is how many nginx will
+/// `check(options, is_file, board, page, workers)`: fills the board and the page at these paths,
+/// and returns a list: the option `carrier`; the options as JSON, if `options` is the path of a
+/// file; the call of `setup` that does the same as a `keepalived.conf`; then the warnings about the
+/// options. One that begins with `note: ` needs no attention. `workers` is how many nginx will
 /// start, if that is known.
 ///
 /// An error lists everything that is wrong with the options, one problem per line.
 fn check(
-    json: &LuaString,
+    options: &LuaString,
+    is_file: bool,
     board: &Path,
     page: &Path,
     workers: Option<u32>,
 ) -> Result<Vec<String>, Box<dyn Error>> {
-    let config = Config::from_octets(&json.as_bytes())?;
+    let written = if is_file {
+        Written::file(Path::new(OsStr::from_bytes(&options.as_bytes())))?
+    } else {
+        Written::table(&options.as_bytes())
+    };
+    let config = written.config()?;
     workers.map_or(Ok(()), |workers| config.check_workers(workers))?;
     let Survey { refused, warnings } = runtime::survey(&config);
     if !refused.is_empty() {
-        return Err(ConfigErrors(refused).into());
+        return Err(written.placed(ConfigErrors(refused)).into());
     }
     let page = Page::create(page)?;
     drop(Board::create(board, &plan::of(&config))?.with_page(page));
@@ -111,8 +120,12 @@ fn check(
         Carrier::Agent => "agent",
         Carrier::Worker => "worker",
     };
+    let json =
+        if is_file { String::from_utf8_lossy(written.json()).into_owned() } else { String::new() };
+    let told = [carrier.to_owned(), json, written.setup().unwrap_or_default()];
     let warnings = config.warnings().into_iter().chain(warnings);
-    Ok(iter::once(carrier.to_owned()).chain(warnings.map(|it| it.to_string())).collect())
+    let warnings = warnings.map(|warning| written.placed_one(warning).to_string());
+    Ok(told.into_iter().chain(written.remarks()).chain(warnings).collect())
 }
 
 /// `warnings_about(json, names, weights)`: returns a list of warnings about checks.

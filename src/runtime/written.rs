@@ -139,8 +139,8 @@ fn begins_as_json(path: &Path) -> io::Result<bool> {
 }
 
 fn unreadable(path: &Path, error: &io::Error) -> ConfigErrors {
-    let problem = format!("cannot read the options: {error}");
-    ConfigErrors(vec![ConfigError { path: path.display().to_string(), problem }])
+    let problem = format!("cannot read the options: {}: {error}", path.display());
+    ConfigErrors(vec![ConfigError { path: String::new(), problem }])
 }
 
 /// Returns the name of this host up to the first dot, as keepalived compares it with `@name`.

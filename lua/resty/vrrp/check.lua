@@ -68,9 +68,10 @@ local function server()
 end
 
 
--- Returns the lines that the child writes: "ok", the option carrier, the
--- server, and warnings; or the kind of the failure, and its text.
-local function verdict(json, board_fd, page_fd)
+-- Returns the fields that the child writes: "ok", the server, the option
+-- carrier, the options as JSON and as a call of setup, if they come from a
+-- file, and warnings; or the kind of the failure, and its text.
+local function verdict(options, is_file, board_fd, page_fd)
     local loaded, core = pcall(require, "resty.vrrp.core")
     if not loaded then
         return "missing", tostring(core)
@@ -79,15 +80,15 @@ local function verdict(json, board_fd, page_fd)
     -- nginx does not know it yet if worker_processes follows the http block.
     local workers = ngx.worker.count()
     workers = workers > 0 and workers or nil
-    local ran, lines, err = pcall(core.check, json, path .. board_fd,
-                                    path .. page_fd, workers)
+    local ran, told, err = pcall(core.check, options, is_file,
+                                 path .. board_fd, path .. page_fd, workers)
     if not ran then
-        return "broken", tostring(lines)
+        return "broken", tostring(told)
     end
-    if not lines then
+    if not told then
         return "wrong", err
     end
-    return "ok", lines[1], server(), unpack(lines, 2)
+    return "ok", server(), unpack(told)
 end
 
 
@@ -105,9 +106,10 @@ end
 
 
 -- Never returns: the child must not run the rest of the master's start.
-local function be_child(fd, json, board_fd, page_fd)
+local function be_child(fd, ...)
+    local arguments = { ... }
     pcall(function()
-        write_all(fd, concat({ verdict(json, board_fd, page_fd) }, "\n"))
+        write_all(fd, concat({ verdict(unpack(arguments)) }, "\0"))
     end)
     C.resty_vrrp_exit(0)
 end
@@ -150,14 +152,14 @@ local function wait(pid)
 end
 
 
-local function ask_child(json, board_fd, page_fd)
+local function ask_child(...)
     local ends = ffi_new("int[2]")
     if C.resty_vrrp_pipe2(ends, O_CLOEXEC) ~= 0 then
         return nil, "cannot make a pipe"
     end
     local pid = C.resty_vrrp_fork()
     if pid == 0 then
-        be_child(ends[1], json, board_fd, page_fd)
+        be_child(ends[1], ...)
     end
 
     C.resty_vrrp_close(ends[1])
@@ -199,10 +201,25 @@ local function explain(kind, text)
 end
 
 
--- Checks the options and fills the board in board_fd, and its page. Returns the
--- option carrier, the server's name and version, and a list of warnings; or nil
--- and the problems.
-function _M.run(json, board_fd, page_fd)
+-- Returns the fields of a text, which end with NUL, and the last with the text.
+local function split(text)
+    local fields = {}
+    local from = 1
+    repeat
+        local at = text:find("\0", from, true)
+        fields[#fields + 1] = text:sub(from, (at or 0) - 1)
+        from = at and at + 1
+    until not from
+    return fields
+end
+
+
+-- Checks the options, JSON or the path of a file, and fills the board in
+-- board_fd, and its page. Returns what the options are: a table with the option
+-- carrier, the server's name and version, the options as json and as a call of
+-- setup, if they come from a file, and a list of warnings; or nil and the
+-- problems.
+function _M.run(options, is_file, board_fd, page_fd)
     local mask = ffi_new("resty_vrrp_sigset")
     local before = ffi_new("resty_vrrp_sigset")
     C.resty_vrrp_sigemptyset(mask)
@@ -210,22 +227,18 @@ function _M.run(json, board_fd, page_fd)
 
     -- nginx's handler of SIGCHLD would reap the child and log it as unknown.
     C.resty_vrrp_sigprocmask(SIG_BLOCK, mask, before)
-    local text, err = ask_child(json, board_fd, page_fd)
+    local text, err = ask_child(options, is_file, board_fd, page_fd)
     C.resty_vrrp_sigprocmask(SIG_SETMASK, before, nil)
     if not text then
         return nil, err
     end
 
-    local kind, rest = text:match("^(%l+)\n(.*)$")
-    if kind ~= "ok" then
-        return nil, explain(kind, rest or text)
+    local fields = split(text)
+    if fields[1] ~= "ok" then
+        return nil, explain(fields[1], fields[2] or text)
     end
-    local carrier, server_name, lines = rest:match("^(%l+)\n([^\n]*)\n?(.*)$")
-    local warnings = {}
-    for line in lines:gmatch("[^\n]+") do
-        warnings[#warnings + 1] = line
-    end
-    return carrier, server_name, warnings
+    return { server = fields[2], carrier = fields[3], json = fields[4],
+             setup = fields[5], warnings = { unpack(fields, 6) } }
 end
 
 

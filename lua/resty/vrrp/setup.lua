@@ -17,7 +17,6 @@ require "resty.vrrp.endpoint"
 require "resty.vrrp.status"
 
 local format = string.format
-local io_open = io.open
 local min = math.min
 local ngx = ngx
 local type = type
@@ -34,28 +33,12 @@ local CONNECTIONS = 1024
 local MOST_CONNECTIONS = 4096
 
 
-local function read_file(path)
-    if path:sub(1, 1) ~= "/" then
-        path = ngx.config.prefix() .. path
-    end
-    local file, err = io_open(path)
-    if not file then
-        return nil, "cannot read the options: " .. err
-    end
-    local text
-    text, err = file:read("*a")
-    file:close()
-    if not text then
-        return nil, "cannot read the options in " .. path .. ": " .. err
-    end
-    return text
+local function absolute(path)
+    return path:sub(1, 1) == "/" and path or ngx.config.prefix() .. path
 end
 
 
 local function to_json(options)
-    if type(options) == "string" then
-        return read_file(options)
-    end
     local text, err = json.encode(options)
     if not text then
         return nil, "the options are wrong:\n" .. err
@@ -98,17 +81,16 @@ local function finish(board, carrier, server, previous)
 end
 
 
-local function make_board(text, agent_is_shared)
+-- Returns the board, and what the options are.
+local function make_board(options, is_file, agent_is_shared)
     local fd, page_fd = board_module.create()
     if not fd then
         return nil, page_fd
     end
-    local board, carrier, err
-    local wanted, server, warnings = check.run(text, fd, page_fd)
-    if wanted then
-        carrier, err = choose_carrier(wanted, agent_is_shared)
-    else
-        err = server
+    local board, carrier
+    local checked, err = check.run(options, is_file, fd, page_fd)
+    if checked then
+        carrier, err = choose_carrier(checked.carrier, agent_is_shared)
     end
     if carrier then
         board, err = board_module.map(fd, page_fd)
@@ -117,12 +99,12 @@ local function make_board(text, agent_is_shared)
         -- The board of the VM that this one replaces. nginx closes that VM
         -- after the reload.
         local previous = board_module.find()
-        board, err = finish(board, carrier, server, previous)
+        board, err = finish(board, carrier, checked.server, previous)
         if board then
             -- The earlier engine waits a moment for its successor when it
             -- stops.
             board_module.set_superseded(previous, 1)
-            return board, warnings
+            return board, checked
         end
     end
     board_module.discard(fd, page_fd)
@@ -130,19 +112,24 @@ local function make_board(text, agent_is_shared)
 end
 
 
--- Returns the board, the options as JSON and a list of warnings; or nil and all
+-- Returns the board, and a table: the options as json and, if they come from a
+-- keepalived.conf, as a call of setup, and a list of warnings; or nil and all
 -- problems of the options. agent_is_shared says that another module may use the
 -- privileged agent, too.
 function _M.run(options, agent_is_shared)
+    if type(options) == "string" then
+        -- The child reads it: the master knows no other format than JSON.
+        return make_board(absolute(options), true, agent_is_shared)
+    end
     local text, err = to_json(options)
     if not text then
         return nil, err
     end
-    local board, warnings = make_board(text, agent_is_shared)
-    if not board then
-        return nil, warnings
+    local board, checked = make_board(text, false, agent_is_shared)
+    if board then
+        checked.json = text
     end
-    return board, text, warnings
+    return board, checked
 end
 
 

@@ -5,6 +5,7 @@
 
 mod addresses;
 mod agreement;
+pub(crate) mod checked;
 pub(crate) mod checks;
 mod counters;
 mod crashes;
@@ -18,11 +19,12 @@ mod installation;
 mod interfaces;
 mod layout;
 mod life;
+mod migration;
 mod neighbours;
 mod pages;
 mod reach;
 mod realtime;
-pub(crate) mod refusals;
+mod refusals;
 mod requests;
 mod rights;
 mod track;

@@ -3,7 +3,9 @@
 use std::fs;
 use std::process::Command;
 
-use harness::{Carrier, CarrierKind, Host, Nginx, Role, eventually, wait_until};
+use harness::{CarrierKind, Nginx, Role, eventually, wait_until};
+
+use super::checked::{by_guard, checked, checked_by_guard, checked_with, directives};
 
 use crate::{
     ONE, PATIENCE, conf_with, get, instance_when, logs, lua, on_every_nginx, start_active,
@@ -172,7 +174,7 @@ fn what_json_cannot_hold_is_refused_by_its_path() {
             ("{ instances = { [2] = {} } }", "instances: a list cannot have holes"),
             ("{ instances = {}, health = { 0 / 0 } }", "health[1]: not a number"),
             ("(function() local t = {}; t.t = t; return t end)()", "a table within itself"),
-            ("nil", "options must be a table, or the path of a JSON file, got nil"),
+            ("nil", "options must be a table, or the path of a JSON file or of a keepalived"),
             ("'/nowhere/at/all.json'", "cannot read the options: /nowhere/at/all.json"),
             ("{ router_id = '\\255' }", "router_id: not valid UTF-8"),
             ("{ health = { ['\\255'] = 1 } }", "health: a name is not valid UTF-8"),
@@ -430,71 +432,4 @@ fn in_place_of_the_library(chunk: &str) -> String {
             return {ONE}
         end)()"
     )
-}
-
-/// How a check ended.
-pub(crate) struct Checked {
-    pub(crate) status: std::process::ExitStatus,
-    pub(crate) said: String,
-}
-
-/// Checks options by `RESTY_VRRP_CHECK=1 nginx …`, and looks at what is left behind.
-pub(crate) fn checked(host: &Host, carrier: &Carrier, options: &str) -> Checked {
-    let nginx = Nginx::prepare(host, carrier, &conf_with(options));
-    let mut command = Command::new(&carrier.program);
-    run_check(command.env("RESTY_VRRP_CHECK", "1"), &nginx, host)
-}
-
-/// Checks right options by another word than 1.
-fn checked_with(word: &str, host: &Host, carrier: &Carrier) -> Checked {
-    let nginx = Nginx::prepare(host, carrier, &conf_with(ONE));
-    let mut command = Command::new(&carrier.program);
-    run_check(command.env("RESTY_VRRP_CHECK", word), &nginx, host)
-}
-
-/// Checks what is prepared by `guard check nginx …`, and looks at what is left behind.
-fn checked_by_guard(nginx: &Nginx, host: &Host) -> Checked {
-    let checked = by_guard(nginx, host);
-    assert_nothing_is_left(nginx);
-    checked
-}
-
-fn by_guard(nginx: &Nginx, host: &Host) -> Checked {
-    let lab = nginx.prefix().parent().expect("the directory of the lab");
-    let mut command = Command::new(lab.join("lualib/resty/vrrp/guard"));
-    run(command.arg("check").arg(&nginx.carrier().program), nginx, host)
-}
-
-fn run_check(command: &mut Command, nginx: &Nginx, host: &Host) -> Checked {
-    let checked = run(command, nginx, host);
-    assert_nothing_is_left(nginx);
-    checked
-}
-
-#[track_caller]
-fn assert_nothing_is_left(nginx: &Nginx) {
-    assert!(nginx.pids(Role::All).is_empty(), "nothing runs");
-    // `nginx -t` makes an empty one.
-    assert_eq!(nginx.master(), None, "no process id is left");
-}
-
-fn run(command: &mut Command, nginx: &Nginx, host: &Host) -> Checked {
-    let prefix = nginx.prefix().display().to_string();
-    command.args(["-p", &prefix, "-c", "conf/nginx.conf"]);
-    command.args(["-e", "logs/error.log", "-g", &directives(nginx.carrier(), &prefix)]);
-
-    let output = host.enter(|| command.output()).expect("it can be run");
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    Checked { status: output.status, said }
-}
-
-fn directives(carrier: &Carrier, prefix: &str) -> String {
-    let modules = match carrier.kind {
-        CarrierKind::Agent => "",
-        CarrierKind::Worker => {
-            "load_module /usr/lib/nginx/modules/ndk_http_module.so; \
-             load_module /usr/lib/nginx/modules/ngx_http_lua_module.so;"
-        }
-    };
-    format!("pid {prefix}/nginx.pid; {modules}")
 }

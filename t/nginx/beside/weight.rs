@@ -5,7 +5,7 @@ use std::time::Duration;
 use harness::{Carrier, Host, Lab, Nginx, carriers, eventually, holds_for};
 use serde_json::{Value, json};
 
-use crate::beside::refusals::checked;
+use crate::beside::checked::checked;
 use crate::{ONE, PATIENCE, conf_with, get, instance_when, on_every_nginx, status_when};
 
 #[test]
