@@ -79,6 +79,9 @@ pub enum Input<'a> {
         /// Why not: `cannot add 192.0.2.1/24 to eth0: not permitted`.
         trouble: Option<&'a str>,
     },
+    /// Whether addresses that are [claimed](Action::Claim) now have to wait for the kernel. No
+    /// router takes over as long as that is so; nothing changes for an Active one.
+    CannotClaim(bool),
     /// This host drops what peers send to one virtual router, and an Active one of them outranks
     /// it; or that has ended.
     Deaf {

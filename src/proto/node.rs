@@ -261,6 +261,7 @@ impl Node {
             Input::Addresses { router, trouble } => {
                 self.note_obstacle(router, Obstacle::Addresses, trouble);
             }
+            Input::CannotClaim(is_so) => self.postpone_takeovers(is_so),
             Input::Deaf { router, why } => self.note_obstacle(router, Obstacle::Deafness, why),
             Input::Sent { router, priority, outcome } => {
                 self.routers[router.0].note_sent(priority, outcome, self.now);
@@ -404,6 +405,12 @@ impl Node {
             counters: &router.counters,
             unattributed: &link.counters,
             history: &router.history,
+        }
+    }
+
+    fn postpone_takeovers(&mut self, cannot_claim: bool) {
+        for router in &mut self.routers {
+            router.postpone_takeovers(cannot_claim);
         }
     }
 

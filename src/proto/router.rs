@@ -62,6 +62,8 @@ pub(super) struct VirtualRouter {
     discarded: Option<discarded::DiscardedPeer>,
     /// Whether advertisements can leave the host.
     can_send: bool,
+    /// Whether addresses would have to wait for the kernel.
+    cannot_claim: bool,
     /// Until when a resignation that could not be sent is still useful.
     owes_resignation_until: Option<Instant>,
     limiter: Limiter,
@@ -92,6 +94,7 @@ impl VirtualRouter {
             conflict: None,
             discarded: None,
             can_send: true,
+            cannot_claim: false,
             owes_resignation_until: None,
             limiter: Limiter::default(),
             actions: VecDeque::new(),
@@ -124,7 +127,7 @@ impl VirtualRouter {
             Phase::Backup(_) => return,
         };
         let listen = if listen_first { self.config.startup_hold } else { Duration::ZERO };
-        if self.priority.is_owner() && listen.is_zero() {
+        if self.priority.is_owner() && listen.is_zero() && !self.cannot_claim {
             return self.become_active(Reason::Owner, None, now);
         }
         let mut backup = self.listening(self.config.adver_interval, now);
@@ -177,6 +180,10 @@ impl VirtualRouter {
         self.end_conflict(now);
         self.end_discarded(now);
         match self.phase {
+            Phase::Backup(mut backup) if now >= backup.deadline() && self.cannot_claim => {
+                backup.down_at = now + POSTPONEMENT;
+                self.phase = Phase::Backup(backup);
+            }
             Phase::Backup(backup) if now >= backup.deadline() => {
                 self.become_active(backup.takeover, backup.predecessor(), now);
             }
@@ -193,6 +200,11 @@ impl VirtualRouter {
             Phase::Leaving(leaving) => self.leave_further(leaving, now),
             Phase::Initialize { .. } | Phase::Backup(_) | Phase::Active { .. } => {}
         }
+    }
+
+    /// Has the router take over later than it would, as long as it could not add the addresses.
+    pub(super) fn postpone_takeovers(&mut self, cannot_claim: bool) {
+        self.cannot_claim = cannot_claim;
     }
 
     /// Replaces the priority in use with one of 1–254 (2–254 with `last_one_standing`); an owner
@@ -475,3 +487,6 @@ fn next_tick(due: Instant, adver_interval: Centiseconds, now: Instant) -> Instan
 fn millis(interval: Centiseconds) -> u32 {
     u32::from(interval.get()) * 10
 }
+
+/// After so long a router tries again to take over.
+const POSTPONEMENT: Duration = Duration::from_millis(100);

@@ -1,7 +1,7 @@
 //! Whether `vrrp-net` can carry out the claims of the election: it runs, and the kernel does not
 //! refuse.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::kernel::{NetSigns, RouterFacts};
@@ -21,6 +21,8 @@ pub(super) struct Attendance {
     missed_at: Option<Instant>,
     last: Attends,
     refused: BTreeMap<RouterId, Refused>,
+    /// When routers took addresses over that the thread has yet to add.
+    taken_over: BTreeMap<RouterId, Instant>,
 }
 
 /// The state of `vrrp-net`.
@@ -55,6 +57,7 @@ impl Attendance {
             missed_at: None,
             last: Attends::Yes,
             refused: BTreeMap::new(),
+            taken_over: BTreeMap::new(),
         }
     }
 
@@ -96,6 +99,19 @@ impl Attendance {
     /// Tells whether the thread was stalled at the last judgement.
     pub(super) fn is_missed(&self) -> bool {
         self.last == Attends::No
+    }
+
+    /// Notes that a router has taken over.
+    pub(super) fn note_takeover(&mut self, router: RouterId, now: Instant) {
+        self.taken_over.insert(router, now);
+    }
+
+    /// Returns the routers that took over while the thread stood still, and have no addresses yet.
+    /// No node serves as long as they advertise.
+    pub(super) fn empty_handed(&mut self, signs: NetSigns, now: Instant) -> BTreeSet<RouterId> {
+        self.taken_over.retain(|_, at| signs.turned_at <= Some(*at));
+        let late = self.taken_over.iter().filter(|(_, at)| now >= **at + LONGEST_TAKEOVER);
+        late.map(|(router, _)| *router).collect()
     }
 
     fn judge_now(&self, signs: NetSigns, can_read: bool, now: Instant) -> Attends {
@@ -151,6 +167,8 @@ const MARGIN: Duration = Duration::from_secs(1);
 const ASK_AFTER: Duration = Duration::from_secs(1);
 /// How long it may take to answer.
 const LATE: Duration = Duration::from_millis(500);
+/// How long the thread may take for the addresses of all routers that take over together.
+const LONGEST_TAKEOVER: Duration = Duration::from_secs(2);
 /// An engine that judges less often was paused itself.
 const LONGEST_LOOK: Duration = Duration::from_millis(500);
 /// How long it must have answered at once after a stall.
@@ -251,6 +269,19 @@ mod tests {
         let (_, seen) = run(&mut attendance, 0..60_000, |ms| turned(ms.min(5_000)));
 
         assert_eq!(seen.last(), Some(&(6_500, Attends::Late)));
+    }
+
+    #[test]
+    fn a_router_that_takes_over_while_the_thread_stands_still_is_empty_handed_until_it_goes() {
+        let mut attendance = Attendance::new(LIFETIME, at(0));
+        attendance.note_takeover(ROUTER, at(5_000));
+
+        let seen = [(4_900, 6_900), (4_900, 7_000), (4_900, 9_000), (9_001, 9_002)]
+            .map(|(turn, now)| attendance.empty_handed(turned(turn), at(now)).len());
+        attendance.note_takeover(ROUTER, at(20_000));
+        let quick = attendance.empty_handed(turned(20_001), at(23_000));
+
+        assert_eq!((seen, quick.len()), ([0, 1, 1, 0], 0));
     }
 
     #[test]

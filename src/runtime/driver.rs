@@ -49,7 +49,7 @@ use super::warnings::Warnings;
 use super::will;
 use crate::config::Config;
 use crate::net::{Process, Timer};
-use crate::proto::{Action, Input, LinkId, Node, RouterId, Transition};
+use crate::proto::{Action, Input, LinkId, Node, RouterId, State, Transition};
 use crate::status::Board;
 use crate::succession::{Incident, Succession, Will};
 use crate::types::{Family, Instant, LinkName};
@@ -442,6 +442,9 @@ impl<'a> Driver<'a> {
     }
 
     fn show_transition(&mut self, transition: &Transition) {
+        if transition.to == State::Active {
+            self.attendance.note_takeover(transition.router, transition.at);
+        }
         report::transition(&self.node, transition);
         self.board_writer.show(self.board, &self.view, &self.node, transition.router);
         events::push(self.board, self.node.snapshot(transition.router).name, transition);

@@ -435,3 +435,29 @@ fn startup_hold_follows_a_lost_link_but_not_a_lost_nginx() {
 
     assert_eq!((after_health, subject.timeout()), (Some(DOWN), Some(30 * SECOND)));
 }
+
+#[test]
+fn a_backup_that_could_not_add_the_addresses_takes_over_as_soon_as_it_can() {
+    let mut subject = Subject::started(&config());
+    subject.handle(Input::CannotClaim(true));
+
+    assert_eq!(timed_effects(subject.run(DOWN + 20 * SECOND)), []);
+    assert_eq!((subject.state(), subject.reason()), (State::Backup, Some(Reason::Startup)));
+
+    subject.handle(Input::CannotClaim(false));
+    assert!(subject.takes_over_after() <= millis(100));
+    assert_eq!(subject.reason(), Some(Reason::NoResponse));
+}
+
+#[test]
+fn an_owner_that_cannot_add_the_addresses_is_backup_until_it_can() {
+    let mut subject = Subject::stopped(&owner());
+    subject.handle(Input::CannotClaim(true));
+
+    assert_eq!(effects(subject.handle(Input::Startup)), []);
+    assert_eq!(timed_effects(subject.run(SECOND)), []);
+    subject.handle(Input::CannotClaim(false));
+
+    assert!(subject.takes_over_after() <= millis(100));
+    assert_eq!(subject.reason(), Some(Reason::Owner));
+}

@@ -22,6 +22,7 @@ impl Driver<'_> {
         if !self.succession.is_holding() {
             return;
         }
+        self.node.handle(Input::CannotClaim(attends != Attends::Yes), now);
         let troubles = self.troubles(attends, problem, now);
         let before = std::mem::replace(&mut self.troubled, troubles.keys().copied().collect());
         for router in before.union(&self.troubled) {
@@ -49,8 +50,10 @@ impl Driver<'_> {
         for (router, facts) in self.view.refused().filter(|(router, _)| self.node.holds(*router)) {
             self.attendance.note_refusals(router, facts, now);
         }
+        let empty_handed = self.attendance.empty_handed(self.kernel.signs(), now).into_iter();
         let refused = self.attendance.refused(now).into_iter();
-        refused.map(|(router, problem)| (router, problem.to_owned())).collect()
+        let refused = refused.map(|(router, problem)| (router, problem.to_owned()));
+        empty_handed.map(|router| (router, STALLED.to_owned())).chain(refused).collect()
     }
 
     fn warn_of_attendance(&mut self, attends: Attends, problem: Option<&str>, now: Instant) {
