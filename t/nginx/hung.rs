@@ -166,43 +166,54 @@ fn the_guard_of_an_engine_that_hangs_leaves_alone_what_its_successor_has() {
 }
 
 #[test]
-fn whoever_comes_after_an_engine_that_was_resigned_for_listens_first() {
-    for way in [Way::ReloadBefore, Way::Reload, Way::Respawn] {
-        on_every_slow_pair(&format!("resigned for, {way:?}"), "", |pair| {
-            let Slow { one, two, .. } = pair;
-            let hung = one.nginx.carrier_pid();
-            let reload = || one.nginx.signal(Role::Master, Signal::SIGHUP);
-            signal(hung, Signal::SIGSTOP);
-            let stopped = Instant::now();
+fn a_successor_that_waits_while_an_engine_is_resigned_for_listens_first() {
+    listens_first(Way::ReloadBefore);
+}
 
-            if way == Way::ReloadBefore {
-                // The successor has learned all that there is to know, but has nothing yet.
-                std::thread::sleep(SHORT_TIMEOUT.saturating_sub(CHECK));
-                reload();
-            }
-            let (_, taken) = pair.wait_until_two_has_taken_over(stopped);
-            match way {
-                Way::ReloadBefore => {}
-                Way::Reload => reload(),
-                Way::Respawn => signal(hung, Signal::SIGKILL),
-            }
+#[test]
+fn a_successor_of_an_engine_that_was_resigned_for_listens_first() {
+    listens_first(Way::Reload);
+}
 
-            pair.sniffer.wait_for_advert("it takes over again", taken, PATIENCE, |it| {
-                it.source == one.source()
-            });
-            pair.assert_one_has_listened(taken);
-            if harness::is_alive(hung) {
-                signal(hung, Signal::SIGCONT);
-            }
-            wait_until("the first node alone has the address", PATIENCE, || {
-                one.has() && !two.has()
-            });
-            holds_for("it keeps the address", SLOW_INTERVAL, || {
-                let owners = (one.has(), two.has());
-                if owners == (true, false) { Ok(()) } else { Err(format!("{owners:?}")) }
-            });
+#[test]
+fn a_carrier_that_replaces_one_whose_engine_was_resigned_for_listens_first() {
+    listens_first(Way::Respawn);
+}
+
+/// Has somebody come after an engine that hangs and was resigned for.
+fn listens_first(way: Way) {
+    on_every_slow_pair(&format!("resigned for, {way:?}"), "", |pair| {
+        let Slow { one, two, .. } = pair;
+        let hung = one.nginx.carrier_pid();
+        let reload = || one.nginx.signal(Role::Master, Signal::SIGHUP);
+        signal(hung, Signal::SIGSTOP);
+        let stopped = Instant::now();
+
+        if way == Way::ReloadBefore {
+            // The successor has learned all that there is to know, but has nothing yet.
+            std::thread::sleep(SHORT_TIMEOUT.saturating_sub(CHECK));
+            reload();
+        }
+        let (_, taken) = pair.wait_until_two_has_taken_over(stopped);
+        match way {
+            Way::ReloadBefore => {}
+            Way::Reload => reload(),
+            Way::Respawn => signal(hung, Signal::SIGKILL),
+        }
+
+        pair.sniffer.wait_for_advert("it takes over again", taken, PATIENCE, |it| {
+            it.source == one.source()
         });
-    }
+        pair.assert_one_has_listened(taken);
+        if harness::is_alive(hung) {
+            signal(hung, Signal::SIGCONT);
+        }
+        wait_until("the first node alone has the address", PATIENCE, || one.has() && !two.has());
+        holds_for("it keeps the address", SLOW_INTERVAL, || {
+            let owners = (one.has(), two.has());
+            if owners == (true, false) { Ok(()) } else { Err(format!("{owners:?}")) }
+        });
+    });
 }
 
 #[test]
