@@ -125,6 +125,8 @@ fn unicast_has_peers_and_a_source() {
 
     let ttls = "unicast_peer {\n10.0.0.9 min_ttl 254 max_ttl 255\n10.0.0.10 min_ttl 253\n}\n";
     assert_eq!(super::instance(&format!("{ttls}{VIP}"))["min_hop_limit"], 253);
+    let any = ttls.replace("253", "0");
+    assert_eq!(super::instance(&format!("{any}{VIP}"))["min_hop_limit"], 1);
 }
 
 #[test]

@@ -203,8 +203,9 @@ impl Instance {
             for pair in peer.rest().chunks(2) {
                 let number = pair.get(1).and_then(|number| number.text.parse::<i64>().ok());
                 match (pair[0].text.as_str(), number) {
+                    // A TTL of 0 never arrives.
                     ("min_ttl", Some(ttl)) => {
-                        peers.min_ttls.push(Setting::Number(ttl).at(&pair[1].place));
+                        peers.min_ttls.push(Setting::Number(ttl.max(1)).at(&pair[1].place));
                     }
                     ("max_ttl", Some(_)) => {
                         translator.warn(&pair[0].place, "max_ttl: no counterpart");
