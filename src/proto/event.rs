@@ -79,6 +79,14 @@ pub enum Input<'a> {
         /// Why not: `cannot add 192.0.2.1/24 to eth0: not permitted`.
         trouble: Option<&'a str>,
     },
+    /// One virtual router may not get its addresses: it preempts no living router before a moment,
+    /// or until the node was drained and is drained no longer.
+    Tolerate {
+        /// The virtual router.
+        router: RouterId,
+        /// Until when.
+        until: Instant,
+    },
     /// Whether addresses that are [claimed](Action::Claim) now have to wait for the kernel. No
     /// router takes over as long as that is so; nothing changes for an Active one.
     CannotClaim(bool),

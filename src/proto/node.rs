@@ -262,6 +262,7 @@ impl Node {
                 self.note_obstacle(router, Obstacle::Addresses, trouble);
             }
             Input::CannotClaim(is_so) => self.postpone_takeovers(is_so),
+            Input::Tolerate { router, until } => self.routers[router.0].tolerate(until),
             Input::Deaf { router, why } => self.note_obstacle(router, Obstacle::Deafness, why),
             Input::Sent { router, priority, outcome } => {
                 self.routers[router.0].note_sent(priority, outcome, self.now);
@@ -276,8 +277,7 @@ impl Node {
                 self.note_obstacle(router, Obstacle::AnotherEngine, why);
             }
             Input::Drain(draining) => {
-                self.draining = draining;
-                self.settle_all();
+                self.drain(draining);
             }
             Input::Slept { since, late, suspended } => {
                 for id in self.routers() {
@@ -406,6 +406,14 @@ impl Node {
             unattributed: &link.counters,
             history: &router.history,
         }
+    }
+
+    fn drain(&mut self, draining: bool) {
+        if draining {
+            self.routers.iter_mut().for_each(|router| router.tolerate(Instant::default()));
+        }
+        self.draining = draining;
+        self.settle_all();
     }
 
     fn postpone_takeovers(&mut self, cannot_claim: bool) {

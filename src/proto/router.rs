@@ -1,5 +1,6 @@
 //! One virtual router: the state machine of RFC 9568 §6.4.
 
+mod backup;
 mod blink;
 mod conflict;
 mod discarded;
@@ -64,6 +65,8 @@ pub(super) struct VirtualRouter {
     can_send: bool,
     /// Whether addresses would have to wait for the kernel.
     cannot_claim: bool,
+    /// Until when it preempts no living router.
+    tolerates_until: Instant,
     /// Until when a resignation that could not be sent is still useful.
     owes_resignation_until: Option<Instant>,
     limiter: Limiter,
@@ -95,6 +98,7 @@ impl VirtualRouter {
             discarded: None,
             can_send: true,
             cannot_claim: false,
+            tolerates_until: Instant::default(),
             owes_resignation_until: None,
             limiter: Limiter::default(),
             actions: VecDeque::new(),
@@ -127,12 +131,13 @@ impl VirtualRouter {
             Phase::Backup(_) => return,
         };
         let listen = if listen_first { self.config.startup_hold } else { Duration::ZERO };
-        if self.priority.is_owner() && listen.is_zero() && !self.cannot_claim {
+        let is_owner = self.priority.is_owner() && now >= self.tolerates_until;
+        if is_owner && listen.is_zero() && !self.cannot_claim {
             return self.become_active(Reason::Owner, None, now);
         }
         let mut backup = self.listening(self.config.adver_interval, now);
         backup.claim_after = now + listen;
-        if self.priority.is_owner() {
+        if is_owner {
             (backup.down_at, backup.takeover) = (now, Reason::Owner);
         }
         self.enter(Phase::Backup(backup), Reason::Startup, now);
@@ -200,6 +205,11 @@ impl VirtualRouter {
             Phase::Leaving(leaving) => self.leave_further(leaving, now),
             Phase::Initialize { .. } | Phase::Backup(_) | Phase::Active { .. } => {}
         }
+    }
+
+    /// Has the router preempt nobody until a moment.
+    pub(super) fn tolerate(&mut self, until: Instant) {
+        self.tolerates_until = until;
     }
 
     /// Has the router take over later than it would, as long as it could not add the addresses.
@@ -321,64 +331,6 @@ impl VirtualRouter {
         if let Some(problem) = of_the_lists {
             self.report(problem, Some(heard.source), now);
         }
-    }
-
-    /// Handles an advertisement while Backup (RFC 9568 §6.4.2).
-    fn heard_as_backup(&mut self, mut backup: Backup, heard: &Accepted<'_>, now: Instant) {
-        if heard.priority.is_resigning() {
-            // Its interval is not adopted: the next Active router may have another.
-            backup.down_at = now + self.skew_time(self.effective_priority(), backup.adver_interval);
-            backup.doubt = Duration::ZERO;
-            if !backup.is_left() {
-                let known = backup.active.map(|active| active.address);
-                backup.resigned = known.filter(|known| *known == heard.source);
-            }
-            backup.active = None;
-            backup.takeover = Reason::Resigned;
-        } else if let Some(deference) = backup.deference
-            && self.is_deferred_to(heard, deference)
-        {
-            return self.heard_while_deferring(backup, deference, heard, now);
-        } else if heard.priority < self.effective_priority()
-            && self.preempts(&mut backup, heard.priority, now)
-        {
-            // That may be anybody: the addresses are with who leaves them, or the best one heard.
-            if backup.is_outranked_by(heard.priority, heard.source) {
-                backup.active = Some(sender(heard, now));
-                if !backup.is_left() {
-                    backup.takeover = Reason::Preempted;
-                }
-            }
-        } else {
-            backup.follow(heard, self.patience(heard.adver_interval), now);
-            if heard.priority >= self.effective_priority() {
-                (backup.preempt_after, backup.deference) = (None, None);
-            }
-        }
-        self.enter(Phase::Backup(backup), Reason::HigherPriority, now);
-    }
-
-    /// Tells whether a living router of lower priority is to be replaced.
-    ///
-    /// The first one heard starts `preempt_delay`; while it runs, `Preempt_Mode` is as if false. An
-    /// owner always preempts (RFC 9568 §6.1), and a last one standing is always preempted: it is
-    /// Active only as long as no router serves.
-    fn preempts(&self, backup: &mut Backup, priority: Priority, now: Instant) -> bool {
-        if self.is_last_one_standing(priority) {
-            return true;
-        }
-        let patience = now + self.config.preempt_delay;
-        let tolerated_until = *backup.preempt_after.get_or_insert(patience);
-        let at_once = self.effective_priority().is_owner();
-        self.would_replace(priority) && (at_once || now >= tolerated_until)
-    }
-
-    /// Tells whether a living router is to be preempted, at once or later.
-    fn would_replace(&self, priority: Priority) -> bool {
-        let may = self.config.preempt
-            || self.effective_priority().is_owner()
-            || self.is_last_one_standing(priority);
-        may && priority < self.effective_priority()
     }
 
     /// Takes the addresses, which `predecessor` leaves to us on purpose if there is one.

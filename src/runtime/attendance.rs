@@ -131,20 +131,27 @@ impl Attendance {
     ///
     /// An address that is refused twice counts as unavailable: the router leaves its addresses to
     /// other nodes, and tries again after a pause that doubles.
-    pub(super) fn note_refusals(&mut self, router: RouterId, facts: &RouterFacts, now: Instant) {
+    pub(super) fn note_refusals(
+        &mut self,
+        router: RouterId,
+        facts: &RouterFacts,
+        now: Instant,
+    ) -> bool {
         let Some(problem) = facts.problem.as_ref().filter(|_| facts.refusals >= ENOUGH) else {
-            return;
+            return false;
         };
         let known = self.refused.entry(router).or_insert_with(|| Refused {
             problem: problem.clone(),
             pause: SHORTEST_PAUSE,
             until: now,
         });
-        if now >= known.until {
+        let is_news = now >= known.until;
+        if is_news {
             known.problem.clone_from(problem);
             known.until = now + known.pause;
             known.pause = (known.pause * 2).min(LONGEST_PAUSE);
         }
+        is_news
     }
 
     /// Returns what was refused to a router that leaves its addresses to other nodes now.

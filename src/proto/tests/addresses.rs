@@ -38,3 +38,54 @@ const WHY: &str = "cannot add 192.0.2.1/24 to eth0: not permitted";
 fn trouble(trouble: Option<&str>) -> Input<'_> {
     Input::Addresses { router: ROUTER, trouble }
 }
+
+#[test]
+fn a_router_that_did_not_get_its_addresses_leaves_them_to_a_living_one_for_a_time() {
+    for config in [config(), owner()] {
+        let mut subject = Subject::active(&config);
+        let until = subject.now + 100 * SECOND;
+        subject.handle(Input::Tolerate { router: ROUTER, until });
+        subject.handle(trouble(Some("refused")));
+        subject.hears(&Advert::new(50));
+
+        assert_eq!(effects(subject.handle(trouble(None))), []);
+        for _ in 0..99 {
+            subject.hears(&Advert::new(50));
+            assert_eq!(timed_effects(subject.run(SECOND)), []);
+        }
+        assert_eq!(subject.state(), State::Backup);
+        subject.run(SECOND);
+        subject.hears(&Advert::new(50));
+        assert!(subject.takes_over_after() <= DOWN, "the time is over");
+    }
+}
+
+#[test]
+fn a_router_that_did_not_get_its_addresses_takes_over_from_a_dead_one() {
+    let mut subject = Subject::active(&config());
+    let until = subject.now + 100 * SECOND;
+    subject.handle(Input::Tolerate { router: ROUTER, until });
+    subject.handle(trouble(Some("refused")));
+    subject.handle(trouble(None));
+    subject.hears(&Advert::new(50));
+
+    assert_eq!(subject.takes_over_after(), DOWN);
+}
+
+#[test]
+fn a_drain_that_ends_has_a_router_try_at_once_whether_it_gets_its_addresses() {
+    let mut subject = Subject::active(&config());
+    let until = subject.now + 1_000 * SECOND;
+    subject.handle(Input::Tolerate { router: ROUTER, until });
+    subject.handle(trouble(Some("refused")));
+    subject.handle(trouble(None));
+
+    subject.handle(Input::Drain(true));
+    subject.handle(Input::Drain(false));
+
+    for _ in 0..4 {
+        subject.hears(&Advert::new(50));
+        subject.run(SECOND);
+    }
+    assert_eq!((subject.state(), subject.reason()), (State::Active, Some(Reason::Preempted)));
+}

@@ -1,6 +1,7 @@
 //! Checks whether this host has the addresses that the election claims.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::Driver;
 use crate::proto::{Input, RouterId};
@@ -47,8 +48,14 @@ impl Driver<'_> {
             let why = problem.unwrap_or_else(|| STALLED.to_owned());
             return self.node.routers().map(|router| (router, why.clone())).collect();
         }
-        for (router, facts) in self.view.refused().filter(|(router, _)| self.node.holds(*router)) {
-            self.attendance.note_refusals(router, facts, now);
+        let Self { view, node, attendance, .. } = self;
+        let refused = view.refused().filter(|(router, _)| node.holds(*router));
+        let refused: Vec<_> = refused
+            .filter(|(router, facts)| attendance.note_refusals(*router, facts, now))
+            .map(|(router, _)| router)
+            .collect();
+        for router in refused {
+            self.node.handle(Input::Tolerate { router, until: now + AFTER_A_REFUSAL }, now);
         }
         let empty_handed = self.attendance.empty_handed(self.kernel.signs(), now).into_iter();
         let refused = self.attendance.refused(now).into_iter();
@@ -76,4 +83,7 @@ impl Driver<'_> {
     }
 }
 
+/// A peer that is active keeps the addresses for so long after the kernel has refused them here:
+/// each attempt takes them away from it.
+const AFTER_A_REFUSAL: Duration = Duration::from_secs(3_600);
 const STALLED: &str = "the thread vrrp-net waits for the kernel";
