@@ -8,13 +8,13 @@
 //! | value | what the board has no room for |
 //! |---|---|
 //! | a moment | less than a millisecond; the very first millisecond reads as "never" |
-//! | the priority in use | the one of a router whose nginx does not serve: reads as configured |
+//! | the priority in use | above the configured one, or without a serving nginx: reads as that |
 //! | a name | what is longer than its field |
 //! | [`Check`] | why it fails; that stands in [`InstanceSlot::fault`] |
 //! | [`Counters`] | what was discarded: its sums include what the link counted |
 //! | [`Phase::Leaving`] | reads as Active: another engine of this host answers for the addresses |
 //! | [`Phase::Active`] | when the next advertisement is due: reads as at once |
-//! | [`Phase::Backup`] | all but the Active router, and how long it may be silent |
+//! | [`Phase::Backup`] | all of it: reads as one that has yet to listen |
 //! | [`Phase::Initialize`] | whether it listens first: reads as yes |
 
 #[cfg(test)]
@@ -308,9 +308,11 @@ pub(super) fn bequest_to_board(bequest: &Bequest, slot: &mut InstanceSlot) {
 pub(super) fn bequest_from_board(slot: &InstanceSlot, at: Instant) -> Option<Bequest> {
     let adver_interval = Centiseconds::from_board(&slot.adver_interval_ms)?;
     let state = state_from_board(slot);
-    // A router whose nginx does not serve shows the lowest priority in place of its own.
+    // A router whose nginx does not serve shows the lowest priority in place of its own. Weights
+    // only lower it: a higher one stands there if a worker wrote it.
     let hidden = is_last_resort(slot) || state == State::Fault && slot.effective_priority == 1;
-    let effective_priority = if hidden { slot.priority } else { slot.effective_priority };
+    let used = if hidden { slot.priority } else { slot.effective_priority };
+    let effective_priority = used.min(slot.priority);
     Some(Bequest {
         key: key_from_board(slot)?,
         phase: phase_from_board(slot, adver_interval, at),
@@ -346,13 +348,13 @@ fn phase_from_board(slot: &InstanceSlot, adver_interval: Centiseconds, at: Insta
         State::Active => {
             Phase::Active { adver_at: at, last_resort: is_last_resort(slot), blink: None }
         }
-        State::Backup => Phase::Backup(backup_from_board(slot, adver_interval, at)),
+        State::Backup => Phase::Backup(listening(adver_interval, at)),
         State::Initialize | State::Fault => {
             let hold = Reason::from_board(&slot.reason).map_or(Hold::Stopped, Hold::for_reason);
             match active_from_board(slot) {
                 Some(active) if hold == Hold::Unheeded => Phase::Backup(Backup {
                     deference: Some(Deference::to(active.address, at)),
-                    ..backup_from_board(slot, adver_interval, at)
+                    ..listening(adver_interval, at)
                 }),
                 _ => Phase::Initialize { hold, listen_first: true },
             }
@@ -360,16 +362,16 @@ fn phase_from_board(slot: &InstanceSlot, adver_interval: Centiseconds, at: Insta
     }
 }
 
-fn backup_from_board(slot: &InstanceSlot, adver_interval: Centiseconds, at: Instant) -> Backup {
-    let heard = Instant::from_board(&slot.active_last_advert_ms);
-    let heard = heard.or(Instant::from_board(&slot.since_ms)).unwrap_or(at);
+/// Returns a Backup that has yet to listen, for as long as it is configured to: any worker can
+/// write down a long silence.
+fn listening(adver_interval: Centiseconds, at: Instant) -> Backup {
     Backup {
-        down_at: heard + Duration::from_micros(slot.active_down_interval_us),
+        down_at: at + FOR_EVER,
         doubt: Duration::ZERO,
-        claim_after: heard,
+        claim_after: at,
         adver_interval,
         preempt_after: None,
-        active: active_from_board(slot),
+        active: None,
         resigned: None,
         takeover: Reason::NoResponse,
         last_resort: false,
@@ -471,3 +473,6 @@ fn find<T: BoardWord<Form: PartialEq>, const N: usize>(all: [T; N], form: &T::Fo
 fn or_zero<T: BoardWord<Form: Default>>(value: Option<T>) -> T::Form {
     value.map(|value| value.to_board()).unwrap_or_default()
 }
+
+/// Longer than any node listens.
+const FOR_EVER: Duration = Duration::from_secs(86_400);

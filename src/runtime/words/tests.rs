@@ -81,7 +81,7 @@ proptest! {
         let slot = instance_to_board(&node.snapshot(ROUTER));
 
         let handed_over = node.bequeath(now).routers.remove(0);
-        let shown = as_shown(handed_over, slot.active_down_interval_us, now);
+        let shown = as_shown(handed_over, now);
         prop_assert_eq!(bequest_from_board(&slot, now), Some(shown));
     }
 
@@ -134,6 +134,33 @@ fn to_whom_a_killed_engine_had_left_the_addresses_is_on_the_board() {
 }
 
 #[test]
+fn a_backup_that_stands_on_the_board_listens_anew_whatever_else_stands_there() {
+    let node = ready();
+    let mut slot = instance_to_board(&node.snapshot(ROUTER));
+    // The peer was silent for an hour, and would be taken for dead after nothing.
+    (slot.active_last_advert_ms, slot.since_ms, slot.active_down_interval_us) = (1, 1, 0);
+    (slot.adver_interval_ms, slot.priority, slot.effective_priority) = (10, 1, 254);
+    let (_, mut board) = board();
+    assert!(!board.beat(NOW));
+    board.publish(0, &slot);
+    let will = will::read(&board, &[]).map(Will::of_living_engine).expect("an engine wrote it");
+    let mut heir = heir();
+
+    heir.inherit(&will, NOW).expect("it is like any other");
+
+    let down_interval = heir.snapshot(ROUTER).active_down_interval;
+    let state_after = |heir: &mut Node, pause| {
+        heir.handle_timeout(NOW + pause);
+        heir.snapshot(ROUTER).state
+    };
+    assert_eq!(heir.snapshot(ROUTER).effective_priority, Priority::new(100));
+    for part in [0, 50, 99] {
+        assert_eq!(state_after(&mut heir, down_interval * part / 100), State::Backup);
+    }
+    assert_eq!(state_after(&mut heir, down_interval), State::Active);
+}
+
+#[test]
 fn every_reason_to_discard_has_a_counter_on_the_board() {
     let node = ready();
     for discard in Discard::ALL {
@@ -178,6 +205,10 @@ pub(super) fn read_everything(board: &mut Board, node: &mut Node) {
     assert!(will.routers.iter().all(|router| !router.phase.holds()), "no guard says so");
     let mut heir = heir();
     if heir.inherit(&will, NOW).is_ok() {
+        let configured = config.instances[0].priority;
+        assert!(heir.snapshot(ROUTER).effective_priority <= configured, "a better router");
+        heir.handle_timeout(NOW + Duration::from_secs(3));
+        assert_ne!(heir.snapshot(ROUTER).state, State::Active, "it has not listened");
         heir.handle(Input::Withdrawn, NOW);
         heir.handle_timeout(NOW + Duration::from_secs(100_000));
     }
@@ -190,12 +221,13 @@ fn comes_back<T: BoardWord + Debug + PartialEq>(value: &T) -> Result<(), TestCas
 }
 
 /// Returns what the board keeps of the state of a router: see the head of the module.
-fn as_shown(known: Bequest, active_down_interval_us: u64, at: Instant) -> Bequest {
+fn as_shown(known: Bequest, at: Instant) -> Bequest {
     let at_priority_1 = matches!(
         known.phase,
         Phase::Active { last_resort: true, .. } | Phase::Backup(Backup { last_resort: true, .. })
     );
     let used = if at_priority_1 { known.priority } else { known.effective_priority };
+    let used = used.min(known.priority);
     let history: Vec<_> =
         known.history.iter().map(|it| PastTransition { at: rounded(it.at), ..*it }).collect();
     let last = history.last().copied();
@@ -212,22 +244,18 @@ fn as_shown(known: Bequest, active_down_interval_us: u64, at: Instant) -> Beques
             Phase::Active { adver_at: at, last_resort, blink: None }
         }
         Phase::Leaving(_) => Phase::Active { adver_at: at, last_resort: false, blink: None },
-        Phase::Backup(Backup { active, last_resort: false, .. }) => {
-            let heard = active.and_then(|active| active.last_heard).map(rounded);
-            let claim_after = heard.or(last.map(|last| last.at)).unwrap_or(at);
-            Phase::Backup(Backup {
-                down_at: claim_after + Duration::from_micros(active_down_interval_us),
-                doubt: Duration::ZERO,
-                claim_after,
-                adver_interval: known.adver_interval,
-                preempt_after: None,
-                active: active.map(|active| ActiveRouter { last_heard: heard, ..active }),
-                resigned: None,
-                takeover: Reason::NoResponse,
-                last_resort: false,
-                deference: None,
-            })
-        }
+        Phase::Backup(Backup { last_resort: false, .. }) => Phase::Backup(Backup {
+            down_at: at + FOR_EVER,
+            doubt: Duration::ZERO,
+            claim_after: at,
+            adver_interval: known.adver_interval,
+            preempt_after: None,
+            active: None,
+            resigned: None,
+            takeover: Reason::NoResponse,
+            last_resort: false,
+            deference: None,
+        }),
         Phase::Backup(_) | Phase::Initialize { .. } => {
             let hold = last.map_or(Hold::Stopped, |last| Hold::for_reason(last.reason));
             Phase::Initialize { hold, listen_first: true }
