@@ -24,3 +24,4 @@ mod pair;
 mod router;
 mod segment;
 mod sockets;
+mod stalls;

@@ -25,8 +25,7 @@ fn a_link_that_is_up_but_deaf_ends_with_one_owner_and_a_client_that_follows_at_o
         lab.a.drop_received(Traffic::All);
         lab.a.plug();
         a.wait_for("active");
-        // The announcements of the beginning are over.
-        holds_for("both are active", Duration::from_secs(8), || {
+        holds_for("both are active", Duration::from_secs(30), || {
             let states = [a.state(), b.state()];
             if states == ["active", "active"] { Ok(()) } else { Err(format!("{states:?}")) }
         });

@@ -76,7 +76,8 @@ fn a_firewall_that_comes_and_goes_costs_one_move_and_few_lines_of_the_log() {
         assert_settled(&a, &[&b]);
         let (moves, lines) = (a.transitions(), a.nginx.error_log().lines().count());
 
-        for _ in 0..10 {
+        // For a minute.
+        for _ in 0..30 {
             drop_vrrp(&lab.a, "output");
             thread::sleep(Duration::from_secs(1));
             allow_vrrp(&lab.a, "output");
