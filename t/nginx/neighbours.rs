@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::ownership::conf_of;
 use crate::pair::{INTERVAL, PATIENCE, on_every_pair};
-use crate::status_when;
+use crate::{logs, status_when};
 
 #[test]
 fn a_second_nginx_with_the_same_router_touches_nothing_until_the_first_has_gone() {
@@ -50,6 +50,33 @@ fn a_second_nginx_with_the_same_router_touches_nothing_until_the_first_has_gone(
         });
         let instance = instance_at(host, 81).expect("it answers");
         assert_eq!(instance["warnings"].as_array().map(Vec::len), Some(0), "{instance}");
+    });
+}
+
+#[test]
+fn an_nginx_in_another_container_takes_the_routers_over_in_a_directory_that_both_share() {
+    on_every_network("a shared directory", |host, carrier, sniffer| {
+        let [first, second] = [80, 81].map(|port| {
+            Nginx::prepare(host, carrier, &conf_of(port, "/run/both", 51, VIP, carrier, host))
+        });
+        let old = first.launch_in_a_container();
+        let before = status_when(host, "active");
+        wait_until("it has the address", PATIENCE, || host.has(VIP));
+        let (addresses, start) = (AddressWatch::start(host), Instant::now());
+
+        let _new = second.launch_in_a_container();
+
+        logs(&second, "goes on where the engine before this one was");
+        drop(old);
+        thread::sleep(INTERVAL * 10);
+        let instance = instance_at(host, 81).expect("it answers");
+        assert_eq!(instance["transitions"], before["instances"][0]["transitions"], "{instance}");
+        let gone = addresses.since(start, VIP);
+        assert!(gone.iter().all(|event| !event.removed), "the address went: {gone:?}");
+        let adverts = sniffer.adverts_since(start);
+        assert!(adverts.iter().all(|advert| advert.priority == 150), "{adverts:?}");
+        let pauses = adverts.windows(2).map(|pair| pair[1].at - pair[0].at);
+        assert!(pauses.max() < Some(INTERVAL * 5 / 2), "{adverts:?}");
     });
 }
 

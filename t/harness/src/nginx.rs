@@ -14,7 +14,7 @@ use crate::carrier::{Carrier, CarrierKind, install};
 use crate::failpoints::Failpoints;
 use crate::host::Host;
 use crate::leftovers::interrupted;
-use crate::process::{all_pids, is_alive, signal};
+use crate::process::{Process, all_pids, is_alive, signal};
 use crate::wait::{eventually, wait_until};
 
 /// An nginx with a prefix, a pid file and logs of its own. Dropping it kills it.
@@ -102,6 +102,24 @@ impl Nginx {
             self.master().is_some_and(is_alive) && !self.pids(Role::Worker).is_empty()
         });
         Ok(())
+    }
+
+    /// Starts nginx with numbers of processes of its own, as in a container, and waits until a
+    /// worker is there. It ends when the returned value is dropped.
+    #[must_use]
+    #[track_caller]
+    pub fn launch_in_a_container(&self) -> Process {
+        let mut container = Command::new("unshare");
+        container.args(["--pid", "--fork", "--kill-child", "--mount-proc"]);
+        // Somebody has to stay, as process 1.
+        container.args(["sh", "-c", r#""$@"; exec sleep 600"#, "sh"]);
+        let nginx = self.command();
+        container.arg(nginx.get_program()).args(nginx.get_args()).env_remove("NGINX");
+        let container = self.host.spawn(&mut container);
+        wait_until(&format!("{} has a worker", self.label()), PATIENCE, || {
+            !self.pids(Role::Worker).is_empty()
+        });
+        container
     }
 
     /// Writes a file beside `nginx.conf`, or `nginx.conf` itself, for the next start or reload.

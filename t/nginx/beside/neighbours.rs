@@ -47,6 +47,30 @@ fn of_two_nginx_that_start_at_the_same_time_one_has_the_router() {
 }
 
 #[test]
+fn an_nginx_in_another_container_touches_nothing_until_the_first_has_gone() {
+    on_every_network("two containers", |host, carrier, _| {
+        let [first, second] = [(80, "/run/first"), (81, "/run/second")].map(|(port, run_dir)| {
+            Nginx::prepare(host, carrier, &conf_of(port, run_dir, 51, VIP, carrier, host))
+        });
+        let first = first.launch_in_a_container();
+        status_when(host, "active");
+        wait_until("it has the address", PATIENCE, || host.has(VIP));
+        let (addresses, start) = (AddressWatch::start(host), Instant::now());
+
+        let _second = second.launch_in_a_container();
+
+        let instance = wait_until_it_gives_way(host);
+        let text = instance["warnings"][0]["text"].as_str().unwrap_or_default();
+        assert!(text.contains("in another container"), "{text}");
+        let gone = addresses.since(start, VIP);
+        assert!(gone.iter().all(|event| !event.removed), "the address went: {gone:?}");
+        drop(first);
+        wait_until_the_second_is_active(host);
+        wait_until("it has the address", PATIENCE, || host.has(VIP));
+    });
+}
+
+#[test]
 fn a_second_nginx_does_not_fight_one_that_hangs() {
     on_every_network("one hangs", |host, carrier, _| {
         let first = start_one_that_hangs(host, carrier);
