@@ -241,6 +241,8 @@ pub struct Families {
 impl Families {
     /// No family.
     pub const NONE: Self = Self { ipv4: false, ipv6: false };
+    /// Both families.
+    pub const ALL: Self = Self { ipv4: true, ipv6: true };
 
     /// Tells whether a family is among them.
     #[must_use]

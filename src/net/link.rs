@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use rustix::net::netdevice::name_to_index;
 use rustix::net::{AddressFamily, SocketType, socket};
 
-use crate::types::{LinkName, Sources, VirtualAddress};
+use crate::types::{Families, Family, LinkName, Sources, VirtualAddress};
 
 /// Every link of this host, and the addresses on them.
 ///
@@ -61,17 +61,17 @@ impl Links {
     /// twice changes nothing; nor does one about the lifetime of an address.
     pub fn handle(&mut self, event: KernelEvent) -> Option<KernelChange> {
         match event {
-            KernelEvent::Link { index, name, carrier, hardware, has_ip } => {
+            KernelEvent::Link { index, name, carrier, hardware, families } => {
                 let link = self.by_index.entry(index).or_default();
-                let before = (&link.name, link.carrier, link.hardware, link.has_ip);
-                if before == (&name, carrier, hardware, has_ip) {
+                let before = (&link.name, link.carrier, link.hardware, link.families);
+                if before == (&name, carrier, hardware, families) {
                     return None;
                 }
-                if has_ip && !link.has_ip {
+                if families.iter().any(|family| !link.families.has(family)) {
                     self.generations += 1;
                     link.generation = self.generations;
                 }
-                link.has_ip = has_ip;
+                link.families = families;
                 (link.carrier, link.hardware) = (carrier, hardware);
                 let before = std::mem::replace(&mut link.name, name.clone());
                 self.forget_name(&before, index);
@@ -83,9 +83,10 @@ impl Links {
                 self.forget_name(&link.name, index);
                 Some(KernelChange::Link { index })
             }
-            KernelEvent::Address { index, address, secondary, protocol } => {
+            KernelEvent::Address { index, address, secondary, protocol, created } => {
                 self.arrivals += 1;
-                let mut present = Present { secondary, protocol, arrival: self.arrivals };
+                let arrival = self.arrivals;
+                let mut present = Present { secondary, protocol, created, arrival };
                 // An address of a link not heard of is one of a link that has gone.
                 let addresses = &mut self.by_index.get_mut(&index)?.addresses;
                 let before = addresses.get(&address);
@@ -134,7 +135,7 @@ pub struct KernelLink {
     name: String,
     carrier: LinkSignal,
     hardware: HardwareAddress,
-    has_ip: bool,
+    families: Families,
     generation: u64,
     addresses: BTreeMap<VirtualAddress, Present>,
 }
@@ -175,10 +176,20 @@ impl KernelLink {
     }
 
     /// Tells whether this is a link that was known already, although messages about it are lost.
-    /// One that was made anew, or its part in IP, has lost all addresses.
+    /// One that was made anew has lost all addresses; if its part in a family was, those of that
+    /// family. The same ones may be there again, but were added later.
     fn goes_on_from(&self, before: &Self) -> bool {
-        let keeps_one = before.addresses.keys().any(|held| self.addresses.contains_key(held));
-        self.has_ip == before.has_ip && self.hardware == before.hardware && keeps_one
+        let is_kept = |(held, present): (&VirtualAddress, &Present)| {
+            self.addresses.get(held).is_some_and(|now| now.created == present.created)
+        };
+        let goes_on = |family| {
+            let of_it = |held: &(&VirtualAddress, _)| Family::of(held.0.address) == family;
+            let mut held = before.addresses.iter().filter(of_it).peekable();
+            held.peek().is_none() || held.any(is_kept)
+        };
+        (self.families, self.hardware) == (before.families, before.hardware)
+            && !before.addresses.is_empty()
+            && Families::ALL.iter().all(goes_on)
     }
 
     /// Returns the addresses on the link.
@@ -238,6 +249,8 @@ pub struct Present {
     pub secondary: bool,
     /// Its tag (`IFA_PROTO`), 0 if it has none or the kernel does not keep it (before 5.18).
     pub protocol: u8,
+    /// See [`KernelEvent::Address`].
+    created: u32,
     arrival: u64,
 }
 
@@ -264,8 +277,8 @@ pub enum KernelEvent {
         carrier: LinkSignal,
         /// Its hardware address.
         hardware: HardwareAddress,
-        /// Whether its MTU is large enough for IP.
-        has_ip: bool,
+        /// The families for which its MTU is large enough.
+        families: Families,
     },
     /// A link was deleted, or left for another network namespace.
     LinkGone {
@@ -282,6 +295,8 @@ pub enum KernelEvent {
         secondary: bool,
         /// See [`Present::protocol`].
         protocol: u8,
+        /// When it was added, in hundredths of a second since the host was started.
+        created: u32,
     },
     /// An address was removed.
     AddressGone {

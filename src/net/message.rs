@@ -11,7 +11,7 @@ use rtnetlink::packet_route::address::{AddressHeader, AddressHeaderFlags};
 use rtnetlink::packet_route::link::{LinkFlags, LinkHeader};
 
 use crate::net::{HardwareAddress, KernelEvent, LinkSignal};
-use crate::types::VirtualAddress;
+use crate::types::{Families, Family, VirtualAddress};
 
 /// Parses a message; `None` if it is about something else.
 pub(super) fn event(message: &NetlinkBuffer<&[u8]>) -> Option<KernelEvent> {
@@ -25,8 +25,14 @@ pub(super) fn event(message: &NetlinkBuffer<&[u8]>) -> Option<KernelEvent> {
             let header = AddressHeader::parse(payload).ok()?;
             let read = read_address(&header, payload)?;
             let secondary = header.flags.contains(AddressHeaderFlags::Secondary);
-            let (address, protocol) = (read.address, read.protocol);
-            Some(KernelEvent::Address { index: header.index, address, secondary, protocol })
+            let ReadAddress { address, protocol, created } = read;
+            Some(KernelEvent::Address {
+                index: header.index,
+                address,
+                secondary,
+                protocol,
+                created,
+            })
         }
         libc::RTM_DELADDR => {
             let header = AddressHeader::parse(payload).ok()?;
@@ -52,7 +58,7 @@ fn link(header: &LinkHeader, payload: &[u8]) -> KernelEvent {
     let up = header.flags.contains(LinkFlags::Up | LinkFlags::LowerUp | LinkFlags::Running);
     let mut name = String::new();
     let mut hardware = HardwareAddress::None;
-    let mut has_ip = true;
+    let mut families = Families::ALL;
     for attribute in attributes(payload, LINK_HEADER) {
         match attribute.kind() {
             libc::IFLA_IFNAME => {
@@ -61,14 +67,16 @@ fn link(header: &LinkHeader, payload: &[u8]) -> KernelEvent {
             }
             libc::IFLA_ADDRESS => hardware = hardware_address(attribute.value()),
             libc::IFLA_MTU => {
-                let mtu = attribute.value().try_into().map(u32::from_ne_bytes);
-                has_ip = mtu.is_ok_and(|mtu| mtu >= SMALLEST_MTU);
+                let mtu = attribute.value().try_into().map_or(0, u32::from_ne_bytes);
+                let fit = SMALLEST_MTU.into_iter().filter(|(_, smallest)| mtu >= *smallest);
+                families = fit.map(|(family, _)| family).collect();
             }
             _ => {}
         }
     }
-    let carrier = if up && has_ip { LinkSignal::Up } else { LinkSignal::Down };
-    KernelEvent::Link { index: header.index, name, carrier, hardware, has_ip }
+    let is_up = up && families.has(Family::Ipv4);
+    let carrier = if is_up { LinkSignal::Up } else { LinkSignal::Down };
+    KernelEvent::Link { index: header.index, name, carrier, hardware, families }
 }
 
 fn hardware_address(octets: &[u8]) -> HardwareAddress {
@@ -82,23 +90,31 @@ fn hardware_address(octets: &[u8]) -> HardwareAddress {
 struct ReadAddress {
     address: VirtualAddress,
     protocol: u8,
+    created: u32,
 }
 
 fn read_address(header: &AddressHeader, payload: &[u8]) -> Option<ReadAddress> {
     let mut end = None;
     let mut local = None;
-    let mut protocol = 0;
+    let (mut protocol, mut created) = (0, 0);
     for attribute in attributes(payload, ADDRESS_HEADER) {
         match attribute.kind() {
             libc::IFA_ADDRESS => end = ip(attribute.value()),
             libc::IFA_LOCAL => local = ip(attribute.value()),
+            libc::IFA_CACHEINFO => created = created_at(attribute.value()),
             IFA_PROTO => protocol = attribute.value().first().copied().unwrap_or(0),
             _ => {}
         }
     }
     // Of a point-to-point link, `IFA_ADDRESS` is the other end; IPv6 has nothing else.
     let address = VirtualAddress { address: local.or(end)?, prefix: header.prefix_len };
-    Some(ReadAddress { address, protocol })
+    Some(ReadAddress { address, protocol, created })
+}
+
+/// Reads the third number of `ifa_cacheinfo`.
+fn created_at(octets: &[u8]) -> u32 {
+    let created = octets.get(8..).and_then(|rest| rest.first_chunk());
+    created.map_or(0, |octets| u32::from_ne_bytes(*octets))
 }
 
 /// Returns the attributes after a header, up to the first damaged one.
@@ -111,8 +127,8 @@ fn ip(octets: &[u8]) -> Option<IpAddr> {
     v4.or_else(|_| <[u8; 16]>::try_from(octets).map(|octets| Ipv6Addr::from(octets).into())).ok()
 }
 
-/// A link with less takes no part in IPv4: the kernel forgets its addresses and memberships.
-const SMALLEST_MTU: u32 = 68;
+/// A link with less takes no part in a family: the kernel forgets its addresses and memberships.
+const SMALLEST_MTU: [(Family, u32); 2] = [(Family::Ipv4, 68), (Family::Ipv6, 1280)];
 
 /// Octets of `ifinfomsg`.
 const LINK_HEADER: usize = 16;
@@ -138,19 +154,29 @@ mod tests {
 
         let (name, carrier) = ("eth0".to_owned(), LinkSignal::Up);
         let hardware = HardwareAddress::Ethernet([2, 0, 0, 0, 0, 7]);
-        let expected = KernelEvent::Link { index: 2, name, carrier, hardware, has_ip: true };
+        let expected =
+            KernelEvent::Link { index: 2, name, carrier, hardware, families: Families::ALL };
         assert_eq!(read, Some(expected));
     }
 
     #[test]
-    fn a_link_with_too_small_an_mtu_has_no_ip_and_counts_as_down() {
-        for (mtu, expected) in [(67, (LinkSignal::Down, false)), (68, (LinkSignal::Up, true))] {
-            let attribute = [8, 0, 4, 0, mtu, 0, 0, 0];
+    fn a_link_with_too_small_an_mtu_takes_no_part_in_a_family_and_without_ipv4_counts_as_down() {
+        let ipv4 = Families::from_iter([Family::Ipv4]);
+        let expected = [
+            (67_u32, LinkSignal::Down, Families::NONE),
+            (68, LinkSignal::Up, ipv4),
+            (1279, LinkSignal::Up, ipv4),
+            (1280, LinkSignal::Up, Families::ALL),
+        ];
+        for (mtu, signal, all) in expected {
+            let attribute = [&[8, 0, 4, 0][..], &mtu.to_ne_bytes()].concat();
 
             let read = read(16, &[&link_header_octets(0, 0x1_0041)[..], &attribute].concat());
 
-            let Some(KernelEvent::Link { carrier, has_ip, .. }) = read else { panic!("{read:?}") };
-            assert_eq!((carrier, has_ip), expected, "MTU {mtu}");
+            let Some(KernelEvent::Link { carrier, families, .. }) = read else {
+                panic!("{read:?}")
+            };
+            assert_eq!((carrier, families), (signal, all), "MTU {mtu}");
         }
     }
 
@@ -191,12 +217,15 @@ mod tests {
         let header = [2, 32, 0x81, 0, 2, 0, 0, 0];
         let peer = [8, 0, 1, 0, 192, 0, 2, 9];
         let local = [8, 0, 2, 0, 192, 0, 2, 3];
+        let cache_info = [20, 0, 6, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 4, 0, 0, 0];
         let protocol = [5, 0, 11, 0, 112, 0, 0, 0];
 
-        let read = read(20, &[&header[..], &peer, &local, &protocol].concat());
+        let read = read(20, &[&header[..], &peer, &local, &cache_info, &protocol].concat());
 
         let address = VirtualAddress { address: IpAddr::from([192, 0, 2, 3]), prefix: 32 };
-        let expected = KernelEvent::Address { index: 2, address, secondary: true, protocol: 112 };
+        let created = u32::from_ne_bytes([3, 0, 0, 0]);
+        let expected =
+            KernelEvent::Address { index: 2, address, secondary: true, protocol: 112, created };
         assert_eq!(read, Some(expected));
     }
 

@@ -106,13 +106,20 @@ const MAX_WARNINGS: usize = 50;
 mod tests {
     use super::*;
     use crate::net::{HardwareAddress, KernelEvent, LinkSignal};
+    use crate::types::Families;
 
     #[test]
     fn another_name_of_an_interface_is_refused_and_an_interface_that_is_not_there_is_not() {
         let mut links = Links::default();
         let (name, carrier) = ("eth0".to_owned(), LinkSignal::Up);
         let hardware = HardwareAddress::None;
-        links.handle(KernelEvent::Link { index: 2, name, carrier, hardware, has_ip: true });
+        links.handle(KernelEvent::Link {
+            index: 2,
+            name,
+            carrier,
+            hardware,
+            families: Families::ALL,
+        });
         let config = Config::from_json(
             r#"{ "instances": [ { "name": "VI_1", "interface": "lan0", "vrid": 51,
                 "addresses": ["192.0.2.1/24"],

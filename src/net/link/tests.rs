@@ -60,14 +60,14 @@ fn a_link_that_is_made_anew_under_its_index_is_of_another_generation() {
     links.handle(KernelEvent::LinkGone { index: 2 });
     links.handle(link(2, "eth0"));
     seen.push(generation(&links));
-    let KernelEvent::Link { index, name, hardware, .. } = link(2, "eth0") else { unreachable!() };
-    let carrier = LinkSignal::Down;
-    links.handle(KernelEvent::Link { index, name, carrier, hardware, has_ip: false });
-    links.handle(link(2, "eth0"));
-    seen.push(generation(&links));
+    for left in [Families::NONE, Families::from_iter([Family::Ipv4])] {
+        links.handle(link_with(left, 2, "eth0"));
+        links.handle(link(2, "eth0"));
+        seen.push(generation(&links));
+    }
 
     assert_eq!(seen[0], seen[1], "another name is no other link");
-    assert!(seen[1] < seen[2] && seen[2] < seen[3], "{seen:?}");
+    assert!(seen[1..].is_sorted_by(|before, after| before < after), "{seen:?}");
 }
 
 #[test]
@@ -89,6 +89,27 @@ fn a_link_that_a_new_dump_shows_as_it_was_is_of_the_same_generation() {
     assert!(moved[0] > same[0] && moved[1] == same[1], "it has lost all that it had");
     assert_eq!(alone[1], None);
     assert!(again[0] == alone[0] && again[1] > same[1], "the other one was made anew");
+}
+
+#[test]
+fn a_link_whose_addresses_were_added_anew_while_messages_were_lost_was_made_anew() {
+    let both = [address(2, "192.0.2.3/24", false), address(2, "fe80::1/64", false)];
+    let [ipv4, ipv6] = both.clone();
+    let before = [vec![link(2, "eth0")], both.to_vec()].concat();
+    for (addresses, is_same) in [
+        (both.to_vec(), true),
+        (vec![later(&ipv4), later(&ipv6)], false),
+        (vec![later(&ipv4), ipv6.clone()], false),
+        (vec![ipv4.clone(), later(&ipv6)], false),
+    ] {
+        let mut links = links(&before);
+        let generation = links.at(2).unwrap().generation();
+
+        links.reset([vec![link(2, "eth0")], addresses.clone()].concat());
+
+        let is_as_before = links.at(2).unwrap().generation() == generation;
+        assert_eq!(is_as_before, is_same, "{addresses:?}");
+    }
 }
 
 #[test]
@@ -181,17 +202,29 @@ fn links(dump: &[KernelEvent]) -> Links {
 }
 
 fn link(index: u32, name: &str) -> KernelEvent {
+    link_with(Families::ALL, index, name)
+}
+
+fn link_with(families: Families, index: u32, name: &str) -> KernelEvent {
     KernelEvent::Link {
         index,
         name: name.to_owned(),
         carrier: LinkSignal::Up,
         hardware: HardwareAddress::Ethernet([2; 6]),
-        has_ip: true,
+        families,
     }
 }
 
 fn address(index: u32, address: &str, secondary: bool) -> KernelEvent {
-    KernelEvent::Address { index, address: parse(address), secondary, protocol: 0 }
+    KernelEvent::Address { index, address: parse(address), secondary, protocol: 0, created: 100 }
+}
+
+/// The same address, added a second later.
+fn later(event: &KernelEvent) -> KernelEvent {
+    let KernelEvent::Address { index, address, secondary, protocol, created } = *event else {
+        unreachable!()
+    };
+    KernelEvent::Address { index, address, secondary, protocol, created: created + 100 }
 }
 
 fn primary(links: &Links) -> Option<Ipv4Addr> {

@@ -162,7 +162,13 @@ mod tests {
     }
 
     fn there(index: u32, address: &str) -> KernelEvent {
-        KernelEvent::Address { index, address: vip(address), secondary: false, protocol: 0 }
+        KernelEvent::Address {
+            index,
+            address: vip(address),
+            secondary: false,
+            protocol: 0,
+            created: 0,
+        }
     }
 
     fn vip(text: &str) -> VirtualAddress {

@@ -58,15 +58,28 @@ fn overlaps(one: &VirtualAddress, other: &VirtualAddress) -> bool {
 mod tests {
     use super::*;
     use crate::net::{HardwareAddress, KernelEvent, LinkSignal, Links};
+    use crate::types::Families;
 
     fn problem_of(own: &[&str], held: &str) -> Option<String> {
         let mut links = Links::default();
         let (name, carrier) = ("eth0".to_owned(), LinkSignal::Up);
         let hardware = HardwareAddress::None;
-        links.handle(KernelEvent::Link { index: 2, name, carrier, hardware, has_ip: true });
+        links.handle(KernelEvent::Link {
+            index: 2,
+            name,
+            carrier,
+            hardware,
+            families: Families::ALL,
+        });
         for own in own {
             let address = address_of(own);
-            links.handle(KernelEvent::Address { index: 2, address, secondary: false, protocol: 0 });
+            links.handle(KernelEvent::Address {
+                index: 2,
+                address,
+                secondary: false,
+                protocol: 0,
+                created: 0,
+            });
         }
         let moving = address_of(held).address;
         let networks = Networks::of(links.at(2).unwrap(), |address| address == moving);

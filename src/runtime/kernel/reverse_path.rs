@@ -25,6 +25,7 @@ fn network(held: &VirtualAddress) -> Option<VirtualAddress> {
 mod tests {
     use super::*;
     use crate::net::{HardwareAddress, KernelEvent};
+    use crate::types::Families;
 
     #[test]
     fn two_links_of_one_network_are_rivals() {
@@ -50,9 +51,21 @@ mod tests {
             let index = u32::try_from(place).unwrap() + 2;
             let (name, carrier) = (format!("eth{place}"), LinkSignal::Up);
             let hardware = HardwareAddress::None;
-            links.handle(KernelEvent::Link { index, name, carrier, hardware, has_ip: true });
+            links.handle(KernelEvent::Link {
+                index,
+                name,
+                carrier,
+                hardware,
+                families: Families::ALL,
+            });
             let address = vip(address);
-            links.handle(KernelEvent::Address { index, address, secondary: false, protocol: 0 });
+            links.handle(KernelEvent::Address {
+                index,
+                address,
+                secondary: false,
+                protocol: 0,
+                created: 0,
+            });
         }
         links
     }
