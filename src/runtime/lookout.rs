@@ -17,6 +17,8 @@ pub(super) struct Lookout {
     doubts: BTreeMap<LinkId, Doubt>,
     watched: BTreeMap<RouterId, UnheardSince>,
     verdicts: BTreeMap<RouterId, LookVerdict>,
+    /// The routers that the core and the operator believe to have a finding.
+    judged: BTreeSet<RouterId>,
 }
 
 /// What has to be known of one router.
@@ -144,10 +146,19 @@ impl Lookout {
         doubt.pause = (doubt.pause * 2).min(LONGEST_PAUSE);
     }
 
-    /// Postpones the next look at a link after a failed one. Findings of the previous engine count
-    /// no longer then: the next look may never succeed.
-    pub(super) fn put_off(&mut self, link: LinkId, now: Instant) {
-        self.verdicts.retain(|_, verdict| *verdict != LookVerdict::DroppedBefore);
+    /// Postpones the next look at a link after a failed one. Findings of the previous engine about
+    /// the routers that listen there count no longer then: the next look may never succeed.
+    pub(super) fn put_off(
+        &mut self,
+        link: LinkId,
+        routers: impl IntoIterator<Item = RouterId>,
+        now: Instant,
+    ) {
+        for router in routers {
+            if self.verdicts.get(&router) == Some(&LookVerdict::DroppedBefore) {
+                self.verdicts.remove(&router);
+            }
+        }
         if let Some(doubt) = self.doubts.get_mut(&link) {
             doubt.look_at = now + LONGEST_PAUSE;
         }
@@ -156,6 +167,13 @@ impl Lookout {
     /// Returns the findings.
     pub(super) fn verdicts(&self) -> &BTreeMap<RouterId, LookVerdict> {
         &self.verdicts
+    }
+
+    /// Returns the routers with a finding, and those whose finding has ended since the last call.
+    pub(super) fn take_judged(&mut self) -> BTreeSet<RouterId> {
+        let judged = self.verdicts.keys().copied().collect();
+        let before = std::mem::replace(&mut self.judged, judged);
+        &before | &self.judged
     }
 
     /// Tells whether a router must not be Active: a peer that it cannot hear outranks it.
@@ -170,6 +188,8 @@ impl Lookout {
     /// Has the link of a router looked at that the engine before this one found deaf.
     pub(super) fn suspect(&mut self, router: RouterId) {
         self.verdicts.insert(router, LookVerdict::DroppedBefore);
+        // The core holds it already, also if the finding ends before it was ever told.
+        self.judged.insert(router);
     }
 }
 
@@ -328,13 +348,26 @@ mod tests {
         assert!(!lookout.is_deaf(ROUTER));
 
         let (mut lookout, _) = suspected();
-        lookout.put_off(LINK, at(1));
+        lookout.put_off(LINK, [ROUTER], at(1));
         assert!(!lookout.is_deaf(ROUTER));
 
         let (mut lookout, _) = suspected();
         let seen = BTreeMap::from([(acceptable(), 3)]);
         lookout.conclude(LINK, &UNHEARD.into(), &seen, |_| true, at(1));
         assert!(lookout.is_deaf(ROUTER));
+    }
+
+    #[test]
+    fn a_look_that_fails_ends_the_suspicion_on_its_own_link_and_that_is_told() {
+        let (mut lookout, other) = (Lookout::default(), RouterId(1));
+        lookout.suspect(ROUTER);
+        lookout.suspect(other);
+
+        lookout.put_off(LINK, [ROUTER], at(1));
+
+        assert_eq!([ROUTER, other].map(|router| lookout.is_deaf(router)), [false, true]);
+        assert_eq!(lookout.take_judged(), [ROUTER, other].into());
+        assert_eq!(lookout.take_judged(), [other].into());
     }
 
     const ROUTER: RouterId = RouterId(0);

@@ -1,6 +1,6 @@
 //! Looks at the link layer for a moment, for a router that may not hear its peers.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
 use std::thread;
 use std::time::Duration;
@@ -20,8 +20,6 @@ pub(super) struct Looks {
     under_way: Option<LinkLook>,
     /// When to check next whether a look is needed.
     due_at: Instant,
-    /// Routers about which a look has found something.
-    judged: BTreeSet<RouterId>,
 }
 
 /// A look that a thread of its own takes.
@@ -76,7 +74,7 @@ impl Driver<'_> {
         let longest = routers.iter().map(|router| self.node.patience_of(*router)).max();
         let within = longest.unwrap_or_default().clamp(SHORTEST_LOOK, LONGEST_LOOK);
         let seen = self.links.index_of(link).map(|index| look(index, within));
-        let Some(Ok(seen)) = seen else { return self.looks.lookout.put_off(link, now) };
+        let Some(Ok(seen)) = seen else { return self.looks.lookout.put_off(link, routers, now) };
         let received = routers.into_iter().map(|it| (it, self.node.received(it).0)).collect();
         self.looks.under_way = Some(LinkLook { link, received, seen });
     }
@@ -89,7 +87,9 @@ impl Driver<'_> {
             Ok(seen) => seen.inspect_err(|error| tracing::info!("{error}")).ok(),
         };
         let Some(look) = self.looks.under_way.take() else { return };
-        let Some(seen) = seen else { return self.looks.lookout.put_off(look.link, now) };
+        let Some(seen) = seen else {
+            return self.looks.lookout.put_off(look.link, look.received.into_keys(), now);
+        };
         let mut sighted = BTreeMap::new();
         for (datagram, times) in seen {
             if let Some(sighting) = self.node.sight(look.link, &datagram) {
@@ -114,10 +114,8 @@ impl Driver<'_> {
     /// Informs the core which routers are deaf, and warns of the findings.
     fn tell_of_looks(&mut self, now: Instant) {
         let Self { node, looks, warnings, .. } = self;
-        let verdicts = looks.lookout.verdicts();
-        let before = std::mem::replace(&mut looks.judged, verdicts.keys().copied().collect());
-        for &router in before.union(&looks.judged) {
-            let (dropped, otherwise) = match verdicts.get(&router) {
+        for router in looks.lookout.take_judged() {
+            let (dropped, otherwise) = match looks.lookout.verdicts().get(&router) {
                 Some(it @ (LookVerdict::Dropped { .. } | LookVerdict::DroppedBefore)) => {
                     (Some(it), None)
                 }
