@@ -1,6 +1,6 @@
 //! With real keepalived as the peer.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use harness::{
     Checksum, Keepalived, KeepalivedConfig, KeepalivedState, Probe, Role, Sniffer, eventually,
@@ -11,11 +11,8 @@ use crate::owners::Owners;
 use crate::pair::{Pair, on_every_nginx};
 use crate::router::{ADDRESS, PATIENCE, Router, SERVICE, SLACK, Setup, v2, v3};
 
-/// How late the kernel and we may be together.
-const PROMPT: Duration = Duration::from_millis(50);
-
 /// Configures keepalived as a router of ours is.
-fn like(setup: Setup) -> KeepalivedConfig {
+pub(crate) fn like(setup: Setup) -> KeepalivedConfig {
     KeepalivedConfig {
         version: setup.version,
         priority: setup.priority,
@@ -33,7 +30,7 @@ fn assert_ours(ours: &Router, theirs: &Keepalived, lab: &Pair) {
 
 /// Waits until keepalived is active and we are not, and checks that it stays so.
 #[track_caller]
-fn assert_theirs(ours: &Router, theirs: &Keepalived, lab: &Pair) {
+pub(crate) fn assert_theirs(ours: &Router, theirs: &Keepalived, lab: &Pair) {
     ours.wait_for("backup");
     assert_stays(ours, theirs, lab, ("backup", KeepalivedState::Master));
 }
@@ -96,19 +93,11 @@ fn they_lead_and_we_follow(setups: (Setup, Setup)) {
         let mut theirs = Keepalived::start(&lab.b, &like(high));
         assert_theirs(&ours, &theirs, lab);
         let probe = Probe::start(&lab.client, "192.168.56.101:80", "/");
-        let sniffer = Sniffer::start(&lab.client);
 
-        let start = Instant::now();
         let (owners, ()) = Owners::during(&[&lab.a, &lab.b], || {
             theirs.stop();
             ours.wait_for("active");
         });
-        let advert = |what, priority| {
-            sniffer.wait_for_advert(what, start, PATIENCE, |it| it.priority == priority)
-        };
-        let (last, first) = (advert("they resign", 0), advert("we advertise", low.priority));
-        let waited = first.at - last.at;
-        assert!((low.skew_time()..low.skew_time() + PROMPT).contains(&waited), "{waited:?}");
         assert!(owners.longest(|count| count != 1) < low.skew_time() + SLACK, "{owners:?}");
         assert_eq!(ours.instance().expect("it answers")["reason"], "resigned");
 

@@ -7,3 +7,4 @@ mod dumps;
 mod flood;
 mod many;
 mod probe;
+mod resignation;
