@@ -30,6 +30,7 @@ use crate::net::{
 };
 use crate::status::{Board, EngineState};
 use crate::succession::Beginning;
+use crate::types::{Family, LinkName};
 
 /// Why the threads could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -131,10 +132,17 @@ pub fn start(
 
 /// Makes room for the sockets first: without its socket a router cannot receive.
 fn make_room_for_links(config: &Config) -> Result<(), StartError> {
-    let links: BTreeSet<_> = config.instances.iter().map(|it| &it.interface).collect();
-    let links = links.len();
-    make_room_for(links as u64 * DESCRIPTORS_PER_LINK + OTHER_DESCRIPTORS)
-        .map_err(|source| StartError::Descriptors { links, source })
+    let instances = config.instances.iter();
+    let (links, needed) = descriptors_for(instances.map(|it| (it.interface, it.family())));
+    make_room_for(needed).map_err(|source| StartError::Descriptors { links, source })
+}
+
+/// Returns how many links there are, and how many descriptors they need with everything else: on
+/// each link one to announce addresses, and one of each family to hear and to advertise.
+fn descriptors_for(routers: impl Iterator<Item = (LinkName, Family)>) -> (usize, u64) {
+    let sockets: BTreeSet<_> = routers.collect();
+    let links: BTreeSet<_> = sockets.iter().map(|(link, _)| link).collect();
+    (links.len(), (links.len() + sockets.len()) as u64 + OTHER_DESCRIPTORS)
 }
 
 impl Engine {
@@ -314,8 +322,6 @@ fn be_punctual() {
     }
 }
 
-/// One to hear and to advertise, one to announce addresses.
-const DESCRIPTORS_PER_LINK: u64 = 2;
 /// Both loops with their timers, netlink and `nf_tables`, the guard, the door and the engines that
 /// may come in, the checks that the engine makes itself.
 const OTHER_DESCRIPTORS: u64 = 32;
@@ -323,3 +329,21 @@ const NAME: &str = "vrrp";
 /// How long the carrier waits for the threads, which hand the routers over meanwhile, or give them
 /// to a peer. nginx begins to lose patience after a second, and kills after three.
 const STOP_TIMEOUT: Duration = Duration::from_millis(2500);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_with_routers_of_both_families_has_room_for_both_sockets() {
+        let [eth0, eth1] = ["eth0", "eth1"].map(|name| LinkName::new(name).unwrap());
+        let needed = |routers: &[(LinkName, Family)]| {
+            let (links, needed) = descriptors_for(routers.iter().copied());
+            (links, needed - OTHER_DESCRIPTORS)
+        };
+
+        assert_eq!(needed(&[(eth0, Family::Ipv4), (eth0, Family::Ipv4)]), (1, 2));
+        assert_eq!(needed(&[(eth0, Family::Ipv4), (eth0, Family::Ipv6)]), (1, 3));
+        assert_eq!(needed(&[(eth0, Family::Ipv4), (eth1, Family::Ipv6)]), (2, 4));
+    }
+}
