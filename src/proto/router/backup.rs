@@ -49,11 +49,11 @@ impl VirtualRouter {
     /// owner always preempts (RFC 9568 §6.1), and a last one standing is always preempted: it is
     /// Active only as long as no router serves.
     fn preempts(&self, backup: &mut Backup, priority: Priority, now: Instant) -> bool {
-        if now < self.tolerates_until {
-            return false;
-        }
         if self.is_last_one_standing(priority) {
             return true;
+        }
+        if now < self.tolerates_until {
+            return false;
         }
         let patience = now + self.config.preempt_delay;
         let tolerated_until = *backup.preempt_after.get_or_insert(patience);

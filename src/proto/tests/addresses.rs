@@ -89,3 +89,18 @@ fn a_drain_that_ends_has_a_router_try_at_once_whether_it_gets_its_addresses() {
     }
     assert_eq!((subject.state(), subject.reason()), (State::Active, Some(Reason::Preempted)));
 }
+
+#[test]
+fn a_router_that_did_not_get_its_addresses_relieves_one_whose_nginx_does_not_serve() {
+    let mut subject = Subject::willing(&config());
+    subject.handle(Input::Startup);
+    let until = subject.now + 1_000 * SECOND;
+    subject.handle(Input::Tolerate { router: ROUTER, until });
+
+    for _ in 0..4 {
+        subject.hears(&Advert::new(1));
+        subject.run(SECOND);
+    }
+
+    assert_eq!((subject.state(), subject.reason()), (State::Active, Some(Reason::Preempted)));
+}
