@@ -2,7 +2,7 @@
 //! these names, and in which networks are they?
 
 use std::collections::BTreeSet;
-use std::sync::mpsc::sync_channel;
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::thread;
 use std::time::Duration;
 
@@ -27,8 +27,21 @@ pub fn survey(config: &Config) -> Survey {
     let (told, links) = sync_channel(1);
     // Another program may hold the kernel's lock of all links for seconds.
     thread::spawn(move || told.send(links_of_this_host()));
-    let links = links.recv_timeout(PATIENCE).ok().flatten().unwrap_or_default();
-    compare(config, &links, index_by_any_name)
+    conclude(config, links.recv_timeout(PATIENCE).map(Option::unwrap_or_default))
+}
+
+fn conclude(config: &Config, answer: Result<Links, RecvTimeoutError>) -> Survey {
+    let in_time = answer.is_ok();
+    let mut survey = compare(config, &answer.unwrap_or_default(), index_by_any_name);
+    if !in_time {
+        let problem = format!(
+            "the kernel has not told of its interfaces within {PATIENCE:?}: their other names, and \
+             the prefixes of the addresses, are not compared. Something holds the kernel's lock of \
+             all interfaces"
+        );
+        survey.warn("instances".to_owned(), problem);
+    }
+    survey
 }
 
 fn links_of_this_host() -> Option<Links> {
@@ -138,6 +151,22 @@ mod tests {
             told(&survey.warnings),
             ["instances[1].track[2].interface: VI_1: there is no interface eth9 yet; it is in \
               fault until there is one"]
+        );
+    }
+
+    #[test]
+    fn a_kernel_that_does_not_answer_in_time_is_a_warning() {
+        let config = Config::from_json(
+            r#"{ "instances": [ { "name": "VI_1", "interface": "lo", "vrid": 51,
+                "addresses": ["192.0.2.1/24"] } ] }"#,
+        );
+
+        let survey = conclude(&config.expect("it is valid"), Err(RecvTimeoutError::Timeout));
+
+        let told: Vec<_> = survey.warnings.iter().map(ToString::to_string).collect();
+        assert!(survey.refused.is_empty());
+        assert!(
+            matches!(&told[..], [it] if it.contains("not told of its interfaces within 500ms"))
         );
     }
 }

@@ -53,6 +53,14 @@ local EINTR = 4
 local TIMEOUT_MS = 10000
 local BUFFER = 65536
 
+-- A child that has answered ends within a millisecond.
+local EXIT_MS = 500
+local WNOHANG = 1
+
+-- How the length of the answer is written.
+local LENGTH = "%010d"
+local LENGTH_DIGITS = 10
+
 
 -- Returns the name and version of the server as `nginx -v` prints them:
 -- openresty/1.31.3.1. No variable and no function returns both.
@@ -109,19 +117,21 @@ end
 local function be_child(fd, ...)
     local arguments = { ... }
     pcall(function()
-        write_all(fd, concat({ verdict(unpack(arguments)) }, "\0"))
+        local text = concat({ verdict(unpack(arguments)) }, "\0")
+        write_all(fd, format(LENGTH, #text) .. text)
     end)
     C.resty_vrrp_exit(0)
 end
 
 
--- Returns the text up to the end of the pipe, or nil if that does not come
--- within TIMEOUT_MS.
+-- Returns the text behind its length, "" if it breaks off, or nil if it does
+-- not come within TIMEOUT_MS. The pipe may stay open after that: a child that
+-- waits for the kernel does not end.
 local function read_all(fd)
     local deadline_ms = now_ms() + TIMEOUT_MS
     local poll = ffi_new("resty_vrrp_pollfd[1]")
     local buffer = ffi_new("char[?]", BUFFER)
-    local parts = {}
+    local text = ""
     poll[0].fd = fd
     poll[0].events = POLLIN
 
@@ -133,21 +143,29 @@ local function read_all(fd)
         if C.resty_vrrp_poll(poll, 1, remaining_ms) > 0 then
             local count = tonumber(C.resty_vrrp_read(fd, buffer, BUFFER))
             if count > 0 then
-                parts[#parts + 1] = ffi_string(buffer, count)
+                text = text .. ffi_string(buffer, count)
+                local length = tonumber(text:sub(1, LENGTH_DIGITS))
+                if #text >= LENGTH_DIGITS + (length or 0) then
+                    return text:sub(LENGTH_DIGITS + 1)
+                end
             elseif count == 0 or ffi.errno() ~= EINTR then
-                return concat(parts)
+                return ""
             end
         end
     end
 end
 
 
+-- Returns the wait status of the child. One that does not end within EXIT_MS
+-- waits for the kernel, and nothing can end it: nginx reaps it later.
 local function wait(pid)
     local status = ffi_new("int[1]")
-    local ended
-    repeat
-        ended = C.resty_vrrp_waitpid(pid, status, 0)
-    until ended >= 0 or ffi.errno() ~= EINTR
+    local deadline_ms = now_ms() + EXIT_MS
+    while C.resty_vrrp_waitpid(pid, status, WNOHANG) == 0
+          and now_ms() < deadline_ms
+    do
+        C.resty_vrrp_poll(nil, 0, 1)
+    end
     return status[0]
 end
 

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use harness::{CarrierKind, Nginx, Role, eventually, wait_until};
 
@@ -231,6 +232,18 @@ fn a_library_that_crashes_in_the_check_refuses_the_start() {
 }
 
 #[test]
+fn a_check_that_has_answered_and_cannot_end_does_not_keep_nginx_waiting() {
+    on_every_nginx("the check does not end", |host, carrier| {
+        let nginx = Nginx::prepare(host, carrier, &conf_with(&in_place_of_the_library(NO_END)));
+        let start = Instant::now();
+
+        nginx.launch().expect("the options are right");
+
+        assert!(start.elapsed() < Duration::from_secs(8), "{:?}", start.elapsed());
+    });
+}
+
+#[test]
 fn the_agent_is_refused_where_there_is_none_with_what_to_do() {
     on_every_nginx("agent", |host, carrier| {
         let options = ONE.replacen('{', "{ carrier = 'agent', ", 1);
@@ -433,3 +446,33 @@ fn in_place_of_the_library(chunk: &str) -> String {
         end)()"
     )
 }
+
+/// Has the checking process stop at its end, where nothing can kill it, as one that waits for the
+/// kernel's lock: a child traces it, and keeps the pipe open for 20 s.
+const NO_END: &str = "
+    local ffi = require('ffi')
+    ffi.cdef[[
+        int no_end_fork(void) __asm__(\"fork\");
+        int no_end_getppid(void) __asm__(\"getppid\");
+        long no_end_ptrace(int, int, void *, void *) __asm__(\"ptrace\");
+        unsigned no_end_sleep(unsigned) __asm__(\"sleep\");
+        int no_end_close(int) __asm__(\"close\");
+        void no_end_exit(int) __asm__(\"_exit\");
+    ]]
+    package.preload['resty.vrrp.core'] = nil
+    local core = assert(package.loaders[3]('resty.vrrp.core'))()
+    local C, check = ffi.C, core.check
+    core.check = function(...)
+        local PTRACE_SEIZE, PTRACE_O_TRACEEXIT = 0x4206, 0x40
+        if C.no_end_fork() == 0 then
+            C.no_end_ptrace(PTRACE_SEIZE, C.no_end_getppid(), nil,
+                            ffi.cast('void *', PTRACE_O_TRACEEXIT))
+            C.no_end_close(1)
+            C.no_end_close(2)
+            C.no_end_sleep(20)
+            C.no_end_exit(0)
+        end
+        C.no_end_sleep(1)
+        return check(...)
+    end
+    return core";
