@@ -9,7 +9,7 @@ use crate::types::Family;
 
 /// A table for the moving addresses of a family.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Table {
+pub(super) enum MovesTable {
     /// Relays segments to the host that had them.
     Relay(Family),
     /// Keeps quiet about those that are still here.
@@ -17,17 +17,17 @@ pub(super) enum Table {
 }
 
 /// A base chain, which the kernel calls at a hook, with its rules.
-pub(super) struct Chain {
+pub(super) struct BaseChain {
     pub(super) name: &'static str,
     pub(super) hook: u32,
     pub(super) priority: i32,
-    pub(super) rules: &'static [Rule],
+    pub(super) rules: &'static [TableRule],
 }
 
 /// A rule: lists of expressions, one after the other.
-pub(super) type Rule = &'static [&'static [Expression]];
+pub(super) type TableRule = &'static [&'static [Expression]];
 
-impl Table {
+impl MovesTable {
     pub(super) const fn family(self) -> TableFamily {
         match self {
             Self::Relay(Family::Ipv4) => TableFamily::Ip,
@@ -57,7 +57,7 @@ impl Table {
         matches!(self, Self::Relay(_))
     }
 
-    pub(super) const fn chains(self) -> &'static [Chain] {
+    pub(super) const fn chains(self) -> &'static [BaseChain] {
         match self {
             Self::Relay(Family::Ipv4) => RELAY,
             Self::Relay(Family::Ipv6) => RELAY_IPV6,
@@ -67,28 +67,28 @@ impl Table {
     }
 }
 
-const RELAY: &[Chain] = &[Chain {
+const RELAY: &[BaseChain] = &[BaseChain {
     name: "relay",
     hook: PRE_ROUTING,
     priority: AFTER_DNAT,
     rules: &[&[OPENING], &[OPEN, OPENED_HERE], &[OPEN, RELAYED]],
 }];
 
-const RELAY_IPV6: &[Chain] = &[Chain {
+const RELAY_IPV6: &[BaseChain] = &[BaseChain {
     name: "relay",
     hook: PRE_ROUTING,
     priority: AFTER_DNAT,
     rules: &[&[OPENING_IPV6], &[OPEN_IPV6, OPENED_HERE_IPV6], &[OPEN_IPV6, RELAYED_IPV6]],
 }];
 
-const SILENCE: &[Chain] = &[
-    Chain { name: "input", hook: ARP_IN, priority: 0, rules: &[&[UNANSWERED]] },
-    Chain { name: "output", hook: ARP_OUT, priority: 0, rules: &[&[RENAMED]] },
+const SILENCE: &[BaseChain] = &[
+    BaseChain { name: "input", hook: ARP_IN, priority: 0, rules: &[&[UNANSWERED]] },
+    BaseChain { name: "output", hook: ARP_OUT, priority: 0, rules: &[&[RENAMED]] },
 ];
 
-const SILENCE_IPV6: &[Chain] = &[
-    Chain { name: "input", hook: LOCAL_IN, priority: 0, rules: &[&[UNANSWERED_IPV6]] },
-    Chain { name: "output", hook: LOCAL_OUT, priority: 0, rules: &[&[RENAMED_IPV6]] },
+const SILENCE_IPV6: &[BaseChain] = &[
+    BaseChain { name: "input", hook: LOCAL_IN, priority: 0, rules: &[&[UNANSWERED_IPV6]] },
+    BaseChain { name: "output", hook: LOCAL_OUT, priority: 0, rules: &[&[RENAMED_IPV6]] },
 ];
 
 /// `NF_INET_PRE_ROUTING`, `NF_INET_LOCAL_IN` and `NF_INET_LOCAL_OUT`.
