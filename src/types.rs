@@ -288,6 +288,29 @@ impl Sources {
     }
 }
 
+/// What this host is to its IPv6 neighbours on a link (RFC 4861 §6.2.1).
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Ipv6Role {
+    /// It forwards nothing.
+    #[default]
+    Host,
+    /// It forwards what it receives.
+    Router,
+}
+
+/// Why there is no link-local IPv6 address to send from.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum NoLinkLocal {
+    /// IPv6 is disabled on the link.
+    Disabled,
+    /// The kernel still asks whether another host has this one (RFC 4862 §5.4).
+    Tentative(Ipv6Addr),
+    /// Another host has this one.
+    Duplicated(Ipv6Addr),
+    /// The link has none.
+    Absent,
+}
+
 /// An address that moves between routers, with the length of its prefix.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
 pub struct VirtualAddress {

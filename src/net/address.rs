@@ -9,11 +9,11 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use rtnetlink::AddressMessageBuilder;
-use rtnetlink::packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
-use rtnetlink::packet_route::RouteNetlinkMessage;
+use rtnetlink::packet_core::{DefaultNla, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
 use rtnetlink::packet_route::address::{
     AddressAttribute, AddressFlags, AddressMessage, AddressProtocol, CacheInfo,
 };
+use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage};
 
 use crate::net::netlink::Request;
 use crate::net::{NetError, Netlink, Present};
@@ -120,9 +120,10 @@ pub fn apply(
         match (step, answer) {
             (Step::Remove, Ok(())) => {}
             (Step::Add | Step::Replace, Ok(())) => applied.gained.push(address),
-            (step, Err(error)) if step.is_moot(&error) => {}
+            (step, Err(error)) if step.is_moot(&address, &error) => {}
             (step, Err(error)) => {
                 let object = format!("{address} {} {name}", step.preposition());
+                let error = explained(&address, error, name);
                 applied.refused.push((address, NetError::new(step.name(), object, error)));
             }
         }
@@ -164,11 +165,14 @@ impl Step {
     }
 
     /// Tells whether a refusal means that nothing is left to do.
-    fn is_moot(self, error: &io::Error) -> bool {
+    fn is_moot(self, address: &VirtualAddress, error: &io::Error) -> bool {
         match self {
-            // Another program was faster, or the link has gone and its event follows.
+            // The link has gone, and its event follows.
+            Self::Add | Self::Replace if error.raw_os_error() == Some(libc::ENODEV) => true,
+            // Another program was faster. A link has an IPv6 address once: there it may be one with
+            // another prefix.
             Self::Add | Self::Replace => {
-                matches!(error.raw_os_error(), Some(libc::EEXIST | libc::ENODEV))
+                address.address.is_ipv4() && error.raw_os_error() == Some(libc::EEXIST)
             }
             Self::Remove => {
                 matches!(error.raw_os_error(), Some(libc::EADDRNOTAVAIL | libc::ENODEV))
@@ -205,20 +209,42 @@ fn bare_message(index: u32, virtual_address: VirtualAddress) -> AddressMessage {
     }
 }
 
+/// Returns what the kernel means by a refusal.
+fn explained(address: &VirtualAddress, error: io::Error, link: &str) -> io::Error {
+    let why = match error.raw_os_error() {
+        Some(libc::EACCES) if address.address.is_ipv6() => {
+            format!("IPv6 is disabled: set net.ipv6.conf.{link}.disable_ipv6 to 0")
+        }
+        Some(libc::EEXIST) => "it is there with another prefix".to_owned(),
+        _ => return error,
+    };
+    io::Error::new(error.kind(), why)
+}
+
 fn added(flags: u16, mut message: AddressMessage, lifetime: Option<Duration>) -> Request {
     message.attributes.push(AddressAttribute::Protocol(AddressProtocol::Other(PROTOCOL)));
-    // The election proves that no other host has the address (RFC 9568 §8.2.2).
-    message.attributes.push(AddressAttribute::Flags(AddressFlags::Nodad));
-    if let Some(lifetime) = lifetime {
-        // The kernel counts whole seconds, takes 0 for a mistake and the largest value for ever.
-        let seconds = u32::try_from(lifetime.as_secs()).unwrap_or(u32::MAX).max(1);
-        let mut validity = CacheInfo::default();
-        validity.ifa_valid = seconds;
-        validity.ifa_preferred = seconds;
-        message.attributes.push(AddressAttribute::CacheInfo(validity));
+    // The kernel counts whole seconds, takes 0 for a mistake and the largest value for ever.
+    let seconds = lifetime.map(|it| u32::try_from(it.as_secs()).unwrap_or(u32::MAX).max(1));
+    let mut validity = CacheInfo::default();
+    validity.ifa_valid = seconds.unwrap_or(u32::MAX);
+    validity.ifa_preferred = validity.ifa_valid;
+    if message.header.family == AddressFamily::Inet6 {
+        // The election proves that no other host has the address (RFC 9568 §8.2.2).
+        message.attributes.push(AddressAttribute::Flags(AddressFlags::Nodad));
+        // This host does not begin to speak from it: it may be another one's a moment later.
+        validity.ifa_preferred = 0;
+        // Its lifetime would become that of the route that the network has already.
+        let metric = DefaultNla::new(IFA_RT_PRIORITY, METRIC.to_ne_bytes().to_vec());
+        message.attributes.push(AddressAttribute::Other(metric));
     }
+    message.attributes.push(AddressAttribute::CacheInfo(validity));
     Request::new(flags, RouteNetlinkMessage::NewAddress(message))
 }
+
+/// The metric of the route to the network of an IPv6 address: every other route comes first.
+const METRIC: u32 = 65_536;
+/// The metric of that route, since Linux 4.18.
+const IFA_RT_PRIORITY: u16 = 9;
 
 #[cfg(test)]
 mod tests {

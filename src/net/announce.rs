@@ -1,4 +1,4 @@
-//! The socket that gratuitous ARP leaves by.
+//! The socket that announcements leave by: gratuitous ARP, unsolicited neighbor advertisements.
 
 use std::io;
 

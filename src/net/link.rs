@@ -1,15 +1,16 @@
 //! The links of this host and their addresses, as the kernel has reported them.
 
+mod addresses;
 #[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
 
 use rustix::net::netdevice::name_to_index;
 use rustix::net::{AddressFamily, SocketType, socket};
 
-use crate::types::{Families, Family, LinkName, Sources, VirtualAddress};
+pub use self::addresses::{DuplicateDetection, KernelLink, Present};
+use crate::types::{Families, LinkName, VirtualAddress};
 
 /// Every link of this host, and the addresses on them.
 ///
@@ -83,10 +84,10 @@ impl Links {
                 self.forget_name(&link.name, index);
                 Some(KernelChange::Link { index })
             }
-            KernelEvent::Address { index, address, secondary, protocol, created } => {
+            KernelEvent::Address { index, address, secondary, protocol, detection, created } => {
                 self.arrivals += 1;
                 let arrival = self.arrivals;
-                let mut present = Present { secondary, protocol, created, arrival };
+                let mut present = Present { secondary, protocol, detection, created, arrival };
                 // An address of a link not heard of is one of a link that has gone.
                 let addresses = &mut self.by_index.get_mut(&index)?.addresses;
                 let before = addresses.get(&address);
@@ -129,129 +130,11 @@ impl Links {
     }
 }
 
-/// A link and the addresses on it.
-#[derive(Debug, Default)]
-pub struct KernelLink {
-    name: String,
-    carrier: LinkSignal,
-    hardware: HardwareAddress,
-    families: Families,
-    generation: u64,
-    addresses: BTreeMap<VirtualAddress, Present>,
-}
-
-impl KernelLink {
-    /// Returns the name it has now.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// Tells whether frames can pass.
-    #[must_use]
-    pub fn carrier(&self) -> LinkSignal {
-        self.carrier
-    }
-
-    /// Returns the hardware address, if the link has one of six octets.
-    #[must_use]
-    pub fn mac(&self) -> Option<[u8; 6]> {
-        match self.hardware {
-            HardwareAddress::Ethernet(mac) => Some(mac),
-            HardwareAddress::None | HardwareAddress::Other(_) => None,
-        }
-    }
-
-    /// Returns the hardware address.
-    #[must_use]
-    pub fn hardware(&self) -> HardwareAddress {
-        self.hardware
-    }
-
-    /// Returns a number that changes when the kernel has made the link anew, or its part in IP:
-    /// memberships, and sockets that are bound to it, end then, although its index may stay.
-    #[must_use]
-    pub fn generation(&self) -> u64 {
-        self.generation
-    }
-
-    /// Tells whether this is a link that was known already, although messages about it are lost.
-    /// One that was made anew has lost all addresses; if its part in a family was, those of that
-    /// family. The same ones may be there again, but were added later.
-    fn goes_on_from(&self, before: &Self) -> bool {
-        let is_kept = |(held, present): (&VirtualAddress, &Present)| {
-            self.addresses.get(held).is_some_and(|now| now.created == present.created)
-        };
-        let goes_on = |family| {
-            let of_it = |held: &(&VirtualAddress, _)| Family::of(held.0.address) == family;
-            let mut held = before.addresses.iter().filter(of_it).peekable();
-            held.peek().is_none() || held.any(is_kept)
-        };
-        (self.families, self.hardware) == (before.families, before.hardware)
-            && !before.addresses.is_empty()
-            && Families::ALL.iter().all(goes_on)
-    }
-
-    /// Returns the addresses on the link.
-    #[must_use]
-    pub fn addresses(&self) -> &BTreeMap<VirtualAddress, Present> {
-        &self.addresses
-    }
-
-    /// Returns the addresses to send from: of each family the first one that is not virtual.
-    ///
-    /// Secondary ones come later, but count: an address that was removed and put back while a
-    /// virtual one of its network is on the link comes back as secondary. A virtual one comes last,
-    /// and only if it is not `ours`: the owner of an address sends from it.
-    #[must_use]
-    pub fn sources(
-        &self,
-        ours: &BTreeSet<VirtualAddress>,
-        is_virtual: impl Fn(IpAddr) -> bool,
-    ) -> Sources {
-        let (mut ipv4, mut ipv6) = (None, None);
-        for (held, present) in &self.addresses {
-            if present.protocol == PROTOCOL || ours.contains(held) {
-                continue;
-            }
-            let turn = (is_virtual(held.address), present.secondary, present.arrival);
-            match held.address {
-                IpAddr::V4(address) => ipv4 = Some(earlier(ipv4, (turn, address))),
-                IpAddr::V6(address) if address.is_unicast_link_local() => {
-                    ipv6 = Some(earlier(ipv6, (turn, address)));
-                }
-                IpAddr::V6(_) => {}
-            }
-        }
-        Sources { ipv4: ipv4.map(|(_, it)| it), ipv6: ipv6.map(|(_, it)| it) }
-    }
-}
-
 /// Returns the index of the link of that name, or of that alternative name (`ip link property`).
 #[must_use]
 pub fn index_by_any_name(name: &LinkName) -> Option<u32> {
     let socket = socket(AddressFamily::INET, SocketType::DGRAM, None).ok()?;
     name_to_index(socket, name.as_str()).ok()
-}
-
-/// Returns the lesser of two, if there is any before.
-fn earlier<T: Ord>(before: Option<T>, other: T) -> T {
-    match before {
-        Some(before) => before.min(other),
-        None => other,
-    }
-}
-
-/// How an address is present on a link.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Present {
-    /// Another address of the same network came first.
-    pub secondary: bool,
-    /// Its tag (`IFA_PROTO`), 0 if it has none or the kernel does not keep it (before 5.18).
-    pub protocol: u8,
-    /// See [`KernelEvent::Address`].
-    created: u32,
-    arrival: u64,
 }
 
 /// Whether frames can pass a link.
@@ -297,6 +180,8 @@ pub enum KernelEvent {
         protocol: u8,
         /// When it was added, in hundredths of a second since the host was started.
         created: u32,
+        /// See [`Present::detection`].
+        detection: DuplicateDetection,
     },
     /// An address was removed.
     AddressGone {

@@ -10,7 +10,7 @@ use rtnetlink::packet_route::AddressFamily;
 use rtnetlink::packet_route::address::{AddressHeader, AddressHeaderFlags};
 use rtnetlink::packet_route::link::{LinkFlags, LinkHeader};
 
-use crate::net::{HardwareAddress, KernelEvent, LinkSignal};
+use crate::net::{DuplicateDetection, HardwareAddress, KernelEvent, LinkSignal};
 use crate::types::{Families, Family, VirtualAddress};
 
 /// Parses a message; `None` if it is about something else.
@@ -31,6 +31,7 @@ pub(super) fn event(message: &NetlinkBuffer<&[u8]>) -> Option<KernelEvent> {
                 address,
                 secondary,
                 protocol,
+                detection: detection(header.flags),
                 created,
             })
         }
@@ -77,6 +78,18 @@ fn link(header: &LinkHeader, payload: &[u8]) -> KernelEvent {
     let is_up = up && families.has(Family::Ipv4);
     let carrier = if is_up { LinkSignal::Up } else { LinkSignal::Down };
     KernelEvent::Link { index: header.index, name, carrier, hardware, families }
+}
+
+/// Reads how far the kernel is in finding out whether another host has an address. One that it may
+/// use before it knows (RFC 4429) may turn out to be another host's.
+fn detection(flags: AddressHeaderFlags) -> DuplicateDetection {
+    if flags.contains(AddressHeaderFlags::Dadfailed) {
+        DuplicateDetection::Failed
+    } else if flags.contains(AddressHeaderFlags::Tentative) {
+        DuplicateDetection::UnderWay
+    } else {
+        DuplicateDetection::Passed
+    }
 }
 
 fn hardware_address(octets: &[u8]) -> HardwareAddress {
@@ -224,9 +237,35 @@ mod tests {
 
         let address = VirtualAddress { address: IpAddr::from([192, 0, 2, 3]), prefix: 32 };
         let created = u32::from_ne_bytes([3, 0, 0, 0]);
-        let expected =
-            KernelEvent::Address { index: 2, address, secondary: true, protocol: 112, created };
+        let expected = KernelEvent::Address {
+            index: 2,
+            address,
+            secondary: true,
+            protocol: 112,
+            detection: DuplicateDetection::Passed,
+            created,
+        };
         assert_eq!(read, Some(expected));
+    }
+
+    #[test]
+    fn an_ipv6_address_is_read_with_what_is_known_of_duplicates() {
+        for (flags, expected) in [
+            (0x80, DuplicateDetection::Passed),
+            (0x20, DuplicateDetection::Passed),
+            (0xc0, DuplicateDetection::UnderWay),
+            (0xc8, DuplicateDetection::Failed),
+        ] {
+            let header = [10, 64, flags, 253, 2, 0, 0, 0];
+            let address = [&[20, 0, 1, 0, 0xfe, 0x80][..], &[0; 13], &[1]].concat();
+
+            let read = read(20, &[&header[..], &address].concat());
+
+            let Some(KernelEvent::Address { detection, address, .. }) = read else {
+                panic!("{read:?}")
+            };
+            assert_eq!((detection, address.to_string().as_str()), (expected, "fe80::1/64"));
+        }
     }
 
     #[test]

@@ -53,14 +53,14 @@ pub use echo::echo;
 pub use error::NetError;
 pub use heap::return_free_pages;
 pub use link::{
-    HardwareAddress, KernelChange, KernelEvent, KernelLink, LinkSignal, Links, Present,
-    index_by_any_name,
+    DuplicateDetection, HardwareAddress, KernelChange, KernelEvent, KernelLink, LinkSignal, Links,
+    Present, index_by_any_name,
 };
 pub use listeners::{ForeignListener, abstract_listeners};
 pub use lock::Lock;
 pub use mutex::{HeldMutex, HolderWatch};
 pub use netlink::Netlink;
-pub use nftables::{Firewall, Rules};
+pub use nftables::{Firewall, MovedAddresses, Rules};
 pub use observer::Observer;
 pub use privileges::{Lent, Rights, SignalsBlocked, close_memory};
 pub use process::{Process, pidfd};

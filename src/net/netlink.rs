@@ -30,7 +30,7 @@ use crate::net::socket::bound_receive_buffer;
 use crate::net::watched::Watched;
 use crate::net::{KernelEvent, NetError, message};
 
-/// A netlink socket that receives the events of all links and IPv4 addresses of this host.
+/// A netlink socket that receives the events of all links and addresses of this host.
 ///
 /// After an error events may be missing: open another socket and [`dump`](Self::dump).
 #[derive(Debug)]
@@ -55,7 +55,7 @@ impl Netlink {
         Ok(Self { socket, sequence: 0, buffer, heard: VecDeque::new() })
     }
 
-    /// Returns every link, then every IPv4 address, then the events that arrived meanwhile. Applied
+    /// Returns every link, then every address, then the events that arrived meanwhile. Applied
     /// in this order, they give the present state.
     ///
     /// # Errors
@@ -63,11 +63,15 @@ impl Netlink {
     /// When the socket failed.
     pub fn dump(&mut self) -> Result<Vec<KernelEvent>, NetError> {
         let mut records = Vec::new();
-        let mut addresses = AddressMessage::default();
-        addresses.header.family = AddressFamily::Inet;
+        let addresses = |family| {
+            let mut ask = AddressMessage::default();
+            ask.header.family = family;
+            RouteNetlinkMessage::GetAddress(ask)
+        };
         for request in [
             RouteNetlinkMessage::GetLink(LinkMessage::default()),
-            RouteNetlinkMessage::GetAddress(addresses),
+            addresses(AddressFamily::Inet),
+            addresses(AddressFamily::Inet6),
         ] {
             let dumped = self.dump_whole(&request);
             let error = |error| NetError::new("read", "links and addresses", error);
@@ -251,7 +255,7 @@ fn open() -> io::Result<OwnedFd> {
     // No protocol is protocol 0, `NETLINK_ROUTE`.
     let socket = socket_with(SocketFamily::NETLINK, SocketType::RAW, flags, None)?;
     bound_receive_buffer(&socket, RECEIVE_BUFFER)?;
-    let groups = [MulticastGroup::Link, MulticastGroup::Ipv4Ifaddr];
+    let groups = [MulticastGroup::Link, MulticastGroup::Ipv4Ifaddr, MulticastGroup::Ipv6Ifaddr];
     let mask = groups.iter().fold(0, |mask, group| mask | 1 << (*group as u32 - 1));
     bind(&socket, &SocketAddrNetlink::new(0, mask))?;
     Ok(socket)

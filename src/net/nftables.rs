@@ -42,13 +42,58 @@
 //!     }
 //! }
 //! ```
+//!
+//! Over IPv6 neighbor solicitations take the place of ARP, and the host before is known by an
+//! address that has a meaning on the link alone:
+//!
+//! ```text
+//! table ip6 vrrp-4711 {
+//!     flags owner
+//!     map addresses {
+//!         type ipv6_addr : ipv6_addr
+//!         timeout 1s
+//!         elements = { 2001:db8::100 : fe80::1 }
+//!     }
+//!     set opened {
+//!         type ipv6_addr . ipv6_addr . inet_service . inet_service
+//!         size 65536
+//!         flags dynamic,timeout
+//!         timeout 2s
+//!     }
+//!     chain relay {
+//!         type filter hook prerouting priority dstnat + 10; policy accept;
+//!         ip6 daddr @addresses tcp flags syn
+//!             update @opened { ip6 saddr . ip6 daddr . tcp sport . tcp dport }
+//!         ip6 daddr @addresses tcp flags ! syn ip6 hoplimit != 1
+//!             ip6 saddr . ip6 daddr . tcp sport . tcp dport @opened accept
+//!         ip6 daddr @addresses tcp flags ! syn ip6 hoplimit != 1
+//!             ip6 hoplimit set 2 dup to ip6 daddr map @addresses device iif drop
+//!     }
+//! }
+//! table ip6 vrrp-4711-nd {
+//!     flags owner
+//!     map addresses {
+//!         type ipv6_addr : ipv6_addr
+//!         elements = { 2001:db8::200 : fe80::2 }
+//!     }
+//!     chain input {
+//!         type filter hook input priority filter; policy accept;
+//!         icmpv6 type nd-neighbor-solicit @th,64,128 @addresses drop
+//!     }
+//!     chain output {
+//!         type filter hook output priority filter; policy accept;
+//!         icmpv6 type nd-neighbor-solicit ip6 saddr set ip6 saddr map @addresses
+//!     }
+//! }
+//! ```
 
 mod batch;
 mod expression;
+mod table;
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::OwnedFd;
 
 use rtnetlink::packet_core::{NLM_F_APPEND, NLM_F_CREATE};
@@ -59,22 +104,26 @@ use rustix::net::{
     socket_with,
 };
 
-use self::batch::{Batch, TableFamily, TableMessage};
-use self::expression::{Expression, OPEN, OPENED_HERE, OPENING, RELAYED, RENAMED, UNANSWERED};
+use self::batch::{Batch, TableMessage};
+use self::table::{BaseChain, MovesTable};
 use crate::net::NetError;
+use crate::types::{Families, Family};
 
 /// What happens to addresses that move from one host to another.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Rules {
     /// Addresses that this host has just taken, each with the host that had it before. A TCP
     /// segment that belongs to no connection of this host is sent there; a reset would end the
-    /// connection.
-    pub relayed: BTreeMap<Ipv4Addr, Ipv4Addr>,
-    /// Addresses that another host has taken, each with the primary address of this host. This
-    /// host does not answer ARP requests for the former, and sends its own requests from the
-    /// latter.
-    pub silent: BTreeMap<Ipv4Addr, Ipv4Addr>,
+    /// connection. Both are of one family.
+    pub relayed: MovedAddresses,
+    /// Addresses that another host has taken, each with the address of its family that this host
+    /// sends from. This host does not answer requests of ARP, or neighbor solicitations, for the
+    /// former, and sends its own from the latter.
+    pub silent: MovedAddresses,
 }
+
+/// Moving addresses, each with the address that is to be used instead.
+pub type MovedAddresses = BTreeMap<IpAddr, IpAddr>;
 
 /// The tables with our rules. The kernel removes them when this is dropped.
 #[derive(Debug)]
@@ -86,17 +135,17 @@ pub struct Firewall {
 }
 
 impl Firewall {
-    /// Opens the socket, and has the kernel add and remove every kind of rule once: it loads its
-    /// modules now, and refuses now what it does not support.
+    /// Opens the socket, and has the kernel add and remove every kind of rule of the families once:
+    /// it loads its modules now, and refuses now what it does not support.
     ///
     /// # Errors
     ///
     /// When the kernel has no `nf_tables`, or an older one (before Linux 5.12).
-    pub fn open() -> Result<Self, NetError> {
+    pub fn open(families: Families) -> Result<Self, NetError> {
         let error = |error| NetError::new("use", "nf_tables", error);
         let (socket, port) = open().map_err(error)?;
         let firewall = Self { socket, table: format!("vrrp-{port}"), rules: Rules::default() };
-        let sample = BTreeMap::from([(Ipv4Addr::UNSPECIFIED, Ipv4Addr::UNSPECIFIED)]);
+        let sample: MovedAddresses = families.iter().map(unspecified).map(|it| (it, it)).collect();
         let all = Rules { relayed: sample.clone(), silent: sample };
         let mut batch = Batch::new();
         firewall.change(&mut batch, &Rules::default(), &all);
@@ -123,15 +172,19 @@ impl Firewall {
     }
 
     fn change(&self, batch: &mut Batch, from: &Rules, to: &Rules) {
-        self.change_table(batch, TableFamily::Ip, &from.relayed, &to.relayed);
-        self.change_table(batch, TableFamily::Arp, &from.silent, &to.silent);
+        for family in Families::ALL.iter() {
+            let [was_relayed, was_silent, relayed, silent] =
+                [&from.relayed, &from.silent, &to.relayed, &to.silent].map(|it| of(family, it));
+            self.change_table(batch, MovesTable::Relay(family), &was_relayed, &relayed);
+            self.change_table(batch, MovesTable::Silence(family), &was_silent, &silent);
+        }
     }
 
     /// Makes a table when it has its first address, and removes it with the last one.
     fn change_table(
         &self,
         batch: &mut Batch,
-        family: TableFamily,
+        table: MovesTable,
         from: &MovedAddresses,
         to: &MovedAddresses,
     ) {
@@ -139,63 +192,59 @@ impl Firewall {
             return;
         }
         if to.is_empty() {
-            return batch.push(TableMessage::DelTable, 0, family, |table| {
-                table.text(attribute::TABLE_NAME, &self.table);
+            return batch.push(TableMessage::DelTable, 0, table.family(), |deleted| {
+                deleted.text(attribute::TABLE_NAME, &table.name(&self.table));
             });
         }
         if from.is_empty() {
-            self.add_table(batch, family);
+            self.add_table(batch, table);
         }
         let gone = from.iter().filter(|(key, value)| to.get(key) != Some(value));
-        self.list_addresses(batch, family, TableMessage::DelSetElem, gone);
+        self.list_addresses(batch, table, TableMessage::DelSetElem, gone);
         let new = to.iter().filter(|(key, value)| from.get(key) != Some(value));
-        self.list_addresses(batch, family, TableMessage::NewSetElem, new);
+        self.list_addresses(batch, table, TableMessage::NewSetElem, new);
     }
 
-    fn add_table(&self, batch: &mut Batch, family: TableFamily) {
-        batch.push(TableMessage::NewTable, NLM_F_CREATE, family, |table| {
-            table.text(attribute::TABLE_NAME, &self.table);
-            table.number(attribute::TABLE_FLAGS, TABLE_IS_OWNED);
+    fn add_table(&self, batch: &mut Batch, table: MovesTable) {
+        let name = table.name(&self.table);
+        batch.push(TableMessage::NewTable, NLM_F_CREATE, table.family(), |added| {
+            added.text(attribute::TABLE_NAME, &name);
+            added.number(attribute::TABLE_FLAGS, TABLE_IS_OWNED);
         });
-        batch.push(TableMessage::NewSet, NLM_F_CREATE, family, |map| {
-            map.text(attribute::SET_TABLE, &self.table);
+        let (address, octets) = table.address_type();
+        let forgets = table.relays();
+        batch.push(TableMessage::NewSet, NLM_F_CREATE, table.family(), |map| {
+            map.text(attribute::SET_TABLE, &name);
             map.text(attribute::SET_NAME, ADDRESSES);
-            let forgets = matches!(family, TableFamily::Ip);
             map.number(attribute::SET_FLAGS, SET_IS_MAP | if forgets { SET_FORGETS } else { 0 });
-            map.number(attribute::SET_KEY_TYPE, TYPE_IPV4_ADDR);
-            map.number(attribute::SET_KEY_LEN, 4);
-            map.number(attribute::SET_DATA_TYPE, TYPE_IPV4_ADDR);
-            map.number(attribute::SET_DATA_LEN, 4);
+            map.number(attribute::SET_KEY_TYPE, address);
+            map.number(attribute::SET_KEY_LEN, octets);
+            map.number(attribute::SET_DATA_TYPE, address);
+            map.number(attribute::SET_DATA_LEN, octets);
             map.number(attribute::SET_ID, 1);
             if forgets {
                 map.octets(attribute::SET_TIMEOUT, &MOVED_AFTER_MS.to_be_bytes());
             }
         });
-        match family {
-            TableFamily::Ip => {
-                self.add_opened(batch);
-                let relay = Chain { name: "relay", hook: PRE_ROUTING, priority: AFTER_DNAT };
-                let rules: [Rule; 3] = [&[OPENING], &[OPEN, OPENED_HERE], &[OPEN, RELAYED]];
-                self.add_chain(batch, family, &relay, &rules);
-            }
-            TableFamily::Arp => {
-                let input = Chain { name: "input", hook: ARP_IN, priority: 0 };
-                self.add_chain(batch, family, &input, &[&[UNANSWERED]]);
-                let output = Chain { name: "output", hook: ARP_OUT, priority: 0 };
-                self.add_chain(batch, family, &output, &[&[RENAMED]]);
-            }
+        if table.relays() {
+            self.add_opened(batch, table);
+        }
+        for chain in table.chains() {
+            self.add_chain(batch, table, chain);
         }
     }
 
-    fn add_opened(&self, batch: &mut Batch) {
-        batch.push(TableMessage::NewSet, NLM_F_CREATE, TableFamily::Ip, |set| {
-            set.text(attribute::SET_TABLE, &self.table);
+    fn add_opened(&self, batch: &mut Batch, table: MovesTable) {
+        let (address, octets) = table.address_type();
+        batch.push(TableMessage::NewSet, NLM_F_CREATE, table.family(), |set| {
+            set.text(attribute::SET_TABLE, &table.name(&self.table));
             set.text(attribute::SET_NAME, OPENED);
             set.number(attribute::SET_FLAGS, SET_IS_FILLED_BY_RULES | SET_FORGETS);
-            let parts = [TYPE_IPV4_ADDR, TYPE_IPV4_ADDR, TYPE_INET_SERVICE, TYPE_INET_SERVICE];
+            let parts = [address, address, TYPE_INET_SERVICE, TYPE_INET_SERVICE];
             let key_type = parts.iter().fold(0, |all, part| all << TYPE_BITS | part);
             set.number(attribute::SET_KEY_TYPE, key_type);
-            set.number(attribute::SET_KEY_LEN, 16);
+            // Two addresses, and two ports in a register of four octets each.
+            set.number(attribute::SET_KEY_LEN, 2 * octets + 8);
             set.nest(attribute::SET_DESCRIPTION, |description| {
                 description.number(attribute::SET_DESCRIPTION_SIZE, MOST_OPENED);
             });
@@ -207,20 +256,20 @@ impl Firewall {
     fn list_addresses<'a>(
         &self,
         batch: &mut Batch,
-        family: TableFamily,
+        table: MovesTable,
         message: TableMessage,
-        addresses: impl Iterator<Item = (&'a Ipv4Addr, &'a Ipv4Addr)>,
+        addresses: impl Iterator<Item = (&'a IpAddr, &'a IpAddr)>,
     ) {
         let addresses: Vec<_> = addresses.collect();
         for chunk in addresses.chunks(LONGEST_LIST) {
-            batch.push(message, NLM_F_CREATE, family, |elements| {
-                elements.text(attribute::ELEMENTS_TABLE, &self.table);
+            batch.push(message, NLM_F_CREATE, table.family(), |elements| {
+                elements.text(attribute::ELEMENTS_TABLE, &table.name(&self.table));
                 elements.text(attribute::ELEMENTS_SET, ADDRESSES);
                 elements.nest(attribute::ELEMENTS, |list| {
                     for (key, value) in chunk {
                         list.nest(attribute::LIST_ELEMENT, |element| {
-                            element.data(attribute::ELEMENT_KEY, &key.octets());
-                            element.data(attribute::ELEMENT_DATA, &value.octets());
+                            element.data(attribute::ELEMENT_KEY, &octets(**key));
+                            element.data(attribute::ELEMENT_DATA, &octets(**value));
                         });
                     }
                 });
@@ -228,9 +277,10 @@ impl Firewall {
         }
     }
 
-    fn add_chain(&self, batch: &mut Batch, family: TableFamily, chain: &Chain, rules: &[Rule]) {
-        batch.push(TableMessage::NewChain, NLM_F_CREATE, family, |added| {
-            added.text(attribute::CHAIN_TABLE, &self.table);
+    fn add_chain(&self, batch: &mut Batch, table: MovesTable, chain: &BaseChain) {
+        let name = table.name(&self.table);
+        batch.push(TableMessage::NewChain, NLM_F_CREATE, table.family(), |added| {
+            added.text(attribute::CHAIN_TABLE, &name);
             added.text(attribute::CHAIN_NAME, chain.name);
             added.nest(attribute::CHAIN_HOOK, |hook| {
                 hook.number(attribute::HOOK_NUMBER, chain.hook);
@@ -238,10 +288,10 @@ impl Firewall {
             });
             added.text(attribute::CHAIN_TYPE, "filter");
         });
-        for rule in rules {
+        for rule in chain.rules {
             let flags = NLM_F_CREATE | NLM_F_APPEND;
-            batch.push(TableMessage::NewRule, flags, family, |added| {
-                added.text(attribute::RULE_TABLE, &self.table);
+            batch.push(TableMessage::NewRule, flags, table.family(), |added| {
+                added.text(attribute::RULE_TABLE, &name);
                 added.text(attribute::RULE_CHAIN, chain.name);
                 added.nest(attribute::RULE_EXPRESSIONS, |list| {
                     rule.iter().copied().flatten().for_each(|expression| expression.emit(list));
@@ -266,17 +316,24 @@ impl Firewall {
     }
 }
 
-/// Moving addresses, each with the address that the map of the table gives for it.
-type MovedAddresses = BTreeMap<Ipv4Addr, Ipv4Addr>;
+/// Returns those addresses that are of a family.
+fn of(family: Family, addresses: &MovedAddresses) -> MovedAddresses {
+    let of_family = addresses.iter().filter(|(address, _)| Family::of(**address) == family);
+    of_family.map(|(address, other)| (*address, *other)).collect()
+}
 
-/// A rule: lists of expressions, one after the other.
-type Rule = &'static [&'static [Expression]];
+fn octets(address: IpAddr) -> Vec<u8> {
+    match address {
+        IpAddr::V4(address) => address.octets().to_vec(),
+        IpAddr::V6(address) => address.octets().to_vec(),
+    }
+}
 
-/// A base chain: the kernel calls it at a hook.
-struct Chain {
-    name: &'static str,
-    hook: u32,
-    priority: i32,
+fn unspecified(family: Family) -> IpAddr {
+    match family {
+        Family::Ipv4 => Ipv4Addr::UNSPECIFIED.into(),
+        Family::Ipv6 => Ipv6Addr::UNSPECIFIED.into(),
+    }
 }
 
 fn open() -> io::Result<(OwnedFd, u32)> {
@@ -304,14 +361,6 @@ const MOVED_AFTER_MS: u64 = 1000;
 /// Lifetime of a connection in the set, longer than that of an element of the map.
 const FORGOTTEN_AFTER_MS: u64 = 2000;
 
-/// `NF_INET_PRE_ROUTING`, `NF_ARP_IN` and `NF_ARP_OUT`.
-const PRE_ROUTING: u32 = 0;
-const ARP_IN: u32 = 0;
-const ARP_OUT: u32 = 1;
-
-/// After destination NAT: packets that another rule has redirected are not ours any more.
-const AFTER_DNAT: i32 = -90;
-
 /// `NFT_TABLE_F_OWNER`: only this socket can change the table, and the kernel removes it with the
 /// socket.
 const TABLE_IS_OWNED: u32 = 2;
@@ -321,8 +370,7 @@ const SET_IS_MAP: u32 = 0x08;
 const SET_FORGETS: u32 = 0x10;
 const SET_IS_FILLED_BY_RULES: u32 = 0x20;
 
-/// Types of keys and values, by which `nft` formats them.
-const TYPE_IPV4_ADDR: u32 = 7;
+/// A type of keys, by which `nft` formats them, and the bits of each type in one that is composed.
 const TYPE_INET_SERVICE: u32 = 13;
 const TYPE_BITS: u32 = 6;
 

@@ -3,6 +3,7 @@
 use std::fs;
 
 use crate::net::NetError;
+use crate::types::Ipv6Role;
 
 /// Has the kernel promote secondary addresses when a primary one goes.
 ///
@@ -36,6 +37,18 @@ pub fn filters_reverse_path(link: &str) -> bool {
     highest(link, "rp_filter") == Some(1)
 }
 
+/// Returns what this host is to its IPv6 neighbours on a link.
+#[must_use]
+pub fn ipv6_role(link: &str) -> Ipv6Role {
+    if ipv6(link, "forwarding") == Some(1) { Ipv6Role::Router } else { Ipv6Role::Host }
+}
+
+/// Tells whether IPv6 is disabled on a link, or the host is without it.
+#[must_use]
+pub fn disables_ipv6(link: &str) -> bool {
+    ipv6(link, "disable_ipv6") != Some(0)
+}
+
 /// The kernel heeds such a setting of the link or that of all links, whichever is on.
 fn switch_on(link: &str, setting: &str) -> Result<(), NetError> {
     if highest(link, setting) > Some(0) {
@@ -49,6 +62,11 @@ fn switch_on(link: &str, setting: &str) -> Result<(), NetError> {
 fn highest(link: &str, setting: &str) -> Option<u32> {
     let read = |scope| fs::read_to_string(path(scope, setting)).ok()?.trim().parse().ok();
     read("all").max(read(link))
+}
+
+fn ipv6(link: &str, setting: &str) -> Option<u32> {
+    let path = format!("/proc/sys/net/ipv6/conf/{link}/{setting}");
+    fs::read_to_string(path).ok()?.trim().parse().ok()
 }
 
 fn path(scope: &str, setting: &str) -> String {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::lenient::known_or_default;
 use super::receive::Discard;
 use super::state::{Reason, State};
-use crate::types::{Families, Family, Instant, Priority, Sources};
+use crate::types::{Families, Family, Instant, NoLinkLocal, Priority, Sources};
 use crate::wire::ip::{Datagram, Malformed};
 
 /// A virtual router of this node: its place in the configuration.
@@ -154,13 +154,15 @@ pub struct LinkFacts {
     pub deaf_to: Families,
     /// The addresses to send from.
     pub sources: Sources,
+    /// Why there is none of IPv6; `None` if there is, or if it is not known.
+    pub no_link_local: Option<NoLinkLocal>,
 }
 
 impl LinkFacts {
     /// Returns the facts of a link on which all families can be received.
     #[must_use]
     pub const fn new(carrier: LinkCarrier, sources: Sources) -> Self {
-        Self { carrier, deaf_to: Families::NONE, sources }
+        Self { carrier, deaf_to: Families::NONE, sources, no_link_local: None }
     }
 
     /// Tells whether datagrams of a family can pass.

@@ -18,7 +18,6 @@ mod turn;
 use std::collections::BTreeSet;
 use std::future::poll_fn;
 use std::io;
-use std::net::IpAddr;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -419,11 +418,7 @@ impl<'a> Driver<'a> {
                     self.guard.release(router);
                     self.kernel.yield_until(router.0, until);
                 }
-                Action::Relay { router, to: IpAddr::V4(to), until } => {
-                    self.kernel.relay(router.0, to, until);
-                }
-                // Connections over IPv6 are not relayed.
-                Action::Relay { to: IpAddr::V6(_), .. } => {}
+                Action::Relay { router, to, until } => self.kernel.relay(router.0, to, until),
                 Action::Transition(transition) => {
                     self.show_transition(&transition);
                     let changed = Incident::Changed(transition.router);

@@ -25,7 +25,7 @@ mod takeover;
 mod unsettled;
 
 use std::io;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, mpsc};
 use std::thread;
@@ -103,7 +103,7 @@ impl KernelThread {
 
     /// Relays segments of connections of the other host, which keeps the addresses for a moment,
     /// once they are [claimed](Self::claim) on this one.
-    pub fn relay(&self, router: usize, to: Ipv4Addr, until: Instant) {
+    pub fn relay(&self, router: usize, to: IpAddr, until: Instant) {
         self.orders.change(router, |claim| {
             claim.relays = Some(Relay { to, until });
             // Without a claim there is nothing to do yet.

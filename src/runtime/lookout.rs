@@ -214,10 +214,13 @@ impl LookVerdict {
     /// Returns what an operator should know, and do.
     pub(super) fn text(&self, own: Option<IpAddr>) -> String {
         match self {
-            Self::Dropped { source, .. } => format!(
-                "{source} advertises, but this host drops it before it reaches the module: a \
-                 firewall on input (nft list ruleset), or rp_filter"
-            ),
+            Self::Dropped { source, .. } => {
+                let or = if source.is_ipv4() { ", or rp_filter" } else { "" };
+                format!(
+                    "{source} advertises, but this host drops it before it reaches the module: a \
+                     firewall on input (nft list ruleset){or}"
+                )
+            }
             Self::DroppedBefore => {
                 "a peer has advertised, and this host has dropped it: it is looked at again"
                     .to_owned()

@@ -3,6 +3,7 @@
 use std::net::Ipv6Addr;
 
 use super::checksum;
+use crate::types::Ipv6Role;
 
 /// Octets of the Ethernet frame of a neighbor advertisement with its option.
 pub const FRAME_LEN: usize = 86;
@@ -30,9 +31,9 @@ pub const FRAME_LEN: usize = 86;
 /// ```
 ///
 /// O has whoever knows the address replace what it knew. S is clear: nobody asked. R says whether
-/// the host `forwards`: whoever takes it for a default router drops it as such when R is clear.
+/// it is a router: whoever takes it for a default router drops it as such when R is clear.
 #[must_use]
-pub fn unsolicited(mac: [u8; 6], address: Ipv6Addr, forwards: bool) -> [u8; FRAME_LEN] {
+pub fn unsolicited(mac: [u8; 6], address: Ipv6Addr, role: Ipv6Role) -> [u8; FRAME_LEN] {
     let mut frame = [0; FRAME_LEN];
     frame[0..6].copy_from_slice(&MAC_OF_ALL_NODES);
     frame[6..12].copy_from_slice(&mac);
@@ -44,7 +45,10 @@ pub fn unsolicited(mac: [u8; 6], address: Ipv6Addr, forwards: bool) -> [u8; FRAM
     frame[22..38].copy_from_slice(&address.octets());
     frame[38..54].copy_from_slice(&ALL_NODES.octets());
     frame[54] = NEIGHBOR_ADVERTISEMENT;
-    frame[58] = OVERRIDE | if forwards { ROUTER } else { 0 };
+    frame[58] = match role {
+        Ipv6Role::Host => OVERRIDE,
+        Ipv6Role::Router => OVERRIDE | ROUTER,
+    };
     frame[62..78].copy_from_slice(&address.octets());
     frame[78..80].copy_from_slice(&TARGET_LINK_LAYER_ADDRESS);
     frame[80..86].copy_from_slice(&mac);

@@ -1,7 +1,7 @@
 //! How long hundreds of addresses take to move, and how large the library is.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 use std::{fs, thread};
 
@@ -60,7 +60,7 @@ fn take_over(side: Side, carrier: &Carrier, plan: &Plan, addresses: usize) -> Ta
     let sniffer = urgently(|| Sniffer::start(&pair.client));
     let start = Instant::now();
     pair.first.host.power_off();
-    let its = |source: Ipv4Addr| IpAddr::V4(source) == second.address();
+    let its = |source: IpAddr| source == second.address();
     let first = sniffer
         .wait_for_advert("the second node is active", start, PATIENCE, |advert| its(advert.source));
     let announced = wait_for_all(&sniffer, second, first.at, addresses);
@@ -83,7 +83,7 @@ fn take_over(side: Side, carrier: &Carrier, plan: &Plan, addresses: usize) -> Ta
 fn wait_for_all(sniffer: &Sniffer, by: &Host, start: Instant, count: usize) -> Option<Instant> {
     let mac = by.mac();
     while start.elapsed() < PATIENCE {
-        let mut firsts: BTreeMap<Ipv4Addr, Instant> = BTreeMap::new();
+        let mut firsts: BTreeMap<IpAddr, Instant> = BTreeMap::new();
         for heard in sniffer.announcements().iter().filter(|it| it.mac == mac) {
             firsts.entry(heard.address).or_insert(heard.at);
         }

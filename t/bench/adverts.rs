@@ -1,6 +1,7 @@
 //! What the advertisements of many virtual routers tell, router by router.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::time::Instant;
 
 use harness::Advert;
@@ -76,5 +77,8 @@ fn key(advert: &Advert) -> RouterKey {
 
 /// Returns the number of the host that has sent it.
 fn speaker(advert: &Advert) -> u8 {
-    advert.source.octets()[3]
+    match advert.source {
+        IpAddr::V4(source) => source.octets()[3],
+        IpAddr::V6(source) => source.octets()[15],
+    }
 }

@@ -72,7 +72,7 @@ fn listen(side: Side, carrier: &Carrier, plan: &Plan, cores: usize, long: Durati
 
 /// Counts how often the router at an address began to send.
 fn takeovers(adverts: &[Advert], router: IpAddr) -> u32 {
-    let is_its = |advert: &Advert| IpAddr::V4(advert.source) == router;
+    let is_its = |advert: &Advert| advert.source == router;
     let begins = adverts.windows(2).filter(|two| !is_its(&two[0]) && is_its(&two[1])).count();
     u32::try_from(begins).unwrap_or(u32::MAX)
 }

@@ -2,124 +2,136 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
+use std::net::{IpAddr, Shutdown, TcpListener, TcpStream};
 use std::thread;
 use std::time::Duration;
 
 use harness::{Host, Lab};
-use resty_vrrp::net::{Announcer, Firewall, Rules};
-use resty_vrrp::wire::arp;
+use resty_vrrp::net::{Announcer, Firewall, MovedAddresses, Rules};
+use resty_vrrp::types::{Families, Family, Ipv6Role};
+use resty_vrrp::wire::{arp, ndisc};
 
 #[test]
 fn a_connection_goes_on_where_it_was_opened_and_new_ones_open_where_the_address_is() {
-    let lab = Lab::new("connections");
-    let mut move_ = Move::begin(&lab);
-    let mut talking = move_.connect();
-    assert_eq!(ask(&mut talking).unwrap(), "former");
-    let mut silent = move_.connect();
+    for family in Families::ALL.iter() {
+        let lab = Lab::new("connections");
+        let mut move_ = Move::begin(&lab, family);
+        let mut talking = move_.connect();
+        assert_eq!(ask(&mut talking).unwrap(), "former");
+        let mut silent = move_.connect();
 
-    move_.go_on();
+        move_.go_on();
 
-    assert_eq!(ask(&mut talking).unwrap(), "former");
-    assert_eq!(ask(&mut silent).unwrap(), "former");
-    for _ in 0..20 {
-        assert_eq!(ask(&mut move_.connect()).unwrap(), "next");
+        assert_eq!(ask(&mut talking).unwrap(), "former");
+        assert_eq!(ask(&mut silent).unwrap(), "former");
+        for _ in 0..20 {
+            assert_eq!(ask(&mut move_.connect()).unwrap(), "next");
+        }
+        // Both ends can still close it, and much fits into one segment that the link has to cut.
+        talking.write_all(&vec![b'?'; 200_000]).unwrap();
+        talking.shutdown(Shutdown::Write).unwrap();
+        let mut rest = String::new();
+        talking.read_to_string(&mut rest).unwrap();
+        assert_eq!(rest.len(), "former".len() * 200_000);
+        // Where nobody listens, that is said at once.
+        let refused = move_.client.enter(|| TcpStream::connect((vip(family), 81)));
+        assert_eq!(refused.unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
     }
-    // Both ends can still close it, and much fits into one segment that the link has to cut.
-    talking.write_all(&vec![b'?'; 200_000]).unwrap();
-    talking.shutdown(Shutdown::Write).unwrap();
-    let mut rest = String::new();
-    talking.read_to_string(&mut rest).unwrap();
-    assert_eq!(rest.len(), "former".len() * 200_000);
-    // Where nobody listens, that is said at once.
-    let refused = move_.client.enter(|| TcpStream::connect(("192.168.56.100", 81)));
-    assert_eq!(refused.unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
 }
 
 #[test]
 fn it_is_cut_when_the_rules_have_gone_and_nothing_is_left_of_them() {
-    let lab = Lab::new("connections cut");
-    let mut move_ = Move::begin(&lab);
-    let mut talking = move_.connect();
-    assert_eq!(ask(&mut talking).unwrap(), "former");
-    move_.go_on();
-    assert!(!move_.former.exec("nft", &["list", "ruleset"]).is_empty());
+    for family in Families::ALL.iter() {
+        let lab = Lab::new("connections cut");
+        let mut move_ = Move::begin(&lab, family);
+        let mut talking = move_.connect();
+        assert_eq!(ask(&mut talking).unwrap(), "former");
+        move_.go_on();
+        assert!(!move_.former.exec("nft", &["list", "ruleset"]).is_empty());
 
-    move_.firewalls.clear();
+        move_.firewalls.clear();
 
-    for host in [&move_.former, &move_.next] {
-        assert_eq!(host.exec("nft", &["list", "ruleset"]), "");
+        for host in [&move_.former, &move_.next] {
+            assert_eq!(host.exec("nft", &["list", "ruleset"]), "");
+        }
+        let error = ask(&mut talking).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
     }
-    let error = ask(&mut talking).unwrap_err();
-    assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
 }
 
 #[test]
-fn a_silent_host_answers_no_arp_and_asks_in_its_own_name() {
-    let lab = Lab::new("silent");
-    let mut move_ = Move::begin(&lab);
-    let mut talking = move_.connect();
-    move_.go_on();
+fn a_silent_host_answers_nobody_who_looks_for_the_address_and_asks_in_its_own_name() {
+    for family in Families::ALL.iter() {
+        let lab = Lab::new("silent");
+        let mut move_ = Move::begin(&lab, family);
+        let mut talking = move_.connect();
+        move_.go_on();
 
-    for _ in 0..10 {
-        move_.client.ip("neigh flush all");
-        assert_eq!(ask(&mut move_.connect()).unwrap(), "next");
-        // The answer needs to know where the client is.
-        move_.former.ip("neigh flush all");
-        assert_eq!(ask(&mut talking).unwrap(), "former");
-        let mac = move_.client.neighbours().into_iter().find(|it| it.address == VIP);
-        assert_eq!(mac.and_then(|it| it.mac), Some(text(move_.next.mac())));
+        for _ in 0..10 {
+            move_.client.ip("neigh flush all");
+            assert_eq!(ask(&mut move_.connect()).unwrap(), "next");
+            // The answer needs to know where the client is.
+            move_.former.ip("neigh flush all");
+            assert_eq!(ask(&mut talking).unwrap(), "former");
+            let mac = move_.client.neighbours().into_iter().find(|it| it.address == vip(family));
+            assert_eq!(mac.and_then(|it| it.mac), Some(text(move_.next.mac())));
+        }
     }
 }
 
 #[test]
 fn a_segment_does_not_travel_between_hosts_that_both_know_nothing_of_it() {
-    let lab = Lab::new("no loop");
-    let mut move_ = Move::begin(&lab);
-    let mut talking = move_.connect();
-    assert_eq!(ask(&mut talking).unwrap(), "former");
-    move_.go_on();
-    // The former host does not linger, and passes on what is not for it.
-    move_.former.sysctl("net.ipv4.ip_forward", "1");
-    move_.former.ip("address del 192.168.56.100/24 dev eth0");
+    for family in Families::ALL.iter() {
+        let lab = Lab::new("no loop");
+        let mut move_ = Move::begin(&lab, family);
+        let mut talking = move_.connect();
+        assert_eq!(ask(&mut talking).unwrap(), "former");
+        move_.go_on();
+        // The former host does not linger, and passes on what is not for it.
+        move_.former.sysctl("net.ipv4.ip_forward", "1");
+        move_.former.sysctl("net.ipv6.conf.all.forwarding", "1");
+        move_.former.ip(&format!("address del {}/{} dev eth0", vip(family), prefix(family)));
 
-    talking.write_all(b"?").unwrap();
+        talking.write_all(b"?").unwrap();
 
-    talking.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
-    talking.read(&mut [0]).unwrap_err();
-    let counters = move_.former.ip("-s -j link show eth0");
-    let counters: serde_json::Value = serde_json::from_str(&counters).unwrap();
-    let received = counters[0]["stats64"]["rx"]["packets"].as_u64().unwrap();
-    assert!(received < 40, "{received} packets");
+        talking.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+        talking.read(&mut [0]).unwrap_err();
+        let counters = move_.former.ip("-s -j link show eth0");
+        let counters: serde_json::Value = serde_json::from_str(&counters).unwrap();
+        let received = counters[0]["stats64"]["rx"]["packets"].as_u64().unwrap();
+        assert!(received < 40, "{received} packets");
+    }
 }
 
 #[test]
 fn the_rules_are_those_of_the_documentation() {
     let lab = Lab::new("rules");
     let host = lab.host("worker-01", "192.168.56.101/24");
-    let mut firewall = host.enter(|| Firewall::open().unwrap());
+    let mut firewall = host.enter(|| Firewall::open(Families::ALL).unwrap());
     assert_eq!(host.exec("nft", &["list", "ruleset"]), "");
-    let rules = Rules {
-        relayed: pair([192, 0, 2, 100], [192, 0, 2, 1]),
-        silent: pair([192, 0, 2, 200], [192, 0, 2, 2]),
-    };
+    let families = [
+        (pair("192.0.2.100", "192.0.2.1"), pair("192.0.2.200", "192.0.2.2")),
+        (pair("2001:db8::100", "fe80::1"), pair("2001:db8::200", "fe80::2")),
+    ];
+    for (place, (relayed, silent)) in families.into_iter().enumerate() {
+        firewall.set(&Rules { relayed, silent }).unwrap();
 
-    firewall.set(&rules).unwrap();
+        let source = include_str!("../../src/net/nftables.rs");
+        let block = source.split("```text").nth(place + 1);
+        let documented = block.and_then(|rest| rest.split("```").next()).unwrap();
+        let documented = documented.replace("//!", "");
+        let shown = host.exec("nft", &["list", "ruleset"]);
+        let name = shown.split_whitespace().nth(2).unwrap();
+        // The program that made a table is shown as a comment.
+        let shown = shown.lines().map(|line| line.split(" #").next().unwrap_or_default());
+        let mut shown = words(shown);
+        let clock = shown.iter().position(|word| *word == "expires").unwrap();
+        shown.drain(clock..clock + 2);
+        assert_eq!(shown, words(documented.replace("vrrp-4711", name).lines()));
 
-    let source = include_str!("../../src/net/nftables.rs");
-    let documented = source.split("```text").nth(1).and_then(|rest| rest.split("```").next());
-    let documented = documented.unwrap().replace("//!", "");
-    let shown = host.exec("nft", &["list", "ruleset"]);
-    let name = shown.split_whitespace().nth(2).unwrap();
-    // The program that made a table is shown as a comment.
-    let shown = shown.lines().map(|line| line.split(" #").next().unwrap_or_default());
-    let mut shown = words(shown);
-    let clock = shown.iter().position(|word| *word == "expires").unwrap();
-    shown.drain(clock..clock + 2);
-    assert_eq!(shown, words(documented.replace("vrrp-4711", name).lines()));
-
-    firewall.set(&Rules::default()).unwrap();
-    assert_eq!(host.exec("nft", &["list", "ruleset"]), "");
+        firewall.set(&Rules::default()).unwrap();
+        assert_eq!(host.exec("nft", &["list", "ruleset"]), "");
+    }
 }
 
 /// An address that moves from one host to another.
@@ -127,45 +139,61 @@ struct Move {
     former: Host,
     next: Host,
     client: Host,
+    family: Family,
     firewalls: Vec<Firewall>,
 }
 
 impl Move {
-    fn begin(lab: &Lab) -> Self {
+    fn begin(lab: &Lab, family: Family) -> Self {
         let former = lab.host("worker-01", "192.168.56.101/24");
         let next = lab.host("worker-02", "192.168.56.102/24");
         let client = lab.host("client", "192.168.56.10/24");
-        former.ip("address add 192.168.56.100/24 dev eth0");
+        for (host, number) in [(&former, "101"), (&next, "102"), (&client, "10")] {
+            host.ip(&format!("address add fe80::{number}/64 dev eth0 nodad"));
+            host.ip(&format!("address add 2001:db8::{number}/64 dev eth0 nodad"));
+        }
+        add_vip(&former, family);
         for (host, answer) in [(&former, "former"), (&next, "next")] {
-            let listener =
-                host.enter(|| TcpListener::bind("0.0.0.0:80").expect("the port is free"));
+            let listener = host.enter(|| TcpListener::bind("[::]:80").expect("the port is free"));
             thread::spawn(move || serve(&listener, answer));
         }
-        Self { former, next, client, firewalls: Vec::new() }
+        Self { former, next, client, family, firewalls: Vec::new() }
     }
 
     /// Moves the address as two nodes do it, for as long as connections are to go on.
     fn go_on(&mut self) {
-        let relayed = pair(VIP.octets(), [192, 168, 56, 101]);
-        let silent = pair(VIP.octets(), [192, 168, 56, 101]);
+        let vip = vip(self.family);
+        let former = match self.family {
+            Family::Ipv4 => "192.168.56.101",
+            Family::Ipv6 => "fe80::101",
+        };
+        let relayed = pair(&vip.to_string(), former);
+        let silent = relayed.clone();
         for (host, rules) in [
             (&self.former, Rules { silent, ..Rules::default() }),
             (&self.next, Rules { relayed, ..Rules::default() }),
         ] {
-            let mut firewall = host.enter(|| Firewall::open().expect("the kernel has nf_tables"));
+            let mut firewall =
+                host.enter(|| Firewall::open(Families::ALL).expect("the kernel has nf_tables"));
             firewall.set(&rules).expect("the kernel takes them");
             self.firewalls.push(firewall);
         }
-        self.next.ip("address add 192.168.56.100/24 dev eth0");
+        add_vip(&self.next, self.family);
         self.next.enter(|| {
             let index = nix::net::if_::if_nametoindex("eth0").expect("it is there");
             let announcer = Announcer::open(index).expect("we are root");
-            announcer.send(&arp::gratuitous(self.next.mac(), VIP)).expect("the link is up");
+            let mac = self.next.mac();
+            let sent = match vip {
+                IpAddr::V4(vip) => announcer.send(&arp::gratuitous(mac, vip)),
+                IpAddr::V6(vip) => announcer.send(&ndisc::unsolicited(mac, vip, Ipv6Role::Host)),
+            };
+            sent.expect("the link is up");
         });
     }
 
     fn connect(&self) -> TcpStream {
-        let stream = self.client.enter(|| TcpStream::connect((VIP, 80)).expect("it is answered"));
+        let connect = || TcpStream::connect((vip(self.family), 80)).expect("it is answered");
+        let stream = self.client.enter(connect);
         stream.set_read_timeout(Some(Duration::from_secs(3))).expect("it is open");
         stream
     }
@@ -193,8 +221,29 @@ fn ask(stream: &mut TcpStream) -> io::Result<String> {
     Ok(String::from_utf8_lossy(&answer[..length]).into_owned())
 }
 
-fn pair(key: [u8; 4], value: [u8; 4]) -> BTreeMap<Ipv4Addr, Ipv4Addr> {
-    BTreeMap::from([(key.into(), value.into())])
+fn pair(key: &str, value: &str) -> MovedAddresses {
+    let [key, value] = [key, value].map(|it| it.parse().expect("an address"));
+    BTreeMap::from([(key, value)])
+}
+
+fn add_vip(host: &Host, family: Family) {
+    let nodad = if family == Family::Ipv6 { " nodad" } else { "" };
+    host.ip(&format!("address add {}/{} dev eth0{nodad}", vip(family), prefix(family)));
+}
+
+fn vip(family: Family) -> IpAddr {
+    let text = match family {
+        Family::Ipv4 => "192.168.56.100",
+        Family::Ipv6 => "2001:db8::100",
+    };
+    text.parse().expect("an address")
+}
+
+const fn prefix(family: Family) -> u8 {
+    match family {
+        Family::Ipv4 => 24,
+        Family::Ipv6 => 64,
+    }
 }
 
 fn words<'a>(lines: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
@@ -204,5 +253,3 @@ fn words<'a>(lines: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
 fn text(mac: [u8; 6]) -> String {
     mac.map(|octet| format!("{octet:02x}")).join(":")
 }
-
-const VIP: Ipv4Addr = Ipv4Addr::new(192, 168, 56, 100);

@@ -165,6 +165,8 @@ fn what_another_engine_may_still_hold_is_left_alone_and_adopted_when_claimed() {
 #[test]
 fn what_an_engine_hands_over_is_kept_although_the_kernel_keeps_no_tag() {
     let (_lab, host) = one_host("no tag");
+    // The kernel has tagged the link-local address.
+    host.sysctl("net.ipv6.conf.all.disable_ipv6", "1");
     for address in [VIP, "192.168.56.150/24", "192.168.56.152/24"] {
         host.ip(&format!("address add {address} dev eth0 valid_lft 2 preferred_lft 2"));
     }

@@ -14,6 +14,7 @@ mod connections;
 mod faults;
 mod fight;
 mod guard;
+mod ipv6;
 mod keepalived;
 mod kernel;
 mod lifetime;

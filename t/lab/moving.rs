@@ -1,6 +1,5 @@
 //! Addresses that move from one living host to another: what the kernel has meanwhile.
 
-use std::net::Ipv4Addr;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -91,8 +90,8 @@ fn what_is_not_for_us_is_relayed_for_a_time_and_never_to_ourselves() {
     let (_lab, host) = one_host("relay");
     let kernel = start(&host, plan(&[&[VIP], &["192.168.56.200/24"]]));
     let until = clock::now() + HALF_SECOND;
-    kernel.relay(0, Ipv4Addr::new(192, 168, 56, 102), until);
-    kernel.relay(1, Ipv4Addr::new(192, 168, 56, 100), until);
+    kernel.relay(0, [192, 168, 56, 102].into(), until);
+    kernel.relay(1, [192, 168, 56, 100].into(), until);
     assert_eq!(rules(&host), "");
 
     claim(&kernel, &[0, 1]);

@@ -3,8 +3,8 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use resty_vrrp::types::{
-    Centiseconds, ChecksumForm, ChecksumPolicy, Family, GROUP_IPV4, Priority, SimplePassword,
-    TrailingOctets, Version, VirtualAddress, Vrid,
+    Centiseconds, ChecksumForm, ChecksumPolicy, Family, GROUP_IPV4, Ipv6Role, Priority,
+    SimplePassword, TrailingOctets, Version, VirtualAddress, Vrid,
 };
 use resty_vrrp::wire::advertisement::{Accept, Advertisement, Auth, Outgoing, ParseError};
 use resty_vrrp::wire::ip::{Datagram, Enclosed, Endpoints, Envelope};
@@ -309,9 +309,9 @@ fn a_neighbor_advertisement_is_the_golden_frame() {
     for (name, address) in [("G5", VIP_LINK_LOCAL), ("G6", VIP_GLOBAL)] {
         let IpAddr::V6(address) = address else { panic!("it is of IPv6") };
 
-        assert_eq!(ndisc::unsolicited(mac, address, true).to_vec(), frame(name));
+        assert_eq!(ndisc::unsolicited(mac, address, Ipv6Role::Router).to_vec(), frame(name));
 
-        let of_a_host = ndisc::unsolicited(mac, address, false);
+        let of_a_host = ndisc::unsolicited(mac, address, Ipv6Role::Host);
         assert_eq!(of_a_host[58], 0x20, "it overrides, and is no router");
         let pseudo_header = [&of_a_host[22..54], &[0, 0, 0, 32, 0, 0, 0, 58]].concat();
         assert!(checksum::is_intact(&[&pseudo_header, &of_a_host[54..]]));

@@ -1,8 +1,9 @@
 //! Tables of links, fed by hand.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use super::*;
+use crate::types::{Family, NoLinkLocal, Sources};
 
 #[test]
 fn the_primary_address_is_the_first_that_is_not_virtual() {
@@ -195,6 +196,46 @@ fn ipv6_is_sent_from_a_link_local_address() {
     assert_eq!(sources, Sources { ipv4: None, ipv6: Some("fe80::1".parse().unwrap()) });
 }
 
+#[test]
+fn a_link_local_address_that_may_be_another_hosts_is_not_sent_from() {
+    let mut links = links(&[link(2, "eth0")]);
+    let mut with = |address, detection| {
+        let address = parse(address);
+        let (secondary, protocol, created) = (false, 0, 100);
+        links.handle(KernelEvent::Address {
+            index: 2,
+            address,
+            secondary,
+            protocol,
+            detection,
+            created,
+        });
+        let (_, link) = links.named(&eth0()).unwrap();
+        let source = link.sources(&BTreeSet::new(), |_| false).ipv6;
+        (source.map(|it| it.to_string()), link.no_link_local())
+    };
+    let [one, two] = ["fe80::1", "fe80::2"].map(|it| it.parse().unwrap());
+
+    let found = [
+        with("2001:db8::1/64", DuplicateDetection::Passed),
+        with("fe80::1/64", DuplicateDetection::UnderWay),
+        with("fe80::1/64", DuplicateDetection::Failed),
+        with("fe80::2/64", DuplicateDetection::UnderWay),
+        with("fe80::2/64", DuplicateDetection::Passed),
+    ];
+
+    let lacks = [
+        NoLinkLocal::Absent,
+        NoLinkLocal::Tentative(one),
+        NoLinkLocal::Duplicated(one),
+        NoLinkLocal::Tentative(two),
+    ];
+    for (found, lack) in found.iter().zip(lacks) {
+        assert_eq!(*found, (None, lack));
+    }
+    assert_eq!(found[4].0.as_deref(), Some("fe80::2"));
+}
+
 fn links(dump: &[KernelEvent]) -> Links {
     let mut links = Links::default();
     links.reset(dump.to_vec());
@@ -216,15 +257,24 @@ fn link_with(families: Families, index: u32, name: &str) -> KernelEvent {
 }
 
 fn address(index: u32, address: &str, secondary: bool) -> KernelEvent {
-    KernelEvent::Address { index, address: parse(address), secondary, protocol: 0, created: 100 }
+    KernelEvent::Address {
+        index,
+        address: parse(address),
+        secondary,
+        protocol: 0,
+        detection: DuplicateDetection::Passed,
+        created: 100,
+    }
 }
 
 /// The same address, added a second later.
 fn later(event: &KernelEvent) -> KernelEvent {
-    let KernelEvent::Address { index, address, secondary, protocol, created } = *event else {
+    let KernelEvent::Address { index, address, secondary, protocol, detection, created } = *event
+    else {
         unreachable!()
     };
-    KernelEvent::Address { index, address, secondary, protocol, created: created + 100 }
+    let created = created + 100;
+    KernelEvent::Address { index, address, secondary, protocol, detection, created }
 }
 
 fn primary(links: &Links) -> Option<Ipv4Addr> {

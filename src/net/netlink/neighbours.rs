@@ -30,7 +30,8 @@ impl Netlink {
 
     fn unresolved(&mut self, links: &BTreeSet<u32>) -> io::Result<Vec<NeighbourMessage>> {
         let mut ask = NeighbourMessage::default();
-        ask.header.family = AddressFamily::Inet;
+        // Of both families.
+        ask.header.family = AddressFamily::Unspec;
         let message = RouteNetlinkMessage::GetNeighbour(ask);
         let sequence = self.send(&[Request { flags: NLM_F_DUMP, message }])?;
         let (mut found, mut end) = (Vec::new(), None);

@@ -21,6 +21,7 @@ pub(super) enum TableMessage {
 pub(super) enum TableFamily {
     Ip = 2,
     Arp = 3,
+    Ip6 = 10,
 }
 
 /// Messages that the kernel carries out as a whole or not at all.

@@ -1,7 +1,7 @@
 //! The expressions of our rules, as `nft --debug=netlink` shows them.
 //!
-//! The kernel evaluates the expressions of a rule in order, until one of them ends the rule. All of
-//! them use the same register, or its four parts.
+//! The kernel evaluates the expressions of a rule in order, until one of them ends the rule. Almost
+//! all of them use the same register of 16 octets, or parts of 4 octets from its beginning on.
 
 use super::batch::Attributes;
 use super::{ADDRESSES, OPENED};
@@ -13,8 +13,12 @@ pub(super) enum Expression {
     Load(Field),
     /// Loads the protocol above IP into the register.
     LoadProtocol,
-    /// Loads part of the packet into one of the four parts of the register.
+    /// Loads the index of the link that the packet came from into the second register.
+    LoadLink,
+    /// Loads part of the packet into the parts of the registers from that one on.
     LoadAt(u32, Field),
+    /// Puts a value into the register.
+    Put(&'static [u8]),
     /// Masks the register, then inverts some of its bits.
     Alter { keep: &'static [u8], set: &'static [u8] },
     /// Ends the rule unless the comparison of the register with a value is true.
@@ -31,6 +35,8 @@ pub(super) enum Expression {
     Store(Field, Checksum),
     /// Sends a copy of the packet to the host in the register.
     Duplicate,
+    /// The same, on the link in the second register.
+    DuplicateOnLink,
     /// Accepts the packet: no other rule of the chain is evaluated.
     Accept,
     /// Drops the packet.
@@ -65,6 +71,8 @@ pub(super) enum Checksum {
     None,
     /// In the header of IP.
     Ip,
+    /// Of the protocol above IP, which covers the addresses.
+    AboveIp,
 }
 
 /// Adds the connection that a segment to a moving address opens to the set.
@@ -83,6 +91,22 @@ pub(super) const OPENING: &[Expression] = &[
     Expression::NoteOpened,
 ];
 
+/// The same over IPv6.
+pub(super) const OPENING_IPV6: &[Expression] = &[
+    Expression::Load(DESTINATION_IPV6),
+    Expression::RequireMoving,
+    Expression::LoadProtocol,
+    Expression::Require(Comparison::Equal, &[TCP]),
+    Expression::Load(TCP_FLAGS),
+    Expression::Alter { keep: &[SYN], set: &[0] },
+    Expression::Require(Comparison::Different, &[0]),
+    Expression::LoadAt(0, SOURCE_IPV6),
+    Expression::LoadAt(4, DESTINATION_IPV6),
+    Expression::LoadAt(8, SOURCE_PORT),
+    Expression::LoadAt(9, DESTINATION_PORT),
+    Expression::NoteOpened,
+];
+
 /// Matches other segments to a moving address that were not relayed to this host.
 pub(super) const OPEN: &[Expression] = &[
     Expression::Load(DESTINATION),
@@ -96,12 +120,35 @@ pub(super) const OPEN: &[Expression] = &[
     Expression::Require(Comparison::Different, &[LAST_HOP]),
 ];
 
+/// The same over IPv6.
+pub(super) const OPEN_IPV6: &[Expression] = &[
+    Expression::Load(DESTINATION_IPV6),
+    Expression::RequireMoving,
+    Expression::LoadProtocol,
+    Expression::Require(Comparison::Equal, &[TCP]),
+    Expression::Load(TCP_FLAGS),
+    Expression::Alter { keep: &[SYN], set: &[0] },
+    Expression::Require(Comparison::Equal, &[0]),
+    Expression::Load(HOP_LIMIT),
+    Expression::Require(Comparison::Different, &[LAST_HOP]),
+];
+
 /// Accepts a segment of a connection that was opened here.
 pub(super) const OPENED_HERE: &[Expression] = &[
     Expression::LoadAt(0, SOURCE),
     Expression::LoadAt(1, DESTINATION),
     Expression::LoadAt(2, SOURCE_PORT),
     Expression::LoadAt(3, DESTINATION_PORT),
+    Expression::RequireOpened,
+    Expression::Accept,
+];
+
+/// The same over IPv6.
+pub(super) const OPENED_HERE_IPV6: &[Expression] = &[
+    Expression::LoadAt(0, SOURCE_IPV6),
+    Expression::LoadAt(4, DESTINATION_IPV6),
+    Expression::LoadAt(8, SOURCE_PORT),
+    Expression::LoadAt(9, DESTINATION_PORT),
     Expression::RequireOpened,
     Expression::Accept,
 ];
@@ -118,15 +165,48 @@ pub(super) const RELAYED: &[Expression] = &[
     Expression::Drop,
 ];
 
+/// The same over IPv6, where the host is known by an address that has a meaning on the link alone.
+pub(super) const RELAYED_IPV6: &[Expression] = &[
+    Expression::Put(&[LAST_HOP + 1]),
+    Expression::Store(HOP_LIMIT, Checksum::None),
+    Expression::Load(DESTINATION_IPV6),
+    Expression::Translate,
+    Expression::LoadLink,
+    Expression::DuplicateOnLink,
+    Expression::Drop,
+];
+
 /// Drops ARP requests for a moving address.
 pub(super) const UNANSWERED: &[Expression] =
     &[Expression::Load(ARP_TARGET), Expression::RequireMoving, Expression::Drop];
+
+/// Drops neighbor solicitations for a moving address.
+pub(super) const UNANSWERED_IPV6: &[Expression] = &[
+    Expression::LoadProtocol,
+    Expression::Require(Comparison::Equal, &[ICMPV6]),
+    Expression::Load(ICMP_TYPE),
+    Expression::Require(Comparison::Equal, &[NEIGHBOR_SOLICITATION]),
+    Expression::Load(SOLICITED),
+    Expression::RequireMoving,
+    Expression::Drop,
+];
 
 /// Replaces a moving address as the sender of ARP requests.
 pub(super) const RENAMED: &[Expression] = &[
     Expression::Load(ARP_SENDER),
     Expression::Translate,
     Expression::Store(ARP_SENDER, Checksum::None),
+];
+
+/// Replaces a moving address as the sender of neighbor solicitations.
+pub(super) const RENAMED_IPV6: &[Expression] = &[
+    Expression::LoadProtocol,
+    Expression::Require(Comparison::Equal, &[ICMPV6]),
+    Expression::Load(ICMP_TYPE),
+    Expression::Require(Comparison::Equal, &[NEIGHBOR_SOLICITATION]),
+    Expression::Load(SOURCE_IPV6),
+    Expression::Translate,
+    Expression::Store(SOURCE_IPV6, Checksum::AboveIp),
 ];
 
 impl Expression {
@@ -141,13 +221,13 @@ impl Expression {
     fn name(self) -> &'static str {
         match self {
             Self::Load(_) | Self::LoadAt(..) | Self::Store(..) => "payload",
-            Self::LoadProtocol => "meta",
+            Self::LoadProtocol | Self::LoadLink => "meta",
             Self::Alter { .. } => "bitwise",
             Self::Require(..) => "cmp",
             Self::RequireMoving | Self::Translate | Self::RequireOpened => "lookup",
             Self::NoteOpened => "dynset",
-            Self::Duplicate => "dup",
-            Self::Accept | Self::Drop => "immediate",
+            Self::Duplicate | Self::DuplicateOnLink => "dup",
+            Self::Put(_) | Self::Accept | Self::Drop => "immediate",
         }
     }
 
@@ -165,14 +245,20 @@ impl Expression {
             Self::Store(field, checksum) => {
                 field.emit(data);
                 data.number(5, REGISTER);
-                if let Checksum::Ip = checksum {
-                    data.number(6, CHECKSUM_OF_IP);
-                    data.number(7, 10);
+                match checksum {
+                    Checksum::None => {}
+                    Checksum::Ip => {
+                        data.number(6, CHECKSUM_OF_IP);
+                        data.number(7, 10);
+                    }
+                    Checksum::AboveIp => data.number(8, CHECKSUM_WITH_PSEUDO_HEADER),
                 }
             }
-            Self::LoadProtocol => {
+            Self::LoadProtocol => emit_meta(data, REGISTER, PROTOCOL),
+            Self::LoadLink => emit_meta(data, SECOND_REGISTER, INCOMING_LINK),
+            Self::Put(value) => {
                 data.number(1, REGISTER);
-                data.number(2, PROTOCOL);
+                data.data(2, value);
             }
             Self::Alter { keep, set } => {
                 data.number(1, REGISTER);
@@ -205,6 +291,10 @@ impl Expression {
                 data.number(4, REGISTER);
             }
             Self::Duplicate => data.number(1, REGISTER),
+            Self::DuplicateOnLink => {
+                data.number(1, REGISTER);
+                data.number(2, SECOND_REGISTER);
+            }
             Self::Accept => emit_verdict(data, ACCEPT),
             Self::Drop => emit_verdict(data, DROP),
         }
@@ -219,6 +309,11 @@ impl Field {
     }
 }
 
+fn emit_meta(data: &mut Attributes<'_>, register: u32, key: u32) {
+    data.number(1, register);
+    data.number(2, key);
+}
+
 fn emit_verdict(data: &mut Attributes<'_>, verdict: u32) {
     data.number(1, REGISTER_OF_VERDICT);
     data.nest(2, |value| value.nest(DATA_VERDICT, |code| code.number(1, verdict)));
@@ -229,6 +324,12 @@ const DESTINATION: Field = Field { header: PayloadBase::Network, offset: 16, len
 /// TTL and protocol together, since the checksum counts pairs of octets.
 const TTL_AND_PROTOCOL: Field = Field { header: PayloadBase::Network, offset: 8, length: 2 };
 const TTL: Field = Field { header: PayloadBase::Network, offset: 8, length: 1 };
+const SOURCE_IPV6: Field = Field { header: PayloadBase::Network, offset: 8, length: 16 };
+const DESTINATION_IPV6: Field = Field { header: PayloadBase::Network, offset: 24, length: 16 };
+const HOP_LIMIT: Field = Field { header: PayloadBase::Network, offset: 7, length: 1 };
+const ICMP_TYPE: Field = Field { header: PayloadBase::Transport, offset: 0, length: 1 };
+/// The target of a neighbor solicitation.
+const SOLICITED: Field = Field { header: PayloadBase::Transport, offset: 8, length: 16 };
 const SOURCE_PORT: Field = Field { header: PayloadBase::Transport, offset: 0, length: 2 };
 const DESTINATION_PORT: Field = Field { header: PayloadBase::Transport, offset: 2, length: 2 };
 const TCP_FLAGS: Field = Field { header: PayloadBase::Transport, offset: 13, length: 1 };
@@ -236,6 +337,8 @@ const ARP_SENDER: Field = Field { header: PayloadBase::Network, offset: 14, leng
 const ARP_TARGET: Field = Field { header: PayloadBase::Network, offset: 24, length: 4 };
 
 const TCP: u8 = 6;
+const ICMPV6: u8 = 58;
+const NEIGHBOR_SOLICITATION: u8 = 135;
 const SYN: u8 = 0x02;
 /// The TTL of a relayed segment. It arrives with one less, and is not forwarded.
 const LAST_HOP: u8 = 1;
@@ -245,16 +348,21 @@ const LIST_ELEMENT: u16 = 1;
 const EXPRESSION_NAME: u16 = 1;
 const EXPRESSION_DATA: u16 = 2;
 const DATA_VERDICT: u16 = 2;
-/// `NFT_REG_VERDICT`, `NFT_REG_1` and the first of its four parts, `NFT_REG32_00`.
+/// `NFT_REG_VERDICT`, `NFT_REG_1`, `NFT_REG_2`, and the first part of all registers,
+/// `NFT_REG32_00`.
 const REGISTER_OF_VERDICT: u32 = 0;
 const REGISTER: u32 = 1;
+const SECOND_REGISTER: u32 = 2;
 const FIRST_OF_REGISTERS: u32 = 8;
 /// `NFT_DYNSET_OP_UPDATE`.
 const UPDATE: u32 = 1;
-/// `NFT_META_L4PROTO`.
+/// `NFT_META_IIF` and `NFT_META_L4PROTO`.
+const INCOMING_LINK: u32 = 4;
 const PROTOCOL: u32 = 16;
 /// `NFT_PAYLOAD_CSUM_INET`.
 const CHECKSUM_OF_IP: u32 = 1;
+/// `NFT_PAYLOAD_L4CSUM_PSEUDOHDR`.
+const CHECKSUM_WITH_PSEUDO_HEADER: u32 = 1;
 /// `NF_DROP` and `NF_ACCEPT`.
 const DROP: u32 = 0;
 const ACCEPT: u32 = 1;

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::{Family, Health, Hold, Life, LinkCarrier, LinkId, Node, RouterId, Site, VirtualRouter};
+use crate::types::NoLinkLocal;
 
 /// What keeps a single router from taking part, besides its links and the whole node.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -148,6 +149,24 @@ impl Node {
         self.explain(router, router.blink()?.hold)
     }
 
+    /// Returns why there is no link-local address on a link, and what to do.
+    fn no_link_local(&self, link: LinkId) -> String {
+        let name = &self.names[link.0];
+        let lacks = format!("interface {name} has no link-local IPv6 address");
+        match self.facts(link).and_then(|facts| facts.no_link_local) {
+            None | Some(NoLinkLocal::Absent) => lacks,
+            Some(NoLinkLocal::Disabled) => {
+                format!("{lacks}: IPv6 is disabled, set net.ipv6.conf.{name}.disable_ipv6 to 0")
+            }
+            Some(NoLinkLocal::Tentative(address)) => {
+                format!("{lacks} yet: {address} is tentative until no other host claims it")
+            }
+            Some(NoLinkLocal::Duplicated(address)) => {
+                format!("{lacks}: another host has {address}, too (dadfailed); give it another")
+            }
+        }
+    }
+
     fn explain(&self, router: &VirtualRouter, hold: Hold) -> Option<Cow<'_, str>> {
         let worst = self.worst_link(router.id).map_or(router.site.speaks_on, |(_, link)| link);
         let [worst, speaks_on] = [worst, router.site.speaks_on].map(|link| &self.names[link.0]);
@@ -160,13 +179,10 @@ impl Node {
                 None => Some(format!("nothing can be received on {worst}").into()),
                 why => why,
             },
-            Hold::NoPrimaryAddress => {
-                let kind = match router.config.family() {
-                    Family::Ipv4 => "IPv4",
-                    Family::Ipv6 => "link-local IPv6",
-                };
-                Some(format!("interface {speaks_on} has no {kind} address").into())
-            }
+            Hold::NoPrimaryAddress => Some(match router.config.family() {
+                Family::Ipv4 => format!("interface {speaks_on} has no IPv4 address").into(),
+                Family::Ipv6 => self.no_link_local(router.site.speaks_on).into(),
+            }),
             Hold::AlreadyHere => obstacle(Obstacle::AnotherEngine),
             Hold::Tracked => obstacle(Obstacle::Tracked),
             Hold::AddressesUnavailable => obstacle(Obstacle::Addresses),

@@ -123,5 +123,5 @@ pub(super) fn state_given(beginning: &Beginning) -> Option<&Bequests> {
 fn seen(known: &KnownLink) -> LinkView {
     let carrier = if known.is_up { LinkSignal::Up } else { LinkSignal::Down };
     let (index, sources) = (known.index, known.sources);
-    LinkView { index, generation: None, carrier, mac: None, sources }
+    LinkView { index, carrier, sources, ..LinkView::default() }
 }

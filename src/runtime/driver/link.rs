@@ -182,7 +182,8 @@ impl LinkSockets {
         };
         let deaf_to = link.families.iter().filter(|it| it.socket.is_none());
         let deaf_to = deaf_to.map(|it| it.family).collect();
-        LinkFacts { carrier, deaf_to, sources: view.sources }
+        let LinkView { sources, no_link_local, .. } = view;
+        LinkFacts { carrier, deaf_to, sources, no_link_local }
     }
 }
 

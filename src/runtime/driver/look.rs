@@ -11,7 +11,7 @@ use crate::proto::{Input, LinkId, RouterId, Sighted, Sighting};
 use crate::runtime::lookout::{LookVerdict, Lookout, Reception};
 use crate::runtime::report;
 use crate::runtime::warnings::{WARNING_PEER_DROPPED, WARNING_PEER_OTHERWISE, WarningScope};
-use crate::types::Instant;
+use crate::types::{Families, Instant};
 
 /// The looks of this engine: one at a time.
 #[derive(Debug, Default)]
@@ -73,7 +73,8 @@ impl Driver<'_> {
         let routers: Vec<_> = self.node.routers().filter(of_link).collect();
         let longest = routers.iter().map(|router| self.node.patience_of(*router)).max();
         let within = longest.unwrap_or_default().clamp(SHORTEST_LOOK, LONGEST_LOOK);
-        let seen = self.links.index_of(link).map(|index| look(index, within));
+        let families = self.links.families_on(link);
+        let seen = self.links.index_of(link).map(|index| look(index, families, within));
         let Some(Ok(seen)) = seen else { return self.looks.lookout.put_off(link, routers, now) };
         let received = routers.into_iter().map(|it| (it, self.node.received(it).0)).collect();
         self.looks.under_way = Some(LinkLook { link, received, seen });
@@ -136,12 +137,16 @@ impl Driver<'_> {
 
 /// Looks at a link in a thread of its own: to open a packet socket, and to close it, takes as long
 /// as the kernel likes.
-fn look(index: u32, within: Duration) -> std::io::Result<Receiver<Result<Seen, String>>> {
+fn look(
+    index: u32,
+    families: Families,
+    within: Duration,
+) -> std::io::Result<Receiver<Result<Seen, String>>> {
     let (sender, seen) = sync_channel(1);
     let _signals = SignalsBlocked::new()?;
     thread::Builder::new().name("vrrp-look".to_owned()).spawn(move || {
         if Rights::NETWORK.keep_only().is_ok() {
-            let seen = watch(index, within).map_err(|error| report::chain(&error));
+            let seen = watch(index, families, within).map_err(|error| report::chain(&error));
             // An engine that has ended needs no answer.
             sender.send(seen).ok();
         }
@@ -149,8 +154,8 @@ fn look(index: u32, within: Duration) -> std::io::Result<Receiver<Result<Seen, S
     Ok(seen)
 }
 
-fn watch(index: u32, within: Duration) -> Result<Seen, NetError> {
-    let observer = Observer::open(index)?;
+fn watch(index: u32, families: Families, within: Duration) -> Result<Seen, NetError> {
+    let observer = Observer::open(index, families)?;
     let mut seen = Seen::new();
     let watched = observer.watch(within, |datagram| {
         *seen.entry(datagram.to_vec()).or_default() += 1;

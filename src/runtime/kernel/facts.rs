@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::net::LinkSignal;
-use crate::types::{Sources, VirtualAddress};
+use crate::types::{NoLinkLocal, Sources, VirtualAddress};
 
 /// The facts about the kernel.
 ///
@@ -49,6 +49,8 @@ pub struct LinkView {
     pub mac: Option<[u8; 6]>,
     /// The addresses to send from.
     pub sources: Sources,
+    /// Why there is none of IPv6; `None` if there is, or if it is not known.
+    pub no_link_local: Option<NoLinkLocal>,
 }
 
 /// The result of the claim of a virtual router.

@@ -114,6 +114,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::net::DuplicateDetection;
     use crate::proto::{LinkId, Site};
 
     #[test]
@@ -168,6 +169,7 @@ mod tests {
             secondary: false,
             protocol: 0,
             created: 0,
+            detection: DuplicateDetection::Passed,
         }
     }
 

@@ -9,7 +9,7 @@ use super::networks::Networks;
 use super::plan::KernelPlan;
 use super::unsettled::Scope;
 use crate::net::{Announcer, KernelLink, NetError, address, sysctl};
-use crate::types::{HeldAddress, Instant, LinkName, VirtualAddress};
+use crate::types::{HeldAddress, Instant, Ipv6Role, LinkName, VirtualAddress};
 
 /// An address of a virtual router: the router, then the place in its list.
 pub(super) type AddressIndex = (usize, usize);
@@ -43,6 +43,7 @@ pub(super) struct LinkSite {
     /// How many addresses another program has just removed: they are added again.
     pub(super) removed_by_others: usize,
     announcer: Option<Announcer>,
+    pub(super) ipv6_role: Ipv6Role,
     /// The findings on this link.
     findings: BTreeMap<HostFinding, String>,
     findings_changed: bool,
@@ -218,6 +219,7 @@ impl LinkSite {
             owned: BTreeSet::new(),
             removed_by_others: 0,
             announcer: None,
+            ipv6_role: Ipv6Role::Host,
             findings: BTreeMap::new(),
             findings_changed: true,
             announcing_fails_since: None,
@@ -297,8 +299,12 @@ impl LinkSite {
     }
 
     /// Has the kernel keep secondary addresses when the primary one of their network goes, and
-    /// deliver what the owner of an address sends.
+    /// deliver what the owner of an address sends. Over IPv6 it does so anyway.
     pub(super) fn look_at_settings(&mut self) {
+        self.ipv6_role = sysctl::ipv6_role(self.name.as_str());
+        if !self.planned.keys().any(|held| held.address.is_ipv4()) {
+            return;
+        }
         let link = self.name.as_str();
         let settings = [
             (

@@ -19,7 +19,8 @@ impl Networks {
     }
 
     /// Returns how the prefix of a virtual address changes the routes of the host that has it, if
-    /// it is not the prefix of its network. A /32 changes no route.
+    /// it is not the prefix of its network. A /32 or /128 changes no route; nor does a narrower
+    /// network of IPv6, as nothing is sent from there.
     pub(in crate::runtime) fn complaint(
         &self,
         held: &VirtualAddress,
@@ -33,17 +34,33 @@ impl Networks {
         };
         Some(format!(
             "{held} does not have the prefix of {network} on {link}: a host that has it {does}. \
-             Write {}/{}, or /32",
-            held.address, network.prefix
+             Write {}/{}, or /{}",
+            held.address,
+            network.prefix,
+            bits(held)
         ))
     }
 
     fn differing(&self, held: &VirtualAddress) -> Option<&VirtualAddress> {
-        let mut overlapping = self.0.iter().filter(|own| own.prefix < 31 && overlaps(own, held));
+        let is_network = |own: &&VirtualAddress| {
+            let is_such = own.address.is_ipv4() == held.address.is_ipv4();
+            is_such && own.prefix < bits(own) - 1 && overlaps(own, held)
+        };
+        let mut overlapping = self.0.iter().filter(is_network);
         let first = overlapping.next()?;
         let agrees = |own: &VirtualAddress| own.prefix == held.prefix;
-        let is_fine = held.prefix == 32 || agrees(first) || overlapping.any(agrees);
+        let alone = held.prefix == bits(held);
+        let narrower = held.address.is_ipv6() && held.prefix > first.prefix;
+        let is_fine = alone || narrower || agrees(first) || overlapping.any(agrees);
         (!is_fine).then_some(first)
+    }
+}
+
+/// Returns how many bits an address of the family has.
+const fn bits(held: &VirtualAddress) -> u8 {
+    match held.address {
+        IpAddr::V4(_) => 32,
+        IpAddr::V6(_) => 128,
     }
 }
 
@@ -57,7 +74,7 @@ fn overlaps(one: &VirtualAddress, other: &VirtualAddress) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::net::{HardwareAddress, KernelEvent, LinkSignal, Links};
+    use crate::net::{DuplicateDetection, HardwareAddress, KernelEvent, LinkSignal, Links};
     use crate::types::Families;
 
     fn problem_of(own: &[&str], held: &str) -> Option<String> {
@@ -79,6 +96,7 @@ mod tests {
                 secondary: false,
                 protocol: 0,
                 created: 0,
+                detection: DuplicateDetection::Passed,
             });
         }
         let moving = address_of(held).address;
@@ -101,6 +119,10 @@ mod tests {
             (&["192.0.2.1/24", "192.0.2.129/25"], "192.0.2.200/24"),
             (&["192.0.2.100/24"], "192.0.2.100/25"),
             (&[], "192.0.2.100/8"),
+            (&["2001:db8::1/64"], "2001:db8::100/64"),
+            (&["2001:db8::1/64"], "2001:db8::100/128"),
+            (&["2001:db8::1/64"], "2001:db8::100/96"),
+            (&["0.0.0.1/1"], "::1/64"),
         ] {
             assert_eq!(problem_of(own, held), None, "{own:?} {held}");
         }
@@ -121,5 +143,7 @@ mod tests {
             "{narrower}"
         );
         assert!(problem_of(&["192.0.2.1/24"], "192.0.3.1/16").is_some(), "it contains the network");
+        let ipv6 = problem_of(&["2001:db8::1/64"], "2001:db8::100/48").unwrap();
+        assert!(ipv6.ends_with("Write 2001:db8::100/64, or /128"), "{ipv6}");
     }
 }

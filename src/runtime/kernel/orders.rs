@@ -1,7 +1,7 @@
 //! The orders of the election to the thread, and their last confirmation.
 
 use std::collections::BTreeSet;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Release};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -33,7 +33,7 @@ pub(super) struct Yield {
 /// Addresses that were taken over from another host.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Relay {
-    pub(super) to: Ipv4Addr,
+    pub(super) to: IpAddr,
     pub(super) until: Instant,
 }
 

@@ -14,11 +14,13 @@ use super::orders::Yield;
 use crate::net::{Firewall, NetError, Rules};
 use crate::runtime::failpoint::failpoint;
 use crate::runtime::report::panic_text;
-use crate::types::Instant;
+use crate::types::{Families, Instant};
 
 /// The rules for moving addresses, as far as this kernel supports them.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Passage {
+    /// Of the addresses that may move.
+    families: Families,
     desk: Option<Arc<Desk>>,
     /// Addresses are moving.
     is_under_way: bool,
@@ -61,6 +63,10 @@ enum Access {
 }
 
 impl Passage {
+    pub(super) fn new(families: Families) -> Self {
+        Self { families, desk: None, is_under_way: false, retry_at: Instant::default() }
+    }
+
     /// Prepares for the next move. A host without support goes on without rules.
     pub(super) fn prepare(&mut self, now: Instant) {
         if self.is_under_way {
@@ -68,7 +74,7 @@ impl Passage {
         }
         let desk = match &self.desk {
             Some(desk) => desk,
-            None => match start() {
+            None => match start(self.families) {
                 Ok(desk) => self.desk.insert(desk),
                 // A later turn may start the thread.
                 Err(_) => return,
@@ -163,7 +169,7 @@ impl Desk {
     }
 
     /// The main function of the thread `vrrp-nft`.
-    fn serve(&self) {
+    fn serve(&self, families: Families) {
         let mut firewall = None;
         let mut problem = None;
         loop {
@@ -178,9 +184,9 @@ impl Desk {
             drop(state);
             failpoint("nf_tables").ok();
             if opens && firewall.is_none() {
-                firewall = open(&mut problem);
+                firewall = open(families, &mut problem);
             }
-            firewall = firewall.and_then(|firewall| keep(firewall, &rules));
+            firewall = firewall.and_then(|firewall| keep(firewall, families, &rules));
             let mut state = self.state();
             state.done = orders;
             state.access = match firewall {
@@ -193,11 +199,11 @@ impl Desk {
     }
 }
 
-fn start() -> io::Result<Arc<Desk>> {
+fn start(families: Families) -> io::Result<Arc<Desk>> {
     let desk = Arc::new(Desk::default());
     let theirs = Arc::clone(&desk);
     thread::Builder::new().name("vrrp-nft".to_owned()).spawn(move || {
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| theirs.serve())) {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| theirs.serve(families))) {
             tracing::error!("the thread vrrp-nft has ended: {}", panic_text(&*panic));
         }
         let mut state = theirs.state();
@@ -208,8 +214,8 @@ fn start() -> io::Result<Arc<Desk>> {
 }
 
 /// Checks whether the kernel supports the rules. `problem` is the result of the last check.
-fn open(problem: &mut Option<String>) -> Option<Firewall> {
-    match Firewall::open() {
+fn open(families: Families, problem: &mut Option<String>) -> Option<Firewall> {
+    match Firewall::open(families) {
         Ok(firewall) => {
             *problem = None;
             Some(firewall)
@@ -226,7 +232,7 @@ fn open(problem: &mut Option<String>) -> Option<Firewall> {
 }
 
 /// Replaces the rules.
-fn keep(mut firewall: Firewall, rules: &Rules) -> Option<Firewall> {
+fn keep(mut firewall: Firewall, families: Families, rules: &Rules) -> Option<Firewall> {
     if firewall.set(rules).is_ok() {
         return Some(firewall);
     }
@@ -234,7 +240,7 @@ fn keep(mut firewall: Firewall, rules: &Rules) -> Option<Firewall> {
     // beginning. The rules before end with the socket that is replaced.
     drop(firewall);
     let anew = || -> Result<Firewall, NetError> {
-        let mut firewall = Firewall::open()?;
+        let mut firewall = Firewall::open(families)?;
         firewall.set(rules)?;
         Ok(firewall)
     };

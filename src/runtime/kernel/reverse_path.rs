@@ -24,7 +24,7 @@ fn network(held: &VirtualAddress) -> Option<VirtualAddress> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::net::{HardwareAddress, KernelEvent};
+    use crate::net::{DuplicateDetection, HardwareAddress, KernelEvent};
     use crate::types::Families;
 
     #[test]
@@ -65,6 +65,7 @@ mod tests {
                 secondary: false,
                 protocol: 0,
                 created: 0,
+                detection: DuplicateDetection::Passed,
             });
         }
         links

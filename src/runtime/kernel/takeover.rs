@@ -10,11 +10,11 @@ mod survey;
 use std::collections::BTreeSet;
 use std::future;
 use std::io;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use self::moving::shared_addresses;
+use self::moving::{families, shared_addresses};
 use super::announcements::Announcements;
 use super::fight::Fights;
 use super::holders::Holders;
@@ -41,7 +41,7 @@ pub(super) struct Takeover {
     lifetime: Option<Duration>,
     holders: Holders,
     /// Addresses of more than one virtual router, with these routers.
-    shared_addresses: Vec<(Ipv4Addr, Vec<usize>)>,
+    shared_addresses: Vec<(IpAddr, Vec<usize>)>,
     shortest_patience: Duration,
     /// When the election last confirmed all claims; `None` if they are another engine's now.
     confirmed_at: Option<Instant>,
@@ -64,7 +64,7 @@ pub(super) struct Takeover {
     refresh_at: Option<Instant>,
     /// Addresses that may have been added, adopted or refreshed, by index of the link. They are
     /// ours if they are present once all earlier events of the kernel have been read.
-    gained: Vec<(u32, VirtualAddress)>,
+    gained: BTreeSet<(u32, VirtualAddress)>,
     refusals: Refusals,
     /// When to survey the host next, and which link first.
     survey_at: Instant,
@@ -92,6 +92,7 @@ impl Takeover {
         Self {
             holders: Holders::new(&plan.routers),
             shared_addresses: shared_addresses(&plan.routers),
+            passage: Passage::new(families(&plan.routers)),
             shortest_patience: patience.unwrap_or_default(),
             links: LinkSites::new(&plan),
             routers: plan.routers.into_iter().map(RouterSite::new).collect(),
@@ -104,12 +105,11 @@ impl Takeover {
             unsettled: Unsettled::default(),
             came_up: BTreeSet::new(),
             moving: BTreeSet::new(),
-            passage: Passage::default(),
             announcements: Announcements::new(plan.announce),
             quiet_until: Instant::default(),
             fights: Fights::default(),
             refresh_at: None,
-            gained: Vec::new(),
+            gained: BTreeSet::new(),
             refusals: Refusals::default(),
             survey_at: Instant::default(),
             surveyed: 0,
@@ -196,7 +196,7 @@ impl Takeover {
 
     /// Tells whether no address on this host is ours.
     pub(super) fn owns_nothing(&self) -> bool {
-        self.kernel.is_some() && self.links.own_nothing()
+        self.kernel.is_some() && self.links.own_nothing() && self.gained.is_empty()
     }
 
     /// Returns the next deadline.
@@ -318,6 +318,7 @@ impl Takeover {
         self.kernel_links.reset(dump);
         self.kernel = Some(kernel);
         self.own_gained_addresses();
+        self.gained.clear();
         let Self { kernel_links, links, tags_are_kept, .. } = self;
         // Without a socket no event was seen: an address of ours may have been replaced.
         links.retain_owned(|index, address| {
@@ -337,8 +338,10 @@ impl Takeover {
             match &event {
                 KernelEvent::AddressGone { index, address } => {
                     self.links.address_gone(*index, address);
+                    self.gained.retain(|it| *it != (*index, *address));
                 }
                 KernelEvent::LinkGone { index } => {
+                    self.gained.retain(|(on, _)| on != index);
                     if let Some(link) = self.links.link_gone(*index) {
                         self.unsettled.whole_link(link);
                     }
@@ -359,17 +362,20 @@ impl Takeover {
         Ok(())
     }
 
-    /// Notes that gained addresses which are present are ours.
+    /// Notes that gained addresses which are present are ours. The kernel tells of an address of
+    /// IPv6 a moment after it has answered: until then it is not known to be present.
     fn own_gained_addresses(&mut self) {
-        let Self { links, kernel_links, tags_are_kept, holders, .. } = self;
-        for (index, held) in self.gained.drain(..) {
+        let Self { links, kernel_links, tags_are_kept, holders, unsettled, .. } = self;
+        self.gained.retain(|(index, held)| {
             holders.look_at(held.address);
-            let Some(link) = links.at_index(index) else { continue };
-            let present = kernel_links.at(index).and_then(|link| link.addresses().get(&held));
-            if present.is_some_and(|it| it.protocol == PROTOCOL || !*tags_are_kept) {
-                links[link].owned.insert(held);
+            let Some(link) = links.at_index(*index) else { return false };
+            let present = kernel_links.at(*index).and_then(|link| link.addresses().get(held));
+            let is_ours = present.is_some_and(|it| it.protocol == PROTOCOL || !*tags_are_kept);
+            if is_ours && links[link].owned.insert(*held) {
+                unsettled.address(link, *held);
             }
-        }
+            present.is_none() && held.address.is_ipv6()
+        });
     }
 
     /// Marks what has to be tried again now.

@@ -44,7 +44,7 @@ impl AddressWatch {
     pub fn start(host: &Host) -> Self {
         let (reader, writer) = pipe2(OFlag::O_CLOEXEC).expect("a pipe can be made");
         let mut command = Command::new("ip");
-        command.args(["-4", "-o", "monitor", "address"]).stdout(writer);
+        command.args(["-o", "monitor", "address"]).stdout(writer);
         let monitor = host.spawn(&mut command);
         // Else the pipe would never end.
         drop(command);
@@ -108,9 +108,11 @@ impl AddressWatch {
 }
 
 impl AddressEvent {
-    /// Reads `2: eth0    inet 192.168.56.100/24 …`, with `Deleted ` in front of what has gone.
+    /// Reads `2: eth0    inet 192.168.56.100/24 …`, or `inet6`, with `Deleted ` in front of what
+    /// has gone.
     fn read(line: &str, at: Instant) -> Option<Self> {
-        let mut words = line.split_whitespace().skip_while(|word| *word != "inet").skip(1);
+        let is_family = |word: &&str| matches!(*word, "inet" | "inet6");
+        let mut words = line.split_whitespace().skip_while(|word| !is_family(word)).skip(1);
         let (address, _) = words.next()?.split_once('/')?;
         Some(Self { at, address: address.parse().ok()?, removed: line.contains("Deleted ") })
     }

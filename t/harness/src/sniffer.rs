@@ -2,7 +2,7 @@
 
 use std::io::{self, IoSliceMut};
 use std::mem::{MaybeUninit, size_of};
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -37,7 +37,7 @@ struct Heard {
     lost: AtomicU32,
 }
 
-/// A VRRP advertisement over IPv4.
+/// A VRRP advertisement.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Advert {
     /// When the kernel saw it.
@@ -45,12 +45,12 @@ pub struct Advert {
     /// Index of the interface it was heard on.
     pub link: usize,
     /// Source address of the datagram.
-    pub source: Ipv4Addr,
+    pub source: IpAddr,
     /// Destination address of the datagram.
-    pub destination: Ipv4Addr,
+    pub destination: IpAddr,
     /// Source address of the frame.
     pub mac: [u8; 6],
-    /// Time to Live.
+    /// Time to Live, or hop limit.
     pub ttl: u8,
     /// Protocol version.
     pub version: u8,
@@ -65,7 +65,7 @@ pub struct Advert {
     /// Authentication type of version 2.
     pub auth_type: u8,
     /// Virtual addresses.
-    pub addresses: Vec<Ipv4Addr>,
+    pub addresses: Vec<IpAddr>,
 }
 
 /// What the checksum of an advertisement covers.
@@ -89,19 +89,21 @@ struct Frame<'a> {
     lost_before: u32,
 }
 
-/// A gratuitous ARP: "this address is here".
+/// A gratuitous ARP, or an unsolicited neighbor advertisement: "this address is here".
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Announcement {
     /// When the kernel saw it.
     pub at: Instant,
     /// The address.
-    pub address: Ipv4Addr,
+    pub address: IpAddr,
     /// Where it is now.
     pub mac: [u8; 6],
-    /// Whether it is a reply; else a request.
+    /// Of ARP: whether it is a reply; else a request.
     pub reply: bool,
-    /// Target hardware address: without meaning in a request, so each program has its own.
+    /// Of ARP: target hardware address, without meaning in a request, so each program has its own.
     pub target_mac: [u8; 6],
+    /// Of a neighbor advertisement: the octet with the flags R, S and O, and the hop limit.
+    pub flags_and_hop_limit: Option<(u8, u8)>,
     /// Destination and source address of the frame.
     pub frame: ([u8; 6], [u8; 6]),
 }
@@ -184,7 +186,7 @@ impl Sniffer {
         start: Instant,
         within: Duration,
     ) -> Announcement {
-        let address: Ipv4Addr = address.parse().expect("a valid address");
+        let address: IpAddr = address.parse().expect("a valid address");
         eventually(&format!("{address} is announced"), within, || {
             let heard = self.announcements();
             let found = heard.iter().find(|it| it.at >= start && it.address == address);
@@ -224,15 +226,11 @@ impl Heard {
 impl Advert {
     fn read(frame: &Frame<'_>) -> Option<Self> {
         let Frame { octets: frame, link, at, .. } = *frame;
-        let ip = frame.get(14..)?;
-        if frame[12..14] != [0x08, 0x00] || *ip.get(9)? != VRRP {
-            return None;
-        }
-        let header = usize::from(ip[0] & 0x0f) * 4;
-        let total = usize::from(u16::from_be_bytes([ip[2], ip[3]]));
-        let message = ip.get(header..total)?;
+        let Packet { addresses: endpoints, hop_limit, message } = Packet::read(frame, VRRP)?;
+        let size = endpoints.len() / 2;
         let count = usize::from(*message.get(3)?);
-        let addresses = message.get(8..8 + 4 * count)?.chunks_exact(4).map(ipv4).collect();
+        let list = message.get(8..8 + size * count)?;
+        let addresses = list.chunks_exact(size).map(ip).collect();
         let version = message[0] >> 4;
         let (auth_type, interval) = match version {
             2 => (message[4], Duration::from_secs(message[5].into())),
@@ -241,18 +239,47 @@ impl Advert {
         Some(Self {
             at,
             link,
-            source: ipv4(&ip[12..16]),
-            destination: ipv4(&ip[16..20]),
+            source: ip(&endpoints[..size]),
+            destination: ip(&endpoints[size..]),
             mac: frame[6..12].try_into().ok()?,
-            ttl: ip[8],
+            ttl: hop_limit,
             version,
             vrid: message[1],
             priority: message[2],
             interval,
-            checksum: Checksum::of(&ip[12..20], message),
+            checksum: Checksum::of(endpoints, message),
             auth_type,
             addresses,
         })
+    }
+}
+
+/// What an IP header says, and what follows it.
+struct Packet<'a> {
+    /// Source, then destination.
+    addresses: &'a [u8],
+    hop_limit: u8,
+    message: &'a [u8],
+}
+
+impl<'a> Packet<'a> {
+    /// Reads a frame that carries a protocol over either family.
+    fn read(frame: &'a [u8], protocol: u8) -> Option<Self> {
+        let header = frame.get(14..)?;
+        match frame[12..14] {
+            [0x08, 0x00] if *header.get(9)? == protocol => {
+                let length = usize::from(header[0] & 0x0f) * 4;
+                let total = usize::from(u16::from_be_bytes([header[2], header[3]]));
+                let message = header.get(length..total)?;
+                Some(Self { addresses: header.get(12..20)?, hop_limit: header[8], message })
+            }
+            [0x86, 0xdd] if *header.get(6)? == protocol => {
+                let length = usize::from(u16::from_be_bytes([header[4], header[5]]));
+                let message = header.get(40..40 + length)?;
+                Some(Self { addresses: header.get(8..40)?, hop_limit: header[7], message })
+            }
+            _ => None,
+        }
     }
 }
 
@@ -271,6 +298,32 @@ impl Checksum {
 
 impl Announcement {
     fn read(frame: &Frame<'_>) -> Option<Self> {
+        Self::read_arp(frame).or_else(|| Self::read_neighbor_advertisement(frame))
+    }
+
+    fn read_neighbor_advertisement(frame: &Frame<'_>) -> Option<Self> {
+        let Frame { octets: frame, at, .. } = *frame;
+        let Packet { addresses, hop_limit, message } = Packet::read(frame, ICMPV6)?;
+        let target = message.get(8..24)?;
+        let pseudo = sum(addresses) + u64::from(ICMPV6) + u64::try_from(message.len()).ok()?;
+        let is_intact = fold(sum(message) + pseudo) == 0xffff;
+        let to_all = addresses[16..] == ALL_NODES;
+        let has_option = message.get(24..26)? == [2, 1];
+        if message[..2] != [NEIGHBOR_ADVERTISEMENT, 0] || !is_intact || !to_all || !has_option {
+            return None;
+        }
+        Some(Self {
+            at,
+            address: ip(target),
+            mac: message.get(26..32)?.try_into().ok()?,
+            reply: false,
+            target_mac: [0; 6],
+            flags_and_hop_limit: Some((message[4], hop_limit)),
+            frame: (frame[0..6].try_into().ok()?, frame[6..12].try_into().ok()?),
+        })
+    }
+
+    fn read_arp(frame: &Frame<'_>) -> Option<Self> {
         let Frame { octets: frame, at, .. } = *frame;
         let arp = frame.get(14..42)?;
         let gratuitous = arp[14..18] == arp[24..28];
@@ -279,10 +332,11 @@ impl Announcement {
         }
         Some(Self {
             at,
-            address: ipv4(&arp[14..18]),
+            address: ip(&arp[14..18]),
             mac: arp[8..14].try_into().ok()?,
             reply: arp[7] == 2,
             target_mac: arp[18..24].try_into().ok()?,
+            flags_and_hop_limit: None,
             frame: (frame[0..6].try_into().ok()?, frame[6..12].try_into().ok()?),
         })
     }
@@ -324,24 +378,29 @@ fn packet_socket(interface: Option<&str>) -> io::Result<Socket> {
     bind(&socket, &address)?;
     setsockopt(&socket, sockopt::RcvBufForce, &RECEIVE_BUFFER)?;
     setsockopt(&socket, sockopt::RxqOvfl, &1)?;
-    socket.attach_filter(&vrrp_and_arp())?;
+    socket.attach_filter(&vrrp_and_announcements())?;
     setsockopt(&socket, sockopt::ReceiveTimestampns, &true)?;
     socket.set_read_timeout(Some(Duration::from_millis(20)))?;
     Ok(socket)
 }
 
 /// Lets the kernel drop all other frames: a client at full speed would fill the socket.
-fn vrrp_and_arp() -> [SockFilter; 7] {
+fn vrrp_and_announcements() -> [SockFilter; 12] {
     let load_half = |at| SockFilter::new(0x28, 0, 0, at);
     let load_octet = |at| SockFilter::new(0x30, 0, 0, at);
     let skip_if = |value, then, otherwise| SockFilter::new(0x15, then, otherwise, value);
     let take = |octets| SockFilter::new(0x06, 0, 0, octets);
     [
         load_half(12),
-        skip_if(0x0806, 3, 0),
-        skip_if(0x0800, 0, 3),
+        skip_if(0x0806, 8, 0),
+        skip_if(0x86dd, 3, 0),
+        skip_if(0x0800, 0, 7),
         load_octet(23),
-        skip_if(VRRP.into(), 0, 1),
+        skip_if(VRRP.into(), 4, 5),
+        load_octet(20),
+        skip_if(VRRP.into(), 2, 0),
+        load_octet(54),
+        skip_if(NEIGHBOR_ADVERTISEMENT.into(), 0, 1),
         take(u32::MAX),
         take(0),
     ]
@@ -374,8 +433,11 @@ fn fold(mut sum: u64) -> u64 {
     sum
 }
 
-fn ipv4(bytes: &[u8]) -> Ipv4Addr {
-    Ipv4Addr::new(bytes[0], bytes[1], bytes[2], bytes[3])
+fn ip(bytes: &[u8]) -> IpAddr {
+    match *bytes {
+        [a, b, c, d] => IpAddr::from([a, b, c, d]),
+        _ => IpAddr::from(<[u8; 16]>::try_from(bytes).expect("an address of IPv6")),
+    }
 }
 
 fn centiseconds(high: u8, low: u8) -> Duration {
@@ -383,6 +445,9 @@ fn centiseconds(high: u8, low: u8) -> Duration {
 }
 
 const VRRP: u8 = 112;
+const ICMPV6: u8 = 58;
+const NEIGHBOR_ADVERTISEMENT: u8 = 136;
+const ALL_NODES: [u8; 16] = [0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
 
 /// Room for some 40,000 advertisements, more than any host sends before the next look.
 const RECEIVE_BUFFER: usize = 32 << 20;

@@ -1,7 +1,7 @@
 //! A thousand virtual routers on four links: all advertise in time, and none changes state.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -39,7 +39,7 @@ fn a_thousand_routers_advertise_in_time_and_none_of_their_peers_takes_over() {
 #[track_caller]
 fn assert_in_time(sniffer: &Sniffer) {
     assert_eq!(sniffer.lost(), 0, "all frames were seen");
-    let mut last: BTreeMap<(Ipv4Addr, u8), Instant> = BTreeMap::new();
+    let mut last: BTreeMap<(IpAddr, u8), Instant> = BTreeMap::new();
     let mut gaps = Vec::new();
     sniffer.look_at_adverts(|adverts| {
         for advert in adverts {

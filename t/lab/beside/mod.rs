@@ -12,18 +12,18 @@ use serde_json::Value;
 
 use crate::router::Router;
 
-/// Has the host's own firewall drop VRRP at a hook of IPv4: `input` or `output`.
+/// Has the host's own firewall drop VRRP at a hook: `input` or `output`.
 fn drop_vrrp(host: &Host, hook: &str) {
     let rules = format!(
-        "add table ip vrrp_{hook}; \
-         add chain ip vrrp_{hook} dropped {{ type filter hook {hook} priority 0; }}; \
-         add rule ip vrrp_{hook} dropped ip protocol 112 drop"
+        "add table inet vrrp_{hook}; \
+         add chain inet vrrp_{hook} dropped {{ type filter hook {hook} priority 0; }}; \
+         add rule inet vrrp_{hook} dropped meta l4proto 112 drop"
     );
     host.exec("nft", &[&rules]);
 }
 
 fn allow_vrrp(host: &Host, hook: &str) {
-    host.exec("nft", &[&format!("delete table ip vrrp_{hook}")]);
+    host.exec("nft", &[&format!("delete table inet vrrp_{hook}")]);
 }
 
 /// Waits for a warning of the instance, and returns its text.

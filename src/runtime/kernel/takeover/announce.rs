@@ -10,7 +10,7 @@ use crate::runtime::clock;
 use crate::runtime::failpoint::failpoint;
 use crate::runtime::kernel::LinkView;
 use crate::runtime::kernel::link_sites::AddressIndex;
-use crate::wire::arp;
+use crate::wire::{arp, ndisc};
 
 impl Takeover {
     /// Announces what is due, in small batches for the sake of switches and queues.
@@ -53,11 +53,16 @@ impl Takeover {
         let Some(LinkView { index: Some(index), mac: Some(mac), .. }) = link.view else {
             return Ok(false);
         };
-        let IpAddr::V4(address) = planned.addresses[place].address else { return Ok(false) };
+        let address = planned.addresses[place].address;
         failpoint("announce").map_err(|why| {
             NetError::new("announce on", link.name.to_string(), io::Error::other(why))
         })?;
-        let sent = link.announcer(index)?.send(&arp::gratuitous(mac, address));
+        let role = link.ipv6_role;
+        let announcer = link.announcer(index)?;
+        let sent = match address {
+            IpAddr::V4(address) => announcer.send(&arp::gratuitous(mac, address)),
+            IpAddr::V6(address) => announcer.send(&ndisc::unsolicited(mac, address, role)),
+        };
         sent.map_err(|error| NetError::new("announce", address.to_string(), error))?;
         Ok(true)
     }

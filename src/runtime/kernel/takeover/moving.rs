@@ -1,12 +1,12 @@
 //! The rules of `nf_tables` that keep connections open while addresses move between living hosts.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 use super::Takeover;
 use crate::net::Rules;
 use crate::runtime::kernel::PlannedRouter;
-use crate::types::{Instant, VirtualAddress};
+use crate::types::{Families, Family, Instant};
 
 impl Takeover {
     /// Updates whether the addresses of a virtual router are moving, after its claim has changed or
@@ -44,23 +44,28 @@ impl Takeover {
     }
 
     /// Returns the rules for the moves that are under way.
+    ///
+    /// Segments are relayed in the family of the election: of the other one no address of the host
+    /// before is known.
     pub(super) fn rules(&self, now: Instant) -> Rules {
         let mut rules = Rules::default();
         for router in &self.moving {
             let router = &self.routers[*router];
             let claim = &router.claim;
             let relays = claim.relays.filter(|relay| claim.claimed && now < relay.until);
-            if let Some(relay) = relays.filter(|relay| !self.is_virtual(relay.to)) {
-                let all = router.planned.addresses.iter().filter_map(ipv4);
-                rules.relayed.extend(all.map(|address| (address, relay.to)));
+            if let Some(relay) = relays.filter(|relay| !self.holders.is_virtual(relay.to)) {
+                let all = router.planned.addresses.iter().map(|held| held.address);
+                let of_family = all.filter(|it| it.is_ipv4() == relay.to.is_ipv4());
+                rules.relayed.extend(of_family.map(|address| (address, relay.to)));
             }
             let link = &self.links[router.planned.site.speaks_on.0];
-            let source = link.view.and_then(|view| view.sources.ipv4);
-            if let (Some(source), false) = (source, claim.claimed) {
+            let sources = link.view.map_or_else(Default::default, |view| view.sources);
+            if !claim.claimed {
                 // While this host has the address, for any reason.
                 let all = router.planned.addresses.iter().zip(&router.facts.addresses);
-                let ours = all.filter(|(_, facts)| facts.ours).filter_map(|(held, _)| ipv4(held));
-                rules.silent.extend(ours.map(|address| (address, source)));
+                let ours = all.filter(|(_, facts)| facts.ours).map(|(held, _)| held.address);
+                let source = |it| Some((it, sources.of(Family::of(it))?));
+                rules.silent.extend(ours.filter_map(source));
             }
         }
         for (address, routers) in &self.shared_addresses {
@@ -76,26 +81,21 @@ impl Takeover {
         let router = &self.routers[router];
         router.claim.claimed && self.links[router.planned.site.speaks_on.0].index.is_some()
     }
-
-    fn is_virtual(&self, address: Ipv4Addr) -> bool {
-        self.holders.is_virtual(address.into())
-    }
 }
 
 /// Returns the addresses of more than one virtual router, with these routers.
-pub(super) fn shared_addresses(routers: &[PlannedRouter]) -> Vec<(Ipv4Addr, Vec<usize>)> {
+pub(super) fn shared_addresses(routers: &[PlannedRouter]) -> Vec<(IpAddr, Vec<usize>)> {
     let mut all: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for (router, planned) in routers.iter().enumerate() {
-        for address in planned.addresses.iter().filter_map(ipv4) {
+        for address in planned.addresses.iter().map(|held| held.address) {
             all.entry(address).or_default().push(router);
         }
     }
     all.into_iter().filter(|(_, routers)| routers.len() > 1).collect()
 }
 
-fn ipv4(held: &VirtualAddress) -> Option<Ipv4Addr> {
-    match held.address {
-        IpAddr::V4(address) => Some(address),
-        IpAddr::V6(_) => None,
-    }
+/// Returns the families of the addresses of all virtual routers.
+pub(super) fn families(routers: &[PlannedRouter]) -> Families {
+    let all = routers.iter().flat_map(|planned| planned.addresses.iter());
+    all.map(|held| Family::of(held.address)).collect()
 }

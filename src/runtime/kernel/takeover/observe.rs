@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use super::{Scope, Takeover};
-use crate::net::{KernelLink, LinkSignal};
+use crate::net::{KernelLink, LinkSignal, sysctl};
 use crate::runtime::kernel::LinkView;
 use crate::runtime::kernel::link_sites::Settling;
 use crate::runtime::kernel::networks::Networks;
 use crate::runtime::kernel::router_site::RouterSite;
-use crate::types::{Instant, VirtualAddress};
+use crate::types::{Instant, NoLinkLocal, VirtualAddress};
 
 impl Takeover {
     /// Reads everything that is marked, and returns what to correct on each link.
@@ -59,12 +59,16 @@ impl Takeover {
     fn observe_link(&mut self, link: usize, now: Instant) {
         let site = &mut self.links[link];
         let found = site.index.and_then(|index| Some((index, self.kernel_links.at(index)?)));
-        let view = found.map_or_else(LinkView::default, |(index, link)| LinkView {
-            index: Some(index),
-            generation: Some(link.generation()),
-            carrier: link.carrier(),
-            mac: link.mac(),
-            sources: link.sources(&site.owned, |held| self.holders.is_virtual(held)),
+        let view = found.map_or_else(LinkView::default, |(index, link)| {
+            let sources = link.sources(&site.owned, |held| self.holders.is_virtual(held));
+            LinkView {
+                index: Some(index),
+                generation: Some(link.generation()),
+                carrier: link.carrier(),
+                mac: link.mac(),
+                sources,
+                no_link_local: sources.ipv6.is_none().then(|| no_link_local(link)),
+            }
         });
         let before = site.view.replace(view);
         if before.and_then(|before| before.generation) != view.generation {
@@ -140,6 +144,13 @@ impl Takeover {
             }
         }
     }
+}
+
+/// Returns why a link has no link-local address to send from.
+fn no_link_local(link: &KernelLink) -> NoLinkLocal {
+    let lack = link.no_link_local();
+    let is_disabled = lack == NoLinkLocal::Absent && sysctl::disables_ipv6(link.name());
+    if is_disabled { NoLinkLocal::Disabled } else { lack }
 }
 
 /// Shortest time between two announcements of an address that is lost again and again.

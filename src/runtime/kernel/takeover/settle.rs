@@ -49,6 +49,8 @@ impl Takeover {
         let mut changes = address::reconcile(&wanted, &present, &site.owned, leftovers);
         // A yielded address may stay, but is not added.
         changes.add.retain(|held| any(held, |router| router.claim.claimed));
+        // The kernel tells of an address of IPv6 a moment after it was added.
+        changes.add.retain(|held| !self.gained.contains(&(index, *held)));
         if in_doubt {
             changes.add.drain(..).for_each(|held| unsettled.address(*link, held));
         }
@@ -60,11 +62,11 @@ impl Takeover {
         if !changes.is_empty() {
             let at = (index, kernel_link.name());
             // If the request fails, some of them may be present.
-            let known = self.gained.len();
             let tried = changes.add.iter().chain(&changes.adopt).map(|held| (index, *held));
-            self.gained.extend(tried);
+            let tried: BTreeSet<_> = tried.collect();
+            self.gained.extend(&tried);
             let applied = address::apply(kernel, at, &changes, self.lifetime)?;
-            self.gained.truncate(known);
+            self.gained.retain(|it| !tried.contains(it));
             self.gained.extend(applied.gained.iter().map(|held| (index, *held)));
             if let (Some(lifetime), None) = (self.lifetime, self.refresh_at) {
                 self.refresh_at = Some(now + pause_between_refreshes(lifetime));
