@@ -1,6 +1,6 @@
 //! Reads virtual addresses, and tells what to write instead of what was pasted from elsewhere.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use serde_json::Value;
 
@@ -17,12 +17,14 @@ pub(super) fn virtual_address(value: &Value) -> Read<VirtualAddress> {
     };
     let (address, prefix) = text.split_once('/').ok_or_else(expected)?;
     let address: IpAddr = address.parse().map_err(|_| expected())?;
-    let IpAddr::V4(ipv4) = address else {
-        return Err("IPv6 is not available in this version".to_owned());
+    let longest = if address.is_ipv4() { 32 } else { 128 };
+    let prefix = prefix.parse().ok().filter(|prefix| *prefix <= longest).ok_or_else(expected)?;
+    let reason = match address {
+        IpAddr::V4(address) => why_not(address, prefix),
+        IpAddr::V6(address) => why_not_ipv6(address, prefix),
     };
-    let prefix = prefix.parse().ok().filter(|prefix| *prefix <= 32).ok_or_else(expected)?;
-    match why_not(ipv4, prefix) {
-        Some(reason) => Err(format!("{ipv4}/{prefix} {reason}")),
+    match reason {
+        Some(reason) => Err(format!("{address}/{prefix} {reason}")),
         None => Ok(VirtualAddress { address, prefix }),
     }
 }
@@ -34,8 +36,10 @@ fn instead_of(text: &str) -> Option<String> {
         Some((address, length)) => (address, Some(length)),
         None => (*words.first()?, None),
     };
-    let address: Ipv4Addr = address.parse().ok()?;
     let after = |name| words.windows(2).find(|pair| pair[0] == name).map(|pair| pair[1]);
+    let Ok(address) = address.parse::<Ipv4Addr>() else {
+        return instead_of_ipv6(address, length, after("dev"));
+    };
     let masks = [length, after("netmask"), words.get(1).copied()];
     let address = match masks.into_iter().flatten().find_map(prefix_length) {
         Some(prefix) => format!("write \"{address}/{prefix}\""),
@@ -44,6 +48,18 @@ fn instead_of(text: &str) -> Option<String> {
     let device = after("dev").map(|name| format!("; dev becomes interface = {name:?}"));
     let label = after("label").map(|_| "; a label cannot be given");
     Some(address + &device.unwrap_or_default() + label.unwrap_or_default())
+}
+
+fn instead_of_ipv6(text: &str, length: Option<&str>, device: Option<&str>) -> Option<String> {
+    let (text, zone) = match text.split_once('%') {
+        Some((text, zone)) => (text, Some(zone)),
+        None => (text, None),
+    };
+    let address: Ipv6Addr = text.parse().ok()?;
+    let length = length.and_then(|text| text.split('%').next()?.parse().ok());
+    let prefix = length.filter(|prefix| *prefix <= 128).unwrap_or(64);
+    let device = zone.or(device).map(|name| format!("; {name} is the interface"));
+    Some(format!("write \"{address}/{prefix}\"{}", device.unwrap_or_default()))
 }
 
 /// Reads a prefix length, also one that is written as a netmask.
@@ -75,8 +91,32 @@ fn why_not(address: Ipv4Addr, prefix: u8) -> Option<&'static str> {
     }
 }
 
+/// Returns why no host can have this address, if so.
+fn why_not_ipv6(address: Ipv6Addr, prefix: u8) -> Option<&'static str> {
+    let hosts = u128::MAX.checked_shr(prefix.into()).unwrap_or(0);
+    match address.segments()[0] {
+        _ if address.is_unspecified() => Some("cannot be an address of a host"),
+        _ if address.is_loopback() => Some("cannot be a virtual address: it never leaves a host"),
+        _ if address.to_ipv4_mapped().is_some() => {
+            Some("stands for an address of IPv4: write that")
+        }
+        0xff00.. => Some("cannot be an address of a host: it is a multicast address"),
+        0xfe80..=0xfebf if prefix < 10 => {
+            Some("is link-local (fe80::/10): write 64 behind the slash")
+        }
+        _ if prefix < SHORTEST_PREFIX_IPV6 => Some(
+            "would send most of the Internet to this interface: write 16 to 128 behind the slash",
+        ),
+        _ if prefix <= 126 && address.to_bits() & hosts == 0 => {
+            Some("is the anycast address of all routers of its network (RFC 4291 §2.6.1)")
+        }
+        _ => None,
+    }
+}
+
 /// The prefix length of the largest network that was ever assigned.
 const SHORTEST_PREFIX: u8 = 8;
+const SHORTEST_PREFIX_IPV6: u8 = 16;
 
 #[cfg(test)]
 mod tests {
@@ -103,6 +143,11 @@ mod tests {
             ("10.0.0.1 netmask 255.255.0.0 dev lan", "write \"10.0.0.1/16\"; dev becomes"),
             ("10.0.0.1", "write \"10.0.0.1/24\" in a network of 256 addresses"),
             ("10.0.0.1/255.0.255.0", "write \"10.0.0.1/24\" in a network of 256 addresses"),
+            ("2001:db8::1", "write \"2001:db8::1/64\""),
+            ("2001:db8::1/48 dev lan", "write \"2001:db8::1/48\"; lan is the interface"),
+            ("fe80::1%eth0", "write \"fe80::1/64\"; eth0 is the interface"),
+            ("fe80::1%eth0/64", "write \"fe80::1/64\"; eth0 is the interface"),
+            ("2001:db8::1/129", "write \"2001:db8::1/64\""),
         ] {
             let said = said(pasted);
             assert!(said.starts_with("expected an address with prefix length"), "{said}");
@@ -124,10 +169,26 @@ mod tests {
             ("192.0.2.0/24", "is the address of its network"),
             ("192.0.2.255/24", "is the broadcast address of its network"),
             ("192.0.2.3/30", "is the broadcast address of its network"),
+            ("::/128", "cannot be an address of a host"),
+            ("::1/128", "it never leaves a host"),
+            ("::ffff:192.0.2.1/120", "stands for an address of IPv4"),
+            ("ff02::12/128", "it is a multicast address"),
+            ("fe80::1/9", "is link-local"),
+            ("2001:db8::1/15", "would send most of the Internet to this interface"),
+            ("2001:db8::/64", "is the anycast address of all routers of its network"),
         ] {
             assert!(said(address).starts_with(address) && said(address).contains(reason));
         }
-        for address in ["192.0.2.0/31", "192.0.2.255/32", "192.0.2.255/23", "10.0.0.1/8"] {
+        for address in [
+            "192.0.2.0/31",
+            "192.0.2.255/32",
+            "192.0.2.255/23",
+            "10.0.0.1/8",
+            "2001:db8::1/64",
+            "2001:db8::/127",
+            "fe80::1/64",
+            "fd00::1/48",
+        ] {
             assert_eq!(said(address), address);
         }
     }

@@ -116,7 +116,14 @@ pub struct InstanceConfig {
 }
 
 impl InstanceConfig {
-    /// Returns the family of the election, which is that of the addresses in the advertisements.
+    /// Returns the addresses that are advertised: those of the family of the election.
+    pub fn advertised(&self) -> impl Iterator<Item = IpAddr> + Clone {
+        let all = self.addresses.iter().map(|held| held.address);
+        let family = self.family();
+        all.filter(move |address| Family::of(*address) == family)
+    }
+
+    /// Returns the family of the election, which is that of the first address.
     #[must_use]
     pub fn family(&self) -> Family {
         self.addresses.first().map_or(Family::Ipv4, |first| Family::of(first.address))
@@ -210,6 +217,9 @@ pub const MAX_WORKERS: u16 = 1024;
 pub const MAX_INSTANCES: usize = 4096;
 /// Addresses that one advertisement can carry (RFC 9568 §5.2.5).
 pub const MAX_ADDRESSES: usize = 255;
+/// Addresses of IPv6 that one advertisement can carry without fragments, at an MTU of 1500: 40
+/// octets are the header of IPv6, 8 that of the message.
+pub const MAX_IPV6_ADDRESSES: usize = 90;
 /// Interfaces that one virtual router may track.
 pub const MAX_TRACKED: usize = 8;
 /// Excluded addresses of one virtual router.

@@ -1,6 +1,7 @@
 //! Reads [`Config`] from JSON, which is what Lua tables and option files both become.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -14,10 +15,11 @@ use super::table::{
 };
 use super::{
     AnnounceConfig, Carrier, Config, HealthConfig, InstanceConfig, MAX_ADDRESSES, MAX_EXCLUDED,
-    MAX_INSTANCES, MAX_TRACKED, MAX_WORKERS, ProbeConfig, ReachConfig, TrackConfig,
+    MAX_INSTANCES, MAX_IPV6_ADDRESSES, MAX_TRACKED, MAX_WORKERS, ProbeConfig, ReachConfig,
+    TrackConfig,
 };
 use crate::types::{
-    AddressList, Centiseconds, ChecksumForm, ChecksumPolicy, Priority, SimplePassword,
+    AddressList, Centiseconds, ChecksumForm, ChecksumPolicy, Family, Priority, SimplePassword,
     TrailingOctets, Version, VirtualAddress, Vrid,
 };
 
@@ -179,11 +181,16 @@ fn instance(value: &Value, path: &str, problems: &Problems) -> Option<InstanceCo
     let preempt_delay_ms = table.or("preempt_delay_ms", 0, whole(0..=MAX_DELAY_MS, "ms"));
     let startup_hold_ms = table.or("startup_hold_ms", 0, whole(0..=MAX_DELAY_MS, "ms"));
     let auth = auth(&mut table, version);
-    let checksum = checksum(&mut table, version);
+    let (addresses, addresses_excluded) = addresses(&mut table);
+    let first = addresses.as_ref().and_then(|all| all.first());
+    let form = Form { version, family: first.map(|first| Family::of(first.address)) };
+    if form == (Form { version: Version::V2, family: Some(Family::Ipv6) }) {
+        table.refuse("version", "version 2 has no IPv6 (RFC 3768); use version = 3");
+    }
+    let checksum = checksum(&mut table, form);
     let trailing_octets =
         table.or("trailing_octets", TrailingOctets::Reject, one_of(TRAILING_OCTETS));
-    let address_list = address_list(&mut table, version);
-    let (addresses, addresses_excluded) = addresses(&mut table);
+    let address_list = address_list(&mut table, form);
     let track = table.list("track", MAX_TRACKED, track).unwrap_or_default();
     table.or("accept", true, accept);
     table.not_yet(&["peers", "source", "virtual_mac"]);
@@ -271,17 +278,30 @@ fn secret(value: &Value) -> Read<SimplePassword> {
     }
 }
 
-fn checksum(table: &mut Table<'_>, version: Version) -> ChecksumPolicy {
+/// The form of the advertisements of an instance.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Form {
+    version: Version,
+    /// Of the election; `None` if there is no address that can be read.
+    family: Option<Family>,
+}
+
+fn checksum(table: &mut Table<'_>, form: Form) -> ChecksumPolicy {
     let given = table.optional("checksum", one_of(CHECKSUMS));
-    if given.is_some_and(|policy| policy != ChecksumPolicy::Auto) && version == Version::V2 {
+    let is_fixed = given.is_some_and(|policy| policy != ChecksumPolicy::Auto);
+    if is_fixed && form.version == Version::V2 {
         table.refuse("checksum", "version 2 has one form only; leave it out, or use version = 3");
+    } else if is_fixed && form.family == Some(Family::Ipv6) {
+        table
+            .refuse("checksum", "over IPv6 there is one form only (RFC 9568 §5.2.8); leave it out");
     }
     given.unwrap_or(ChecksumPolicy::Auto)
 }
 
-fn address_list(table: &mut Table<'_>, version: Version) -> AddressList {
+fn address_list(table: &mut Table<'_>, form: Form) -> AddressList {
     let policy = table.or("address_list", AddressList::Report, one_of(ADDRESS_LISTS));
-    if policy == AddressList::Enforce && version == Version::V3 {
+    let has_no_rule = form == (Form { version: Version::V3, family: Some(Family::Ipv4) });
+    if policy == AddressList::Enforce && has_no_rule {
         table.refuse("address_list", "version 3 never drops on it (RFC 9568 §7.1); leave it out");
     }
     policy
@@ -310,7 +330,35 @@ fn addresses(table: &mut Table<'_>) -> Addresses {
             table.refuse("addresses", format!("{} is given twice", given.address));
         }
     }
+    let carried = carried.map(link_local_first);
+    let advertised = carried.as_deref().map_or(0, ipv6_advertised);
+    if advertised > MAX_IPV6_ADDRESSES {
+        let problem = format!(
+            "{advertised} of IPv6 do not fit into an advertisement, at most {MAX_IPV6_ADDRESSES} \
+             do (MTU 1500): write the others under addresses_excluded"
+        );
+        table.refuse("addresses", problem);
+    }
     (carried, excluded)
+}
+
+/// Puts the link-local address of an IPv6 virtual router where it has to be advertised (RFC 9568
+/// §5.2.9).
+fn link_local_first(mut addresses: Vec<VirtualAddress>) -> Vec<VirtualAddress> {
+    if addresses.first().is_some_and(|first| first.address.is_ipv6()) {
+        // One of IPv4 must not come first: it would be that of the election.
+        addresses.sort_by_key(|held| match held.address {
+            IpAddr::V6(address) => !address.is_unicast_link_local(),
+            IpAddr::V4(_) => true,
+        });
+    }
+    addresses
+}
+
+/// Returns how many addresses of IPv6 are in an advertisement.
+fn ipv6_advertised(addresses: &[VirtualAddress]) -> usize {
+    let is_of_ipv6 = addresses.first().is_some_and(|first| first.address.is_ipv6());
+    addresses.iter().filter(|held| is_of_ipv6 && held.address.is_ipv6()).count()
 }
 
 fn address(value: &Value, path: &str, problems: &Problems) -> Option<VirtualAddress> {

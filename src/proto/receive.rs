@@ -136,8 +136,11 @@ impl<'a> Heard<'a> {
             return Err(Discard::OwnSource);
         }
         let is_broadcast = source == Ipv4Addr::BROADCAST;
+        let has_wrong_scope =
+            matches!(source, IpAddr::V6(source) if !source.is_unicast_link_local());
         let no_host = source.is_unspecified() || source.is_multicast() || is_broadcast;
-        if no_host || self.datagram.envelope.endpoints.destination() != self.family().group() {
+        let to_group = self.datagram.envelope.endpoints.destination() == self.family().group();
+        if no_host || has_wrong_scope || !to_group {
             return Err(Discard::Martian);
         }
         Ok(())
@@ -403,7 +406,7 @@ fn authenticate(sent: Auth, expected: Option<SimplePassword>) -> Result<(), Disc
 /// Compares two sets: the order does not matter, but that an address of IPv6 that is link-local
 /// comes first. Ours has no address twice.
 fn compare_addresses(advertisement: &Advertisement<'_>, config: &InstanceConfig) -> AddressLists {
-    let ours = || config.addresses.iter().map(|ours| ours.address);
+    let ours = || config.advertised();
     let theirs = || advertisement.addresses();
     if ours().eq(theirs()) {
         return AddressLists::Same;
@@ -411,7 +414,7 @@ fn compare_addresses(advertisement: &Advertisement<'_>, config: &InstanceConfig)
     let common = ours().filter(|ours| theirs().any(|theirs| theirs == *ours)).count();
     match common {
         0 => AddressLists::Disjoint,
-        all if all == ours().len() && all == theirs().len() => {
+        all if all == ours().count() && all == theirs().len() => {
             if begins_as_it_must(advertisement) {
                 AddressLists::Same
             } else {

@@ -9,7 +9,9 @@ use harness::{
 
 use crate::owners::Owners;
 use crate::pair::{Pair, on_every_nginx};
-use crate::router::{ADDRESS, PATIENCE, Router, SERVICE, SLACK, Setup, v2, v3};
+use crate::router::{
+    ADDRESS, PATIENCE, Router, SERVICE, SLACK, Setup, v2, v3, v6, v6_without_link_local,
+};
 
 /// Configures keepalived as a router of ours is.
 pub(crate) fn like(setup: Setup) -> KeepalivedConfig {
@@ -17,6 +19,7 @@ pub(crate) fn like(setup: Setup) -> KeepalivedConfig {
         version: setup.version,
         priority: setup.priority,
         advert_int: format!("{}", f64::from(setup.interval_ms) / 1000.0),
+        addresses: setup.addresses.iter().map(|&it| it.to_owned()).collect(),
         ..KeepalivedConfig::default()
     }
 }
@@ -39,7 +42,7 @@ pub(crate) fn assert_theirs(ours: &Router, theirs: &Keepalived, lab: &Pair) {
 fn assert_stays(ours: &Router, theirs: &Keepalived, lab: &Pair, wanted: (&str, KeepalivedState)) {
     let right = || {
         let (here, there) = (ours.state(), theirs.state());
-        let owners = (lab.a.has(ADDRESS), lab.b.has(ADDRESS));
+        let owners = (lab.a.has(ours.address), lab.b.has(ours.address));
         let one = owners == (wanted.0 == "active", wanted.0 != "active");
         if one && here == wanted.0 && there == Some(wanted.1) {
             Ok(())
@@ -60,10 +63,10 @@ fn we_lead_and_follow(setups: (Setup, Setup)) {
 
         let sniffer = Sniffer::start(&lab.client);
         let start = Instant::now();
-        let (owners, ()) = Owners::during(&[&lab.a, &lab.b], || {
+        let (owners, ()) = Owners::of(ours.address, &[&lab.a, &lab.b], || {
             ours.nginx.quit();
             eventually("keepalived takes over", PATIENCE, || match theirs.state() {
-                Some(KeepalivedState::Master) if lab.b.has(ADDRESS) => Ok(()),
+                Some(KeepalivedState::Master) if lab.b.has(ours.address) => Ok(()),
                 other => Err(format!("{other:?}")),
             });
         });
@@ -75,11 +78,11 @@ fn we_lead_and_follow(setups: (Setup, Setup)) {
 
         ours.nginx.kill9(Role::All);
         eventually("keepalived takes over", PATIENCE, || match theirs.state() {
-            Some(KeepalivedState::Master) if lab.b.has(ADDRESS) => Ok(()),
+            Some(KeepalivedState::Master) if lab.b.has(ours.address) => Ok(()),
             other => Err(format!("{other:?}")),
         });
         let mut sent = sniffer.adverts();
-        sent.retain(|it| lab.a.address() == it.source);
+        sent.retain(|it| it.mac == lab.a.mac());
         assert!(sent.iter().any(|it| it.priority == 0), "the guard resigns, too");
         assert!(sent.iter().all(|it| it.ttl == 255), "{sent:?}");
     });
@@ -94,7 +97,7 @@ fn they_lead_and_we_follow(setups: (Setup, Setup)) {
         assert_theirs(&ours, &theirs, lab);
         let probe = Probe::start(&lab.client, "192.168.56.101:80", "/");
 
-        let (owners, ()) = Owners::during(&[&lab.a, &lab.b], || {
+        let (owners, ()) = Owners::of(ours.address, &[&lab.a, &lab.b], || {
             theirs.stop();
             ours.wait_for("active");
         });
@@ -122,6 +125,21 @@ fn version_3_we_lead_and_keepalived_follows() {
 #[test]
 fn version_2_we_lead_and_keepalived_follows() {
     we_lead_and_follow((v2(150), v2(100)));
+}
+
+#[test]
+fn over_ipv6_we_lead_and_keepalived_follows() {
+    we_lead_and_follow((v6(150), v6(100)));
+}
+
+#[test]
+fn over_ipv6_we_lead_and_keepalived_follows_without_a_link_local_address() {
+    we_lead_and_follow((v6_without_link_local(150), v6_without_link_local(100)));
+}
+
+#[test]
+fn over_ipv6_keepalived_leads_and_we_follow() {
+    they_lead_and_we_follow((v6(150), v6(100)));
 }
 
 #[test]

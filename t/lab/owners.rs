@@ -18,9 +18,14 @@ pub(crate) struct Owners {
 impl Owners {
     /// Watches the hosts while `work` runs.
     pub(crate) fn during<T>(hosts: &[&Host], work: impl FnOnce() -> T) -> (Self, T) {
+        Self::of(ADDRESS, hosts, work)
+    }
+
+    /// Watches who has an address while `work` runs.
+    pub(crate) fn of<T>(address: &str, hosts: &[&Host], work: impl FnOnce() -> T) -> (Self, T) {
         let stop = &AtomicBool::new(false);
         thread::scope(|scope| {
-            let watcher = scope.spawn(move || watch(hosts, stop));
+            let watcher = scope.spawn(move || watch(address, hosts, stop));
             let guard = Stop(stop);
             let value = work();
             drop(guard);
@@ -50,10 +55,10 @@ impl Drop for Stop<'_> {
     }
 }
 
-fn watch(hosts: &[&Host], stop: &AtomicBool) -> Owners {
+fn watch(address: &str, hosts: &[&Host], stop: &AtomicBool) -> Owners {
     let mut turns: Vec<(Instant, Vec<bool>)> = Vec::new();
     while !stop.load(Ordering::Relaxed) {
-        let owners: Vec<bool> = hosts.iter().map(|host| host.has(ADDRESS)).collect();
+        let owners: Vec<bool> = hosts.iter().map(|host| host.has(address)).collect();
         if turns.last().is_none_or(|(_, before)| *before != owners) {
             turns.push((Instant::now(), owners));
         }

@@ -11,6 +11,8 @@ pub(crate) struct Setup {
     pub(crate) version: u8,
     pub(crate) priority: u8,
     pub(crate) interval_ms: u32,
+    /// Virtual addresses with the lengths of their prefixes.
+    pub(crate) addresses: &'static [&'static str],
     /// More options, in Lua.
     pub(crate) more: &'static str,
 }
@@ -20,19 +22,37 @@ pub(crate) struct Setup {
 pub(crate) struct Router {
     pub(crate) host: Host,
     pub(crate) nginx: Nginx,
+    /// The address that everything is about.
+    pub(crate) address: &'static str,
 }
 
 /// Version 3 with ten advertisements a second.
 pub(crate) const fn v3(priority: u8) -> Setup {
-    Setup { version: 3, priority, interval_ms: 100, more: "" }
+    Setup { version: 3, priority, interval_ms: 100, addresses: &["192.168.56.100/24"], more: "" }
 }
 
 /// Version 2, whose shortest interval is a second.
 pub(crate) const fn v2(priority: u8) -> Setup {
-    Setup { version: 2, priority, interval_ms: 1000, more: "" }
+    Setup { version: 2, interval_ms: 1000, ..v3(priority) }
+}
+
+/// Version 3 over IPv6, with the link-local address that RFC 9568 wants first.
+pub(crate) const fn v6(priority: u8) -> Setup {
+    Setup { addresses: &["fe80::100/64", "2001:db8::100/64"], ..v3(priority) }
+}
+
+/// Version 3 over IPv6, without it.
+pub(crate) const fn v6_without_link_local(priority: u8) -> Setup {
+    Setup { addresses: &["2001:db8::100/64"], ..v3(priority) }
 }
 
 impl Setup {
+    /// Returns the address that everything is about.
+    pub(crate) fn address(self) -> &'static str {
+        let last = self.addresses.last().expect("there is one");
+        last.split('/').next().expect("it has a prefix")
+    }
+
     /// Adds options, in Lua.
     pub(crate) const fn with(self, more: &'static str) -> Self {
         Self { more, ..self }
@@ -50,7 +70,8 @@ impl Setup {
     }
 
     pub(crate) fn conf(self) -> String {
-        let Self { version, priority, interval_ms, more } = self;
+        let Self { version, priority, interval_ms, more, .. } = self;
+        let addresses = self.addresses.join("', '");
         format!(
             "worker_processes 2;
 events {{ worker_connections 1024; }}
@@ -59,7 +80,7 @@ http {{
         require('resty.vrrp').setup {{ instances = {{ {{
             name = 'VI_1', interface = 'eth0', vrid = 51, version = {version},
             priority = {priority}, advert_interval_ms = {interval_ms},
-            addresses = {{ '{ADDRESS}/24' }}, {more}
+            addresses = {{ '{addresses}' }}, {more}
         }} }} }}
     }}
     init_worker_by_lua_block {{ require('resty.vrrp').init_worker() }}
@@ -79,7 +100,8 @@ impl Router {
     /// Starts nginx on a host.
     #[track_caller]
     pub(crate) fn start(host: &Host, carrier: &Carrier, setup: Setup) -> Self {
-        Self { host: host.clone(), nginx: Nginx::start(host, carrier, &setup.conf()) }
+        let nginx = Nginx::start(host, carrier, &setup.conf());
+        Self { host: host.clone(), nginx, address: setup.address() }
     }
 
     /// Returns what the status says of the instance.
@@ -108,7 +130,7 @@ impl Router {
     pub(crate) fn wait_for(&self, state: &str) {
         let what = format!("{} is {state}", self.host.name());
         eventually(&what, PATIENCE, || {
-            let (is, has) = (self.state(), self.host.has(ADDRESS));
+            let (is, has) = (self.state(), self.host.has(self.address));
             let settled = is == state && has == (state == "active");
             if settled { Ok(()) } else { Err(format!("{is}, has the address: {has}")) }
         });

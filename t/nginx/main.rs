@@ -15,6 +15,7 @@ mod fight;
 mod guard;
 mod handover;
 mod hung;
+mod ipv6;
 mod last_resort;
 mod neighbours;
 mod ownership;

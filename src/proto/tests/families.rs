@@ -3,6 +3,7 @@
 use std::net::Ipv6Addr;
 
 use super::*;
+use crate::types::NoLinkLocal;
 
 /// The addresses that this node sends from.
 const SOURCES: Sources = Sources { ipv4: Some(OURS), ipv6: Some(link_local(0x3)) };
@@ -89,6 +90,62 @@ fn without_an_address_of_a_family_only_the_routers_of_that_family_are_held() {
     let lacks = |what| Some(format!("interface eth0 has no {what} address"));
     assert_eq!(faults(&ipv4_only), [None, lacks("link-local IPv6")]);
     assert_eq!(faults(&ipv6_only), [lacks("IPv4"), None]);
+}
+
+#[test]
+fn why_there_is_no_link_local_address_is_told_with_what_to_do() {
+    let mut subject = subject(&[over_ipv6()], SOURCES);
+    let address = link_local(0x3);
+    let sources = Sources { ipv6: None, ..SOURCES };
+    for (lack, said) in [
+        (NoLinkLocal::Absent, ""),
+        (NoLinkLocal::Disabled, ": IPv6 is disabled, set net.ipv6.conf.eth0.disable_ipv6 to 0"),
+        (
+            NoLinkLocal::Tentative(address),
+            " yet: fe80::3 is tentative until no other host claims it",
+        ),
+        (
+            NoLinkLocal::Duplicated(address),
+            ": another host has fe80::3, too (dadfailed); give it another",
+        ),
+    ] {
+        let facts =
+            LinkFacts { no_link_local: Some(lack), ..LinkFacts::new(LinkCarrier::Up, sources) };
+
+        subject.handle(Input::Link { link: LINK, facts });
+
+        let fault = subject.snapshot().fault.map(String::from);
+        let expected = format!("interface eth0 has no link-local IPv6 address{said}");
+        assert_eq!(fault, Some(expected));
+    }
+    let facts = LinkFacts::new(LinkCarrier::Up, SOURCES);
+    subject.handle(Input::Link { link: LINK, facts });
+    assert_eq!(subject.snapshot().fault, None);
+}
+
+#[test]
+fn where_one_family_cannot_be_heard_the_routers_of_the_other_go_on() {
+    let mut subject = two_families(SOURCES);
+    let deaf_to = [Family::Ipv6].into_iter().collect();
+    let facts = LinkFacts { deaf_to, ..LinkFacts::new(LinkCarrier::Up, SOURCES) };
+
+    subject.handle(Input::Link { link: LINK, facts });
+
+    let states = subject.node.routers().map(|id| subject.node.snapshot(id).state);
+    assert_eq!(states.collect::<Vec<_>>(), [State::Backup, State::Fault]);
+}
+
+/// Those of the other family move along, and are not advertised.
+#[test]
+fn only_addresses_of_the_family_of_the_election_are_compared() {
+    let mut mixed = config();
+    mixed.addresses.extend(over_ipv6().addresses);
+    let mut subject = subject(&[mixed], SOURCES);
+
+    subject.hears(&Advert::new(200));
+
+    let received = subject.snapshot().counters.received;
+    assert_eq!((received.accepted, received.addresses_differ), (1, 0));
 }
 
 /// Returns an Active router of IPv6.

@@ -13,7 +13,7 @@ use crate::host::Host;
 use crate::process::Process;
 use crate::wait::eventually;
 
-/// What FRR is told: virtual router 51 with the address 192.168.56.100, on `eth0`.
+/// What FRR is told: virtual router 51 on `eth0`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct FrrConfig {
     /// Protocol version, 2 or 3.
@@ -22,6 +22,8 @@ pub struct FrrConfig {
     pub priority: u8,
     /// Advertisement interval.
     pub interval_ms: u32,
+    /// Virtual addresses of one family, with the lengths of their prefixes.
+    pub addresses: &'static [&'static str],
 }
 
 /// A running FRR. Dropping it kills it.
@@ -38,24 +40,32 @@ impl Frr {
     #[track_caller]
     pub fn start(host: &Host, config: FrrConfig) -> Self {
         let directory = host.new_directory("frr");
-        let FrrConfig { version, priority, interval_ms } = config;
+        let FrrConfig { version, priority, interval_ms, addresses } = config;
+        let is_ipv6 = addresses[0].contains(':');
+        let lines: String = addresses.iter().map(|it| line(it, is_ipv6)).collect();
         let text = format!(
             "interface eth0
  vrrp 51 version {version}
  vrrp 51 priority {priority}
  vrrp 51 advertisement-interval {interval_ms}
- vrrp 51 ip 192.168.56.100
-exit
+{lines}exit
 "
         );
         fs::write(directory.join("vrrpd.conf"), text).expect("the lab's directory is writable");
         fs::write(directory.join("zebra.conf"), "").expect("the lab's directory is writable");
         host.enter(make_meeting_place);
-        if !host.ip("link show").contains("vrrp4") {
-            host.ip("link add vrrp4 link eth0 type macvlan mode bridge");
-            host.ip("link set vrrp4 address 00:00:5e:00:01:33");
-            host.ip("address add 192.168.56.100/24 dev vrrp4");
-            host.ip("link set vrrp4 up");
+        if !host.ip("link show").contains(MACVLAN) {
+            host.ip(&format!("link add {MACVLAN} link eth0 type macvlan mode bridge"));
+            let number = if is_ipv6 { 2 } else { 1 };
+            host.ip(&format!("link set {MACVLAN} address 00:00:5e:00:0{number}:33"));
+            // All routers would make the same link-local address of the same MAC address.
+            host.sysctl(&format!("net.ipv6.conf.{MACVLAN}.addr_gen_mode"), "1");
+            host.ip(&format!("address add fe80::7777/64 dev {MACVLAN} nodad"));
+            for address in addresses {
+                let nodad = if is_ipv6 { " nodad" } else { "" };
+                host.ip(&format!("address add {address} dev {MACVLAN}{nodad}"));
+            }
+            host.ip(&format!("link set {MACVLAN} up"));
         }
         let zebra = spawn(host, &directory, "zebra");
         eventually("zebra listens", PATIENCE, || {
@@ -71,9 +81,11 @@ exit
     #[must_use]
     pub fn state(&self) -> Option<String> {
         let log = self.log();
-        let last =
-            log.lines().rev().find_map(|line| line.split_once("[IPv4] ")?.1.split_once(" -> "));
-        last.map(|(_, state)| state.to_owned())
+        let state = |line: &str| {
+            let (_, said) = line.split_once("[IPv4] ").or(line.split_once("[IPv6] "))?;
+            said.split_once(" -> ").map(|(_, state)| state.to_owned())
+        };
+        log.lines().rev().find_map(state)
     }
 
     /// Returns what it has logged.
@@ -95,6 +107,13 @@ exit
         self.vrrpd.signal(Signal::SIGKILL);
         self.vrrpd.wait(PATIENCE);
     }
+}
+
+/// Returns the line that tells it of an address.
+fn line(address: &str, is_ipv6: bool) -> String {
+    let (address, _) = address.split_once('/').expect("an address has a prefix");
+    let family = if is_ipv6 { "ipv6" } else { "ip" };
+    format!(" vrrp 51 {family} {address}\n")
 }
 
 /// Makes the directory in which the programs of FRR meet.
@@ -121,6 +140,8 @@ fn log(directory: &Path, program: &str) -> String {
     fs::read_to_string(directory.join(format!("{program}.log"))).unwrap_or_default()
 }
 
+/// The interface with the virtual MAC address.
+const MACVLAN: &str = "vrrp0";
 const MEETING_PLACE: &str = "/run/frr";
 /// The group that FRR's programs insist on.
 const GROUP: &str = "frrvty";

@@ -3,7 +3,7 @@
 use harness::{Frr, FrrConfig, Role, eventually, holds_for};
 
 use crate::pair::on_every_nginx;
-use crate::router::{PATIENCE, Router, SLACK, Setup, v2, v3};
+use crate::router::{PATIENCE, Router, SLACK, Setup, v2, v3, v6, v6_without_link_local};
 
 #[test]
 fn version_3_we_lead_and_frr_follows() {
@@ -23,6 +23,16 @@ fn version_3_frr_leads_and_we_follow() {
 #[test]
 fn version_2_frr_leads_and_we_follow() {
     they_lead_and_we_follow(v2(150), v2(100));
+}
+
+#[test]
+fn over_ipv6_we_lead_and_frr_follows() {
+    we_lead_and_follow(v6(150), v6(100));
+}
+
+#[test]
+fn over_ipv6_frr_leads_and_we_follow_without_a_link_local_address() {
+    they_lead_and_we_follow(v6_without_link_local(150), v6_without_link_local(100));
 }
 
 /// FRR sends the pseudo-header, and insists on it.
@@ -85,8 +95,9 @@ fn they_lead_and_we_follow(high: Setup, low: Setup) {
 }
 
 /// Configures FRR as a router of ours is.
-fn like(Setup { version, priority, interval_ms, .. }: Setup) -> FrrConfig {
-    FrrConfig { version, priority, interval_ms }
+fn like(setup: Setup) -> FrrConfig {
+    let Setup { version, priority, interval_ms, addresses, .. } = setup;
+    FrrConfig { version, priority, interval_ms, addresses }
 }
 
 #[track_caller]

@@ -7,7 +7,7 @@ use harness::{Sniffer, carriers, holds_for};
 
 use super::{allow_vrrp, drop_vrrp, no_warning, warning, warnings};
 use crate::pair::{assert_settled, on_every_nginx};
-use crate::router::{ADDRESS, PATIENCE, Router, v3};
+use crate::router::{ADDRESS, PATIENCE, Router, v3, v6};
 
 #[test]
 fn a_node_whose_firewall_drops_its_adverts_leaves_the_address_to_a_peer_until_it_can_send() {
@@ -40,6 +40,31 @@ fn a_node_whose_firewall_drops_its_adverts_leaves_the_address_to_a_peer_until_it
         assert_eq!(attempts.count(), 0, "an attempt has left the host");
         let log = a.nginx.error_log();
         assert_eq!(log.matches("cannot send advertisements: ").count(), 1, "{log}");
+    });
+}
+
+#[test]
+fn a_node_that_cannot_send_over_ipv6_leaves_the_address_to_a_peer_until_it_can() {
+    on_every_nginx("output dropped over IPv6", |lab, carrier| {
+        let a = Router::start(&lab.a, carrier, v6(150));
+        let b = Router::start(&lab.b, carrier, v6(100));
+        a.wait_for("active");
+        b.wait_for("backup");
+        let sniffer = Sniffer::start(&lab.client);
+
+        drop_vrrp(&lab.a, "output");
+        b.wait_for("active");
+        a.wait_for("fault");
+        assert_eq!(a.instance().expect("it answers")["reason"], "cannot_send");
+        let quiet_since = Instant::now();
+
+        allow_vrrp(&lab.a, "output");
+        a.wait_for("active");
+        b.wait_for("backup");
+        let attempts = sniffer.adverts_since(quiet_since).into_iter().filter(|it| it.ttl != 255);
+        assert_eq!(attempts.count(), 0, "an attempt has left the host");
+        let errors = &a.instance().expect("it answers")["counters"]["errors"];
+        assert_eq!(errors["ttl"], 0, "an attempt has come back");
     });
 }
 

@@ -8,7 +8,7 @@ use harness::{Keepalived, KeepalivedConfig, holds_for};
 use super::{allow_vrrp, drop_vrrp, no_warning, warning, warnings};
 use crate::owners::Owners;
 use crate::pair::{assert_settled, on_every_nginx};
-use crate::router::{ADDRESS, Router, v3};
+use crate::router::{ADDRESS, Router, v3, v6};
 
 #[test]
 fn a_node_whose_own_firewall_keeps_it_deaf_leaves_the_address_to_a_higher_peer() {
@@ -38,6 +38,25 @@ fn a_node_whose_own_firewall_keeps_it_deaf_leaves_the_address_to_a_higher_peer()
         assert_settled(&a, &[&b]);
         no_warning(&b, RARELY);
         a.nginx.assert_no_complaints();
+    });
+}
+
+#[test]
+fn a_peer_that_the_own_firewall_drops_over_ipv6_is_left_the_address() {
+    on_every_nginx("input dropped over IPv6", |lab, carrier| {
+        let a = Router::start(&lab.a, carrier, v6(150));
+        let b = Router::start(&lab.b, carrier, v6(100));
+        a.wait_for("active");
+        b.wait_for("backup");
+
+        drop_vrrp(&lab.b, "input");
+
+        let text = warning(&b, "peer_dropped_here", RARELY);
+        assert!(text.starts_with("fe80::"), "{text}");
+        assert!(text.ends_with("a firewall on input (nft list ruleset)"), "{text}");
+        b.wait_for("fault");
+        allow_vrrp(&lab.b, "input");
+        b.wait_for("backup");
     });
 }
 

@@ -4,5 +4,6 @@
 
 mod drain;
 mod gate;
+mod ipv6;
 pub(crate) mod killed;
 mod reloads;

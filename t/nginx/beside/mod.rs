@@ -17,6 +17,7 @@ mod health;
 mod host;
 mod installation;
 mod interfaces;
+mod ipv6;
 mod layout;
 mod life;
 mod migration;

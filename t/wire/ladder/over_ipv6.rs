@@ -80,6 +80,7 @@ fn over_ipv6_a_source_or_destination_that_cannot_be_is_refused() {
         ("fe80::3", "ff02::12", Discard::OwnSource),
         ("::", "ff02::12", Discard::Martian),
         ("ff02::12", "ff02::12", Discard::Martian),
+        ("2001:db8::2", "ff02::12", Discard::Martian),
         ("fe80::2", "ff02::1", Discard::Martian),
         ("fe80::2", "fe80::3", Discard::Martian),
     ] {

@@ -1,0 +1,164 @@
+//! Addresses of IPv6, alone and beside those of IPv4, with a client that uses them.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use harness::{
+    AddressWatch, Carrier, Host, Lab, Nginx, Probe, Role, Sniffer, carriers, eventually, request,
+    wait_until,
+};
+
+use crate::{PATIENCE, conf_with, get, status_when};
+
+#[test]
+fn over_ipv6_no_connection_is_lost_while_a_node_is_drained_and_when_it_comes_back() {
+    // A connection that is open has one interval to end.
+    on_every_pair("drain", IPV6, 500, |nodes| {
+        let Nodes { a, b, client, .. } = nodes;
+        let probe = Probe::start(client, SERVER, "/");
+        for _ in 0..5 {
+            probe.wait_for("worker-01", PATIENCE);
+            let slow = {
+                let client = client.clone();
+                thread::spawn(move || client.get(SERVER, "/slow"))
+            };
+            thread::sleep(Duration::from_millis(50));
+
+            assert_eq!(post(a, "/ha/drain"), 200);
+
+            assert!(!a.has(ADDRESS) && b.has(ADDRESS));
+            let answer = slow.join().expect("no panic").expect("it is answered");
+            assert_eq!((answer.status, answer.body.trim()), (200, "slow"));
+            probe.wait_for("worker-02", PATIENCE);
+
+            assert_eq!(post(a, "/ha/undrain"), 200);
+
+            nodes.wait_until_settled();
+        }
+        let report = probe.finish();
+        assert!(report.failures().is_empty(), "{report}");
+        nodes.nginx.iter().for_each(Nginx::assert_no_complaints);
+    });
+}
+
+#[test]
+fn over_ipv6_nobody_notices_a_reload() {
+    for addresses in [IPV6, DUAL_STACK] {
+        on_every_pair("reload", addresses, 100, |nodes| {
+            let Nodes { a, b, client, nginx, .. } = nodes;
+            let watches = [a, b].map(AddressWatch::start);
+            let sniffer = Sniffer::start(client);
+            let probes: Vec<_> =
+                servers(addresses).map(|server| Probe::start(client, server, "/")).collect();
+            let started = Instant::now();
+            let before = transitions(a);
+
+            for _ in 0..5 {
+                let carrier = nginx[0].carrier_pid();
+                nginx[0].reload();
+                eventually("another process carries the engine", PATIENCE, || {
+                    let pids = nginx[0].pids(Role::Carrier);
+                    if pids.len() == 1 && pids != [carrier] { Ok(()) } else { Err(pids.len()) }
+                });
+                thread::sleep(Duration::from_millis(300));
+            }
+
+            assert_eq!(transitions(a), before);
+            let events = watches[0].all_since(started);
+            assert!(events.iter().all(|event| !event.removed), "{events:?}");
+            let came = watches[1].since(started, ADDRESS);
+            assert!(came.is_empty(), "{came:?}");
+            let adverts = sniffer.adverts_since(started);
+            assert!(adverts.iter().all(|it| it.priority > 0), "it resigned");
+            let gaps = adverts.windows(2).map(|two| two[1].at.saturating_duration_since(two[0].at));
+            let longest = gaps.max().expect("adverts were heard");
+            assert!(longest < Duration::from_millis(250), "silent for {longest:.1?}");
+            for probe in probes {
+                let report = probe.finish();
+                assert!(report.failures().is_empty(), "{report}");
+            }
+            nginx[0].assert_no_complaints();
+        });
+    }
+}
+
+/// Two nodes that are settled, and a client.
+pub(crate) struct Nodes {
+    pub(crate) a: Host,
+    pub(crate) b: Host,
+    pub(crate) client: Host,
+    pub(crate) nginx: [Nginx; 2],
+    _lab: Lab,
+}
+
+/// Runs a test on a fresh pair whose instance has these addresses, with each nginx of this machine.
+pub(crate) fn on_every_pair(name: &str, addresses: &str, interval_ms: u32, test: impl Fn(&Nodes)) {
+    for carrier in carriers() {
+        test(&Nodes::start(name, carrier, addresses, interval_ms));
+    }
+}
+
+impl Nodes {
+    fn start(name: &str, carrier: &Carrier, addresses: &str, interval_ms: u32) -> Self {
+        let lab = Lab::new(&format!("{name}, {}", carrier.version));
+        let [a, b, client] =
+            [("worker-01", 101), ("worker-02", 102), ("client", 10)].map(|(name, number)| {
+                let host = lab.host(name, &format!("192.168.56.{number}/24"));
+                host.sysctl("net.ipv6.conf.eth0.addr_gen_mode", "1");
+                host.ip("-6 address flush dev eth0 scope link");
+                host.ip(&format!("address add fe80::{number}/64 dev eth0 nodad"));
+                host.ip(&format!("address add 2001:db8::{number}/64 dev eth0 nodad"));
+                host
+            });
+        let nginx = [(&a, 254), (&b, 253)].map(|(host, priority)| {
+            Nginx::start(host, carrier, &conf(priority, addresses, interval_ms))
+        });
+        let nodes = Self { a, b, client, nginx, _lab: lab };
+        nodes.wait_until_settled();
+        nodes
+    }
+
+    #[track_caller]
+    pub(crate) fn wait_until_settled(&self) {
+        status_when(&self.a, "active");
+        status_when(&self.b, "backup");
+        wait_until("the first has the address alone", PATIENCE, || {
+            self.a.has(ADDRESS) && !self.b.has(ADDRESS)
+        });
+    }
+}
+
+pub(crate) fn conf(priority: u8, addresses: &str, interval_ms: u32) -> String {
+    let options = format!(
+        "{{ control = true, instances = {{ {{ name = 'VI_1', interface = 'eth0', vrid = 51,
+            priority = {priority}, addresses = {{ {addresses} }},
+            advert_interval_ms = {interval_ms} }} }} }}"
+    );
+    let pages = "add_header X-Served-By $hostname;
+        location / { return 200 'page'; }
+        location /slow { content_by_lua_block { ngx.sleep(0.4) ngx.say('slow') } }
+        location /ha/";
+    let conf = conf_with(&options).replacen("location /ha/", pages, 1);
+    conf.replacen("listen 80;", "listen 80; listen [::]:80;", 1)
+}
+
+/// Returns where a client finds the addresses.
+pub(crate) fn servers(addresses: &str) -> Box<dyn Iterator<Item = &'static str>> {
+    let ipv4 = (addresses == DUAL_STACK).then_some("192.168.56.100:80");
+    Box::new(ipv4.into_iter().chain([SERVER]))
+}
+
+fn transitions(host: &Host) -> u64 {
+    let status = get(host, "/ha/status").json();
+    status["instances"][0]["transitions"].as_u64().expect("it is a number")
+}
+
+fn post(host: &Host, path: &str) -> u16 {
+    let server = "127.0.0.1:80".parse().expect("an address");
+    host.enter(|| request(server, "POST", path)).expect("nginx answers").status
+}
+
+pub(crate) const IPV6: &str = "'fe80::100/64', '2001:db8::100/64'";
+pub(crate) const DUAL_STACK: &str = "'192.168.56.100/24', '2001:db8::100/64'";
+pub(crate) const ADDRESS: &str = "2001:db8::100";
+const SERVER: &str = "[2001:db8::100]:80";
