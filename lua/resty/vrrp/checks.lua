@@ -31,7 +31,9 @@ local OPTIONS = {
     weight = { -253, -1 },
 }
 local TAKEN = { interface = true, primary_address = true, workers = true,
-                probe = true, track = true, reach = true }
+                probe = true }
+-- What the engine's own checks begin with.
+local TAKEN_FIRST_WORDS = { track = true, reach = true }
 
 local checks = {}
 
@@ -94,7 +96,7 @@ function _M.add(name, fn, opts)
             return nil, "there is a check of this name already: " .. name
         end
     end
-    local taken = TAKEN[name] or TAKEN[name:match("^(%a+) ")]
+    local taken = TAKEN[name] or TAKEN_FIRST_WORDS[name:match("^(%a+) ")]
     if taken or #checks == MAX_CHECKS then
         return nil, taken and "this name is taken: " .. name
                     or "more than " .. MAX_CHECKS .. " checks"

@@ -251,7 +251,10 @@ fn what_a_check_cannot_be_is_said_to_its_author() {
             "init_worker_by_lua_block",
             "init_worker_by_lua_block {
                 local vrrp = require 'resty.vrrp'
+                vrrp.check('probe of mine', function() return true end)
                 for _, put in ipairs {
+                    function() vrrp.check('probe', print) end,
+                    function() vrrp.check('reach x', print) end,
                     function() vrrp.check('a', print, { wieght = -5 }) end,
                     function() vrrp.check('a', print, { weight = 5 }) end,
                     function() vrrp.check('', print) end,
@@ -273,6 +276,8 @@ fn what_a_check_cannot_be_is_said_to_its_author() {
 
         let log = nginx.error_log();
         for said in [
+            "this name is taken: probe",
+            "this name is taken: reach x",
             "opts.wieght is not known",
             "opts.weight must be a whole number from -253 to -1",
             "the name of a check must be a string of 1 to 31 bytes of UTF-8 without control",
