@@ -107,6 +107,13 @@ impl Variables {
                 _ if name == "_PWD" => self.directory.clone(),
                 Some(Definition::Text(value)) => value.clone(),
                 Some(Definition::Lines(lines)) if end == line.text().len() => {
+                    if more.len() + lines.len() > MAX_MORE {
+                        let problem = format!(
+                            "variables make more than {MAX_MORE} lines of this one: does one \
+                             refer to itself?"
+                        );
+                        return Err(Complaint::new(&line.place(at), problem));
+                    }
                     more.splice(0..0, lines.iter().skip(1).cloned());
                     lines.first().map(|first| first.text().to_owned()).unwrap_or_default()
                 }
@@ -158,3 +165,5 @@ fn name_length(text: &str) -> usize {
 /// The longest line that keepalived reads.
 pub(super) const MAX_LINE: usize = 1023;
 const MAX_REPLACED: usize = 200;
+/// Most lines that take the place of one.
+const MAX_MORE: usize = 10_000;

@@ -31,7 +31,7 @@ impl Written {
         let is_json = path.extension().is_some_and(|end| end == "json")
             || begins_as_json(path).map_err(|error| unreadable(path, &error))?;
         if is_json {
-            let json = fs::read(path).map_err(|error| unreadable(path, &error))?;
+            let json = read_json(path).map_err(|error| unreadable(path, &error))?;
             return Ok(Self { json, translation: None });
         }
         let translation = keepalived::translate(path, &short_host_name(), &Disk);
@@ -119,7 +119,12 @@ impl ConfFiles for Disk {
         };
         let found = glob::glob_with(text, options).map_err(|error| error.to_string())?;
         let found = found.filter(|path| !path.as_ref().is_ok_and(|path| path.is_dir()));
-        found.take(MAX_MATCHES).collect::<Result<_, _>>().map_err(|error| error.to_string())
+        let found: Result<Vec<_>, _> = found.take(MAX_MATCHES + 1).collect();
+        let found = found.map_err(|error| error.to_string())?;
+        if found.len() > MAX_MATCHES {
+            return Err(format!("more than {MAX_MATCHES} files match"));
+        }
+        Ok(found)
     }
 }
 
@@ -129,6 +134,15 @@ fn regular(path: &Path) -> io::Result<File> {
         return Err(io::Error::other("not a regular file"));
     }
     File::open(path)
+}
+
+fn read_json(path: &Path) -> io::Result<Vec<u8>> {
+    let mut octets = Vec::new();
+    regular(path)?.take(MAX_JSON + 1).read_to_end(&mut octets)?;
+    if u64::try_from(octets.len()).is_ok_and(|length| length <= MAX_JSON) {
+        return Ok(octets);
+    }
+    Err(io::Error::other(format!("longer than {} MiB", MAX_JSON >> 20)))
 }
 
 fn begins_as_json(path: &Path) -> io::Result<bool> {
@@ -151,3 +165,39 @@ fn short_host_name() -> String {
 
 const LOOKED_AT: u64 = 4096;
 const MAX_MATCHES: usize = 1000;
+/// Twice what the largest configuration takes.
+const MAX_JSON: u64 = 64 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pattern_that_matches_too_many_files_is_an_error() {
+        let folder = std::env::temp_dir().join(format!("vrrp-conf-{}", std::process::id()));
+        fs::create_dir(&folder).unwrap();
+        for number in 0..=MAX_MATCHES {
+            File::create(folder.join(format!("{number}.conf"))).unwrap();
+        }
+
+        let all = Disk.matching(&folder.join("*.conf"));
+        fs::remove_file(folder.join("0.conf")).unwrap();
+        let fewer = Disk.matching(&folder.join("*.conf"));
+
+        fs::remove_dir_all(&folder).unwrap();
+        assert_eq!(all, Err("more than 1000 files match".to_owned()));
+        assert_eq!(fewer.map(|found| found.len()), Ok(MAX_MATCHES));
+    }
+
+    #[test]
+    fn options_are_read_from_regular_files_only() {
+        let refused = Written::file(Path::new("/dev/../dev/zero")).unwrap_err().to_string();
+        assert!(refused.contains("not a regular file"), "{refused}");
+
+        let json = std::env::temp_dir().join(format!("vrrp-{}.json", std::process::id()));
+        std::os::unix::fs::symlink("/dev/zero", &json).unwrap();
+        let refused = Written::file(&json).unwrap_err().to_string();
+        fs::remove_file(&json).unwrap();
+        assert!(refused.contains("not a regular file"), "{refused}");
+    }
+}

@@ -181,6 +181,8 @@ fn what_is_read_has_a_bound() {
         + "$Z\n";
     assert!(refused(bomb).contains("more than 200000 lines, with those of variables"));
     assert!(refused("$A= \\\n x \\\n $A\n$A").contains("variables nested deeper than 64"));
+    let long = "$A= \\\n$A\\\n".to_owned() + &"x\\\n".repeat(6000) + "x\n$A\n";
+    assert!(refused(long).contains("variables make more than 10000 lines of this one"));
 }
 
 #[test]
