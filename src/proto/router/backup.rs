@@ -14,6 +14,8 @@ impl VirtualRouter {
             // Its interval is not adopted: the next Active router may have another.
             backup.down_at = now + self.skew_time(self.effective_priority(), backup.adver_interval);
             backup.doubt = Duration::ZERO;
+            // It has listened: who was Active is none any more.
+            backup.claim_after = backup.claim_after.min(now);
             if !backup.is_left() {
                 let known = backup.active.map(|active| active.address);
                 backup.resigned = known.filter(|known| *known == heard.source);

@@ -413,6 +413,16 @@ fn startup_hold_puts_off_a_takeover_but_not_the_listening() {
 }
 
 #[test]
+fn whoever_resigns_ends_the_startup_hold() {
+    let mut subject = Subject::started(&InstanceConfig { startup_hold: 30 * SECOND, ..config() });
+    subject.hears(&Advert::new(200));
+
+    subject.hears(&Advert::new(0));
+
+    assert_eq!(subject.takes_over_after(), SKEW);
+}
+
+#[test]
 fn an_owner_with_a_startup_hold_listens_first_too() {
     let mut subject = Subject::started(&InstanceConfig { startup_hold: 30 * SECOND, ..owner() });
 
