@@ -1,6 +1,7 @@
 //! What instances, each of which is right, must not have in common.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use super::table::Problems;
 use super::{InstanceConfig, ProbeConfig, ReachConfig};
@@ -34,6 +35,37 @@ pub(super) fn refuse_common(instances: &[InstanceConfig], problems: &Problems) {
                     format!("{} belongs to instances[{}], too", address.address, other + 1);
                 problems.add(format!("{here}.addresses"), problem);
             }
+        }
+    }
+}
+
+/// Refuses peers and sources that are virtual addresses of this node: whoever is Active has those.
+/// The owner of an address may speak from it.
+pub(super) fn refuse_speakers_that_move(instances: &[InstanceConfig], problems: &Problems) {
+    if instances.iter().all(|instance| instance.unicast.is_none()) {
+        return;
+    }
+    let mut moving = BTreeMap::new();
+    for instance in instances {
+        let all = instance.addresses.iter().chain(&instance.addresses_excluded);
+        moving.extend(all.map(|held| (held.address, instance)));
+    }
+    for (index, instance) in instances.iter().enumerate() {
+        let here = format!("instances[{}]", index + 1);
+        let refuse = |option: String, address: &IpAddr, name: &str| {
+            let problem =
+                format!("{address} is a virtual address of {name:?}: write one that stays");
+            problems.add(format!("{here}.{option}"), problem);
+        };
+        for (index, peer) in instance.peers().iter().enumerate() {
+            if let Some(router) = moving.get(peer) {
+                refuse(format!("peers[{}]", index + 1), peer, &router.name);
+            }
+        }
+        let source = instance.source();
+        let source = source.and_then(|source| Some((source, moving.get(&source)?)));
+        if let Some((source, router)) = source.filter(|(_, it)| !it.priority.is_owner()) {
+            refuse("source".to_owned(), &source, &router.name);
         }
     }
 }

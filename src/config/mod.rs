@@ -13,6 +13,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod timing;
+mod unicast;
 mod warnings;
 
 use std::net::{IpAddr, SocketAddr};
@@ -22,8 +23,8 @@ use std::time::Duration;
 pub use error::{ConfigError, ConfigErrors};
 
 use crate::types::{
-    AddressList, Centiseconds, ChecksumPolicy, Family, LinkName, Priority, SimplePassword,
-    TrailingOctets, Version, VirtualAddress, Vrid,
+    AddressList, Centiseconds, ChecksumPolicy, Family, HOP_LIMIT, LinkName, Priority,
+    SimplePassword, TrailingOctets, Version, VirtualAddress, Vrid,
 };
 
 /// The options of `setup { … }`, checked.
@@ -113,6 +114,8 @@ pub struct InstanceConfig {
     pub address_list: AddressList,
     /// Other interfaces that it depends on.
     pub track: Vec<TrackConfig>,
+    /// The peers that it speaks to, if it does not speak to the group.
+    pub unicast: Option<UnicastConfig>,
 }
 
 impl InstanceConfig {
@@ -128,6 +131,49 @@ impl InstanceConfig {
     pub fn family(&self) -> Family {
         self.addresses.first().map_or(Family::Ipv4, |first| Family::of(first.address))
     }
+
+    /// Returns where its advertisements go.
+    pub fn destinations(&self) -> impl Iterator<Item = IpAddr> {
+        let group = self.unicast.is_none().then(|| self.family().group());
+        self.peers().iter().copied().chain(group)
+    }
+
+    /// Returns the peers that it speaks to one by one; none if it speaks to the group.
+    #[must_use]
+    pub fn peers(&self) -> &[IpAddr] {
+        self.unicast.as_ref().map_or(&[], |unicast| &unicast.peers)
+    }
+
+    /// Returns the address that it is told to speak from.
+    #[must_use]
+    pub fn source(&self) -> Option<IpAddr> {
+        self.unicast.as_ref().and_then(|unicast| unicast.source)
+    }
+
+    /// Returns Time to Live, or Hop Limit, of what it sends.
+    #[must_use]
+    pub fn hop_limit(&self) -> u8 {
+        self.unicast.as_ref().map_or(HOP_LIMIT, |unicast| unicast.hop_limit)
+    }
+
+    /// Returns the least Time to Live, or Hop Limit, of what it hears.
+    #[must_use]
+    pub fn min_hop_limit(&self) -> u8 {
+        self.unicast.as_ref().map_or(HOP_LIMIT, |unicast| unicast.min_hop_limit)
+    }
+}
+
+/// The peers of a virtual router, each of which is spoken to by its address.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct UnicastConfig {
+    /// All of them, each once, in the order written: 1–[`MAX_PEERS`].
+    pub peers: Vec<IpAddr>,
+    /// The address to speak from; that of the interface unless given.
+    pub source: Option<IpAddr>,
+    /// Time to Live, or Hop Limit, of what is sent, 1–255.
+    pub hop_limit: u8,
+    /// The least that counts of what is received, 1–255: 255 has crossed no router.
+    pub min_hop_limit: u8,
 }
 
 /// An interface that a virtual router depends on besides its own.
@@ -222,5 +268,7 @@ pub const MAX_ADDRESSES: usize = 255;
 pub const MAX_IPV6_ADDRESSES: usize = 90;
 /// Interfaces that one virtual router may track.
 pub const MAX_TRACKED: usize = 8;
+/// Peers of one virtual router: the others of 255 nodes.
+pub const MAX_PEERS: usize = 254;
 /// Excluded addresses of one virtual router.
 pub const MAX_EXCLUDED: usize = 4096;

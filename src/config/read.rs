@@ -97,6 +97,7 @@ fn config(value: &Value, problems: &Problems) -> Option<Config> {
     }
     let all = instances.as_deref().unwrap_or_default();
     conflicts::refuse_common(all, problems);
+    conflicts::refuse_speakers_that_move(all, problems);
     conflicts::refuse_questions_to_a_peer(probe.as_ref(), &reach, all, problems);
     table.finish();
 
@@ -179,7 +180,8 @@ fn instance(value: &Value, path: &str, problems: &Problems) -> Option<InstanceCo
     let dead_factor = table.or("dead_factor", 3, whole(1..=100, "adverts"));
     let preempt = table.or("preempt", true, boolean);
     let preempt_delay_ms = table.or("preempt_delay_ms", 0, whole(0..=MAX_DELAY_MS, "ms"));
-    let startup_hold_ms = table.or("startup_hold_ms", 0, whole(0..=MAX_DELAY_MS, "ms"));
+    let hold_ms = if table.has("peers") { SEARCH_MS } else { 0 };
+    let startup_hold_ms = table.or("startup_hold_ms", hold_ms, whole(0..=MAX_DELAY_MS, "ms"));
     let auth = auth(&mut table, version);
     let (addresses, addresses_excluded) = addresses(&mut table);
     let first = addresses.as_ref().and_then(|all| all.first());
@@ -193,7 +195,9 @@ fn instance(value: &Value, path: &str, problems: &Problems) -> Option<InstanceCo
     let address_list = address_list(&mut table, form);
     let track = table.list("track", MAX_TRACKED, track).unwrap_or_default();
     table.or("accept", true, accept);
-    table.not_yet(&["peers", "source", "virtual_mac"]);
+    let first = addresses.iter().flatten().next();
+    let unicast = super::unicast::read(&mut table, first.map(|first| Family::of(first.address)));
+    table.not_yet(&["virtual_mac"]);
     table.finish();
 
     Some(InstanceConfig {
@@ -214,6 +218,7 @@ fn instance(value: &Value, path: &str, problems: &Problems) -> Option<InstanceCo
         trailing_octets,
         address_list,
         track,
+        unicast,
     })
 }
 
@@ -389,5 +394,8 @@ const TRAILING_OCTETS: &[(&str, TrailingOctets)] =
 
 const ADDRESS_LISTS: &[(&str, AddressList)] =
     &[("report", AddressList::Report), ("enforce", AddressList::Enforce)];
+/// How long peers may look for a host that comes anew: the kernel asks for its hardware address
+/// once a second, and sends nothing before it has an answer.
+const SEARCH_MS: u64 = 1500;
 /// The longest hold or delay: one hour.
 const MAX_DELAY_MS: u64 = 3_600_000;

@@ -1,3 +1,5 @@
+use std::net::IpAddr;
+
 use serde_json::{Value, json};
 
 use super::*;
@@ -310,6 +312,71 @@ fn what_is_not_a_table_of_options_is_refused_with_its_place() {
     );
     let broken = Config::from_json("{\n  \"instances\": [,]\n}").expect_err("it is broken");
     assert!(broken.to_string().contains("line 2 column"), "{broken}");
+}
+
+#[test]
+fn peers_are_spoken_to_one_by_one_and_with_the_hop_limit_of_one_link() {
+    let peers = json!({ "peers": ["192.0.2.3", "198.51.100.4"] });
+    let options = json!({ "instances": [instance(&peers)] });
+
+    let config = Config::from_json(&options.to_string()).expect("it is valid");
+
+    let one = &config.instances[0];
+    let peers = ["192.0.2.3", "198.51.100.4"].map(|it| it.parse::<IpAddr>().expect("an address"));
+    assert_eq!(one.destinations().collect::<Vec<_>>(), peers);
+    assert_eq!((one.source(), one.hop_limit(), one.min_hop_limit()), (None, 255, 255));
+    assert_eq!(one.startup_hold, Duration::from_millis(1500), "a peer has to find this host");
+}
+
+#[test]
+fn peers_that_cannot_be_meant_are_refused_with_the_place() {
+    let many: Vec<_> = (1..=255).map(|last| format!("198.51.100.{last}")).collect();
+    for (changes, expected) in [
+        (json!({ "peers": [] }), "peers: at least one peer is needed; leave it out to speak"),
+        (json!({ "peers": {} }), "peers: at least one peer is needed"),
+        (json!({ "peers": "192.0.2.3" }), "peers: expected a list"),
+        (json!({ "peers": many }), "peers: at most 254 elements, got 255"),
+        (
+            json!({ "peers": ["192.0.2.3/24"] }),
+            "peers[1]: expected an IP address such as \"192.168.56.102\", got \"192.0.2.3/24\": \
+             write \"192.0.2.3\"",
+        ),
+        (json!({ "peers": ["worker-02"] }), "got \"worker-02\""),
+        (json!({ "peers": [7] }), "peers[1]: expected an IP address"),
+        (json!({ "peers": ["224.0.0.18"] }), "peers[1]: 224.0.0.18 is not the address of another"),
+        (json!({ "peers": ["127.0.0.1"] }), "peers[1]: 127.0.0.1 is not the address of another"),
+        (json!({ "peers": ["0.0.0.0"] }), "peers[1]: 0.0.0.0 is not the address of another"),
+        (json!({ "peers": ["192.0.2.3", "192.0.2.3"] }), "peers[2]: 192.0.2.3 is given twice"),
+        (
+            json!({ "peers": ["2001:db8::3"] }),
+            "2001:db8::3 is not of the family of addresses: ipv4",
+        ),
+        (
+            json!({ "addresses": ["fe80::7/64", "2001:db8::7/64"], "peers": ["fe80::3"] }),
+            "peers: not available over IPv6 in this version",
+        ),
+        (
+            json!({ "peers": ["192.0.2.3"], "source": "192.0.2.3" }),
+            "peers[1]: 192.0.2.3 is the source: list the other nodes alone",
+        ),
+        (
+            json!({ "peers": ["192.0.2.1"] }),
+            "peers[1]: 192.0.2.1 is a virtual address of \"VI_1\": write one that stays",
+        ),
+        (
+            json!({ "peers": ["192.0.2.3"], "source": "192.0.2.1" }),
+            "source: 192.0.2.1 is a virtual address of \"VI_1\"",
+        ),
+        (json!({ "source": "192.0.2.3" }), "source: only with peers"),
+        (json!({ "hop_limit": 254 }), "hop_limit: only with peers"),
+        (json!({ "min_hop_limit": 254 }), "min_hop_limit: only with peers"),
+        (json!({ "peers": ["192.0.2.3"], "hop_limit": 0 }), "hop_limit: expected a whole number"),
+    ] {
+        let said = said(&changes);
+        assert!(said.starts_with("instances[1].") && said.contains(expected), "{said}");
+    }
+    let owner = json!({ "peers": ["192.0.2.3"], "source": "192.0.2.1", "priority": 255 });
+    assert_eq!(said(&owner), "", "an owner has it whoever is Active");
 }
 
 #[test]

@@ -1,11 +1,13 @@
 //! What the board says about a configuration before an engine runs.
 
 use std::fs;
+use std::net::IpAddr;
+use std::sync::atomic::AtomicU64;
 
 use resty_vrrp::config::{Config, InstanceConfig};
 use resty_vrrp::runtime::BoardWord as _;
 use resty_vrrp::status::Plan;
-use resty_vrrp::status::layout::{AddressSlot, InstanceSlot, text};
+use resty_vrrp::status::layout::{AddressSlot, InstanceSlot, PeerSlot, text};
 use resty_vrrp::types::{Family, VirtualAddress};
 
 /// Plans the board of a configuration.
@@ -16,6 +18,7 @@ pub(super) fn of(config: &Config) -> Plan {
         control: config.control,
         instances: Vec::new(),
         addresses: Vec::new(),
+        peers: Vec::new(),
     };
     for instance in &config.instances {
         let first_address = count(plan.addresses.len());
@@ -24,7 +27,16 @@ pub(super) fn of(config: &Config) -> Plan {
         let excluded = excluded.map(|slot| AddressSlot { excluded: 1, ..slot });
         plan.addresses.extend(carried.chain(excluded));
         let addresses = count(plan.addresses.len()) - first_address;
-        plan.instances.push(InstanceSlot { first_address, addresses, ..instance_slot(instance) });
+        let first_peer = count(plan.peers.len());
+        plan.peers.extend(instance.peers().iter().map(peer_slot));
+        let peers = count(plan.peers.len()) - first_peer;
+        plan.instances.push(InstanceSlot {
+            first_address,
+            addresses,
+            first_peer,
+            peers,
+            ..instance_slot(instance)
+        });
     }
     plan
 }
@@ -52,6 +64,12 @@ fn instance_slot(instance: &InstanceConfig) -> InstanceSlot {
         adver_interval_ms: instance.adver_interval.to_board(),
         ..InstanceSlot::EMPTY
     }
+}
+
+/// Returns a peer that was never heard.
+fn peer_slot(address: &IpAddr) -> PeerSlot {
+    let (family, address) = address.to_board();
+    PeerSlot { address, family, reserved: [0; 7], heard_ms: AtomicU64::new(0) }
 }
 
 /// The board refuses what cannot be counted so.

@@ -4,7 +4,7 @@
 //!
 //! | object | made by | gone when |
 //! | --- | --- | --- |
-//! | raw socket, member of 224.0.0.18 or `ff02::12` | [`VrrpSocket`] | dropped |
+//! | raw socket, perhaps member of 224.0.0.18 or `ff02::12` | [`VrrpSocket`] | dropped |
 //! | raw sockets that only send | [`SendSocket`] | dropped |
 //! | raw socket for ICMP | [`echo`] | answered, or given up |
 //! | packet socket | [`Announcer`], [`Observer`] | dropped |

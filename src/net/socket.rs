@@ -15,7 +15,7 @@ use rustix::net::sockopt::{
     set_ipv6_multicast_loop, set_socket_recv_buffer_size, set_socket_recv_buffer_size_force,
 };
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, recv, sendmsg_addr};
-use socket2::{Domain, InterfaceIndexOrAddress, Protocol, SockFilter, Socket, Type};
+use socket2::{Domain, InterfaceIndexOrAddress, Protocol, SockFilter, SockRef, Socket, Type};
 
 use crate::net::NetError;
 use crate::net::watched::Watched;
@@ -35,7 +35,7 @@ pub struct VrrpSocket {
 }
 
 impl VrrpSocket {
-    /// Opens the socket on the link of that index and joins the group of VRRP.
+    /// Opens the socket on the link of that index. It hears what is sent to this host.
     ///
     /// Must be called within a tokio runtime. Needs `CAP_NET_RAW`.
     ///
@@ -51,6 +51,28 @@ impl VrrpSocket {
             NetError::new("listen on", format!("link {link} ({family})"), error)
         })?;
         Ok(Self { socket, family, link })
+    }
+
+    /// Joins the group of VRRP, to hear what is sent there, too.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses one more membership.
+    pub fn join_group(&self) -> Result<(), NetError> {
+        let socket = SockRef::from(&self.socket);
+        let joined = match self.family {
+            Family::Ipv4 => {
+                socket.join_multicast_v4_n(&GROUP_IPV4, &InterfaceIndexOrAddress::Index(self.link))
+            }
+            Family::Ipv6 => socket.join_multicast_v6(&GROUP_IPV6, self.link),
+        };
+        joined.map_err(|error| {
+            NetError::new(
+                "join the group on",
+                format!("link {} ({})", self.link, self.family),
+                error,
+            )
+        })
     }
 
     /// Waits until there may be something to receive.
@@ -191,7 +213,6 @@ fn open_ipv4(link: u32) -> io::Result<Socket> {
     socket.set_multicast_loop_v4(false)?;
     // Without this, a group that any other socket of the host joined would be heard too.
     socket.set_multicast_all_v4(false)?;
-    socket.join_multicast_v4_n(&GROUP_IPV4, &InterfaceIndexOrAddress::Index(link))?;
     Ok(socket)
 }
 
@@ -205,7 +226,6 @@ fn open_ipv6(link: u32) -> io::Result<Socket> {
     socket.set_multicast_all_v6(false)?;
     socket.set_recv_hoplimit_v6(true)?;
     setsockopt(&socket, sockopt::Ipv6RecvPacketInfo, &true)?;
-    socket.join_multicast_v6(&GROUP_IPV6, link)?;
     Ok(socket)
 }
 

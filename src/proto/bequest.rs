@@ -9,7 +9,7 @@ use super::event::PastTransition;
 use super::lenient::known_or_default;
 use super::phase::Phase;
 use super::receive::ReceiveCounters;
-use super::snapshot::Counters;
+use super::snapshot::{Counters, PeerRouter};
 use crate::config::MAX_INSTANCES;
 use crate::types::{
     Centiseconds, ChecksumForm, Family, HeldAddress, Instant, KnownLink, LinkName, Priority, Vrid,
@@ -120,6 +120,9 @@ pub struct Bequest {
     pub history: Vec<PastTransition>,
     /// How many transitions there ever were.
     pub transitions: u64,
+    /// Its peers, as far as they were heard.
+    #[serde(default)]
+    pub peers: Vec<PeerRouter>,
 }
 
 /// A priority that is lower than configured, of an Active router.

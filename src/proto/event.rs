@@ -90,6 +90,14 @@ pub enum Input<'a> {
     /// Whether addresses that are [claimed](Action::Claim) now have to wait for the kernel. No
     /// router takes over as long as that is so; nothing changes for an Active one.
     CannotClaim(bool),
+    /// Which of the addresses that one virtual router speaks from and to this host has itself: the
+    /// source and the peers of its configuration. To be told of each router that has peers.
+    OwnAddresses {
+        /// The virtual router.
+        router: RouterId,
+        /// Those that this host has, in any order.
+        addresses: &'a [IpAddr],
+    },
     /// This host drops what peers send to one virtual router, and an Active one of them outranks
     /// it; or that has ended.
     Deaf {

@@ -21,6 +21,8 @@ pub enum Hold {
     CannotListen,
     /// The interface has no primary address.
     NoPrimaryAddress,
+    /// One of the peers is this host itself.
+    OwnPeer,
     /// Another interface that the router depends on does not work.
     Tracked,
     /// The kernel does not send our advertisements, and another router is Active.
@@ -48,6 +50,7 @@ impl Hold {
             Self::LinkDown,
             Self::CannotListen,
             Self::NoPrimaryAddress,
+            Self::OwnPeer,
             Self::Tracked,
             Self::CannotSend,
             Self::Unheeded,
@@ -69,6 +72,7 @@ impl Hold {
             | Self::LinkDown
             | Self::NoPrimaryAddress
             | Self::CannotListen
+            | Self::OwnPeer
             | Self::Tracked
             | Self::CannotSend
             | Self::Unheeded
@@ -85,6 +89,7 @@ impl Hold {
             | Self::LinkDown
             | Self::CannotListen
             | Self::NoPrimaryAddress
+            | Self::OwnPeer
             | Self::Tracked
             | Self::CannotSend
             | Self::Unheeded
@@ -102,6 +107,7 @@ impl Hold {
             Self::LinkDown => Reason::LinkDown,
             Self::CannotListen => Reason::CannotListen,
             Self::NoPrimaryAddress => Reason::NoPrimaryAddress,
+            Self::OwnPeer => Reason::OwnPeer,
             Self::Tracked => Reason::TrackedLinkDown,
             Self::CannotSend => Reason::CannotSend,
             Self::Unheeded => Reason::Unheeded,

@@ -20,7 +20,7 @@ use super::report::{self, Limiter};
 use super::router::VirtualRouter;
 use super::snapshot::Snapshot;
 use crate::config::InstanceConfig;
-use crate::types::{Families, Family, HOP_LIMIT, Instant, LinkName, Priority, Sources, Vrid};
+use crate::types::{Families, Family, Instant, LinkName, Priority, Sources, Vrid};
 use crate::wire::advertisement::Outgoing;
 use crate::wire::ip::{Endpoints, Envelope};
 
@@ -44,6 +44,8 @@ pub struct Node {
     health: Health,
     /// What keeps single routers from taking part, with the text for the status.
     obstacles: BTreeMap<(RouterId, Obstacle), String>,
+    /// Of each router with peers, which of its source and its peers are addresses of this host.
+    own_addresses: BTreeMap<RouterId, Vec<IpAddr>>,
     /// The latest moment. An earlier one counts as this one.
     now: Instant,
     settled: u64,
@@ -98,6 +100,7 @@ impl Node {
             last_one_standing: false,
             health: Health::Unknown,
             obstacles: BTreeMap::new(),
+            own_addresses: BTreeMap::new(),
             now: Instant::default(),
             settled: 0,
             changed: (0..routers).map(RouterId).collect(),
@@ -165,17 +168,27 @@ impl Node {
         routers.map(|router| self.routers[router.0].config.family()).collect()
     }
 
+    /// Returns the families whose group is heard on a link: those of routers without peers.
+    #[must_use]
+    pub fn groups_on(&self, link: LinkId) -> Families {
+        let routers = self.links[link.0].routers.iter().map(|id| &self.routers[id.0]);
+        let to_group = routers.filter(|router| router.config.unicast.is_none());
+        to_group.map(|router| router.config.family()).collect()
+    }
+
     /// Returns whether frames can pass the links of a router; `None` if that is not known yet.
     #[must_use]
     pub fn carrier_of(&self, router: RouterId) -> Option<LinkCarrier> {
         self.worst_link(router).map(|(carrier, _)| carrier)
     }
 
-    /// Returns the address that a router sends from, if its link has one of its family.
+    /// Returns the address that a router sends from: the one that it is told to, or that of its
+    /// family on its link, if there is one.
     #[must_use]
     pub fn source_of(&self, router: RouterId) -> Option<IpAddr> {
         let router = &self.routers[router.0];
-        self.links[router.site.speaks_on.0].source(router.config.family())
+        let of_the_link = || self.links[router.site.speaks_on.0].source(router.config.family());
+        router.config.source().or_else(of_the_link)
     }
 
     /// Tells whether a router holds its addresses.
@@ -263,6 +276,9 @@ impl Node {
             }
             Input::CannotClaim(is_so) => self.postpone_takeovers(is_so),
             Input::Tolerate { router, until } => self.routers[router.0].tolerate(until),
+            Input::OwnAddresses { router, addresses } => {
+                self.note_own_addresses(router, addresses);
+            }
             Input::Deaf { router, why } => self.note_obstacle(router, Obstacle::Deafness, why),
             Input::Sent { router, priority, outcome } => {
                 self.routers[router.0].note_sent(priority, outcome, self.now);
@@ -286,12 +302,7 @@ impl Node {
                     }
                 }
             }
-            Input::Withdrawn => {
-                for id in self.routers() {
-                    self.routers[id.0].withdraw(self.now);
-                    self.collect(id);
-                }
-            }
+            Input::Withdrawn => self.withdraw_all(),
             Input::Leave => {
                 self.life = Life::Leaving;
                 self.settle_all();
@@ -338,7 +349,7 @@ impl Node {
 
     /// Returns where the advertisements of a router go.
     pub fn destinations(&self, router: RouterId) -> impl Iterator<Item = IpAddr> {
-        std::iter::once(self.routers[router.0].config.family().group())
+        self.routers[router.0].config.destinations()
     }
 
     /// Encodes an advertisement of a router to one of its [destinations](Self::destinations),
@@ -353,9 +364,8 @@ impl Node {
         message: &mut Vec<u8>,
     ) -> Option<Envelope> {
         message.clear();
+        let endpoints = Endpoints::new(self.source_of(router)?, destination)?;
         let router = &self.routers[router.0];
-        let source = self.links[router.site.speaks_on.0].source(Family::of(destination))?;
-        let endpoints = Endpoints::new(source, destination)?;
         let advertisement = Outgoing {
             version: router.config.version,
             vrid: router.config.vrid,
@@ -366,7 +376,7 @@ impl Node {
             checksum: router.form,
         };
         advertisement.emit(endpoints, message);
-        Some(Envelope { endpoints, hop_limit: HOP_LIMIT })
+        Some(Envelope { endpoints, hop_limit: router.config.hop_limit() })
     }
 
     /// Returns what a router looks like now.
@@ -399,6 +409,7 @@ impl Node {
             active_down_interval: router.active_down_interval(),
             longest_down_interval: router.longest_down_interval(),
             active: router.active_router(own_source),
+            peers: &router.peers,
             checksum: router.form,
             addresses: &router.config.addresses,
             addresses_excluded: &router.config.addresses_excluded,
@@ -419,6 +430,13 @@ impl Node {
     fn postpone_takeovers(&mut self, cannot_claim: bool) {
         for router in &mut self.routers {
             router.postpone_takeovers(cannot_claim);
+        }
+    }
+
+    fn withdraw_all(&mut self) {
+        for id in self.routers() {
+            self.routers[id.0].withdraw(self.now);
+            self.collect(id);
         }
     }
 

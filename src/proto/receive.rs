@@ -67,7 +67,8 @@ impl<'a> Heard<'a> {
         let expected = expected.filter(|expected| {
             (Some(expected.config.vrid), expected.config.family()) == (self.vrid, self.family())
         });
-        if self.datagram.envelope.hop_limit != HOP_LIMIT {
+        let least = expected.map_or(HOP_LIMIT, |expected| expected.config.min_hop_limit());
+        if self.datagram.envelope.hop_limit < least {
             return Err(Discard::Ttl);
         }
         let advertisement = self.parse(expected)?;
@@ -95,7 +96,7 @@ impl<'a> Heard<'a> {
         if config.address_list == AddressList::Enforce && breaks_rules(&advertisement, lists) {
             return Err(Discard::AddressList);
         }
-        self.check_endpoints(*source)?;
+        self.check_endpoints(config, *source)?;
         if !running {
             return Err(Discard::NotRunning);
         }
@@ -130,20 +131,32 @@ impl<'a> Heard<'a> {
 
     /// Rung 15. Our own frame, reflected, must never be answered: the answer would be reflected
     /// too.
-    fn check_endpoints(&self, own_source: Option<IpAddr>) -> Result<(), Discard> {
+    ///
+    /// A router with peers hears these alone, and never what is sent to a group. Whatever else the
+    /// kernel delivers was sent to this host.
+    fn check_endpoints(
+        &self,
+        config: &InstanceConfig,
+        own_source: Option<IpAddr>,
+    ) -> Result<(), Discard> {
         let source = self.source();
         if Some(source) == own_source {
             return Err(Discard::OwnSource);
         }
         let is_broadcast = source == Ipv4Addr::BROADCAST;
-        let has_wrong_scope =
-            matches!(source, IpAddr::V6(source) if !source.is_unicast_link_local());
+        let has_wrong_scope = config.unicast.is_none()
+            && matches!(source, IpAddr::V6(source) if !source.is_unicast_link_local());
         let no_host = source.is_unspecified() || source.is_multicast() || is_broadcast;
-        let to_group = self.datagram.envelope.endpoints.destination() == self.family().group();
-        if no_host || has_wrong_scope || !to_group {
+        if no_host || has_wrong_scope {
             return Err(Discard::Martian);
         }
-        Ok(())
+        let destination = self.datagram.envelope.endpoints.destination();
+        let is_for_us = match &config.unicast {
+            None => destination == self.family().group(),
+            Some(unicast) if !unicast.peers.contains(&source) => return Err(Discard::Unlisted),
+            Some(_) => !destination.is_multicast() && destination != Ipv4Addr::BROADCAST,
+        };
+        if is_for_us { Ok(()) } else { Err(Discard::Martian) }
     }
 }
 
@@ -197,7 +210,8 @@ pub enum AddressLists {
 pub enum Discard {
     /// 1: not a whole datagram of protocol 112 with 8 octets or more in it.
     Runt,
-    /// 2: Time to Live or Hop Limit is not 255 (RFC 9568 §5.1.1.3): it has crossed a router.
+    /// 2: Time to Live or Hop Limit is not 255 (RFC 9568 §5.1.1.3), or what is accepted of peers:
+    /// it has crossed a router.
     Ttl,
     /// 3: the version is unknown, or not that of the virtual router.
     Version,
@@ -228,7 +242,10 @@ pub enum Discard {
     AddressList,
     /// 15: it comes from our own address: reflected, or sent by a clone.
     OwnSource,
-    /// 15: no host has such a source address, or it was not sent to the group.
+    /// 15: the router has peers, and it comes from none of them.
+    Unlisted,
+    /// 15: no host has such a source address, or it was not sent to the group; or to the group,
+    /// and the router has peers.
     Martian,
     /// 16: the virtual router is in Initialize (RFC 9568 §6.4.1).
     NotRunning,
@@ -236,7 +253,7 @@ pub enum Discard {
 
 impl Discard {
     /// Every reason, in the order of the rungs.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Runt,
         Self::Ttl,
         Self::Version,
@@ -253,6 +270,7 @@ impl Discard {
         Self::Interval,
         Self::AddressList,
         Self::OwnSource,
+        Self::Unlisted,
         Self::Martian,
         Self::NotRunning,
     ];
@@ -277,6 +295,7 @@ impl Discard {
             Self::Interval => "interval",
             Self::AddressList => "address_list",
             Self::OwnSource => "own_source",
+            Self::Unlisted => "unlisted",
             Self::Martian => "martian",
             Self::NotRunning => "not_running",
         }
@@ -288,7 +307,7 @@ impl fmt::Display for Discard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Runt => "not a whole VRRP datagram",
-            Self::Ttl => "time to live is not 255: it has crossed a router",
+            Self::Ttl => "time to live is below what is accepted: it has crossed a router",
             Self::Version => "not the VRRP version of this virtual router",
             Self::Type => "not of type advertisement",
             Self::Length => "length does not fit the number of addresses",
@@ -303,7 +322,11 @@ impl fmt::Display for Discard {
             Self::Interval => "not the advertisement interval configured here",
             Self::AddressList => "not the addresses configured here, or in a wrong order",
             Self::OwnSource => "sent from our own address: reflected, or another node has it too",
-            Self::Martian => "no such source may send, or not sent to the group",
+            Self::Unlisted => "it is none of the peers that are configured here",
+            Self::Martian => {
+                "no such source may send, or not sent where this router listens: to \
+                              the group, or with peers to this node alone"
+            }
             Self::NotRunning => "this virtual router is not running",
         })
     }

@@ -9,6 +9,7 @@ mod last_resort;
 mod leave;
 mod meet;
 mod mute;
+mod peers;
 mod rival;
 mod sleep;
 mod weight;
@@ -27,7 +28,7 @@ use super::interval;
 use super::phase::{Backup, Blink, Deference, Leaving, Phase};
 use super::receive::{Accepted, AddressLists, Discard};
 use super::report::{self, Limiter};
-use super::snapshot::{ActiveRouter, Counters};
+use super::snapshot::{ActiveRouter, Counters, PeerRouter};
 use super::state::{Reason, State};
 use crate::config::InstanceConfig;
 use crate::types::{Centiseconds, ChecksumForm, ChecksumPolicy, Instant, Priority, Version};
@@ -61,6 +62,9 @@ pub(super) struct VirtualRouter {
     /// Another router that uses our VRID for other addresses.
     conflict: Option<VridConflict>,
     discarded: Option<discarded::DiscardedPeer>,
+    pub(super) peers: Vec<PeerRouter>,
+    /// Until then, no peer is answered.
+    unanswered_until: Instant,
     /// Whether advertisements can leave the host.
     can_send: bool,
     /// Whether addresses would have to wait for the kernel.
@@ -96,6 +100,8 @@ impl VirtualRouter {
             deferred: None,
             conflict: None,
             discarded: None,
+            peers: peers::unheard(config),
+            unanswered_until: Instant::default(),
             can_send: true,
             cannot_claim: false,
             tolerates_until: Instant::default(),
@@ -152,6 +158,7 @@ impl VirtualRouter {
         now: Instant,
     ) {
         self.counters.received.count_accepted(heard);
+        self.note_peer(heard.source, now);
         self.end_blink(now);
         self.listen_if_overslept(now);
         if heard.lists == AddressLists::Disjoint {

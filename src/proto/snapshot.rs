@@ -64,6 +64,8 @@ pub struct Snapshot<'a> {
     pub longest_down_interval: Duration,
     /// Who is Active, as far as this router knows.
     pub active: Option<ActiveRouter>,
+    /// The peers that it speaks to one by one; none if it speaks to the group.
+    pub peers: &'a [PeerRouter],
     /// The checksum form of our next advertisement.
     pub checksum: ChecksumForm,
     /// Addresses carried in advertisements.
@@ -103,6 +105,15 @@ pub struct ActiveRouter {
     /// Whether it is this node.
     pub is_self: bool,
     /// When it was last heard; `None` if it is this node.
+    pub last_heard: Option<Instant>,
+}
+
+/// A router that is spoken to by its address.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct PeerRouter {
+    /// Its address.
+    pub address: IpAddr,
+    /// When an advertisement of it last counted; one that is not Active sends none.
     pub last_heard: Option<Instant>,
 }
 

@@ -63,6 +63,8 @@ pub enum Reason {
     CannotListen,
     /// A router of lower rank stays Active beside this one: it does not hear this one.
     Unheeded,
+    /// One of the peers is this host itself.
+    OwnPeer,
 }
 
 impl State {
@@ -80,7 +82,7 @@ impl State {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::Startup,
         Self::Owner,
         Self::NoResponse,
@@ -101,6 +103,7 @@ impl Reason {
         Self::AddressesUnavailable,
         Self::CannotListen,
         Self::Unheeded,
+        Self::OwnPeer,
     ];
 
     /// Returns the name in the status.
@@ -127,6 +130,7 @@ impl Reason {
             Self::AddressesUnavailable => "addresses_unavailable",
             Self::CannotListen => "cannot_listen",
             Self::Unheeded => "peer_does_not_hear_us",
+            Self::OwnPeer => "own_peer",
         }
     }
 }
@@ -166,6 +170,6 @@ mod tests {
         for (place, &reason) in Reason::ALL.iter().enumerate() {
             assert_eq!(reason as usize, place, "{reason}");
         }
-        assert_eq!(Reason::ALL.last(), Some(&Reason::Unheeded), "the last one declared");
+        assert_eq!(Reason::ALL.last(), Some(&Reason::OwnPeer), "the last one declared");
     }
 }

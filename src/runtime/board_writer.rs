@@ -12,6 +12,7 @@ use super::events;
 use super::view::View;
 use super::words::{
     BoardWord as _, address_places, bequest_to_board, instance_to_board, key_from_board,
+    peer_places,
 };
 use crate::config::Config;
 use crate::proto::{Bequests, LinkCarrier, Node, Reason, RouterId};
@@ -24,6 +25,8 @@ use crate::status::{Board, EngineState};
 pub(super) struct BoardWriter {
     /// The places of each router's addresses on the board.
     places: Vec<Range<usize>>,
+    /// Which peers of the board are each router's.
+    peer_places: Vec<Range<usize>>,
     /// Whether the addresses are shown as those of an engine that waits.
     waits: bool,
 }
@@ -34,7 +37,8 @@ impl BoardWriter {
         events::pause(board);
         board.set_healthy(false);
         board.name_reasons(&Reason::ALL.map(Reason::name));
-        Self { places: address_places(config), waits: true }
+        let (places, peer_places) = (address_places(config), peer_places(config));
+        Self { places, peer_places, waits: true }
     }
 
     /// Shows that the engine runs, and the routers that have changed.
@@ -56,11 +60,23 @@ impl BoardWriter {
     pub(super) fn show(&self, board: &mut Board, view: &View, node: &Node, router: RouterId) {
         let snapshot = node.snapshot(router);
         let (check, checks) = filled(CheckSlot::EMPTY, checks(view, node, router));
-        let first_address = u32::try_from(self.places[router.0].start).unwrap_or(u32::MAX);
-        let mut slot =
-            InstanceSlot { checks, first_address, check, ..instance_to_board(&snapshot) };
+        let [first_address, first_peer] = [&self.places, &self.peer_places]
+            .map(|places| u32::try_from(places[router.0].start).unwrap_or(u32::MAX));
+        let mut slot = InstanceSlot {
+            checks,
+            first_address,
+            first_peer,
+            check,
+            ..instance_to_board(&snapshot)
+        };
         slot.counters.announcements_sent = view.announcements(router);
         board.publish(router.0, &slot);
+        // What an earlier engine has heard stays.
+        for (index, peer) in self.peer_places[router.0].clone().zip(snapshot.peers) {
+            if let Some(heard) = peer.last_heard {
+                board.set_heard(index, heard.to_board());
+            }
+        }
     }
 
     /// Shows whether the addresses of routers are assigned.

@@ -28,6 +28,7 @@ use self::look::Looks;
 use self::neighbours::Neighbourhood;
 use self::plan::plan;
 use self::pulse::Pulse;
+use self::sending::Unreachable;
 pub(super) use self::succession::Start;
 use self::turn::Suspensions;
 use super::attendance::Attendance;
@@ -90,6 +91,7 @@ pub(super) struct Driver<'a> {
     warnings: Warnings,
     attendance: Attendance,
     looks: Looks,
+    unreachable: Unreachable,
     /// Routers whose addresses the core knows to be unavailable.
     troubled: BTreeSet<RouterId>,
     /// The message being sent; kept so that sending allocates nothing.
@@ -144,8 +146,11 @@ impl<'a> Driver<'a> {
         let given = state_given(&start.beginning).cloned();
         let succession =
             Succession::new(start.beginning, will, meeting.is_possible(), clock::now());
+        let families = (0..node.links().len()).map(LinkId);
+        let families = families.map(|link| [node.families_on(link), node.groups_on(link)]);
         let mut driver = Self {
-            links: LinkSockets::new((0..node.links().len()).map(|it| node.families_on(LinkId(it)))),
+            links: LinkSockets::new(families),
+            unreachable: Unreachable::new(),
             watched,
             known_links: Vec::new(),
             links_before: Vec::new(),

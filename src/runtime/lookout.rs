@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::proto::{LinkId, RouterId, Sighted, Sighting};
-use crate::types::Instant;
+use crate::types::{Family, Instant};
 
 /// The links of routers that hear nobody, and the findings of the last look at each.
 #[derive(Debug, Default)]
@@ -228,6 +228,9 @@ impl LookVerdict {
             Self::Otherwise { source, what } => {
                 let how = match what {
                     Sighted::Acceptable { .. } => "as it should".to_owned(),
+                    Sighted::To(group) if *group == Family::of(*group).group() => {
+                        format!("to the group {group}, not to this node alone (peers)")
+                    }
                     Sighted::To(destination) if Some(*destination) == own => {
                         "to this node alone (unicast), not to the group".to_owned()
                     }

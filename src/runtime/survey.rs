@@ -2,12 +2,13 @@
 //! these names, and in which networks are they?
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::thread;
 use std::time::Duration;
 
 use super::kernel::Networks;
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, InstanceConfig};
 use crate::net::{Links, Netlink, index_by_any_name};
 use crate::types::LinkName;
 
@@ -68,6 +69,7 @@ fn compare(config: &Config, links: &Links, index_of: impl Fn(&LinkName) -> Optio
         for (index, track) in instance.track.iter().enumerate() {
             look(&track.interface, format!("{path}.track[{}].interface", index + 1));
         }
+        survey.look_at_endpoints(instance, &path, links);
         let Some((_, link)) = links.named(&instance.interface) else { continue };
         let networks = Networks::of(link, |address| moving.contains(&address));
         let carried = instance.addresses.iter().map(|held| ("addresses", held));
@@ -104,6 +106,31 @@ impl Survey {
         }
     }
 
+    /// Compares peers and source with the addresses of this host.
+    fn look_at_endpoints(&mut self, instance: &InstanceConfig, path: &str, links: &Links) {
+        let link_with = |address: IpAddr| {
+            let mut all = links.iter().map(|(_, link)| link);
+            all.find(|link| link.addresses().keys().any(|held| held.address == address))
+        };
+        for (index, peer) in instance.peers().iter().enumerate() {
+            if let Some(link) = link_with(*peer) {
+                let path = format!("{path}.peers[{}]", index + 1);
+                let name = link.name();
+                let problem = format!(
+                    "{peer} is an address of this host ({name}): list the other nodes alone"
+                );
+                self.refused.push(ConfigError { path, problem });
+            }
+        }
+        if let Some(source) = instance.source().filter(|source| link_with(*source).is_none()) {
+            let name = &instance.name;
+            let problem = format!(
+                "{name}: {source} is not an address of this host yet; it is in fault until it is"
+            );
+            self.warn(format!("{path}.source"), problem);
+        }
+    }
+
     fn warn(&mut self, path: String, problem: String) {
         if self.warnings.len() < MAX_WARNINGS {
             self.warnings.push(ConfigError { path, problem });
@@ -118,8 +145,8 @@ const MAX_WARNINGS: usize = 50;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::net::{HardwareAddress, KernelEvent, LinkSignal};
-    use crate::types::Families;
+    use crate::net::{DuplicateDetection, HardwareAddress, KernelEvent, LinkSignal};
+    use crate::types::{Families, VirtualAddress};
 
     #[test]
     fn another_name_of_an_interface_is_refused_and_an_interface_that_is_not_there_is_not() {
@@ -168,5 +195,49 @@ mod tests {
         assert!(
             matches!(&told[..], [it] if it.contains("not told of its interfaces within 500ms"))
         );
+    }
+
+    #[test]
+    fn a_peer_on_this_host_is_refused_and_a_source_that_is_not_there_is_not() {
+        let mut links = Links::default();
+        let (name, carrier) = ("eth1".to_owned(), LinkSignal::Up);
+        let hardware = HardwareAddress::None;
+        links.handle(KernelEvent::Link {
+            index: 3,
+            name,
+            carrier,
+            hardware,
+            families: Families::ALL,
+        });
+        let address = VirtualAddress { address: [198, 51, 100, 7].into(), prefix: 24 };
+        links.handle(KernelEvent::Address {
+            index: 3,
+            address,
+            secondary: false,
+            protocol: 0,
+            detection: DuplicateDetection::Passed,
+            created: 0,
+        });
+        let compared = |source, peer| {
+            let config = Config::from_json(&format!(
+                r#"{{ "instances": [ {{ "name": "VI_1", "interface": "eth1", "vrid": 51,
+                    "addresses": ["192.0.2.1/32"], "source": "{source}",
+                    "peers": ["192.0.2.3", "{peer}"] }} ] }}"#,
+            ));
+            let survey = compare(&config.expect("it is valid"), &links, |_| None);
+            let told = survey.refused.iter().chain(&survey.warnings);
+            told.map(ToString::to_string).collect::<Vec<_>>()
+        };
+
+        assert_eq!(
+            compared("192.0.2.2", "198.51.100.7"),
+            [
+                "instances[1].peers[2]: 198.51.100.7 is an address of this host (eth1): list the \
+                 other nodes alone",
+                "instances[1].source: VI_1: 192.0.2.2 is not an address of this host yet; it is \
+                 in fault until it is",
+            ]
+        );
+        assert_eq!(compared("198.51.100.7", "192.0.2.4"), Vec::<String>::new());
     }
 }

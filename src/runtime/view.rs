@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -120,6 +121,11 @@ impl View {
     /// Returns what the kernel refuses to a router.
     pub(super) fn refusal(&self, router: RouterId) -> Option<&str> {
         self.routers.get(router.0)?.problem.as_deref()
+    }
+
+    /// Returns which of the addresses that a router with peers speaks from and to this host has.
+    pub(super) fn own_addresses(&self, router: RouterId) -> Option<&[IpAddr]> {
+        self.routers.get(router.0)?.own_addresses.as_deref()
     }
 
     /// Returns what is wrong with the prefix of an address of a router.

@@ -273,6 +273,8 @@ fn slot(scope: WarningScope, name: &str, warning: &Warning) -> WarningSlot {
 
 /// The kernel refuses to send advertisements, for so long that peers take the router for dead.
 pub(super) const WARNING_CANNOT_SEND: &str = "cannot_send";
+/// The kernel refuses to send advertisements to a peer, and sends them to others.
+pub(super) const WARNING_UNREACHABLE: &str = "peer_unreachable";
 /// The kernel does not add or remove an address.
 pub(super) const WARNING_REFUSED: &str = "address_refused";
 /// The thread `vrrp-net` stands still.

@@ -255,6 +255,17 @@ pub(super) fn address_places(config: &Config) -> Vec<Range<usize>> {
     places.collect()
 }
 
+/// Returns which peers of the board are each virtual router's.
+pub(super) fn peer_places(config: &Config) -> Vec<Range<usize>> {
+    let mut next = 0;
+    let places = config.instances.iter().map(|instance| {
+        let first = next;
+        next += instance.peers().len();
+        first..next
+    });
+    places.collect()
+}
+
 /// Returns the slot of a virtual router, as far as the core knows it.
 pub(super) fn instance_to_board(snapshot: &Snapshot<'_>) -> InstanceSlot {
     let addresses = snapshot.addresses.len() + snapshot.addresses_excluded.len();
@@ -274,6 +285,7 @@ pub(super) fn instance_to_board(snapshot: &Snapshot<'_>) -> InstanceSlot {
         preempt: u8::from(snapshot.preempt),
         checksum: snapshot.checksum.to_board(),
         addresses: u32::try_from(addresses).unwrap_or(u32::MAX),
+        peers: u32::try_from(snapshot.peers.len()).unwrap_or(u32::MAX),
         name: text(snapshot.name),
         interface: text(snapshot.link.as_str()),
         fault: text(snapshot.fault.as_deref().unwrap_or_default()),
@@ -325,6 +337,8 @@ pub(super) fn bequest_from_board(slot: &InstanceSlot, at: Instant) -> Option<Beq
         counters: counters_from_board(&slot.counters),
         history: history_from_board(slot),
         transitions: countable(slot.transitions),
+        // They show when they are heard again.
+        peers: Vec::new(),
     })
 }
 
@@ -424,6 +438,7 @@ fn counters_to_board(snapshot: &Snapshot<'_>) -> CounterSlot {
         address_list: discarded(&[Discard::AddressList]) + received.addresses_differ,
         owner: discarded(&[Discard::Owner]) + received.duplicate_owner,
         own_source: discarded(&[Discard::OwnSource]),
+        unlisted: discarded(&[Discard::Unlisted]),
         martian: discarded(&[Discard::Martian]),
         not_running: discarded(&[Discard::NotRunning]),
     }

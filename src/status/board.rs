@@ -16,8 +16,8 @@ use memmap2::MmapRaw;
 
 pub use self::beat::Beat;
 use super::layout::{
-    AddressSlot, EVENTS, EngineState, EventSlot, Header, InstanceSlot, LAYOUT, MAGIC, REASONS,
-    WARNINGS, WarningSlot,
+    AddressSlot, EVENTS, EngineState, EventSlot, Header, InstanceSlot, LAYOUT, MAGIC, PeerSlot,
+    REASONS, WARNINGS, WarningSlot,
 };
 use super::memory::{open_shared, seal};
 use super::page::{Page, Workers, silence};
@@ -37,6 +37,8 @@ pub struct Plan {
     pub instances: Vec<InstanceSlot>,
     /// The addresses of all virtual routers.
     pub addresses: Vec<AddressSlot>,
+    /// The peers of all virtual routers.
+    pub peers: Vec<PeerSlot>,
 }
 
 /// Why a board cannot be used.
@@ -77,8 +79,8 @@ impl Board {
     /// If the memory cannot be opened, sized or mapped, or would be larger than the board can
     /// address.
     pub fn create(path: &Path, plan: &Plan) -> Result<Self, BoardError> {
-        let (instances, addresses) = (plan.instances.len(), plan.addresses.len());
-        let tables = Tables::new(instances, addresses).ok_or(BoardError::TooLarge)?;
+        let counts = [plan.instances.len(), plan.addresses.len(), plan.peers.len()];
+        let tables = Tables::new(counts).ok_or(BoardError::TooLarge)?;
         let file = open_shared(path)?;
         file.set_len(tables.end as u64)?;
         seal(&file)?;
@@ -88,7 +90,9 @@ impl Board {
         for (index, slot) in plan.instances.iter().enumerate() {
             board.publish(index, slot);
         }
-        board.write_addresses(&plan.addresses);
+        let Tables { addresses_at, peers_at, .. } = board.tables;
+        board.write_table(addresses_at, &plan.addresses);
+        board.write_table(peers_at, &plan.peers);
         board.header().magic.store(MAGIC, Release);
         Ok(board)
     }
@@ -117,7 +121,7 @@ impl Board {
     pub fn of(file: &File) -> Result<Self, BoardError> {
         let map = MmapRaw::map_raw(file)?;
         // Without any routers, for the header alone.
-        let tables = Tables::new(0, 0).ok_or(BoardError::TooLarge)?;
+        let tables = Tables::new([0; 3]).ok_or(BoardError::TooLarge)?;
         if map.len() < tables.end {
             return Err(BoardError::Foreign);
         }
@@ -129,8 +133,8 @@ impl Board {
             return Err(BoardError::Layout(layout));
         }
         let known = known && header.length.load(Relaxed) == board.map.len() as u64;
-        let counts = (header.instances.load(Relaxed), header.addresses.load(Relaxed));
-        let tables = Tables::new(counts.0 as usize, counts.1 as usize);
+        let counts = [&header.instances, &header.addresses, &header.peers];
+        let tables = Tables::new(counts.map(|count| count.load(Relaxed) as usize));
         let tables = tables.filter(|tables| known && board.consists_of(tables));
         Ok(Self { tables: tables.ok_or(BoardError::Foreign)?, ..board })
     }
@@ -201,6 +205,23 @@ impl Board {
         // SAFETY: `create` and `of` made sure that so many slots lie there, aligned to words; after
         // `create` only their atomics are written.
         unsafe { slice::from_raw_parts(self.map.as_ptr().add(addresses_at).cast(), addresses) }
+    }
+
+    /// Returns the peers of all virtual routers; each [`InstanceSlot`] tells which are its own.
+    #[must_use]
+    pub fn peers(&self) -> &[PeerSlot] {
+        let Tables { peers_at, peers, .. } = self.tables;
+        // SAFETY: as for the addresses.
+        unsafe { slice::from_raw_parts(self.map.as_ptr().add(peers_at).cast(), peers) }
+    }
+
+    /// Tells when peer `index` was last heard.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such peer.
+    pub fn set_heard(&mut self, index: usize, heard_ms: u64) {
+        self.peers()[index].heard_ms.store(heard_ms, Relaxed);
     }
 
     /// Tells whether the interface has address `index` now, and whether it has it from us.
@@ -304,11 +325,13 @@ impl Board {
         header.address_size.store(size(size_of::<AddressSlot>()), Relaxed);
         header.instances.store(size(tables.instances), Relaxed);
         header.addresses.store(size(tables.addresses), Relaxed);
+        header.peers.store(size(tables.peers), Relaxed);
         header.event_size.store(size(size_of::<EventSlot>()), Relaxed);
         header.events_offset.store(size(Tables::EVENTS_AT), Relaxed);
         header.warnings_offset.store(size(Tables::WARNINGS_AT), Relaxed);
         header.instances_offset.store(size(Tables::INSTANCES_AT), Relaxed);
         header.addresses_offset.store(size(tables.addresses_at), Relaxed);
+        header.peers_offset.store(size(tables.peers_at), Relaxed);
         let timeout = u32::try_from(plan.worker_timeout.as_millis()).unwrap_or(u32::MAX);
         header.worker_timeout_ms.store(timeout, Relaxed);
         header.engine_state.store(EngineState::None as u32, Relaxed);
@@ -317,14 +340,15 @@ impl Board {
         write_text(&header.module, env!("CARGO_PKG_VERSION"));
     }
 
-    #[expect(clippy::cast_ptr_alignment, reason = "every table begins on a whole word")]
-    fn write_addresses(&mut self, addresses: &[AddressSlot]) {
-        let Tables { addresses_at, addresses: count, .. } = self.tables;
-        assert_eq!(count, addresses.len(), "the tables were made for the same plan");
-        // SAFETY: `create` sized the map for exactly these slots, and no other process has it yet.
+    fn write_table<T>(&mut self, at: usize, slots: &[T]) {
+        assert!(
+            at + size_of_val(slots) <= self.map.len(),
+            "the tables were made for the same plan"
+        );
+        // SAFETY: the map has room for exactly these slots there, and nobody else has it yet.
         unsafe {
-            let target = self.map.as_mut_ptr().add(addresses_at).cast::<AddressSlot>();
-            ptr::copy_nonoverlapping(addresses.as_ptr(), target, count);
+            let target = self.map.as_mut_ptr().add(at).cast::<T>();
+            ptr::copy_nonoverlapping(slots.as_ptr(), target, slots.len());
         }
     }
 
@@ -336,6 +360,7 @@ impl Board {
             && header.warnings_offset.load(Relaxed) as usize == Tables::WARNINGS_AT
             && header.instances_offset.load(Relaxed) as usize == Tables::INSTANCES_AT
             && header.addresses_offset.load(Relaxed) as usize == tables.addresses_at
+            && header.peers_offset.load(Relaxed) as usize == tables.peers_at
             && self.map.len() == tables.end
     }
 
@@ -361,12 +386,15 @@ impl Board {
     }
 }
 
-/// How many routers and addresses there are, where their tables begin, and where the board ends.
+/// How many routers, addresses and peers there are, where their tables begin, and where the board
+/// ends.
 #[derive(Debug)]
 struct Tables {
     instances: usize,
     addresses: usize,
     addresses_at: usize,
+    peers: usize,
+    peers_at: usize,
     end: usize,
 }
 
@@ -376,12 +404,14 @@ impl Tables {
     const INSTANCES_AT: usize = Self::WARNINGS_AT + WARNINGS * size_of::<WarningSlot>();
 
     /// Returns `None` if the header cannot name such places.
-    fn new(instances: usize, addresses: usize) -> Option<Self> {
+    fn new([instances, addresses, peers]: [usize; 3]) -> Option<Self> {
         let addresses_at =
             instances.checked_mul(size_of::<InstanceSlot>())?.checked_add(Self::INSTANCES_AT)?;
-        let end = addresses.checked_mul(size_of::<AddressSlot>())?.checked_add(addresses_at)?;
+        let peers_at =
+            addresses.checked_mul(size_of::<AddressSlot>())?.checked_add(addresses_at)?;
+        let end = peers.checked_mul(size_of::<PeerSlot>())?.checked_add(peers_at)?;
         u32::try_from(end).ok()?;
-        Some(Self { instances, addresses, addresses_at, end })
+        Some(Self { instances, addresses, addresses_at, peers, peers_at, end })
     }
 }
 

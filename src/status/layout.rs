@@ -2,8 +2,11 @@
 //!
 //! ```text
 //!  +--------+-----------------+------------------+-----------------+----------------+
-//!  | Header | EventSlot[1024] | WarningSlot[256] | InstanceSlot[n] | AddressSlot[m] |
+//!  | Header | EventSlot[1024] | WarningSlot[256] | InstanceSlot[n] | AddressSlot[m] | ...
 //!  +--------+-----------------+------------------+-----------------+----------------+
+//!       +-------------+
+//!   ... | PeerSlot[k] |
+//!       +-------------+
 //! ```
 //!
 //! The page, [`WorkerWords`], is memory of its own.
@@ -91,6 +94,10 @@ on_the_board! {
         pub instances: AtomicU32,
         /// Number of addresses of all virtual routers.
         pub addresses: AtomicU32,
+        /// Number of peers of all virtual routers.
+        pub peers: AtomicU32,
+        /// Where the peer slots begin.
+        pub peers_offset: AtomicU32,
         /// The user of the master.
         pub owner: AtomicU32,
         /// Size of an [`EventSlot`].
@@ -316,6 +323,10 @@ on_the_board! {
         pub first_address: u32,
         /// The number of its addresses.
         pub addresses: u32,
+        /// The first of its peers among the peer slots.
+        pub first_peer: u32,
+        /// The number of its peers; 0 if it speaks to the group.
+        pub peers: u32,
         /// Name in Lua, logs and status.
         pub name: [u8; 64],
         /// The interface it runs on.
@@ -367,7 +378,9 @@ on_the_board! {
         pub owner: u64,
         /// From our own address.
         pub own_source: u64,
-        /// From an address that no host has, or not to the group.
+        /// From an address that is none of the peers.
+        pub unlisted: u64,
+        /// From an address that no host has, or not where the router listens.
         pub martian: u64,
         /// For a virtual router in Initialize.
         pub not_running: u64,
@@ -450,5 +463,20 @@ on_the_board! {
         pub reserved: [u8; 2],
         /// How often another program removed it.
         pub lost: AtomicU64,
+    }
+}
+
+on_the_board! {
+    /// A peer that a virtual router speaks to by its address.
+    #[derive(Debug)]
+    pub struct PeerSlot {
+        /// In network order; IPv4 takes the first four octets.
+        pub address: [u8; 16],
+        /// 4 or 6.
+        pub family: u8,
+        /// Keeps what follows on a whole word.
+        pub reserved: [u8; 7],
+        /// When an advertisement of it last counted; 0 if none has.
+        pub heard_ms: AtomicU64,
     }
 }

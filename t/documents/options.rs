@@ -154,6 +154,7 @@ impl Described {
         let elements = (0..length).map(|index| match self.name.as_str() {
             "track" => json!({ "interface": format!("eth{index}") }),
             "reach" => json!({ "address": format!("192.0.2.{}", 100 + index) }),
+            "peers" => json!(format!("10.1.{}.{}", index / 250, 1 + index % 250)),
             "instances" => json!({ "name": index.to_string(), "interface": format!("eth{index}"),
                 "vrid": 1, "addresses": [address(index)] }),
             _ => json!(address(index)),
@@ -231,7 +232,8 @@ fn base(version: u8) -> Value {
             "reach": [{ "address": "192.0.2.254", "name": "gateway" }] },
         "announce": {},
         "instances": [{ "name": "VI_1", "interface": "eth0", "vrid": 51, "version": version,
-            "addresses": ["192.0.2.1/24"], "track": [{ "interface": "eth1" }] }],
+            "addresses": ["192.0.2.1/24"], "track": [{ "interface": "eth1" }],
+            "peers": ["192.0.2.9"] }],
     });
     if version == 2 {
         base["instances"][0]["auth"] = json!({ "type": "simple", "secret": "secret" });

@@ -264,6 +264,7 @@ impl Nginx {
             control: false,
             instances: Vec::new(),
             addresses: Vec::new(),
+            peers: Vec::new(),
         };
         Board::create(&lock_file, &plan).expect("there is room for a board");
         let runtime = Builder::new_current_thread().enable_io().build().expect("it can be made");

@@ -54,14 +54,15 @@ fn assert_stays(ours: &Router, theirs: &Keepalived, lab: &Pair, wanted: (&str, K
     holds_for("one router is active", 3 * SLACK, right);
 }
 
-fn we_lead_and_follow(setups: (Setup, Setup)) {
+fn we_lead_and_follow(setups: (Setup, Setup), instance: &str) {
     let (high, low) = setups;
     on_every_nginx("we lead and follow", |lab, carrier| {
-        let theirs = Keepalived::start(&lab.b, &like(low));
+        let config = KeepalivedConfig { instance: instance.to_owned(), ..like(low) };
+        let theirs = Keepalived::start(&lab.b, &config);
         let ours = Router::start(&lab.a, carrier, high);
         assert_ours(&ours, &theirs, lab);
 
-        let sniffer = Sniffer::start(&lab.client);
+        let sniffer = Sniffer::start(&lab.b);
         let start = Instant::now();
         let (owners, ()) = Owners::of(ours.address, &[&lab.a, &lab.b], || {
             ours.nginx.quit();
@@ -88,12 +89,13 @@ fn we_lead_and_follow(setups: (Setup, Setup)) {
     });
 }
 
-fn they_lead_and_we_follow(setups: (Setup, Setup)) {
+fn they_lead_and_we_follow(setups: (Setup, Setup), instance: &str) {
     let (high, low) = setups;
     on_every_nginx("they lead", |lab, carrier| {
+        let config = KeepalivedConfig { instance: instance.to_owned(), ..like(high) };
         let ours = Router::start(&lab.a, carrier, low);
         ours.wait_for("active");
-        let mut theirs = Keepalived::start(&lab.b, &like(high));
+        let mut theirs = Keepalived::start(&lab.b, &config);
         assert_theirs(&ours, &theirs, lab);
         let probe = Probe::start(&lab.client, "192.168.56.101:80", "/");
 
@@ -104,7 +106,7 @@ fn they_lead_and_we_follow(setups: (Setup, Setup)) {
         assert!(owners.longest(|count| count != 1) < low.skew_time() + SLACK, "{owners:?}");
         assert_eq!(ours.instance().expect("it answers")["reason"], "resigned");
 
-        let mut theirs = Keepalived::start(&lab.b, &like(high));
+        let mut theirs = Keepalived::start(&lab.b, &config);
         assert_theirs(&ours, &theirs, lab);
 
         let start = Instant::now();
@@ -119,38 +121,65 @@ fn they_lead_and_we_follow(setups: (Setup, Setup)) {
 
 #[test]
 fn version_3_we_lead_and_keepalived_follows() {
-    we_lead_and_follow((v3(150), v3(100)));
+    we_lead_and_follow((v3(150), v3(100)), "");
 }
 
 #[test]
 fn version_2_we_lead_and_keepalived_follows() {
-    we_lead_and_follow((v2(150), v2(100)));
+    we_lead_and_follow((v2(150), v2(100)), "");
 }
 
 #[test]
 fn over_ipv6_we_lead_and_keepalived_follows() {
-    we_lead_and_follow((v6(150), v6(100)));
+    we_lead_and_follow((v6(150), v6(100)), "");
 }
 
 #[test]
 fn over_ipv6_we_lead_and_keepalived_follows_without_a_link_local_address() {
-    we_lead_and_follow((v6_without_link_local(150), v6_without_link_local(100)));
+    we_lead_and_follow((v6_without_link_local(150), v6_without_link_local(100)), "");
 }
 
 #[test]
 fn over_ipv6_keepalived_leads_and_we_follow() {
-    they_lead_and_we_follow((v6(150), v6(100)));
+    they_lead_and_we_follow((v6(150), v6(100)), "");
 }
 
 #[test]
 fn version_3_keepalived_leads_and_we_follow() {
-    they_lead_and_we_follow((v3(150), v3(100)));
+    they_lead_and_we_follow((v3(150), v3(100)), "");
 }
 
 #[test]
 fn version_2_keepalived_leads_and_we_follow() {
-    they_lead_and_we_follow((v2(150), v2(100)));
+    they_lead_and_we_follow((v2(150), v2(100)), "");
 }
+
+#[test]
+fn version_3_we_lead_and_keepalived_follows_one_by_one() {
+    we_lead_and_follow((v3(150).with(TO_KEEPALIVED), v3(100)), TO_US);
+}
+
+#[test]
+fn version_2_keepalived_leads_and_we_follow_one_by_one() {
+    they_lead_and_we_follow((v2(150), v2(100).with(TO_KEEPALIVED)), TO_US);
+}
+
+/// keepalived accepts any Time to Live of a peer, and sends the one that it is told to.
+#[test]
+fn a_keepalived_that_sends_with_another_time_to_live_is_heard_where_that_is_allowed() {
+    on_every_nginx("time to live", |lab, carrier| {
+        let instance = format!("{TO_US}\nunicast_ttl 64");
+        let theirs = Keepalived::start(&lab.b, &KeepalivedConfig { instance, ..like(v3(150)) });
+        let more = "peers = { '192.168.56.102' }, min_hop_limit = 64, hop_limit = 32";
+        let ours = Router::start(&lab.a, carrier, v3(100).with(more));
+
+        assert_theirs(&ours, &theirs, lab);
+    });
+}
+
+const TO_KEEPALIVED: &str = "peers = { '192.168.56.102' }";
+const TO_US: &str =
+    "unicast_src_ip 192.168.56.102\n check_unicast_src\n unicast_peer {\n 192.168.56.101\n }";
 
 #[test]
 fn a_client_follows_when_keepalived_dies_and_leaves_its_address_behind() {

@@ -1,6 +1,7 @@
 //! The thread that keeps the addresses, against the real kernel.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use std::{fs, io};
 
@@ -383,6 +384,7 @@ pub(crate) fn plan(routers: &[&[&str]]) -> KernelPlan {
     let router = |addresses: &&[&str]| PlannedRouter {
         site: Site::on(LinkId(0)),
         addresses: addresses.iter().map(|text| parse(text)).collect(),
+        endpoints: Arc::new([]),
         patience: Duration::MAX,
     };
     KernelPlan {

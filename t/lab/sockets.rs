@@ -113,9 +113,10 @@ fn open(runtime: &Runtime, host: &Host, family: Family) -> VrrpSocket {
     let index = index_of_eth0(host);
     let opened = host.enter(|| {
         let _context = runtime.enter();
-        VrrpSocket::open(index, family)
+        let socket = VrrpSocket::open(index, family)?;
+        socket.join_group().map(|()| socket)
     });
-    opened.expect("root may open it")
+    opened.expect("root may open it and join")
 }
 
 fn index_of_eth0(host: &Host) -> u32 {

@@ -220,6 +220,7 @@ fn plan(instances: usize) -> Plan {
         worker_timeout: Duration::from_secs(2),
         instances: (1..=instances).map(named).collect(),
         addresses: vec![address],
+        peers: Vec::new(),
     }
 }
 

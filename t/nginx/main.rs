@@ -24,6 +24,7 @@ mod pause;
 mod readme;
 mod starved;
 mod successors;
+mod unicast;
 mod upgrade;
 
 use std::fs;

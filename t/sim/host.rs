@@ -1,7 +1,7 @@
 //! One host: the core, the clock it reads, and the addresses a kernel would have.
 
 use std::collections::{BTreeSet, VecDeque};
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use resty_vrrp::config::InstanceConfig;
@@ -139,7 +139,7 @@ impl Host {
                 let (late, suspended) = (now.since(since), Duration::ZERO);
                 self.node.handle(Input::Slept { since, late, suspended }, now);
             }
-            Cause::Link => self.node.handle(Input::Link { link: LINK, facts: self.facts() }, now),
+            Cause::Link => self.tell_link(now),
             Cause::Health => self.node.handle(Input::Health(self.health.clone()), now),
             Cause::Priority(router, priority) => {
                 if !self.priorities[router.0].is_owner() {
@@ -198,10 +198,19 @@ impl Host {
     /// Starts an engine as the successor of the one before.
     fn succeed(&mut self, now: Instant) {
         self.node = self.engine();
-        self.node.handle(Input::Link { link: LINK, facts: self.facts() }, now);
+        self.tell_link(now);
         self.node.handle(Input::Health(self.health.clone()), now);
         let will = self.will.take().expect("only an engine that ran has a successor");
         assert_eq!(self.node.inherit(&will, now), Ok(Vec::new()));
+    }
+
+    /// Tells the engine of the link, and of those of its addresses that routers speak from or to.
+    fn tell_link(&mut self, now: Instant) {
+        let own: Vec<IpAddr> = self.primary.map(IpAddr::from).into_iter().collect();
+        for router in self.routers().filter(|it| self.instances[it.0].unicast.is_some()) {
+            self.node.handle(Input::OwnAddresses { router, addresses: &own }, now);
+        }
+        self.node.handle(Input::Link { link: LINK, facts: self.facts() }, now);
     }
 
     /// Leaves word for a successor after every change, and every now and then.
@@ -272,6 +281,20 @@ impl Host {
     pub(crate) fn is_deaf(&self, router: RouterId) -> bool {
         let instance = self.instance(router);
         instance.version == Version::V2 && instance.priority.is_owner()
+    }
+
+    /// Tells whether what another host sends counts here, once it has crossed so many routers.
+    pub(crate) fn would_hear(&self, other: &Self, vrid: Vrid, routers: u8) -> bool {
+        let config = |host: &Self| host.router_of(vrid).map(|it| host.instance(it).clone());
+        let (Some(ours), Some(theirs)) = (config(self), config(other)) else { return false };
+        let lists = |config: &InstanceConfig, host: &Self| {
+            let primary = host.primary.map(IpAddr::from);
+            config.unicast.is_none() || primary.is_some_and(|it| config.peers().contains(&it))
+        };
+        ours.unicast.is_some() == theirs.unicast.is_some()
+            && lists(&ours, other)
+            && lists(&theirs, self)
+            && theirs.hop_limit() - routers >= ours.min_hop_limit()
     }
 
     /// Tells whether the host is to be Active, rather than nobody, although nginx does not serve,

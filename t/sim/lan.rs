@@ -15,7 +15,7 @@ use resty_vrrp::types::Priority;
 use crate::host::{Cause, Condition, Host};
 use crate::network::{Fate, Network};
 use crate::oracle::Oracle;
-use crate::packet::{Packet, encoded};
+use crate::packet::{GROUP, Packet, encoded};
 use crate::setup::{US, Vary as _, b3};
 use crate::trace::{Deed, Record};
 use harness::Rng;
@@ -366,12 +366,15 @@ impl Lan {
             return;
         }
         for octets in &datagrams {
-            self.record(from, Deed::Sent(router, Packet::read(octets)));
+            let packet = Packet::read(octets);
+            let to_all = packet.destination == GROUP;
             for to in 0..self.hosts.len() {
-                if to != from || self.network.reflects {
+                let hears = to_all || self.hosts[to].primary == Some(packet.destination);
+                if hears && (to != from || self.network.reflects) {
                     self.transmit(from, to, octets);
                 }
             }
+            self.record(from, Deed::Sent(router, packet));
         }
     }
 
@@ -383,7 +386,10 @@ impl Lan {
                 for delay in delays {
                     self.frames += 1;
                     let arrival = (self.now + delay, self.frames);
-                    self.under_way.insert(arrival, (to, octets.to_vec()));
+                    let mut octets = octets.to_vec();
+                    // Time to Live.
+                    octets[8] -= self.network.routers;
+                    self.under_way.insert(arrival, (to, octets));
                 }
             }
         }

@@ -27,5 +27,6 @@ mod setup;
 mod succession;
 mod timers;
 mod trace;
+mod unicast;
 mod view;
 mod wake;

@@ -16,6 +16,8 @@ pub(crate) struct Network {
     pub(crate) delay: RangeInclusive<Duration>,
     /// Every frame also comes back to its sender, as in a bridge loop.
     pub(crate) reflects: bool,
+    /// How many routers a datagram crosses.
+    pub(crate) routers: u8,
 }
 
 /// What becomes of one frame for one receiver.
@@ -34,6 +36,7 @@ impl Network {
             duplicate_percent: 0,
             delay: Duration::ZERO..=Duration::ZERO,
             reflects: false,
+            routers: 0,
         }
     }
 

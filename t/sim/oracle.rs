@@ -327,7 +327,9 @@ impl Oracle {
         let mut rivals = BTreeMap::new();
         for (winner, better) in &holders {
             for (loser, worse) in &holders {
-                if better.outranks(worse) && network.passes(*winner, *loser) {
+                let passes = network.passes(*winner, *loser)
+                    && hosts[*loser].would_hear(&hosts[*winner], vrid, network.routers);
+                if better.outranks(worse) && passes {
                     let key = (vrid, *winner, *loser);
                     let since = self.rivals.get(&key).copied().unwrap_or(now);
                     let limit = hosts[*winner].slowest + late * 2;
@@ -356,8 +358,12 @@ impl Oracle {
         for (winner, better) in holders {
             let Some(router) = hosts[*winner].router_of(vrid) else { continue };
             // A third router may be in the way: the first one that is heard counts.
-            let heard: Vec<_> =
-                holders.iter().filter(|(it, _)| network.passes(*it, *winner)).collect();
+            let reaches_it = |it: &usize| {
+                let counts =
+                    it == winner || hosts[*winner].would_hear(&hosts[*it], vrid, network.routers);
+                network.passes(*it, *winner) && counts
+            };
+            let heard: Vec<_> = holders.iter().filter(|(it, _)| reaches_it(it)).collect();
             let [_, _] = heard[..] else { continue };
             for (loser, worse) in heard.into_iter().filter(|(_, it)| better.outranks(it)) {
                 let since = self.unheeded.get(&(vrid, *winner, *loser)).copied().unwrap_or(now);

@@ -5,13 +5,14 @@ use std::net::Ipv4Addr;
 use resty_vrrp::proto::{Datagram, Node, RouterId};
 use resty_vrrp::types::{ChecksumForm, Priority};
 
-const GROUP: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 18);
+pub(crate) const GROUP: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 18);
 const PROTOCOL: u8 = 112;
 
 /// A whole IPv4 datagram with one advertisement.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Packet {
     pub(crate) source: Ipv4Addr,
+    pub(crate) destination: Ipv4Addr,
     pub(crate) ttl: u8,
     pub(crate) version: u8,
     pub(crate) vrid: u8,
@@ -59,7 +60,6 @@ impl Packet {
         assert_eq!(header[2..4], u16::try_from(octets.len()).unwrap().to_be_bytes());
         assert_eq!(header[9], PROTOCOL);
         assert_eq!(sum(&[header]), 0xffff, "the checksum of the IPv4 header");
-        assert_eq!(header[16..20], GROUP.octets());
         assert_eq!(message[0] & 0xf, 1, "the type ADVERTISEMENT");
 
         let version = message[0] >> 4;
@@ -67,6 +67,7 @@ impl Packet {
         assert_eq!(message.len(), if version == 2 { end + 8 } else { end });
         let mut packet = Self {
             source: address(&header[12..16]),
+            destination: address(&header[16..20]),
             ttl: header[8],
             version,
             vrid: message[1],
@@ -92,7 +93,7 @@ impl Packet {
         }
         let length = u16::try_from(length).expect("at most 1028 octets").to_be_bytes();
         let tail = [0, PROTOCOL, length[0], length[1]];
-        [self.source.octets(), GROUP.octets(), tail].concat()
+        [self.source.octets(), self.destination.octets(), tail].concat()
     }
 
     fn ip_header(&self, length: usize) -> Vec<u8> {
@@ -100,7 +101,7 @@ impl Packet {
         let mut header = vec![0x45, 0xc0, length[0], length[1], 0, 1, 0, 0, self.ttl, PROTOCOL];
         header.extend([0, 0]);
         header.extend(self.source.octets());
-        header.extend(GROUP.octets());
+        header.extend(self.destination.octets());
         let sum = !sum(&[&header]);
         header[10..12].copy_from_slice(&sum.to_be_bytes());
         header
@@ -138,6 +139,7 @@ fn the_tests_write_the_packets_of_the_published_vectors() {
     let a = Ipv4Addr::new(192, 0, 2, 2);
     let p5 = Packet {
         source: a,
+        destination: GROUP,
         ttl: 255,
         version: 3,
         vrid: 10,

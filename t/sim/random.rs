@@ -54,6 +54,26 @@ fn two_routers_per_host_survive_any_trouble() {
 }
 
 #[test]
+fn routers_with_peers_survive_any_trouble_on_a_lossy_link() {
+    explore(5_000..5_150, |seed| {
+        let mut lan = weather(seed, if seed % 2 == 0 { 0 } else { 20 });
+        let addresses: Vec<_> = (2..4 + lan.rng.below(4)).map(node).collect();
+        for (name, primary) in NAMES.iter().zip(&addresses) {
+            let peers: Vec<_> = addresses.iter().filter(|it| *it != primary).copied().collect();
+            let instance = vary(&mut lan, b3()).peers(&peers);
+            lan.add(name, *primary, vec![instance]);
+            lan.restart(name);
+        }
+        disturb(&mut lan);
+        lan
+    });
+}
+
+fn node(number: u64) -> Ipv4Addr {
+    Ipv4Addr::new(192, 0, 2, u8::try_from(number).expect("there are few"))
+}
+
+#[test]
 fn a_higher_dead_factor_means_fewer_false_takeovers_on_a_lossy_link() {
     for percent in [10, 20, 30] {
         let [three, five, ten] = [3, 5, 10]

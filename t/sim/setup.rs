@@ -3,13 +3,13 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-use resty_vrrp::config::InstanceConfig;
+use resty_vrrp::config::{InstanceConfig, UnicastConfig};
 use resty_vrrp::types::{
     AddressList, Centiseconds, ChecksumForm, ChecksumPolicy, LinkName, Priority, TrailingOctets,
     Version, VirtualAddress, Vrid,
 };
 
-use crate::packet::Packet;
+use crate::packet::{GROUP, Packet};
 
 /// Primary addresses: two peers with lower ones than ours, ours, and a peer with a higher one.
 pub(crate) const A: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 2);
@@ -37,6 +37,7 @@ pub(crate) fn b3() -> InstanceConfig {
         trailing_octets: TrailingOctets::Reject,
         address_list: AddressList::Report,
         track: Vec::new(),
+        unicast: None,
     }
 }
 
@@ -60,6 +61,7 @@ pub(crate) trait Vary: Sized {
     fn no_preempt(self) -> Self;
     fn preempt_delay(self, delay: Duration) -> Self;
     fn startup_hold(self, hold: Duration) -> Self;
+    fn peers(self, peers: &[Ipv4Addr]) -> Self;
 }
 
 impl Vary for InstanceConfig {
@@ -90,12 +92,19 @@ impl Vary for InstanceConfig {
     fn startup_hold(self, startup_hold: Duration) -> Self {
         Self { startup_hold, ..self }
     }
+
+    fn peers(self, peers: &[Ipv4Addr]) -> Self {
+        let peers = peers.iter().copied().map(IpAddr::from).collect();
+        let unicast = UnicastConfig { peers, source: None, hop_limit: 255, min_hop_limit: 255 };
+        Self { unicast: Some(unicast), ..self }
+    }
 }
 
 /// A valid advertisement for [`b3`], from [`A`].
 pub(crate) fn adv(priority: u8) -> Packet {
     Packet {
         source: A,
+        destination: GROUP,
         ttl: 255,
         version: 3,
         vrid: 10,

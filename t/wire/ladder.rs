@@ -5,7 +5,7 @@ mod over_ipv6;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-use resty_vrrp::config::InstanceConfig;
+use resty_vrrp::config::{InstanceConfig, UnicastConfig};
 use resty_vrrp::proto::AddressLists::{self, Disjoint, Overlapping, Same};
 use resty_vrrp::proto::{Accepted, Discard, Expectations, Heard};
 use resty_vrrp::types::{
@@ -132,6 +132,35 @@ fn address_lists_are_compared_as_sets() {
     assert_eq!(accepted, Ok(Overlapping));
 }
 
+/// A router with peers takes the place of the group for what they send to this node.
+#[test]
+fn a_router_with_peers_hears_these_alone_and_never_the_group() {
+    let mut config = config(Version::V3);
+    let peers = vec![IpAddr::V4(PEER)];
+    let unicast = UnicastConfig { peers, source: None, hop_limit: 255, min_hop_limit: 254 };
+    config.unicast = Some(unicast);
+    let sent = || Crafted { destination: PRIMARY, ..Crafted::version_3() };
+    let stranger = Ipv4Addr::new(192, 0, 2, 66);
+    for (crafted, expected) in [
+        (sent(), None),
+        (Crafted { ttl: 254, ..sent() }, None),
+        (Crafted { ttl: 253, ..sent() }, Some(Discard::Ttl)),
+        (Crafted { source: stranger, ..sent() }, Some(Discard::Unlisted)),
+        (Crafted { source: stranger, destination: GROUP, ..sent() }, Some(Discard::Unlisted)),
+        (Crafted { destination: GROUP, ..sent() }, Some(Discard::Martian)),
+        (Crafted { destination: Ipv4Addr::BROADCAST, ..sent() }, Some(Discard::Martian)),
+        (Crafted { source: Ipv4Addr::UNSPECIFIED, ..sent() }, Some(Discard::Martian)),
+        (Crafted { source: PRIMARY, ..sent() }, Some(Discard::OwnSource)),
+        (Crafted { source: stranger, checksum_error: 1, ..sent() }, Some(Discard::Checksum)),
+    ] {
+        assert_eq!(crafted.verdict(&config).err(), expected, "{crafted:?}");
+    }
+
+    config.vrid = Vrid::new(20).expect("it is not 0");
+    assert_eq!(check("P11", &router(&config)).err(), None);
+    assert_eq!(check("P12", &router(&config)).err(), Some(Discard::Checksum));
+}
+
 /// RFC 9568 §5.2.3: the same VRID in the other family is another virtual router.
 #[test]
 fn what_a_router_of_the_other_family_expects_counts_as_nothing() {
@@ -241,6 +270,7 @@ pub(crate) fn config(version: Version) -> InstanceConfig {
         trailing_octets: TrailingOctets::Reject,
         address_list: AddressList::Report,
         track: Vec::new(),
+        unicast: None,
     }
 }
 

@@ -75,9 +75,11 @@ local EVENTS = ffi.typeof("resty_vrrp_event *")
 local WARNINGS = ffi.typeof("resty_vrrp_warning *")
 local INSTANCES = ffi.typeof("resty_vrrp_instance *")
 local ADDRESSES = ffi.typeof("resty_vrrp_address *")
+local PEERS = ffi.typeof("resty_vrrp_peer *")
 local HEADER_SIZE = sizeof("resty_vrrp_header")
 local INSTANCE_SIZE = sizeof("resty_vrrp_instance")
 local ADDRESS_SIZE = sizeof("resty_vrrp_address")
+local PEER_SIZE = sizeof("resty_vrrp_peer")
 local EVENTS_SIZE = layout.EVENTS * sizeof("resty_vrrp_event")
 local EVENTS_AT = HEADER_SIZE
 local PAGE_SIZE = sizeof("resty_vrrp_page")
@@ -111,50 +113,53 @@ end
 _M.countable = countable
 
 
--- Returns the length of a board of so many instances and addresses.
-local function length_of(instances, addresses)
-    return INSTANCES_AT + instances * INSTANCE_SIZE + addresses * ADDRESS_SIZE
+-- Returns the length of a board of so many slots.
+local function length_of(count)
+    return INSTANCES_AT + count.instances * INSTANCE_SIZE
+           + count.addresses * ADDRESS_SIZE + count.peers * PEER_SIZE
 end
 
 
--- Returns the number of instances and of addresses, or nil if this is no board
--- of this version. Whatever a worker has written, all tables lie within length.
-local function counts(header, length)
+-- Returns the numbers of slots, or nil if this is no board of this version.
+-- Whatever a worker has written, all tables lie within length.
+local function count_slots(header, length)
     if length < HEADER_SIZE or header.magic ~= layout.MAGIC
        or header.layout ~= layout.VERSION or header.length ~= length then
         return nil
     end
-    local instances, addresses = header.instances, header.addresses
-    if length_of(instances, addresses) ~= length then
-        return nil
-    end
-    return instances, addresses
+    local count = {
+        instances = header.instances,
+        addresses = header.addresses,
+        peers = header.peers,
+    }
+    return length_of(count) == length and count or nil
 end
 
 
 -- Returns the board whose header is at this address, without its slots. The
 -- numbers are those that were checked: those on the board may be others by now.
-local function without_slots(header, instances, addresses)
+local function without_slots(header, count)
     local start = cast("char *", header)
     local slots = cast(INSTANCES, start + INSTANCES_AT)
+    local addresses = cast(ADDRESSES, slots + count.instances)
     return setmetatable({
         header = header,
         events = cast(EVENTS, start + EVENTS_AT),
         warnings = cast(WARNINGS, start + WARNINGS_AT),
         slots = slots,
-        instance_count = instances,
-        addresses = cast(ADDRESSES, slots + instances),
-        address_count = addresses,
+        addresses = addresses,
+        peers = cast(PEERS, addresses + count.addresses),
+        count = count,
     }, mt)
 end
 
 
 -- Returns the board whose header is at this address, with its slots in the
 -- order of the configuration, and by name. That reads all of the board.
-local function at(header, instances, addresses)
-    local board = without_slots(header, instances, addresses)
+local function at(header, count)
+    local board = without_slots(header, count)
     board.instances, board.by_name = {}, {}
-    for index = 1, instances do
+    for index = 1, count.instances do
         local slot = board.slots + (index - 1)
         board.instances[index] = slot
         board.by_name[text_of(slot.name)] = slot
@@ -227,15 +232,15 @@ function _M.map(fd, page_fd)
     if not memory then
         return nil, err
     end
-    local instances, addresses = counts(cast(HEADER, memory), length)
-    if not instances then
+    local count = count_slots(cast(HEADER, memory), length)
+    if not count then
         C.resty_vrrp_munmap(memory, length)
         return nil, "core.so and the Lua files are of different versions:"
                     .. " install both from one release"
     end
     local board = at(gc(cast(HEADER, memory), function()
         C.resty_vrrp_munmap(memory, length)
-    end), instances, addresses)
+    end), count)
     board.fd, board.page_fd = fd, page_fd
     return board
 end
@@ -243,7 +248,7 @@ end
 
 -- Unmaps a board that was mapped for writing, at once: no child may have it.
 local function unmap(board)
-    local length = length_of(board.instance_count, board.address_count)
+    local length = length_of(board.count)
     C.resty_vrrp_munmap(gc(board.header, nil), length)
 end
 
@@ -267,8 +272,8 @@ _M.set_superseded = set_superseded
 -- unmaps and closes everything.
 function _M:publish(locked)
     local fd, page_fd = self.fd, self.page_fd
-    local instances, addresses = self.instance_count, self.address_count
-    local length = length_of(instances, addresses)
+    local count = self.count
+    local length = length_of(count)
     if locked and C.resty_vrrp_fchmod(fd, 384) ~= 0 then
         return nil, "cannot lock the board: " .. why()
     end
@@ -296,7 +301,7 @@ function _M:publish(locked)
         if worker_pid() == mapped_by then
             set_superseded(_M.find(), 0)
         end
-    end), instances, addresses)
+    end), count)
     board.fd, board.page_fd, board.page = handle, page_fd, cast(WORDS, page)
     board.carried_ms, board.begun_ms = self.carried_ms, self.begun_ms
     return board
@@ -307,15 +312,15 @@ end
 -- engine. Its slots are not read here: each page of them would count as memory
 -- of the process once more. Returns nil and an error if this process may not.
 function _M:writable()
-    local instances, addresses = self.instance_count, self.address_count
-    local length = length_of(instances, addresses)
+    local count = self.count
+    local length = length_of(count)
     local memory, err = map_again(self.fd, length, O_RDWR, PROT_READ_WRITE)
     if not memory then
         return nil, err
     end
     local board = without_slots(gc(cast(HEADER, memory), function()
         C.resty_vrrp_munmap(memory, length)
-    end), instances, addresses)
+    end), count)
     board.fd, board.page_fd, board.page = self.fd, self.page_fd, self.page
     board.carried_ms, board.begun_ms = self.carried_ms, self.begun_ms
     return board
@@ -337,7 +342,7 @@ function _M.find()
     if not maps then
         return nil
     end
-    local newest, instances, addresses
+    local newest, count
     local pages = {}
     for line in maps:lines() do
         local from, to, writes, inode, name = line:match(
@@ -351,10 +356,10 @@ function _M.find()
             local length = tonumber(header.length)
             local whole = length <= to - from
                           and length > to - from - KERNEL_PAGE
-            local slots, places = counts(header, whole and length or 0)
+            local slots = count_slots(header, whole and length or 0)
             if slots and (not newest
                           or header.generation > newest.generation) then
-                newest, instances, addresses = header, slots, places
+                newest, count = header, slots
             end
         end
     end
@@ -363,7 +368,7 @@ function _M.find()
     if not page then
         return nil
     end
-    local board = at(newest, instances, addresses)
+    local board = at(newest, count)
     board.page, board.fd = cast(WORDS, page), newest.board_fd
     return board
 end
@@ -383,8 +388,8 @@ function _M.open()
     if not found then
         return nil
     end
-    local instances, addresses = found.instance_count, found.address_count
-    local length = length_of(instances, addresses)
+    local count = found.count
+    local length = length_of(count)
     local memory = map_twice(found.header, length)
     local page = memory and map_twice(found.page, PAGE_SIZE)
     if not page then
@@ -393,7 +398,7 @@ function _M.open()
     local board = at(gc(cast(HEADER, memory), function()
         C.resty_vrrp_munmap(memory, length)
         C.resty_vrrp_munmap(page, PAGE_SIZE)
-    end), instances, addresses)
+    end), count)
     board.page, board.fd = cast(WORDS, page), found.fd
     return board
 end
@@ -516,17 +521,29 @@ local function carry_slot_over(slot, before)
 end
 
 
--- Iterates over the addresses of a slot, if the board has those that it names.
-function _M:each_address(slot)
-    local next_place = slot.first_address
-    local last = next_place + slot.addresses - 1
+-- Iterates over so many slots from a place on, if the table has them.
+local function each(slots, count, next_place, many)
+    local last = next_place + many - 1
     return function()
         local place = next_place
         next_place = place + 1
-        if place <= last and last < self.address_count then
-            return self.addresses[place]
+        if place <= last and last < count then
+            return slots[place]
         end
     end
+end
+
+
+-- Iterates over the addresses of a slot, if the board has those that it names.
+function _M:each_address(slot)
+    return each(self.addresses, self.count.addresses,
+                slot.first_address, slot.addresses)
+end
+
+
+-- Iterates over the peers of a slot, if the board has those that it names.
+function _M:each_peer(slot)
+    return each(self.peers, self.count.peers, slot.first_peer, slot.peers)
 end
 
 
@@ -548,6 +565,18 @@ local function carry_addresses_over(board, slot, previous, before)
             one.ours = earlier.ours
             one.lost = earlier.lost
         end
+    end
+end
+
+
+local function carry_peers_over(board, slot, previous, before)
+    local known = {}
+    for one in previous:each_peer(before) do
+        known[ffi_string(one.address, sizeof(one.address))] = one
+    end
+    for one in board:each_peer(slot) do
+        local earlier = known[ffi_string(one.address, sizeof(one.address))]
+        one.heard_ms = earlier and earlier.heard_ms or 0
     end
 end
 
@@ -588,6 +617,7 @@ function _M:carry_over(previous)
            and text_of(before.interface) == text_of(slot.interface) then
             carry_slot_over(slot, _M.read(before))
             carry_addresses_over(self, slot, previous, before)
+            carry_peers_over(self, slot, previous, before)
         end
     end
     carry_warnings_over(self, previous)

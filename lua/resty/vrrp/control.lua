@@ -35,7 +35,7 @@ local function holds_any(board)
             return true
         end
     end
-    for index = 0, board.address_count - 1 do
+    for index = 0, board.count.addresses - 1 do
         if board.addresses[index].ours ~= 0 then
             return true
         end

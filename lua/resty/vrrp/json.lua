@@ -34,11 +34,11 @@ do
         address priority self last_advert_age_ms assigned
         lost contested
         effective_priority preempt advert_interval_ms active_down_interval_ms
-        active addresses checks ok weight warnings text counters history
+        active addresses peers checks ok weight warnings text counters history
         advertisements_sent advertisements_received
         priority_zero_sent priority_zero_received announcements_sent errors
         checksum ttl vrid length type auth interval address_list
-        owner own_source martian not_running
+        owner own_source unlisted martian not_running
     ]]
     local rank = 0
     for name in order:gmatch("%S+") do

@@ -16,6 +16,8 @@ typedef struct {
     uint32_t address_size;
     uint32_t instances;
     uint32_t addresses;
+    uint32_t peers;
+    uint32_t peers_offset;
     uint32_t owner;
     uint32_t event_size;
     uint32_t events_offset;
@@ -89,6 +91,7 @@ typedef struct {
     uint64_t address_list;
     uint64_t owner;
     uint64_t own_source;
+    uint64_t unlisted;
     uint64_t martian;
     uint64_t not_running;
 } resty_vrrp_counters;
@@ -142,6 +145,8 @@ typedef struct {
     uint8_t reserved[4];
     uint32_t first_address;
     uint32_t addresses;
+    uint32_t first_peer;
+    uint32_t peers;
     char name[64];
     char interface[16];
     char fault[256];
@@ -161,6 +166,13 @@ typedef struct {
     uint8_t reserved[2];
     uint64_t lost;
 } resty_vrrp_address;
+
+typedef struct {
+    uint8_t address[16];
+    uint8_t family;
+    uint8_t reserved[7];
+    uint64_t heard_ms;
+} resty_vrrp_peer;
 ]]
 
 

@@ -137,7 +137,7 @@ end
 function _M.describe(board)
     local header = board.header
     return format("configuration is valid: %d instances, %d addresses,"
-                  .. " carrier: %s", #board.instances, board.address_count,
+                  .. " carrier: %s", #board.instances, board.count.addresses,
                   header.carrier == layout.AGENT and "privileged agent"
                   or "worker")
 end

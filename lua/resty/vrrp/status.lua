@@ -61,16 +61,21 @@ local function reason_of(board, reason)
 end
 
 
+local function age_or_null(ms)
+    ms = tonumber(ms)
+    return ms > 0 and now_ms() - ms or null
+end
+
+
 local function active_of(slot)
     if slot.active_family == 0 then
         return null
     end
-    local heard_ms = tonumber(slot.active_last_advert_ms)
     return {
         address = address_of(slot.active_address, slot.active_family),
         priority = slot.active_priority,
         self = slot.active_is_self == 1,
-        last_advert_age_ms = heard_ms > 0 and now_ms() - heard_ms or null,
+        last_advert_age_ms = age_or_null(slot.active_last_advert_ms),
     }
 end
 
@@ -86,6 +91,18 @@ local function addresses_of(board, slot)
         }
     end
     return addresses
+end
+
+
+local function peers_of(board, slot)
+    local peers = {}
+    for one in board:each_peer(slot) do
+        peers[#peers + 1] = {
+            address = address_of(one.address, one.family),
+            last_advert_age_ms = age_or_null(one.heard_ms),
+        }
+    end
+    return peers
 end
 
 
@@ -141,6 +158,7 @@ local function counters_of(slot)
             address_list = tonumber(counters.address_list),
             owner = tonumber(counters.owner),
             own_source = tonumber(counters.own_source),
+            unlisted = tonumber(counters.unlisted),
             martian = tonumber(counters.martian),
             not_running = tonumber(counters.not_running),
         },
@@ -199,6 +217,7 @@ local function instance_of(board, shared, warnings, running, awaited)
             floor(tonumber(slot.active_down_interval_us) / 1000),
         active = running and active_of(slot) or null,
         addresses = addresses_of(board, slot),
+        peers = peers_of(board, slot),
         checks = checks_of(slot),
         warnings = warnings,
         counters = counters_of(slot),

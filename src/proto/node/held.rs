@@ -1,6 +1,7 @@
 //! What holds the routers of a node in Initialize, with the text for the status.
 
 use std::borrow::Cow;
+use std::net::IpAddr;
 
 use super::{Family, Health, Hold, Life, LinkCarrier, LinkId, Node, RouterId, Site, VirtualRouter};
 use crate::types::NoLinkLocal;
@@ -12,6 +13,8 @@ pub(super) enum Obstacle {
     AnotherEngine,
     /// Its addresses are unavailable on this host.
     Addresses,
+    /// One of its peers is this host itself.
+    OwnPeer,
     /// An interface that it depends on does not work.
     Tracked,
     /// It does not hear a peer that outranks it.
@@ -53,6 +56,20 @@ impl Node {
         self.settle(router);
     }
 
+    /// Notes which of the addresses that a router speaks from and to are those of this host.
+    pub(super) fn note_own_addresses(&mut self, router: RouterId, addresses: &[IpAddr]) {
+        let peers = self.routers[router.0].config.peers();
+        let own_peer = peers.iter().find(|peer| addresses.contains(peer));
+        let why = own_peer.map(|peer| {
+            format!("peer {peer} is an address of this host: peers are the other nodes alone")
+        });
+        let before = self.own_addresses.insert(router, addresses.to_vec());
+        self.note_obstacle(router, Obstacle::OwnPeer, why.as_deref());
+        if before.as_deref() != Some(addresses) {
+            self.settle(router);
+        }
+    }
+
     fn obstacle(&self, router: RouterId, kind: Obstacle) -> Option<&str> {
         self.obstacles.get(&(router, kind)).map(String::as_str)
     }
@@ -77,6 +94,7 @@ impl Node {
     fn hold_of_the_link(&self, id: RouterId) -> Option<Hold> {
         match self.carrier_of(id) {
             None => Some(Hold::Unknown),
+            _ if !self.knows_own_addresses(id) => Some(Hold::Unknown),
             Some(LinkCarrier::Missing) => Some(Hold::LinkMissing),
             Some(LinkCarrier::Down) => Some(Hold::LinkDown),
             Some(LinkCarrier::Deaf) => Some(Hold::CannotListen),
@@ -89,6 +107,9 @@ impl Node {
     fn hold_besides_the_link(&self, id: RouterId) -> Option<Hold> {
         if self.life == Life::Leaving {
             return Some(Hold::Left);
+        }
+        if self.obstacle(id, Obstacle::OwnPeer).is_some() {
+            return Some(Hold::OwnPeer);
         }
         if self.obstacle(id, Obstacle::Tracked).is_some() {
             return Some(Hold::Tracked);
@@ -125,8 +146,17 @@ impl Node {
         self.carrier_of(id) == Some(LinkCarrier::Up) && self.source_of(id).is_some()
     }
 
+    /// Tells whether it is known which addresses of a router are those of this host, if that is to
+    /// be known of it.
+    pub(in crate::proto) fn knows_own_addresses(&self, id: RouterId) -> bool {
+        self.routers[id.0].config.unicast.is_none() || self.own_addresses.contains_key(&id)
+    }
+
     fn has_primary_address(&self, id: RouterId) -> bool {
         let router = &self.routers[id.0];
+        if let Some(source) = router.config.source() {
+            return self.own_addresses.get(&id).is_some_and(|all| all.contains(&source));
+        }
         let facts = self.links[router.site.speaks_on.0].facts;
         facts.is_some_and(|facts| facts.sources.of(router.config.family()).is_some())
     }
@@ -179,11 +209,16 @@ impl Node {
                 None => Some(format!("nothing can be received on {worst}").into()),
                 why => why,
             },
+            Hold::NoPrimaryAddress if router.config.source().is_some() => {
+                let source = router.config.source()?;
+                Some(format!("source {source} is not an address of this host").into())
+            }
             Hold::NoPrimaryAddress => Some(match router.config.family() {
                 Family::Ipv4 => format!("interface {speaks_on} has no IPv4 address").into(),
                 Family::Ipv6 => self.no_link_local(router.site.speaks_on).into(),
             }),
             Hold::AlreadyHere => obstacle(Obstacle::AnotherEngine),
+            Hold::OwnPeer => obstacle(Obstacle::OwnPeer),
             Hold::Tracked => obstacle(Obstacle::Tracked),
             Hold::AddressesUnavailable => obstacle(Obstacle::Addresses),
             Hold::CannotSend => {

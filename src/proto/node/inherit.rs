@@ -69,7 +69,10 @@ impl Node {
             return Err(BequestError::Started);
         }
         let known = bequests.serving || self.health != Health::Unknown;
-        if !known || self.links.iter().any(|link| link.facts.is_none()) {
+        let mut routers = self.routers();
+        let knows_links = self.links.iter().all(|link| link.facts.is_some())
+            && routers.all(|router| self.knows_own_addresses(router));
+        if !known || !knows_links {
             return Err(BequestError::TooEarly);
         }
         (self.life, self.now) = (Life::Running, now);

@@ -27,7 +27,7 @@ pub enum Sighted {
         /// The priority of the sender.
         priority: Priority,
     },
-    /// It was sent there, and not to the group.
+    /// It was sent there, and not where the router listens: to the group, or to this node.
     To(IpAddr),
     /// It has an authentication header (RFC 2402).
     Authenticated,
@@ -56,10 +56,16 @@ impl Node {
         let config = &self.routers[router.0].config;
         let own_source = self.source_of(router);
         let expected = Expectations { config, source: own_source, running: true };
+        if config.unicast.is_some() && self.is_for_another_host(router, endpoints.destination()) {
+            return None;
+        }
         match Heard::open(Ok(datagram)).and_then(|heard| heard.check(Some(&expected))) {
             Ok(accepted) => sighting(Sighted::Acceptable { priority: accepted.priority }),
             Err(Discard::OwnSource) => sighting(Sighted::OwnAddress),
             Err(Discard::Martian) => sighting(Sighted::To(endpoints.destination())),
+            Err(Discard::Unlisted) if Some(endpoints.destination()) != own_source => {
+                sighting(Sighted::To(endpoints.destination()))
+            }
             // If it were received, it would be counted and reported.
             Err(_) => None,
         }
@@ -83,6 +89,12 @@ impl Node {
     #[must_use]
     pub fn is_outranked(&self, router: RouterId, priority: Priority, source: IpAddr) -> bool {
         self.routers[router.0].is_outranked_by(priority, source, self.source_of(router))
+    }
+
+    /// Tells whether a datagram is for another peer of a router: a switch may show those, too.
+    fn is_for_another_host(&self, router: RouterId, destination: IpAddr) -> bool {
+        Some(destination) != self.source_of(router)
+            && destination != Family::of(destination).group()
     }
 
     /// Returns a router of a link that has an address of an advertisement.

@@ -17,7 +17,7 @@ impl VirtualRouter {
     /// Notes who sends what is discarded. Of several such peers the first one is shown until it is
     /// gone.
     pub(super) fn note_discarded(&mut self, discard: Discard, source: IpAddr, now: Instant) {
-        if !self.phase.is_running() || !is_of_a_peer(discard) {
+        if !self.phase.is_running() || !is_of_a_peer(discard, self.config.unicast.is_some()) {
             return;
         }
         let is_certain = match self.discarded {
@@ -45,8 +45,9 @@ impl VirtualRouter {
     }
 }
 
-/// Tells whether it is a host on the link, configured otherwise, whose datagram is discarded.
-fn is_of_a_peer(discard: Discard) -> bool {
+/// Tells whether it is a host that is configured otherwise whose datagram is discarded. One that
+/// speaks to a router with peers, and is not heard, is such a host, too.
+fn is_of_a_peer(discard: Discard, is_unicast: bool) -> bool {
     match discard {
         Discard::Version
         | Discard::Checksum
@@ -56,15 +57,15 @@ fn is_of_a_peer(discard: Discard) -> bool {
         | Discard::NoAddresses
         | Discard::ZeroInterval
         | Discard::Interval
-        | Discard::AddressList => true,
+        | Discard::AddressList
+        | Discard::Unlisted => true,
+        Discard::Ttl | Discard::Martian => is_unicast,
         Discard::Runt
-        | Discard::Ttl
         | Discard::Type
         | Discard::Length
         | Discard::Vrid
         | Discard::Owner
         | Discard::OwnSource
-        | Discard::Martian
         | Discard::NotRunning => false,
     }
 }

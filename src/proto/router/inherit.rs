@@ -20,6 +20,7 @@ impl VirtualRouter {
             counters: self.counters,
             history: self.history.bequeath(),
             transitions: self.history.total(),
+            peers: self.peers.iter().filter(|peer| peer.last_heard.is_some()).copied().collect(),
         }
     }
 
@@ -40,6 +41,7 @@ impl VirtualRouter {
         self.form = self.inherited_form(bequest.checksum);
         self.priority = self.inherited_priority(bequest);
         self.lowering = bequest.lowering;
+        self.inherit_peers(&bequest.peers);
         self.phase = bequest.phase;
         match bequest.phase {
             Phase::Initialize { hold: Hold::CannotSend, .. } => self.yield_further(now),

@@ -45,9 +45,8 @@ impl VirtualRouter {
             let problem = Problem::AnotherActive { priority: heard.priority };
             self.report(problem, Some(heard.source), now);
         }
-        match self.config.version {
-            Version::V2 => {}
-            Version::V3 => self.advertise(self.effective_priority()),
+        if self.config.version == Version::V3 && self.is_to_answer(now) {
+            self.advertise(self.effective_priority());
         }
         self.announce_beside_rival(now);
     }

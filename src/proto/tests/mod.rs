@@ -16,6 +16,7 @@ mod sites;
 mod table;
 mod timers;
 mod unheeded;
+mod unicast;
 mod weight;
 
 use std::net::{IpAddr, Ipv4Addr};
@@ -194,6 +195,9 @@ struct Advert {
     centiseconds: u16,
     addresses: Vec<VirtualAddress>,
     form: ChecksumForm,
+    /// The group, unless it is for one peer.
+    destination: Option<IpAddr>,
+    hop_limit: u8,
 }
 
 impl Advert {
@@ -206,7 +210,13 @@ impl Advert {
             centiseconds: 100,
             addresses: addresses(),
             form: ChecksumForm::PseudoHeader,
+            destination: None,
+            hop_limit: HOP_LIMIT,
         }
+    }
+
+    fn to(self, destination: impl Into<IpAddr>) -> Self {
+        Self { destination: Some(destination.into()), ..self }
     }
 
     fn v2(self) -> Self {
@@ -237,11 +247,11 @@ impl Advert {
             addresses: &self.addresses,
             checksum: self.form,
         };
-        let group = Family::of(self.source).group();
-        let endpoints = Endpoints::new(self.source, group).unwrap();
+        let destination = self.destination.unwrap_or(Family::of(self.source).group());
+        let endpoints = Endpoints::new(self.source, destination).unwrap();
         let mut message = Vec::new();
         outgoing.emit(endpoints, &mut message);
-        (Envelope { endpoints, hop_limit: HOP_LIMIT }, message)
+        (Envelope { endpoints, hop_limit: self.hop_limit }, message)
     }
 }
 
@@ -265,6 +275,7 @@ fn config() -> InstanceConfig {
         trailing_octets: TrailingOctets::Reject,
         address_list: AddressList::Report,
         track: Vec::new(),
+        unicast: None,
     }
 }
 

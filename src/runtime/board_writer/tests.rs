@@ -27,6 +27,7 @@ fn board_of_the_killed() -> Board {
         control: false,
         instances: vec![InstanceSlot { addresses: 1, ..InstanceSlot::EMPTY }],
         addresses: vec![address],
+        peers: Vec::new(),
     };
     Board::create(&path, &plan).expect("it is small")
 }

@@ -27,6 +27,11 @@ impl Driver<'_> {
         let changed = self.view.take_facts(&facts);
         drop(facts);
         self.guard.look_at(changed.iter().copied());
+        for &router in &changed {
+            if let Some(addresses) = self.view.own_addresses(router) {
+                self.node.handle(Input::OwnAddresses { router, addresses }, now);
+            }
+        }
         if let Some(links) = links {
             self.take_links(links, now);
         }
@@ -81,6 +86,13 @@ impl Driver<'_> {
         let is_late = self.known_links.is_empty() && now >= self.links_awaited_until;
         if is_late && self.succession.is_waiting() && !self.links_before.is_empty() {
             let known = std::mem::take(&mut self.links_before);
+            // The engine before speaks with these peers, if anybody does.
+            for router in self.node.routers() {
+                let addresses: Vec<_> = self.node.source_of(router).into_iter().collect();
+                if self.view.own_addresses(router).is_none() {
+                    self.node.handle(Input::OwnAddresses { router, addresses: &addresses }, now);
+                }
+            }
             self.take_links(known, now);
         }
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::ready::ReadyList;
 use crate::net::{LinkSignal, VrrpSocket};
-use crate::proto::{LinkCarrier, LinkFacts, LinkId, SendOutcome};
+use crate::proto::{LinkCarrier, LinkFacts, LinkId};
 use crate::runtime::backoff::Backoff;
 use crate::runtime::clock;
 use crate::runtime::failpoint::failpoint;
@@ -34,6 +34,8 @@ struct LinkSocket {
 #[derive(Debug)]
 struct FamilySocket {
     family: Family,
+    /// Whether some router there speaks to the group; others have peers.
+    hears_group: bool,
     socket: Option<VrrpSocket>,
     /// When to try again to open the socket, after a failure.
     retry_at: Option<Instant>,
@@ -54,8 +56,9 @@ struct Failures {
 }
 
 impl LinkSockets {
-    /// Creates a link for each set of families, of which nothing is known.
-    pub(super) fn new(families: impl Iterator<Item = Families>) -> Self {
+    /// Creates a link for each set of families, of which nothing is known; with each come the
+    /// families whose group is heard there.
+    pub(super) fn new(families: impl Iterator<Item = [Families; 2]>) -> Self {
         let links: Vec<_> = families.map(LinkSocket::new).collect();
         let ready = ReadyList::new(links.len());
         Self { links, ready }
@@ -72,7 +75,7 @@ impl LinkSockets {
 
     /// Closes all sockets.
     pub(super) fn close(&mut self) {
-        *self = Self::new(self.links.iter().map(LinkSocket::all_families));
+        *self = Self::new(self.links.iter().map(|it| [it.all_families(), it.groups()]));
     }
 
     /// Takes the facts about a link, and opens its sockets. Returns the facts for the election if
@@ -128,21 +131,28 @@ impl LinkSockets {
         }
     }
 
-    /// Sends a datagram. Without a socket it is refused.
-    pub(super) fn send(&mut self, id: LinkId, datagram: Datagram<'_>) -> SendOutcome {
+    /// Sends a datagram.
+    pub(super) fn send(&self, id: LinkId, datagram: Datagram<'_>) -> io::Result<()> {
         let family = datagram.envelope.endpoints.family();
-        let Some(link) = self.links[id.0].of_mut(family) else { return SendOutcome::Refused };
-        let Some(socket) = &link.socket else { return SendOutcome::Refused };
-        match socket.send(datagram) {
+        match self.links[id.0].of(family).and_then(|it| it.socket.as_ref()) {
+            Some(socket) => socket.send(datagram),
+            None => Err(io::ErrorKind::NotConnected.into()),
+        }
+    }
+
+    /// Notes what became of an advertisement of a family that was to be sent on a link.
+    pub(super) fn note_sent(&mut self, id: LinkId, family: Family, outcome: &io::Result<()>) {
+        let Some(link) = self.links[id.0].of_mut(family) else { return };
+        match outcome {
             Ok(()) => {
                 link.failures.end();
                 link.refusal = None;
-                SendOutcome::Sent
             }
+            // The link is not there: that is known.
+            Err(error) if error.kind() == io::ErrorKind::NotConnected => {}
             Err(error) => {
                 link.failures.log(&format!("cannot send advertisements: {error}"), clock::now());
                 link.refusal = error.raw_os_error();
-                SendOutcome::Refused
             }
         }
     }
@@ -194,8 +204,13 @@ fn is_same_link(before: &LinkView, now: &LinkView) -> bool {
 }
 
 impl LinkSocket {
-    fn new(families: Families) -> Self {
-        Self { view: None, families: families.iter().map(FamilySocket::new).collect() }
+    fn new([families, groups]: [Families; 2]) -> Self {
+        let of_family = |family| FamilySocket::new(family, groups.has(family));
+        Self { view: None, families: families.iter().map(of_family).collect() }
+    }
+
+    fn groups(&self) -> Families {
+        self.families.iter().filter(|it| it.hears_group).map(|it| it.family).collect()
     }
 
     fn all_families(&self) -> Families {
@@ -220,9 +235,10 @@ impl LinkSocket {
 }
 
 impl FamilySocket {
-    fn new(family: Family) -> Self {
+    fn new(family: Family, hears_group: bool) -> Self {
         Self {
             family,
+            hears_group,
             socket: None,
             retry_at: None,
             backoff: Backoff::up_to(LONGEST_PAUSE),
@@ -232,10 +248,17 @@ impl FamilySocket {
         }
     }
 
-    /// Opens a socket that has joined the group of VRRP, or notes why that is not possible.
+    /// Opens a socket, or notes why that is not possible.
     fn open(&mut self, index: u32, now: Instant) {
         let opened = failpoint("listen").and_then(|()| {
-            VrrpSocket::open(index, self.family).map_err(|error| report::chain(&error))
+            let socket = VrrpSocket::open(index, self.family);
+            let joined = socket.and_then(|socket| {
+                if self.hears_group {
+                    socket.join_group()?;
+                }
+                Ok(socket)
+            });
+            joined.map_err(|error| report::chain(&error))
         });
         match opened {
             Ok(socket) => {

@@ -8,6 +8,7 @@ use crate::runtime::kernel::{KernelPlan, PlannedRouter};
 pub(super) fn plan(config: &Config, node: &Node) -> KernelPlan {
     let routers = config.instances.iter().enumerate().map(|(index, instance)| PlannedRouter {
         site: node.site_of(RouterId(index)),
+        endpoints: instance.source().iter().chain(instance.peers()).copied().collect(),
         addresses: [instance.addresses.as_slice(), &instance.addresses_excluded].concat().into(),
         patience: node
             .snapshot(RouterId(index))

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use super::Driver;
 use crate::proto::RouterId;
 use crate::runtime::warnings::{
-    WARNING_CANNOT_LISTEN, WARNING_CANNOT_SEND, WARNING_NO_GUARD, WARNING_REFUSED, WarningScope,
+    WARNING_CANNOT_LISTEN, WARNING_CANNOT_SEND, WARNING_NO_GUARD, WARNING_REFUSED,
+    WARNING_UNREACHABLE, WarningScope,
 };
 use crate::types::Instant;
 
@@ -49,7 +50,10 @@ impl Driver<'_> {
                 refusal.unwrap_or_default()
             )
         });
-        self.warnings.set(WarningScope::Router(router), WARNING_CANNOT_SEND, mute, now);
+        let scope = WarningScope::Router(router);
+        self.warnings.set(scope, WARNING_CANNOT_SEND, mute, now);
+        let unreachable = self.unreachable_peers(router).filter(|_| self.node.holds(router));
+        self.warnings.set(scope, WARNING_UNREACHABLE, unreachable, now);
     }
 
     fn look_at_refusals(&mut self, router: RouterId, now: Instant) {

@@ -1,6 +1,7 @@
 //! The facts about the kernel, as the election gets them.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::net::LinkSignal;
@@ -70,6 +71,9 @@ pub struct RouterFacts {
     pub prefix_problem: Option<String>,
     /// Addresses that another program has added on this host, by their place.
     pub foreign: BTreeMap<usize, ForeignAddress>,
+    /// Those of [`PlannedRouter::endpoints`](super::PlannedRouter::endpoints) that this host has;
+    /// `None` before the kernel was asked, and where there are none.
+    pub own_addresses: Option<Vec<IpAddr>>,
 }
 
 /// A virtual address that another program has added on this host.

@@ -1,17 +1,16 @@
-//! The links of this host that have the virtual addresses, whoever added them.
+//! The links of this host that have some addresses, whoever added them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use super::link_sites::AddressIndex;
-use super::plan::PlannedRouter;
 use crate::net::KernelEvent;
 use crate::types::VirtualAddress;
 
-/// The links of this host that have a virtual address, with any prefix.
+/// The links of this host that have an address of interest, with any prefix. `T` tells who is
+/// interested.
 #[derive(Debug)]
-pub(super) struct Holders {
-    slots: BTreeMap<IpAddr, Vec<AddressIndex>>,
+pub(super) struct Holders<T> {
+    slots: BTreeMap<IpAddr, Vec<T>>,
     seen: BTreeMap<IpAddr, Vec<Holder>>,
     /// Addresses whose holders may have changed.
     stale: BTreeSet<IpAddr>,
@@ -20,28 +19,27 @@ pub(super) struct Holders {
 /// A link, by its index, and the address with its prefix there.
 pub(super) type Holder = (u32, VirtualAddress);
 
-/// A virtual address whose holders may have changed.
+/// An address whose holders may have changed.
 #[derive(Debug, Eq, PartialEq)]
-pub(super) struct ChangedHolders {
-    /// The virtual routers that have it, and its places in their lists.
-    pub(super) slots: Vec<AddressIndex>,
+pub(super) struct ChangedHolders<T> {
+    pub(super) address: IpAddr,
+    /// Who is interested in it.
+    pub(super) slots: Vec<T>,
     /// The links that have it.
     pub(super) holders: Vec<Holder>,
 }
 
-impl Holders {
-    pub(super) fn new(routers: &[PlannedRouter]) -> Self {
+impl<T: Clone> Holders<T> {
+    pub(super) fn new(all: impl IntoIterator<Item = (IpAddr, T)>) -> Self {
         let mut slots: BTreeMap<_, Vec<_>> = BTreeMap::new();
-        for (router, planned) in routers.iter().enumerate() {
-            for (place, held) in planned.addresses.iter().enumerate() {
-                slots.entry(held.address).or_default().push((router, place));
-            }
+        for (address, slot) in all {
+            slots.entry(address).or_default().push(slot);
         }
         Self { slots, seen: BTreeMap::new(), stale: BTreeSet::new() }
     }
 
-    /// Tells whether an address is one of a virtual router.
-    pub(super) fn is_virtual(&self, address: IpAddr) -> bool {
+    /// Tells whether anybody is interested in an address.
+    pub(super) fn looks_for(&self, address: IpAddr) -> bool {
         self.slots.contains_key(&address)
     }
 
@@ -58,7 +56,7 @@ impl Holders {
     pub(super) fn handle(&mut self, event: &KernelEvent) {
         match event {
             KernelEvent::Address { index, address, .. } => {
-                if self.is_virtual(address.address) {
+                if self.looks_for(address.address) {
                     let holders = self.seen.entry(address.address).or_default();
                     if !holders.contains(&(*index, *address)) {
                         holders.push((*index, *address));
@@ -98,9 +96,10 @@ impl Holders {
     }
 
     /// Returns the addresses marked since the last call.
-    pub(super) fn take_changed(&mut self) -> Vec<ChangedHolders> {
+    pub(super) fn take_changed(&mut self) -> Vec<ChangedHolders<T>> {
         let stale = std::mem::take(&mut self.stale).into_iter();
         let changed = stale.map(|address| ChangedHolders {
+            address,
             slots: self.slots.get(&address).cloned().unwrap_or_default(),
             holders: self.seen.get(&address).cloned().unwrap_or_default(),
         });
@@ -110,22 +109,19 @@ impl Holders {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-    use std::time::Duration;
-
     use super::*;
     use crate::net::DuplicateDetection;
-    use crate::proto::{LinkId, Site};
 
     #[test]
-    fn a_virtual_address_is_found_on_any_link_and_with_any_prefix() {
+    fn an_address_is_found_on_any_link_and_with_any_prefix() {
         let mut holders = holders();
         holders.handle(&there(2, "192.0.2.1/24"));
         holders.handle(&there(7, "192.0.2.1/32"));
         holders.handle(&there(2, "192.0.2.9/24"));
 
         let expected = [(2, vip("192.0.2.1/24")), (7, vip("192.0.2.1/32"))];
-        let changed = ChangedHolders { slots: vec![(0, 0)], holders: expected.into() };
+        let address = vip("192.0.2.1/24").address;
+        let changed = ChangedHolders { address, slots: vec![7], holders: expected.into() };
         assert_eq!(holders.take_changed(), [changed]);
         assert_eq!(holders.take_changed(), [], "nothing has changed");
     }
@@ -154,12 +150,8 @@ mod tests {
         assert_eq!(holders.take_changed()[0].holders, [(3, vip("192.0.2.1/24"))]);
     }
 
-    fn holders() -> Holders {
-        Holders::new(&[PlannedRouter {
-            site: Site::on(LinkId(0)),
-            addresses: Arc::new([vip("192.0.2.1/24")]),
-            patience: Duration::MAX,
-        }])
+    fn holders() -> Holders<u8> {
+        Holders::new([(vip("192.0.2.1/24").address, 7)])
     }
 
     fn there(index: u32, address: &str) -> KernelEvent {

@@ -427,6 +427,7 @@ mod tests {
         let routers = (0..names.len()).map(|link| PlannedRouter {
             site: Site::on(LinkId(link)),
             addresses: Arc::new([vip(link)]),
+            endpoints: Arc::new([]),
             patience: Duration::MAX,
         });
         LinkSites::new(&KernelPlan {

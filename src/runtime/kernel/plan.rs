@@ -1,5 +1,6 @@
 //! The configuration of the thread. It never changes while the thread runs.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,6 +28,9 @@ pub struct PlannedRouter {
     pub site: Site,
     /// The addresses that are on the link while the router is Active.
     pub addresses: Arc<[VirtualAddress]>,
+    /// The addresses that it speaks from and to, if it has peers: see
+    /// [`RouterFacts::own_addresses`](super::RouterFacts::own_addresses).
+    pub endpoints: Arc<[IpAddr]>,
     /// Age of the last [confirmation](super::KernelThread::confirm) after which a claim does not
     /// count: peers may have taken over, or the guard may have removed the addresses.
     pub patience: Duration,

@@ -1,6 +1,7 @@
 //! Compares the wanted addresses with those of the kernel, and corrects the difference.
 
 mod announce;
+mod endpoints;
 mod foreign;
 mod moving;
 mod observe;
@@ -14,11 +15,13 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use self::endpoints::endpoints;
+use self::foreign::virtual_addresses;
 use self::moving::{families, shared_addresses};
 use super::announcements::Announcements;
 use super::fight::Fights;
 use super::holders::Holders;
-use super::link_sites::LinkSites;
+use super::link_sites::{AddressIndex, LinkSites};
 use super::orders::{NetSigns, NewOrders, OrderReader, RouterClaim};
 use super::passage::Passage;
 use super::plan::KernelPlan;
@@ -39,7 +42,9 @@ pub(super) struct Takeover {
     routers: Vec<RouterSite>,
     links: LinkSites,
     lifetime: Option<Duration>,
-    holders: Holders,
+    holders: Holders<AddressIndex>,
+    /// Where the addresses are that routers with peers speak from and to.
+    endpoints: Holders<usize>,
     /// Addresses of more than one virtual router, with these routers.
     shared_addresses: Vec<(IpAddr, Vec<usize>)>,
     shortest_patience: Duration,
@@ -90,7 +95,8 @@ impl Takeover {
     pub(super) fn new(plan: KernelPlan, facts: FactsWriter) -> Self {
         let patience = plan.routers.iter().map(|router| router.patience).min();
         Self {
-            holders: Holders::new(&plan.routers),
+            holders: Holders::new(virtual_addresses(&plan.routers)),
+            endpoints: Holders::new(endpoints(&plan.routers)),
             shared_addresses: shared_addresses(&plan.routers),
             passage: Passage::new(families(&plan.routers)),
             shortest_patience: patience.unwrap_or_default(),
@@ -132,6 +138,7 @@ impl Takeover {
         let current = self.follow_orders(orders);
         self.announce(&corrected, &current);
         self.look_for_foreign_addresses();
+        self.look_for_endpoints();
         self.survey(current.at);
         self.report_findings();
         self.publish();
@@ -315,6 +322,7 @@ impl Takeover {
         let dump = kernel.dump()?;
         self.tags_are_kept |= dump.iter().any(KernelEvent::is_tagged);
         self.holders.reset(&dump);
+        self.endpoints.reset(&dump);
         self.kernel_links.reset(dump);
         self.kernel = Some(kernel);
         self.own_gained_addresses();
@@ -335,6 +343,7 @@ impl Takeover {
         for event in kernel.events()? {
             self.tags_are_kept |= event.is_tagged();
             self.holders.handle(&event);
+            self.endpoints.handle(&event);
             match &event {
                 KernelEvent::AddressGone { index, address } => {
                     self.links.address_gone(*index, address);

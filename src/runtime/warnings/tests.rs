@@ -24,6 +24,7 @@ fn board() -> Board {
         control: false,
         instances: vec![InstanceSlot::EMPTY; 2],
         addresses: Vec::new(),
+        peers: Vec::new(),
     };
     Board::create(&path, &plan).expect("it is small")
 }

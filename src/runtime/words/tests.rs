@@ -381,6 +381,7 @@ pub(super) fn board() -> ([File; 2], Board) {
         control: false,
         instances: vec![InstanceSlot { addresses: 1, ..InstanceSlot::EMPTY }],
         addresses: vec![address.to_board()],
+        peers: Vec::new(),
     };
     let page = memfd_create("page", MemfdFlags::ALLOW_SEALING).expect("there is memory");
     let page_path = PathBuf::from(format!("/proc/self/fd/{}", page.as_raw_fd()));

@@ -30,6 +30,8 @@ impl InstanceSlot {
         reserved: [0; 4],
         first_address: 0,
         addresses: 0,
+        first_peer: 0,
+        peers: 0,
         name: [0; 64],
         interface: [0; 16],
         fault: [0; 256],
@@ -58,6 +60,7 @@ impl CounterSlot {
         address_list: 0,
         owner: 0,
         own_source: 0,
+        unlisted: 0,
         martian: 0,
         not_running: 0,
     };

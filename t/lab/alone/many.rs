@@ -95,6 +95,7 @@ fn many(routers: usize, links: &[String]) -> KernelPlan {
     let router = |router| PlannedRouter {
         site: Site::on(LinkId(router % links.len())),
         addresses: Arc::new([VirtualAddress { address: address(router).into(), prefix: 32 }]),
+        endpoints: Arc::new([]),
         patience: Duration::MAX,
     };
     KernelPlan {

@@ -4,6 +4,7 @@ mod frr;
 mod mute;
 mod seen;
 mod unheard;
+mod unicast;
 
 use std::time::Duration;
 

@@ -8,8 +8,8 @@ use resty_vrrp::runtime::BoardWord as _;
 use resty_vrrp::status::EngineState;
 use resty_vrrp::status::layout::{
     AddressSlot, CHECKS, CheckSlot, CounterSlot, EVENTS, EventSlot, HISTORY, Header, InstanceSlot,
-    LAYOUT, MAGIC, NODE, REASONS, TransitionSlot, WARNINGS, WITHDRAWN, WORKERS, WarningSlot,
-    WorkerSlot, WorkerWords, carrier, request,
+    LAYOUT, MAGIC, NODE, PeerSlot, REASONS, TransitionSlot, WARNINGS, WITHDRAWN, WORKERS,
+    WarningSlot, WorkerSlot, WorkerWords, carrier, request,
 };
 
 use crate::{ONE, conf_with, lua, on_every_nginx, start_active};
@@ -28,6 +28,7 @@ const STRUCTURES: &[Structure] = &[
     ("resty_vrrp_warning", size_of::<WarningSlot>(), WarningSlot::FIELDS),
     ("resty_vrrp_transition", size_of::<TransitionSlot>(), TransitionSlot::FIELDS),
     ("resty_vrrp_address", size_of::<AddressSlot>(), AddressSlot::FIELDS),
+    ("resty_vrrp_peer", size_of::<PeerSlot>(), PeerSlot::FIELDS),
 ];
 
 /// Fields of an instance that the configuration fills, or that mean nothing to the next engine.
@@ -43,6 +44,8 @@ const NOT_CARRIED_OVER: &[&str] = &[
     "reserved",
     "first_address",
     "addresses",
+    "first_peer",
+    "peers",
     "name",
     "interface",
 ];

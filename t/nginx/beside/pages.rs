@@ -196,6 +196,7 @@ const CONTRACT: &str = r#"{
         "preempt": true, "advert_interval_ms": 0, "active_down_interval_ms": 0,
         "active": { "address": "", "priority": 0, "self": true, "last_advert_age_ms": null },
         "addresses": [ { "address": "", "assigned": true, "lost": 0, "contested": true } ],
+        "peers": [],
         "checks": [ { "name": "", "ok": true, "weight": null } ],
         "warnings": [],
         "counters": {
@@ -204,7 +205,7 @@ const CONTRACT: &str = r#"{
             "errors": {
                 "checksum": 0, "ttl": 0, "version": 0, "vrid": 0, "length": 0, "type": 0,
                 "auth": 0, "interval": 0, "address_list": 0,
-                "owner": 0, "own_source": 0, "martian": 0, "not_running": 0
+                "owner": 0, "own_source": 0, "unlisted": 0, "martian": 0, "not_running": 0
             }
         },
         "history": [ { "at": "", "from": "", "to": "", "reason": "" } ]

@@ -1,9 +1,12 @@
 //! Finds virtual addresses that another program has added on this host.
 
+use std::net::IpAddr;
+
 use super::Takeover;
 use crate::net::address::PROTOCOL;
-use crate::runtime::kernel::ForeignAddress;
 use crate::runtime::kernel::holders::Holder;
+use crate::runtime::kernel::link_sites::AddressIndex;
+use crate::runtime::kernel::{ForeignAddress, PlannedRouter};
 
 impl Takeover {
     /// Notes which virtual addresses on this host are not ours. The host answers for them in every
@@ -44,4 +47,14 @@ impl Takeover {
         let present = self.kernel_links.at(*index).and_then(|it| it.addresses().get(address));
         !is_owned && !is_misplaced && present.is_some_and(|it| it.protocol != PROTOCOL)
     }
+}
+
+/// Returns every virtual address with the place of its router, and its own in the router's list.
+pub(super) fn virtual_addresses(
+    routers: &[PlannedRouter],
+) -> impl Iterator<Item = (IpAddr, AddressIndex)> {
+    routers.iter().enumerate().flat_map(|(router, planned)| {
+        let all = planned.addresses.iter().enumerate();
+        all.map(move |(place, held)| (held.address, (router, place)))
+    })
 }

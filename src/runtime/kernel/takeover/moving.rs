@@ -53,7 +53,7 @@ impl Takeover {
             let router = &self.routers[*router];
             let claim = &router.claim;
             let relays = claim.relays.filter(|relay| claim.claimed && now < relay.until);
-            if let Some(relay) = relays.filter(|relay| !self.holders.is_virtual(relay.to)) {
+            if let Some(relay) = relays.filter(|relay| !self.holders.looks_for(relay.to)) {
                 let all = router.planned.addresses.iter().map(|held| held.address);
                 let of_family = all.filter(|it| it.is_ipv4() == relay.to.is_ipv4());
                 rules.relayed.extend(of_family.map(|address| (address, relay.to)));

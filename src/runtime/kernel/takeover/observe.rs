@@ -60,7 +60,7 @@ impl Takeover {
         let site = &mut self.links[link];
         let found = site.index.and_then(|index| Some((index, self.kernel_links.at(index)?)));
         let view = found.map_or_else(LinkView::default, |(index, link)| {
-            let sources = link.sources(&site.owned, |held| self.holders.is_virtual(held));
+            let sources = link.sources(&site.owned, |held| self.holders.looks_for(held));
             LinkView {
                 index: Some(index),
                 generation: Some(link.generation()),
@@ -88,7 +88,7 @@ impl Takeover {
             self.facts.link_changed(link);
         }
         let networks = found.map_or_else(Networks::default, |(_, link)| {
-            Networks::of(link, |held| self.holders.is_virtual(held))
+            Networks::of(link, |held| self.holders.looks_for(held))
         });
         if networks != site.networks {
             site.networks = networks;
