@@ -6,6 +6,7 @@
 mod address;
 mod conflicts;
 mod error;
+mod groups;
 mod probe;
 mod reach;
 mod read;
@@ -42,6 +43,8 @@ pub struct Config {
     pub realtime: bool,
     /// The virtual routers, in the order written.
     pub instances: Vec<InstanceConfig>,
+    /// Virtual routers that are Active on one node together.
+    pub sync_groups: Vec<SyncGroupConfig>,
     /// When nginx counts as serving.
     pub health: HealthConfig,
     /// The request that nginx has to answer.
@@ -174,6 +177,15 @@ pub struct UnicastConfig {
     pub hop_limit: u8,
     /// The least that counts of what is received, 1–255: 255 has crossed no router.
     pub min_hop_limit: u8,
+}
+
+/// Virtual routers of which all are Active, or none.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct SyncGroupConfig {
+    /// Name in logs and status.
+    pub name: String,
+    /// The places of its members in [`Config::instances`]: two at least, each in no other group.
+    pub members: Vec<usize>,
 }
 
 /// An interface that a virtual router depends on besides its own.

@@ -87,7 +87,7 @@ fn config(value: &Value, problems: &Problems) -> Option<Config> {
     let run_dir = table.optional("run_dir", run_dir);
     let realtime = table.or("realtime", false, boolean);
     let control = table.or("control", false, boolean);
-    table.not_yet(&["sync_groups"]);
+    let sync_groups = super::groups::read(&mut table, instances.as_deref(), problems);
 
     if instances.as_ref().is_some_and(Vec::is_empty) {
         table.refuse("instances", "at least one instance is needed");
@@ -108,6 +108,7 @@ fn config(value: &Value, problems: &Problems) -> Option<Config> {
         control,
         realtime,
         instances: instances?,
+        sync_groups,
         health: liveness,
         probe,
         reach,

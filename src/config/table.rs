@@ -168,19 +168,20 @@ impl<'a> Table<'a> {
     pub(super) fn finish(self) {
         let names = self.fields.iter().flat_map(|fields| fields.keys());
         for name in names.filter(|name| !self.asked.contains(&name.as_str())) {
-            let likely = self
-                .asked
-                .iter()
-                .map(|known| (strsim::damerau_levenshtein(name, known), known))
-                .filter(|(distance, known)| *distance <= 1 + known.len() / 4)
-                .min();
-            let hint = match likely {
-                Some((_, known)) => format!("did you mean {known:?}?"),
+            let hint = match similar(name, self.asked.iter().copied()) {
+                Some(known) => format!("did you mean {known:?}?"),
                 None => format!("known here: {}", self.asked.join(", ")),
             };
             self.refuse(name, format!("unknown option; {hint}"));
         }
     }
+}
+
+/// Returns the known name that was probably meant.
+pub(super) fn similar<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let all = known.map(|known| (strsim::damerau_levenshtein(name, known), known));
+    let likely = all.filter(|(distance, known)| *distance <= 1 + known.len() / 4).min();
+    likely.map(|(_, known)| known)
 }
 
 /// Reads a text of `length` bytes.

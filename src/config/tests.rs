@@ -392,3 +392,51 @@ fn tracked_interfaces_have_a_negative_weight_or_none() {
     let wrong = said(&json!({ "track": [{ "interface": "eth1", "weight": 50 }] }));
     assert!(wrong.contains("instances[1].track[1].weight: expected a whole number from -253"));
 }
+
+#[test]
+fn a_sync_group_names_instances_of_one_priority_each_once() {
+    let two = |changes: &Value| {
+        let one = instance(&json!({ "name": "VI_1", "priority": 150 }));
+        let mut other = instance(&json!({ "name": "VI_2", "interface": "eth1", "priority": 150,
+            "addresses": ["198.51.100.1/24"] }));
+        for (name, value) in changes.as_object().expect("changes are a table") {
+            other[name] = value.clone();
+        }
+        [one, other]
+    };
+    let said = |groups: Value, changes: Value| {
+        problems(&json!({ "instances": two(&changes), "sync_groups": groups })).join("\n")
+    };
+    let group = |name: &str, members: &[&str]| json!({ "name": name, "members": members });
+    let fine = json!([group("G1", &["VI_2", "VI_1"])]);
+    assert_eq!(said(fine.clone(), json!({})), "");
+
+    for (groups, expected) in [
+        (json!([group("G1", &[])]), "sync_groups[1].members: at least two instances are needed"),
+        (json!([group("G1", &["VI_1"])]), "sync_groups[1].members: at least two instances"),
+        (json!([{ "name": "G1" }]), "sync_groups[1].members: required, but not given"),
+        (json!([{ "members": ["VI_1", "VI_2"] }]), "sync_groups[1].name: required"),
+        (
+            json!([group("G1", &["VI_1", "VI2"])]),
+            "sync_groups[1].members[2]: there is no instance \"VI2\"; did you mean \"VI_",
+        ),
+        (json!([group("G1", &["VI_1", "lan"])]), "members[2]: there is no instance \"lan\""),
+        (json!([group("G1", &["VI_1", "VI_1"])]), "members[2]: \"VI_1\" is given twice"),
+        (
+            json!([group("G1", &["VI_1", "VI_2"]), group("G2", &["VI_2", "VI_1"])]),
+            "sync_groups[2].members[1]: \"VI_2\" is a member of sync_groups[1], too",
+        ),
+        (
+            json!([group("G1", &["VI_1", "VI_2"]), group("G1", &["VI_2", "VI_1"])]),
+            "sync_groups[2].name: \"G1\" is the name of sync_groups[1], too",
+        ),
+        (json!([{ "name": "G1", "member": ["VI_1"] }]), "did you mean \"members\"?"),
+        (json!({ "name": "G1" }), "sync_groups: expected a list"),
+    ] {
+        let said = said(groups, json!({}));
+        assert!(said.contains(expected), "{said}");
+    }
+    let differs = "sync_groups[1].members: \"VI_1\" has priority 150, \"VI_2\" has 100: members \
+                   of a group need the same one";
+    assert_eq!(said(fine, json!({ "priority": 100 })), differs);
+}

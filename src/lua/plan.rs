@@ -38,6 +38,11 @@ pub(super) fn of(config: &Config) -> Plan {
             ..instance_slot(instance)
         });
     }
+    for group in &config.sync_groups {
+        for member in &group.members {
+            plan.instances[*member].sync_group = text(&group.name);
+        }
+    }
     plan
 }
 

@@ -107,6 +107,9 @@ pub struct Bequest {
     pub priority: Priority,
     /// The priority in use: the configured one unless tracking changed it.
     pub effective_priority: Priority,
+    /// Of a member of a sync group, the priority that weights leave to it alone.
+    #[serde(default)]
+    pub own_priority: Option<Priority>,
     /// What came of a priority lower than configured.
     #[serde(default)]
     pub lowering: Option<Lowering>,

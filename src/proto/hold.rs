@@ -31,6 +31,8 @@ pub enum Hold {
     Unheeded,
     /// Another engine of this host has the router.
     AlreadyHere,
+    /// Another router of its sync group is in fault.
+    Group,
     /// The addresses are unavailable on this host.
     AddressesUnavailable,
     /// nginx does not serve.
@@ -55,6 +57,7 @@ impl Hold {
             Self::CannotSend,
             Self::Unheeded,
             Self::AlreadyHere,
+            Self::Group,
             Self::AddressesUnavailable,
             Self::Unhealthy,
             Self::Drained,
@@ -77,6 +80,7 @@ impl Hold {
             | Self::CannotSend
             | Self::Unheeded
             | Self::AlreadyHere
+            | Self::Group
             | Self::AddressesUnavailable
             | Self::Unhealthy => false,
         }
@@ -94,6 +98,7 @@ impl Hold {
             | Self::CannotSend
             | Self::Unheeded
             | Self::AlreadyHere
+            | Self::Group
             | Self::AddressesUnavailable
             | Self::Unhealthy => State::Fault,
         }
@@ -112,6 +117,7 @@ impl Hold {
             Self::CannotSend => Reason::CannotSend,
             Self::Unheeded => Reason::Unheeded,
             Self::AlreadyHere => Reason::AlreadyHere,
+            Self::Group => Reason::SyncGroup,
             Self::AddressesUnavailable => Reason::AddressesUnavailable,
             Self::Unknown | Self::Unhealthy => Reason::Unhealthy,
         }

@@ -1,5 +1,6 @@
 //! All virtual routers of this host.
 
+mod groups;
 mod hear;
 mod held;
 mod inherit;
@@ -8,6 +9,7 @@ mod sight;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 
+use self::groups::SyncGroups;
 use self::held::Obstacle;
 pub use self::sight::{Sighted, Sighting};
 use super::deadlines::Deadlines;
@@ -46,6 +48,7 @@ pub struct Node {
     obstacles: BTreeMap<(RouterId, Obstacle), String>,
     /// Of each router with peers, which of its source and its peers are addresses of this host.
     own_addresses: BTreeMap<RouterId, Vec<IpAddr>>,
+    groups: SyncGroups,
     /// The latest moment. An earlier one counts as this one.
     now: Instant,
     settled: u64,
@@ -101,6 +104,7 @@ impl Node {
             health: Health::Unknown,
             obstacles: BTreeMap::new(),
             own_addresses: BTreeMap::new(),
+            groups: SyncGroups::default(),
             now: Instant::default(),
             settled: 0,
             changed: (0..routers).map(RouterId).collect(),
@@ -248,6 +252,11 @@ impl Node {
     /// Handles something that happened.
     pub fn handle(&mut self, input: Input<'_>, now: Instant) {
         self.now = self.now.max(now);
+        self.handle_input(input);
+        self.settle_groups();
+    }
+
+    fn handle_input(&mut self, input: Input<'_>) {
         match input {
             Input::Startup => {
                 self.life = Life::Running;
@@ -264,10 +273,7 @@ impl Node {
                 self.health = health;
                 self.settle_all();
             }
-            Input::Priority { router, priority } => {
-                self.routers[router.0].set_priority(priority);
-                self.collect(router);
-            }
+            Input::Priority { router, priority } => self.set_priority(router, priority),
             Input::Tracked { router, down } => {
                 self.note_obstacle(router, Obstacle::Tracked, down);
             }
@@ -324,6 +330,7 @@ impl Node {
             self.routers[router.0].handle_timeout(self.now);
             self.collect(router);
         }
+        self.settle_groups();
     }
 
     /// Returns the next thing to do, oldest first.
@@ -400,6 +407,8 @@ impl Node {
             warning: router.warning(),
             conflict: router.conflict(),
             discarded_peer: router.discarded_peer(),
+            sync_group: self.name_of_group(router.id),
+            awaited: self.awaited(router.id),
             unheeded_by: router.unheeded_by(self.now),
             transitions: router.history.total(),
             priority: router.config.priority,
@@ -428,8 +437,9 @@ impl Node {
     }
 
     fn postpone_takeovers(&mut self, cannot_claim: bool) {
-        for router in &mut self.routers {
-            router.postpone_takeovers(cannot_claim);
+        for id in self.routers() {
+            self.routers[id.0].postpone_takeovers(cannot_claim);
+            self.note_standing(id);
         }
     }
 
@@ -441,14 +451,20 @@ impl Node {
     }
 
     fn settle_all(&mut self) {
-        for id in self.routers() {
-            self.settle(id);
-        }
+        let all = self.routers().collect();
+        self.settle_each(all);
     }
 
     fn settle_link(&mut self, link: LinkId) {
-        for place in 0..self.links[link.0].routers.len() {
-            self.settle(self.links[link.0].routers[place]);
+        let all = self.links[link.0].routers.clone();
+        self.settle_each(all);
+    }
+
+    fn settle_each(&mut self, mut routers: Vec<RouterId>) {
+        self.put_faulty_members_first(&mut routers);
+        for id in routers {
+            self.settle(id);
+            self.settle_fault_of_group(id);
         }
     }
 
@@ -459,6 +475,7 @@ impl Node {
         router.forget_refusal_unless_held();
         router.drain_actions(&mut self.actions);
         self.deadlines.set(id, router.poll_timeout());
+        self.note_standing(id);
         self.changed.insert(id);
     }
 }

@@ -4,6 +4,7 @@ mod backup;
 mod blink;
 mod conflict;
 mod discarded;
+mod group;
 mod inherit;
 mod last_resort;
 mod leave;
@@ -20,6 +21,8 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use self::conflict::VridConflict;
+use self::group::Membership;
+pub(super) use self::group::Standing;
 use super::bequest::Lowering;
 use super::event::{Action, Problem, Report, RouterId, Site, Transition};
 use super::history::History;
@@ -65,6 +68,8 @@ pub(super) struct VirtualRouter {
     pub(super) peers: Vec<PeerRouter>,
     /// Until then, no peer is answered.
     unanswered_until: Instant,
+    /// What it needs as a member of a sync group.
+    membership: Option<Membership>,
     /// Whether advertisements can leave the host.
     can_send: bool,
     /// Whether addresses would have to wait for the kernel.
@@ -102,6 +107,7 @@ impl VirtualRouter {
             discarded: None,
             peers: peers::unheard(config),
             unanswered_until: Instant::default(),
+            membership: None,
             can_send: true,
             cannot_claim: false,
             tolerates_until: Instant::default(),
@@ -138,7 +144,8 @@ impl VirtualRouter {
         };
         let listen = if listen_first { self.config.startup_hold } else { Duration::ZERO };
         let is_owner = self.priority.is_owner() && now >= self.tolerates_until;
-        if is_owner && listen.is_zero() && !self.cannot_claim {
+        let is_free = self.membership.is_none() && !self.cannot_claim;
+        if is_owner && listen.is_zero() && is_free {
             return self.become_active(Reason::Owner, None, now);
         }
         let mut backup = self.listening(self.config.adver_interval, now);
@@ -191,13 +198,16 @@ impl VirtualRouter {
         self.listen_if_overslept(now);
         self.end_conflict(now);
         self.end_discarded(now);
+        self.follow_group(now);
         match self.phase {
-            Phase::Backup(mut backup) if now >= backup.deadline() && self.cannot_claim => {
+            Phase::Backup(mut backup) if now >= self.deadline_of(&backup) && self.cannot_claim => {
                 backup.down_at = now + POSTPONEMENT;
                 self.phase = Phase::Backup(backup);
             }
-            Phase::Backup(backup) if now >= backup.deadline() => {
-                self.become_active(backup.takeover, backup.predecessor(), now);
+            Phase::Backup(backup) if now >= self.deadline_of(&backup) => {
+                if !self.waits_for_group(backup.deadline(), now) {
+                    self.become_active(backup.takeover, backup.predecessor(), now);
+                }
             }
             Phase::Active { adver_at, last_resort, blink: None } if now >= adver_at => {
                 let adver_interval = self.config.adver_interval;
@@ -252,12 +262,12 @@ impl VirtualRouter {
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         let deadline = match self.phase {
             Phase::Initialize { .. } => return None,
-            Phase::Backup(backup) => backup.deadline(),
+            Phase::Backup(backup) => self.deadline_of(&backup),
             Phase::Active { adver_at, blink, .. } => blink.map_or(adver_at, |blink| blink.until),
             Phase::Leaving(leaving) => leaving.deadline(),
         };
         let ends = self.end_of_conflict().into_iter().chain(self.end_of_discarded());
-        ends.chain([deadline]).min()
+        ends.chain(self.follows_at()).chain([deadline]).min()
     }
 
     /// Returns the state in the status.
@@ -413,6 +423,7 @@ impl VirtualRouter {
         self.phase = phase;
         self.conflict = self.conflict.filter(|_| self.phase.is_running());
         self.discarded = self.discarded.filter(|_| self.phase.is_running());
+        self.forget_to_follow();
         let to = self.state();
         if from == to {
             return;

@@ -46,6 +46,11 @@ pub struct Snapshot<'a> {
     pub discarded_peer: Option<(IpAddr, Discard)>,
     /// The router that has been Active beside this one for so long that it cannot hear this one.
     pub unheeded_by: Option<IpAddr>,
+    /// The sync group that it is a member of.
+    pub sync_group: Option<&'a str>,
+    /// The member of that group for which this router has been waiting for too long, and who is
+    /// Active there.
+    pub awaited: Option<(&'a str, Option<IpAddr>)>,
     /// Transitions since the node was made, those of its predecessors included.
     pub transitions: u64,
     /// Configured priority.

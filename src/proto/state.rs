@@ -65,6 +65,8 @@ pub enum Reason {
     Unheeded,
     /// One of the peers is this host itself.
     OwnPeer,
+    /// Another router of the sync group is in fault, or another node is Active for it.
+    SyncGroup,
 }
 
 impl State {
@@ -82,7 +84,7 @@ impl State {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::Startup,
         Self::Owner,
         Self::NoResponse,
@@ -104,6 +106,7 @@ impl Reason {
         Self::CannotListen,
         Self::Unheeded,
         Self::OwnPeer,
+        Self::SyncGroup,
     ];
 
     /// Returns the name in the status.
@@ -131,6 +134,7 @@ impl Reason {
             Self::CannotListen => "cannot_listen",
             Self::Unheeded => "peer_does_not_hear_us",
             Self::OwnPeer => "own_peer",
+            Self::SyncGroup => "sync_group",
         }
     }
 }
@@ -170,6 +174,6 @@ mod tests {
         for (place, &reason) in Reason::ALL.iter().enumerate() {
             assert_eq!(reason as usize, place, "{reason}");
         }
-        assert_eq!(Reason::ALL.last(), Some(&Reason::OwnPeer), "the last one declared");
+        assert_eq!(Reason::ALL.last(), Some(&Reason::SyncGroup), "the last one declared");
     }
 }

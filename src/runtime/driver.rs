@@ -26,7 +26,7 @@ use self::known_links::{PATIENCE_WITH_NET, state_given, state_in};
 use self::link::LinkSockets;
 use self::look::Looks;
 use self::neighbours::Neighbourhood;
-use self::plan::plan;
+use self::plan::{node_of, plan};
 use self::pulse::Pulse;
 use self::sending::Unreachable;
 pub(super) use self::succession::Start;
@@ -131,7 +131,7 @@ impl<'a> Driver<'a> {
     ) -> io::Result<Self> {
         let place = Place::find(config.run_dir.as_deref());
         let will = will::read(board, &guard::recall(place.as_ref().ok()));
-        let node = Node::new(&config.instances).with_last_one_standing(config.last_one_standing);
+        let node = node_of(config);
         let mut plan = plan(config, &node);
         let tracking = Tracking::new(config, &mut plan.links);
         let watched = plan.links.clone();

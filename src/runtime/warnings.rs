@@ -146,6 +146,14 @@ impl Warnings {
                  the other for dead, and both may be active: configure them alike"
             )
         });
+        let awaited = snapshot.awaited.map(|(member, active)| {
+            let active = active.map_or(String::new(), |it| format!(", where {it} is active"));
+            format!(
+                "no router is active, and this one waits for {member} of its sync group{active}: \
+                 members become active together. Look whether the nodes hear each other on every \
+                 interface of the group, and have the same groups"
+            )
+        });
         let unheeded = snapshot.unheeded_by.map(|source| {
             let then = match snapshot.state {
                 State::Active => "both answer hosts, and soon the addresses are left to it",
@@ -170,6 +178,7 @@ impl Warnings {
         self.set(scope, WARNING_FOREIGN, foreign, now);
         self.set(scope, WARNING_VRID_CONFLICT, conflict, now);
         self.set(scope, WARNING_DISCARDED, discarded, now);
+        self.set(scope, WARNING_AWAITED, awaited, now);
         self.set(scope, WARNING_CONTESTED, contested, now);
         self.set(scope, WARNING_IN_VAIN, in_vain, now);
     }
@@ -311,6 +320,8 @@ const WARNING_IN_VAIN: &str = "weight_in_vain";
 const WARNING_INTERRUPTED: &str = "link_interrupted";
 /// A peer sends what this node discards.
 const WARNING_DISCARDED: &str = "peer_discarded";
+/// A router would be Active, but another one of its sync group is not ready.
+const WARNING_AWAITED: &str = "sync_group_waits";
 /// Another router on the link uses the VRID for other addresses.
 const WARNING_VRID_CONFLICT: &str = "vrid_conflict";
 /// Another engine of this host has a virtual router, and does not come to the door of this one.

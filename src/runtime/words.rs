@@ -287,6 +287,7 @@ pub(super) fn instance_to_board(snapshot: &Snapshot<'_>) -> InstanceSlot {
         addresses: u32::try_from(addresses).unwrap_or(u32::MAX),
         peers: u32::try_from(snapshot.peers.len()).unwrap_or(u32::MAX),
         name: text(snapshot.name),
+        sync_group: text(snapshot.sync_group.unwrap_or_default()),
         interface: text(snapshot.link.as_str()),
         fault: text(snapshot.fault.as_deref().unwrap_or_default()),
         counters: counters_to_board(snapshot),
@@ -330,6 +331,7 @@ pub(super) fn bequest_from_board(slot: &InstanceSlot, at: Instant) -> Option<Beq
         phase: phase_from_board(slot, adver_interval, at),
         priority: Priority::new(slot.priority),
         effective_priority: Priority::new(effective_priority),
+        own_priority: None,
         // It takes its time to show again.
         lowering: None,
         adver_interval,

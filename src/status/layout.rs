@@ -49,7 +49,7 @@ macro_rules! on_the_board {
 /// "RSTYVRRP", in the order of a little-endian machine.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"RSTYVRRP");
 /// Grows with every change of the layout.
-pub const LAYOUT: u32 = 12;
+pub const LAYOUT: u32 = 13;
 /// Added to [`Header::engine_beat_ms`] when the guard gives away what the engine held; no time is
 /// so long, and a double still counts it exactly.
 pub const WITHDRAWN: u64 = 1 << 52;
@@ -329,6 +329,8 @@ on_the_board! {
         pub peers: u32,
         /// Name in Lua, logs and status.
         pub name: [u8; 64],
+        /// The sync group that it is a member of; empty if none.
+        pub sync_group: [u8; 64],
         /// The interface it runs on.
         pub interface: [u8; 16],
         /// What holds it in fault, for people.

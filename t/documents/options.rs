@@ -11,8 +11,9 @@ use crate::markdown::{Document, spans, words};
 const REFERENCE: &str = "lua/README.md";
 
 /// Each table of options: its heading, and where it stands in a configuration.
-const TABLES: [(&str, &str); 8] = [
+const TABLES: [(&str, &str); 9] = [
     ("Options of a node", ""),
+    ("sync_groups", "/sync_groups/0"),
     ("health", "/health"),
     ("health.probe", "/health/probe"),
     ("health.reach", "/health/reach/0"),
@@ -222,7 +223,8 @@ fn any_base(place: &str) -> Value {
 
 /// Returns configurations that have a table, of either version.
 fn bases(place: &str) -> impl Iterator<Item = Value> {
-    [3, 2].map(base).into_iter().filter(move |base| base.pointer(place).is_some())
+    let all = [base(3), base(2), grouped()];
+    all.into_iter().filter(move |base| base.pointer(place).is_some())
 }
 
 /// Returns a configuration that has every table; one of version 2 has authentication, too.
@@ -238,6 +240,16 @@ fn base(version: u8) -> Value {
     if version == 2 {
         base["instances"][0]["auth"] = json!({ "type": "simple", "secret": "secret" });
     }
+    base
+}
+
+/// Returns a configuration that has a sync group, whose members must be alike.
+fn grouped() -> Value {
+    let mut base = base(3);
+    let other = json!({ "name": "VI_2", "interface": "eth0", "vrid": 52,
+        "addresses": ["192.0.2.2/24"] });
+    base["instances"].as_array_mut().expect("it is a list").push(other);
+    base["sync_groups"] = json!([{ "name": "G1", "members": ["VI_1", "VI_2"] }]);
     base
 }
 

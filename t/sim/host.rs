@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-use resty_vrrp::config::InstanceConfig;
+use resty_vrrp::config::{InstanceConfig, SyncGroupConfig};
 use resty_vrrp::proto::{
     Action, Bequests, Datagram, Health, Input, LinkCarrier, LinkFacts, LinkId, Node, RouterId,
     SendOutcome, State,
@@ -22,6 +22,9 @@ pub(crate) struct Host {
     pub(crate) instances: Vec<InstanceConfig>,
     pub(crate) primary: Option<Ipv4Addr>,
     pub(crate) carrier: LinkCarrier,
+    /// Links that are down whatever the carrier says.
+    pub(crate) dark: BTreeSet<LinkId>,
+    pub(crate) groups: Vec<SyncGroupConfig>,
     pub(crate) health: Health,
     pub(crate) condition: Condition,
     /// When it was last paused, on the clock of the LAN.
@@ -88,6 +91,8 @@ impl Host {
             name,
             primary: Some(primary),
             carrier: LinkCarrier::Up,
+            dark: BTreeSet::new(),
+            groups: Vec::new(),
             health: Health::Serving,
             condition: Condition::Dead,
             paused_at: Duration::ZERO,
@@ -131,7 +136,8 @@ impl Host {
             Cause::Timeout => self.node.handle_timeout(now),
             Cause::Datagram(bytes) => {
                 let received = Datagram::parse_ipv4(bytes);
-                self.node.handle(Input::Datagram { link: LINK, received }, now);
+                let link = self.link_of(bytes);
+                self.node.handle(Input::Datagram { link, received }, now);
             }
             Cause::Startup => self.node.handle(Input::Startup, now),
             Cause::Slept(since) => {
@@ -210,7 +216,9 @@ impl Host {
         for router in self.routers().filter(|it| self.instances[it.0].unicast.is_some()) {
             self.node.handle(Input::OwnAddresses { router, addresses: &own }, now);
         }
-        self.node.handle(Input::Link { link: LINK, facts: self.facts() }, now);
+        for link in (0..self.node.links().len()).map(LinkId) {
+            self.node.handle(Input::Link { link, facts: self.facts(link) }, now);
+        }
     }
 
     /// Leaves word for a successor after every change, and every now and then.
@@ -224,7 +232,9 @@ impl Host {
     }
 
     fn engine(&self) -> Node {
-        Node::new(&self.instances).with_last_one_standing(self.last_one_standing)
+        Node::new(&self.instances)
+            .with_last_one_standing(self.last_one_standing)
+            .with_sync_groups(&self.groups)
     }
 
     /// Returns all that the core asks for. The kernel takes every advertisement.
@@ -269,7 +279,7 @@ impl Host {
 
     /// Tells whether anything can be sent from the host's own address.
     pub(crate) fn has_link(&self) -> bool {
-        self.carrier == LinkCarrier::Up && self.primary.is_some()
+        self.carrier == LinkCarrier::Up && self.primary.is_some() && self.dark.is_empty()
     }
 
     /// Tells whether the host is to get rid of the addresses, with grace.
@@ -335,15 +345,44 @@ impl Host {
         if self.stands_by() {
             return Priority::new(1);
         }
-        self.priorities[router.0]
+        let together = self.together(router).into_iter();
+        together.map(|it| self.priorities[it.0]).min().unwrap_or(Priority::OWNER)
+    }
+
+    /// The members of the sync group that a router is in; itself if it is in none.
+    pub(crate) fn together(&self, router: RouterId) -> Vec<RouterId> {
+        let group = self.groups.iter().find(|group| group.members.contains(&router.0));
+        let members = group.map(|group| group.members.iter().copied().map(RouterId).collect());
+        members.unwrap_or(vec![router])
+    }
+
+    /// The address that the host has on a link. On the second one, the order is the other way
+    /// round.
+    pub(crate) fn address_on(&self, link: LinkId) -> Option<Ipv4Addr> {
+        let [a, b, c, last] = self.primary?.octets();
+        Some(if link == LINK { self.primary? } else { Ipv4Addr::new(a, b, c, 250 - last) })
+    }
+
+    /// The link that a datagram arrives on: each virtual router of a group has its own.
+    fn link_of(&self, datagram: &[u8]) -> LinkId {
+        let vrid = datagram.get(21).copied().and_then(Vrid::new);
+        vrid.and_then(|vrid| self.router_of(vrid))
+            .map_or(LINK, |it| self.node.site_of(it).listens_on)
+    }
+
+    /// Tells whether a link works for what is sent or received there.
+    pub(crate) fn is_dark_for(&self, datagram: &[u8]) -> bool {
+        self.dark.contains(&self.link_of(datagram))
     }
 
     pub(crate) fn state(&self, router: RouterId) -> State {
         self.node.snapshot(router).state
     }
 
-    fn facts(&self) -> LinkFacts {
-        LinkFacts::new(self.carrier, Sources { ipv4: self.primary, ipv6: None })
+    fn facts(&self, link: LinkId) -> LinkFacts {
+        let is_dark = self.dark.contains(&link) && self.carrier == LinkCarrier::Up;
+        let carrier = if is_dark { LinkCarrier::Down } else { self.carrier };
+        LinkFacts::new(carrier, Sources { ipv4: self.address_on(link), ipv6: None })
     }
 }
 

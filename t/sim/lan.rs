@@ -9,8 +9,8 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use resty_vrrp::config::InstanceConfig;
-use resty_vrrp::proto::{Action, Health, LinkCarrier, RouterId};
-use resty_vrrp::types::Priority;
+use resty_vrrp::proto::{Action, Health, LinkCarrier, LinkId, RouterId};
+use resty_vrrp::types::{Priority, Vrid};
 
 use crate::host::{Cause, Condition, Host};
 use crate::network::{Fate, Network};
@@ -18,6 +18,7 @@ use crate::oracle::Oracle;
 use crate::packet::{GROUP, Packet, encoded};
 use crate::setup::{US, Vary as _, b3};
 use crate::trace::{Deed, Record};
+use crate::unity::Unity;
 use harness::Rng;
 
 pub(crate) struct Lan {
@@ -35,6 +36,7 @@ pub(crate) struct Lan {
     under_way: BTreeMap<(Duration, u64), (usize, Vec<u8>)>,
     frames: u64,
     oracle: Oracle,
+    unity: Unity,
 }
 
 /// Building.
@@ -53,6 +55,7 @@ impl Lan {
             under_way: BTreeMap::new(),
             frames: 0,
             oracle: Oracle::default(),
+            unity: Unity::default(),
         }
     }
 
@@ -207,6 +210,18 @@ impl Lan {
         self.tell_link(host);
     }
 
+    /// Darkens or mends the link of one virtual router.
+    pub(crate) fn set_dark(&mut self, name: &str, link: usize, is_dark: bool) {
+        let host = self.touch(name, &format!("link {link} dark: {is_dark}"));
+        let dark = &mut self.hosts[host].dark;
+        if is_dark {
+            dark.insert(LinkId(link))
+        } else {
+            dark.remove(&LinkId(link))
+        };
+        self.tell_link(host);
+    }
+
     pub(crate) fn set_primary(&mut self, name: &str, primary: Option<Ipv4Addr>) {
         let host = self.touch(name, &format!("primary address {primary:?}"));
         self.hosts[host].primary = primary;
@@ -252,9 +267,18 @@ impl Lan {
         self.observe();
     }
 
+    /// Nothing that two hosts send for one virtual router reaches the other one.
+    pub(crate) fn break_link(&mut self, vrid: u8, one: &str, other: &str) {
+        let one = self.touch(one, &format!("VRID {vrid}: cut off from {other}"));
+        let (vrid, other) = (Vrid::new(vrid).expect("it is not 0"), self.index(other));
+        self.network.broken.extend([(vrid, one, other), (vrid, other, one)]);
+        self.observe();
+    }
+
     /// Hears everything from everybody again.
     pub(crate) fn heal(&mut self) {
         self.record(0, Deed::Touched("heal the link".to_owned()));
+        self.network.broken.clear();
         self.network.cuts.clear();
         self.observe();
     }
@@ -312,7 +336,7 @@ impl Lan {
     }
 
     fn deliver(&mut self, host: usize, octets: Vec<u8>) {
-        if self.hosts[host].carrier != LinkCarrier::Up {
+        if self.hosts[host].carrier != LinkCarrier::Up || self.hosts[host].is_dark_for(&octets) {
             return;
         }
         match self.hosts[host].condition {
@@ -365,12 +389,18 @@ impl Lan {
             self.record(from, Deed::Unsent(router, priority.get()));
             return;
         }
+        let vrid = host.instance(router).vrid;
+        if datagrams.iter().any(|octets| host.is_dark_for(octets)) {
+            self.record(from, Deed::Unsent(router, priority.get()));
+            return;
+        }
         for octets in &datagrams {
             let packet = Packet::read(octets);
             let to_all = packet.destination == GROUP;
             for to in 0..self.hosts.len() {
-                let hears = to_all || self.hosts[to].primary == Some(packet.destination);
-                if hears && (to != from || self.network.reflects) {
+                let is_meant = to_all || self.hosts[to].primary == Some(packet.destination);
+                let is_carried = self.network.carries(vrid, from, to);
+                if is_meant && is_carried && (to != from || self.network.reflects) {
                     self.transmit(from, to, octets);
                 }
             }
@@ -408,6 +438,7 @@ impl Lan {
     fn observe(&mut self) {
         let late = *self.network.delay.end() + self.lateness;
         self.oracle.observe(self.now, &self.hosts, &self.network, late);
+        self.unity.observe(self.now, &self.hosts, late);
     }
 
     fn record(&mut self, host: usize, deed: Deed) {

@@ -23,9 +23,11 @@ impl Candidate {
         Some(Self {
             name: host.name,
             priority: priority.get(),
-            address: host.primary?,
-            preempts: (host.instance(router).preempt || priority.is_owner())
-                && !host.defers(router),
+            address: host.address_on(host.node.site_of(router).speaks_on)?,
+            preempts: host
+                .together(router)
+                .into_iter()
+                .all(|it| (host.instance(it).preempt || priority.is_owner()) && !host.defers(it)),
         })
     }
 

@@ -5,12 +5,15 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use harness::Rng;
+use resty_vrrp::types::Vrid;
 
 /// Hosts are numbered in the order they were added.
 #[derive(Clone, Debug)]
 pub(crate) struct Network {
     /// From whom to whom nothing passes.
     pub(crate) cuts: BTreeSet<(usize, usize)>,
+    /// The same for one virtual router: as if its link was broken.
+    pub(crate) broken: BTreeSet<(Vrid, usize, usize)>,
     pub(crate) loss_percent: u64,
     pub(crate) duplicate_percent: u64,
     pub(crate) delay: RangeInclusive<Duration>,
@@ -32,6 +35,7 @@ impl Network {
     pub(crate) fn perfect() -> Self {
         Self {
             cuts: BTreeSet::new(),
+            broken: BTreeSet::new(),
             loss_percent: 0,
             duplicate_percent: 0,
             delay: Duration::ZERO..=Duration::ZERO,
@@ -42,6 +46,11 @@ impl Network {
 
     pub(crate) fn passes(&self, from: usize, to: usize) -> bool {
         !self.cuts.contains(&(from, to))
+    }
+
+    /// Tells whether what one host sends for a virtual router can reach another one.
+    pub(crate) fn carries(&self, vrid: Vrid, from: usize, to: usize) -> bool {
+        self.passes(from, to) && !self.broken.contains(&(vrid, from, to))
     }
 
     pub(crate) fn fate(&self, from: usize, to: usize, rng: &mut Rng) -> Fate {

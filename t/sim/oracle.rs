@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use resty_vrrp::proto::{Action, Health, LinkCarrier, RouterId, State};
+use resty_vrrp::proto::{Action, Health, RouterId, State};
 use resty_vrrp::types::{Instant, Priority, Vrid};
 
 use crate::host::{Cause, Host};
@@ -327,7 +327,7 @@ impl Oracle {
         let mut rivals = BTreeMap::new();
         for (winner, better) in &holders {
             for (loser, worse) in &holders {
-                let passes = network.passes(*winner, *loser)
+                let passes = network.carries(vrid, *winner, *loser)
                     && hosts[*loser].would_hear(&hosts[*winner], vrid, network.routers);
                 if better.outranks(worse) && passes {
                     let key = (vrid, *winner, *loser);
@@ -361,7 +361,7 @@ impl Oracle {
             let reaches_it = |it: &usize| {
                 let counts =
                     it == winner || hosts[*winner].would_hear(&hosts[*it], vrid, network.routers);
-                network.passes(*it, *winner) && counts
+                network.carries(vrid, *it, *winner) && counts
             };
             let heard: Vec<_> = holders.iter().filter(|(it, _)| reaches_it(it)).collect();
             let [_, _] = heard[..] else { continue };
@@ -397,6 +397,9 @@ impl Oracle {
         for (index, able) in &self.able {
             let host = &hosts[*index];
             let Some(router) = host.router_of(vrid) else { continue };
+            if !host.groups.is_empty() {
+                continue;
+            }
             let patience = u32::from(host.instance(router).dead_factor);
             let skew = slowest.max(Duration::from_secs(1));
             let limit = patience * slowest + skew + host.instance(router).startup_hold + late * 4;
@@ -432,7 +435,7 @@ fn judge_clock(host: &mut Host, cause: &Cause, lan_now: Duration) {
 fn is_barred(host: &Host, cause: &Cause) -> bool {
     match cause {
         Cause::Shutdown => true,
-        Cause::Link => host.carrier != LinkCarrier::Up || host.primary.is_none(),
+        Cause::Link => !host.has_link() && host.groups.is_empty(),
         Cause::Health => host.health != Health::Serving && !host.leaves && !host.stands_by(),
         Cause::Timeout
         | Cause::Datagram(_)
@@ -460,7 +463,7 @@ fn leaves_in_order(host: &Host, cause: &Cause) -> bool {
         | Cause::Succeed
         | Cause::Priority(..) => false,
     };
-    leaves && host.carrier == LinkCarrier::Up && host.primary.is_some()
+    leaves && host.has_link()
 }
 
 fn concerns(action: &Action, router: RouterId) -> bool {

@@ -14,6 +14,7 @@ use resty_vrrp::proto::{Health, LinkCarrier};
 use crate::host::{Condition, Host};
 use crate::lan::Lan;
 use crate::setup::{Vary as _, b2, b3, ms, secs, us};
+use crate::sync;
 
 const NAMES: [&str; 5] = ["a", "b", "c", "d", "e"];
 
@@ -67,6 +68,33 @@ fn routers_with_peers_survive_any_trouble_on_a_lossy_link() {
         disturb(&mut lan);
         lan
     });
+}
+
+#[test]
+fn sync_groups_survive_any_trouble_and_come_to_rest_on_one_host() {
+    explore(6_000..6_100, |seed| {
+        let mut lan = weather(seed, if seed % 2 == 0 { 0 } else { 20 });
+        let hosts = 2 + lan.rng.index(3);
+        for (name, last) in NAMES.iter().zip(2..).take(hosts) {
+            let both = vary_group(&mut lan);
+            sync::add(&mut lan, name, Ipv4Addr::new(192, 0, 2, last), both);
+        }
+        disturb(&mut lan);
+        let [first, second] = sync::held(&lan);
+        assert_eq!(first, second, "one host has both");
+        let before = sync::moves(&lan);
+        lan.run_for(secs(60));
+        assert_eq!(sync::moves(&lan), before, "nothing moves any more");
+        lan
+    });
+}
+
+/// The members of a group have one priority, but not one interval.
+fn vary_group(lan: &mut Lan) -> Vec<InstanceConfig> {
+    let both = vary(lan, b3());
+    let mut members = sync::members(&both);
+    members[1] = members[1].clone().every_cs(*lan.rng.pick(&[10, 100, 100, 300]));
+    members
 }
 
 fn node(number: u64) -> Ipv4Addr {
@@ -190,7 +218,8 @@ fn upset(lan: &mut Lan) {
     let running = condition == Condition::Running;
     let host = &lan.hosts[index];
     let serves = running && !host.leaves && host.health != Health::Unknown;
-    match lan.rng.below(17) {
+    let kinds = if lan.hosts[index].groups.is_empty() { 17 } else { 20 };
+    match lan.rng.below(kinds) {
         0 if condition != Condition::Dead => lan.kill(name),
         1 if running => lan.stop(name),
         2 if running => lan.pause(name),
@@ -229,7 +258,11 @@ fn upset(lan: &mut Lan) {
         13 if serves => lan.leave(name),
         14 | 15 if serves => {
             let instances = lan.hosts[index].instances.clone();
-            let instances = instances.into_iter().map(|it| vary(lan, it)).collect();
+            let instances = if lan.hosts[index].groups.is_empty() {
+                instances.into_iter().map(|it| vary(lan, it)).collect()
+            } else {
+                vary_group(lan)
+            };
             lan.reload(name, instances);
         }
         16 if serves => {
@@ -237,6 +270,29 @@ fn upset(lan: &mut Lan) {
             let gap = lan.rng.up_to(ms(300));
             lan.run_for(gap);
             lan.respawn(name);
+        }
+        17..=19 => upset_group(lan, index),
+        _ => {}
+    }
+}
+
+/// What goes wrong for one member of a group alone.
+fn upset_group(lan: &mut Lan, index: usize) {
+    let (name, member) = (lan.hosts[index].name, lan.rng.index(2));
+    match lan.rng.below(3) {
+        0 => {
+            let is_dark = lan.rng.chance(50);
+            lan.set_dark(name, member, is_dark);
+        }
+        1 => {
+            let other = *lan.rng.pick(&NAMES[..lan.hosts.len()]);
+            if other != name {
+                lan.break_link(if member == 0 { 1 } else { 2 }, name, other);
+            }
+        }
+        _ if lan.hosts[index].is_running() => {
+            let priority = u8::try_from(1 + lan.rng.below(254)).unwrap();
+            lan.set_priority(name, member, priority);
         }
         _ => {}
     }
@@ -258,6 +314,7 @@ fn mend(lan: &mut Lan) {
         let (name, condition) = (lan.hosts[index].name, lan.hosts[index].condition);
         revive(lan, name, condition);
         lan.link_up(name);
+        (0..2).for_each(|link| lan.set_dark(name, link, false));
         lan.set_health(name, Health::Serving);
         if lan.hosts[index].draining {
             lan.drain(name, false);

@@ -148,6 +148,7 @@ typedef struct {
     uint32_t first_peer;
     uint32_t peers;
     char name[64];
+    char sync_group[64];
     char interface[16];
     char fault[256];
     resty_vrrp_counters counters;
@@ -179,7 +180,7 @@ typedef struct {
 return {
     -- "RSTYVRRP"
     MAGIC = 0x5052525659545352ULL,
-    VERSION = 12,
+    VERSION = 13,
     WITHDRAWN = 2 ^ 52,
     NEVER = 2 ^ 53,
     WORKERS = 1024,

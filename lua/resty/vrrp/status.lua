@@ -55,6 +55,12 @@ local function time_or_null(ms)
 end
 
 
+local function text_or_null(field)
+    local value = text_of(field)
+    return value ~= "" and value or null
+end
+
+
 local function reason_of(board, reason)
     local name = board:reason(reason)
     return name ~= "" and name or null
@@ -216,6 +222,7 @@ local function instance_of(board, shared, warnings, running, awaited)
         active_down_interval_ms =
             floor(tonumber(slot.active_down_interval_us) / 1000),
         active = running and active_of(slot) or null,
+        sync_group = text_or_null(slot.sync_group),
         addresses = addresses_of(board, slot),
         peers = peers_of(board, slot),
         checks = checks_of(slot),

@@ -75,10 +75,12 @@ impl Node {
     }
 
     /// Returns what holds a router in Initialize, the weightiest reason first.
-    fn hold(&self, id: RouterId) -> Option<Hold> {
+    pub(super) fn hold(&self, id: RouterId) -> Option<Hold> {
         let of_this_engine = self.hold_of_this_engine(id);
         let of_the_link = || self.hold_of_the_link(id);
-        of_this_engine.or_else(of_the_link).or_else(|| self.hold_besides_the_link(id))
+        let of_the_group = || self.hold_of_group(id);
+        let besides = || self.hold_besides_the_link(id);
+        of_this_engine.or_else(of_the_link).or_else(of_the_group).or_else(besides)
     }
 
     fn hold_of_this_engine(&self, id: RouterId) -> Option<Hold> {
@@ -138,7 +140,8 @@ impl Node {
             Some(Hold::Unhealthy) => self.routers[id.0].is_last_resort(),
             Some(_) => false,
         };
-        self.hold_of_this_engine(id).is_none() && is_link && serves
+        let is_alone = self.hold_of_this_engine(id).or(self.hold_of_group(id)).is_none();
+        is_alone && is_link && serves
     }
 
     /// Tells whether advertisements of a router can leave, if need be from the last known address.
@@ -219,6 +222,15 @@ impl Node {
             }),
             Hold::AlreadyHere => obstacle(Obstacle::AnotherEngine),
             Hold::OwnPeer => obstacle(Obstacle::OwnPeer),
+            Hold::Group => {
+                let faulty = &self.routers[self.faulty_member(router.id)?.0];
+                let why = self.fault(faulty).unwrap_or_default();
+                let group = self.name_of_group(router.id)?;
+                Some(
+                    format!("{} of sync group {group} is in fault: {why}", faulty.config.name)
+                        .into(),
+                )
+            }
             Hold::Tracked => obstacle(Obstacle::Tracked),
             Hold::AddressesUnavailable => obstacle(Obstacle::Addresses),
             Hold::CannotSend => {

@@ -96,6 +96,7 @@ impl Node {
                 self.links[link.0].counters = *counters;
             }
         }
+        self.use_lowest_priorities();
         self.settle_all();
         self.handle_timeout(now);
         Ok(not_inherited)

@@ -14,6 +14,7 @@ impl VirtualRouter {
             phase: self.phase,
             priority: self.config.priority,
             effective_priority: self.priority,
+            own_priority: self.membership.map(|membership| membership.own_priority),
             lowering: self.lowering,
             adver_interval: self.config.adver_interval,
             checksum: self.form,
@@ -39,7 +40,9 @@ impl VirtualRouter {
         self.counters = bequest.counters;
         self.history = History::inherited(self.id, &bequest.history, bequest.transitions);
         self.form = self.inherited_form(bequest.checksum);
-        self.priority = self.inherited_priority(bequest);
+        self.priority = self.inherited_priority(bequest, bequest.effective_priority);
+        let own = bequest.own_priority.unwrap_or(bequest.effective_priority);
+        self.set_own_priority(self.inherited_priority(bequest, own));
         self.lowering = bequest.lowering;
         self.inherit_peers(&bequest.peers);
         self.phase = bequest.phase;
@@ -111,13 +114,13 @@ impl VirtualRouter {
     ///
     /// This engine has no verdicts of its own yet, and must not win an election until then for that
     /// reason.
-    fn inherited_priority(&self, bequest: &Bequest) -> Priority {
+    fn inherited_priority(&self, bequest: &Bequest, used: Priority) -> Priority {
         let configured = self.config.priority;
         if configured.is_owner() || bequest.priority.is_owner() {
             return configured;
         }
-        let [ours, theirs, used] = [configured, bequest.priority, bequest.effective_priority]
-            .map(|priority| i16::from(priority.get()));
+        let [ours, theirs, used] =
+            [configured, bequest.priority, used].map(|priority| i16::from(priority.get()));
         let priority = (ours + used - theirs).clamp(i16::from(self.lowest_priority().get()), 254);
         Priority::new(u8::try_from(priority).unwrap_or(configured.get()))
     }

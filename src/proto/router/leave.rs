@@ -89,7 +89,7 @@ impl VirtualRouter {
 
 /// Returns how long connections that are open may go on where they are, after a router of this
 /// interval has become Active elsewhere.
-fn linger(adver_interval: Centiseconds) -> Duration {
+pub(super) fn linger(adver_interval: Centiseconds) -> Duration {
     adver_interval.duration().min(LONGEST_LINGER)
 }
 

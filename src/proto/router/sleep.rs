@@ -73,7 +73,7 @@ impl VirtualRouter {
             Phase::Initialize { .. } | Phase::Leaving(_) | Phase::Active { blink: Some(_), .. } => {
                 return;
             }
-            Phase::Backup(backup) => backup.deadline(),
+            Phase::Backup(backup) => self.deadline_of(&backup),
             Phase::Active { adver_at, .. } => adver_at - self.config.adver_interval.duration(),
         };
         if now > slept_since + self.active_down_interval() {

@@ -4,6 +4,7 @@ mod addresses;
 mod blink;
 mod election;
 mod families;
+mod groups;
 mod handover;
 mod holds;
 mod invariants;

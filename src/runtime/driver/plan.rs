@@ -4,6 +4,13 @@ use crate::config::Config;
 use crate::proto::{Node, RouterId};
 use crate::runtime::kernel::{KernelPlan, PlannedRouter};
 
+/// Creates the election of a configuration.
+pub(super) fn node_of(config: &Config) -> Node {
+    Node::new(&config.instances)
+        .with_last_one_standing(config.last_one_standing)
+        .with_sync_groups(&config.sync_groups)
+}
+
 /// Returns what `vrrp-net` has to watch, and what may be claimed.
 pub(super) fn plan(config: &Config, node: &Node) -> KernelPlan {
     let routers = config.instances.iter().enumerate().map(|(index, instance)| PlannedRouter {

@@ -161,6 +161,7 @@ impl Held<'_> {
             let envelope = self.node.encode(router, Priority::RESIGN, destination, &mut message)?;
             Some(Resignation { envelope, message })
         });
+        let [active_down_interval, longest_down_interval] = self.node.patience_of_peers(router);
         let all = snapshot.addresses.iter().chain(snapshot.addresses_excluded).enumerate();
         let addresses = all
             .filter(|(place, _)| !(is_known && (self.is_foreign)(router, *place)))
@@ -170,8 +171,8 @@ impl Held<'_> {
             family: snapshot.family,
             vrid: snapshot.vrid,
             link,
-            active_down_interval: snapshot.active_down_interval,
-            longest_down_interval: snapshot.longest_down_interval,
+            active_down_interval,
+            longest_down_interval,
             resignations: resignations.collect(),
             addresses: addresses.collect(),
         })

@@ -33,6 +33,7 @@ impl InstanceSlot {
         first_peer: 0,
         peers: 0,
         name: [0; 64],
+        sync_group: [0; 64],
         interface: [0; 16],
         fault: [0; 256],
         counters: CounterSlot::ZERO,

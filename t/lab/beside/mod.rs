@@ -3,6 +3,7 @@
 mod frr;
 mod mute;
 mod seen;
+mod sync;
 mod unheard;
 mod unicast;
 

@@ -47,6 +47,7 @@ const NOT_CARRIED_OVER: &[&str] = &[
     "first_peer",
     "peers",
     "name",
+    "sync_group",
     "interface",
 ];
 

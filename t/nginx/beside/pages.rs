@@ -196,7 +196,7 @@ const CONTRACT: &str = r#"{
         "preempt": true, "advert_interval_ms": 0, "active_down_interval_ms": 0,
         "active": { "address": "", "priority": 0, "self": true, "last_advert_age_ms": null },
         "addresses": [ { "address": "", "assigned": true, "lost": 0, "contested": true } ],
-        "peers": [],
+        "sync_group": null, "peers": [],
         "checks": [ { "name": "", "ok": true, "weight": null } ],
         "warnings": [],
         "counters": {
