@@ -34,7 +34,8 @@ do
         address priority self last_advert_age_ms assigned
         lost contested
         effective_priority preempt advert_interval_ms active_down_interval_ms
-        active sync_group addresses peers checks ok weight warnings text counters history
+        active sync_group addresses peers checks ok weight warnings text
+        counters history
         advertisements_sent advertisements_received
         priority_zero_sent priority_zero_received announcements_sent errors
         checksum ttl vrid length type auth interval address_list
