@@ -38,6 +38,7 @@ fn everything_that_was_received_is_counted_under_its_name() {
                 "length": 2, "type": 1, "version": 1, "checksum": 1, "ttl": 1,
                 "interval": 2, "address_list": 3,
                 "vrid": 0, "auth": 0, "owner": 0, "own_source": 0, "martian": 0, "not_running": 0,
+                "unlisted": 0,
             })
         );
         assert_eq!(received(v2), (json!(1), json!(0)), "F2");
@@ -47,6 +48,7 @@ fn everything_that_was_received_is_counted_under_its_name() {
                 "length": 2, "auth": 1, "address_list": 1,
                 "type": 0, "version": 0, "checksum": 0, "ttl": 0, "interval": 0,
                 "vrid": 0, "owner": 0, "own_source": 0, "martian": 0, "not_running": 0,
+                "unlisted": 0,
             })
         );
         let intervals = |one: &Value| {
