@@ -240,7 +240,7 @@ const MAP_FOR_WRITING: &str = "
     local found = require('resty.vrrp.board').find()
     local board, err = found:writable()
     local page, slots = found.page, {}
-    for index = 1, board and board.instance_count or 0 do
+    for index = 1, board and board.count.instances or 0 do
         slots[index] = board.slots + (index - 1)
     end";
 /// Every way to the memory of the board that a worker has without rights.
@@ -288,7 +288,7 @@ const ANYTHING_ANYWHERE: &str = "
     spoil(board.events, 1024 * ffi.sizeof('resty_vrrp_event'))
     spoil(board.warnings, 256 * ffi.sizeof('resty_vrrp_warning'))
     spoil(slots[1], ffi.sizeof('resty_vrrp_instance'))
-    spoil(board.addresses, board.address_count * ffi.sizeof('resty_vrrp_address'))";
+    spoil(board.addresses, board.count.addresses * ffi.sizeof('resty_vrrp_address'))";
 /// As a worker that has given away what only the engine needs.
 const AS_WWW_DATA: [&str; 5] = [
     "--reuid=www-data",
