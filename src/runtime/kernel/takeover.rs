@@ -7,6 +7,8 @@ mod moving;
 mod observe;
 mod settle;
 mod survey;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeSet;
 use std::future;

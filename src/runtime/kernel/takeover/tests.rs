@@ -1,0 +1,86 @@
+//! What is believed of addresses that were asked for.
+
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use super::*;
+use crate::config::AnnounceConfig;
+use crate::net::{DuplicateDetection, HardwareAddress, LinkSignal};
+use crate::proto::{LinkId, Site};
+use crate::runtime::kernel::PlannedRouter;
+use crate::runtime::kernel::facts::Facts;
+use crate::types::{Families, LinkName};
+
+/// The kernel tells of an address of IPv6 a moment after it has answered.
+#[test]
+fn an_address_of_ipv6_that_was_added_is_ours_when_the_kernel_tells_of_it() {
+    let address = vip("2001:db8::1/64");
+    let mut takeover = takeover(address);
+    takeover.gained.insert((INDEX, address));
+
+    takeover.own_gained_addresses();
+    assert!(takeover.links[0].owned.is_empty(), "it is not known to be there");
+    takeover.kernel_links.handle(KernelEvent::Address {
+        index: INDEX,
+        address,
+        secondary: false,
+        protocol: PROTOCOL,
+        detection: DuplicateDetection::Passed,
+        created: 0,
+    });
+    takeover.own_gained_addresses();
+
+    assert_eq!(takeover.links[0].owned, BTreeSet::from([address]));
+    assert!(takeover.gained.is_empty());
+    assert!(!takeover.unsettled.is_empty(), "the election is yet to be told");
+}
+
+/// Of one of IPv4 it tells before it answers: what is not there then was removed.
+#[test]
+fn an_address_of_ipv4_that_is_not_there_is_not_waited_for() {
+    let address = VirtualAddress { address: Ipv4Addr::new(192, 0, 2, 1).into(), prefix: 24 };
+    let mut takeover = takeover(address);
+    takeover.gained.insert((INDEX, address));
+
+    takeover.own_gained_addresses();
+
+    assert!(takeover.gained.is_empty() && takeover.links[0].owned.is_empty());
+}
+
+/// Returns the state of a thread that knows its link, and has nothing to look at.
+fn takeover(address: VirtualAddress) -> Takeover {
+    let name = LinkName::new("eth0").unwrap();
+    let router = PlannedRouter {
+        site: Site::on(LinkId(0)),
+        addresses: Arc::new([address]),
+        endpoints: Arc::default(),
+        patience: Duration::MAX,
+    };
+    let plan = KernelPlan {
+        links: vec![name],
+        routers: vec![router],
+        announce: AnnounceConfig { count: 3, refresh: None },
+        lifetime: None,
+    };
+    let (readers, _) = watch::channel(Facts::default());
+    let mut takeover = Takeover::new(plan, FactsWriter::new(readers));
+    takeover.links.find([0], |_| Some(INDEX));
+    takeover.kernel_links.handle(KernelEvent::Link {
+        index: INDEX,
+        name: "eth0".to_owned(),
+        carrier: LinkSignal::Up,
+        hardware: HardwareAddress::Ethernet([2; 6]),
+        families: Families::ALL,
+    });
+    takeover.unsettled.take();
+    takeover
+}
+
+fn vip(text: &str) -> VirtualAddress {
+    let (address, prefix) = text.split_once('/').unwrap();
+    VirtualAddress { address: address.parse().unwrap(), prefix: prefix.parse().unwrap() }
+}
+
+const INDEX: u32 = 2;
