@@ -157,10 +157,15 @@ impl Heart {
     fn of(nginx: &Nginx) -> Self {
         let stopping = Arc::<AtomicBool>::default();
         let mut board = nginx.board();
+        let mut beat = move || {
+            assert!(!board.beat(clock::now()), "it is given up although it beats");
+        };
+        // An engine has beaten before it claims anything.
+        beat();
         let stopped = Arc::clone(&stopping);
         let thread = thread::spawn(move || {
             while !stopped.load(Ordering::Relaxed) {
-                assert!(!board.beat(clock::now()), "it is given up although it beats");
+                beat();
                 thread::sleep(BEAT);
             }
         });
