@@ -102,8 +102,11 @@ impl Takeover {
         for &router in &site.routers {
             let RouterSite { planned, facts, .. } = &mut self.routers[router];
             let complaint = |held| site.networks.complaint(held, site.name.as_str());
-            facts.prefix_problem = planned.addresses.iter().find_map(complaint);
-            self.facts.router_changed(router);
+            let problem = planned.addresses.iter().find_map(complaint);
+            if facts.prefix_problem != problem {
+                facts.prefix_problem = problem;
+                self.facts.router_changed(router);
+            }
         }
     }
 
