@@ -75,83 +75,43 @@ pub(super) enum Checksum {
     AboveIp,
 }
 
-/// Adds the connection that a segment to a moving address opens to the set.
-pub(super) const OPENING: &[Expression] = &[
-    Expression::Load(DESTINATION),
-    Expression::RequireMoving,
-    Expression::LoadProtocol,
-    Expression::Require(Comparison::Equal, &[TCP]),
-    Expression::Load(TCP_FLAGS),
-    Expression::Alter { keep: &[SYN], set: &[0] },
-    Expression::Require(Comparison::Different, &[0]),
+/// Matches what is sent to a moving address.
+pub(super) const MOVING: &[Expression] =
+    &[Expression::Load(DESTINATION), Expression::RequireMoving];
+pub(super) const MOVING_IPV6: &[Expression] =
+    &[Expression::Load(DESTINATION_IPV6), Expression::RequireMoving];
+
+/// Matches a segment that opens a connection.
+pub(super) const OPENING: &[Expression] = &segment(Comparison::Different);
+
+/// Matches any other segment.
+pub(super) const OPEN: &[Expression] = &segment(Comparison::Equal);
+
+/// Matches what was not relayed to this host.
+pub(super) const NOT_RELAYED: &[Expression] =
+    &[Expression::Load(TTL), Expression::Require(Comparison::Different, &[LAST_HOP])];
+pub(super) const NOT_RELAYED_IPV6: &[Expression] =
+    &[Expression::Load(HOP_LIMIT), Expression::Require(Comparison::Different, &[LAST_HOP])];
+
+/// Loads the connection of a segment into the registers.
+pub(super) const CONNECTION: &[Expression] = &[
     Expression::LoadAt(0, SOURCE),
     Expression::LoadAt(1, DESTINATION),
     Expression::LoadAt(2, SOURCE_PORT),
     Expression::LoadAt(3, DESTINATION_PORT),
-    Expression::NoteOpened,
 ];
-
-/// The same over IPv6.
-pub(super) const OPENING_IPV6: &[Expression] = &[
-    Expression::Load(DESTINATION_IPV6),
-    Expression::RequireMoving,
-    Expression::LoadProtocol,
-    Expression::Require(Comparison::Equal, &[TCP]),
-    Expression::Load(TCP_FLAGS),
-    Expression::Alter { keep: &[SYN], set: &[0] },
-    Expression::Require(Comparison::Different, &[0]),
+pub(super) const CONNECTION_IPV6: &[Expression] = &[
     Expression::LoadAt(0, SOURCE_IPV6),
     Expression::LoadAt(4, DESTINATION_IPV6),
     Expression::LoadAt(8, SOURCE_PORT),
     Expression::LoadAt(9, DESTINATION_PORT),
-    Expression::NoteOpened,
 ];
 
-/// Matches other segments to a moving address that were not relayed to this host.
-pub(super) const OPEN: &[Expression] = &[
-    Expression::Load(DESTINATION),
-    Expression::RequireMoving,
-    Expression::LoadProtocol,
-    Expression::Require(Comparison::Equal, &[TCP]),
-    Expression::Load(TCP_FLAGS),
-    Expression::Alter { keep: &[SYN], set: &[0] },
-    Expression::Require(Comparison::Equal, &[0]),
-    Expression::Load(TTL),
-    Expression::Require(Comparison::Different, &[LAST_HOP]),
-];
-
-/// The same over IPv6.
-pub(super) const OPEN_IPV6: &[Expression] = &[
-    Expression::Load(DESTINATION_IPV6),
-    Expression::RequireMoving,
-    Expression::LoadProtocol,
-    Expression::Require(Comparison::Equal, &[TCP]),
-    Expression::Load(TCP_FLAGS),
-    Expression::Alter { keep: &[SYN], set: &[0] },
-    Expression::Require(Comparison::Equal, &[0]),
-    Expression::Load(HOP_LIMIT),
-    Expression::Require(Comparison::Different, &[LAST_HOP]),
-];
+/// Adds the connection to the set.
+pub(super) const NOTED: &[Expression] = &[Expression::NoteOpened];
 
 /// Accepts a segment of a connection that was opened here.
-pub(super) const OPENED_HERE: &[Expression] = &[
-    Expression::LoadAt(0, SOURCE),
-    Expression::LoadAt(1, DESTINATION),
-    Expression::LoadAt(2, SOURCE_PORT),
-    Expression::LoadAt(3, DESTINATION_PORT),
-    Expression::RequireOpened,
-    Expression::Accept,
-];
-
-/// The same over IPv6.
-pub(super) const OPENED_HERE_IPV6: &[Expression] = &[
-    Expression::LoadAt(0, SOURCE_IPV6),
-    Expression::LoadAt(4, DESTINATION_IPV6),
-    Expression::LoadAt(8, SOURCE_PORT),
-    Expression::LoadAt(9, DESTINATION_PORT),
-    Expression::RequireOpened,
-    Expression::Accept,
-];
+pub(super) const OPENED_HERE: &[Expression] = &[Expression::RequireOpened, Expression::Accept];
 
 /// Relays a segment to the host that had the address. That is the last hop: a host that does not
 /// have the address any more must not send the segment back.
@@ -180,16 +140,17 @@ pub(super) const RELAYED_IPV6: &[Expression] = &[
 pub(super) const UNANSWERED: &[Expression] =
     &[Expression::Load(ARP_TARGET), Expression::RequireMoving, Expression::Drop];
 
-/// Drops neighbor solicitations for a moving address.
-pub(super) const UNANSWERED_IPV6: &[Expression] = &[
+/// Matches neighbor solicitations.
+pub(super) const SOLICITATION: &[Expression] = &[
     Expression::LoadProtocol,
     Expression::Require(Comparison::Equal, &[ICMPV6]),
     Expression::Load(ICMP_TYPE),
     Expression::Require(Comparison::Equal, &[NEIGHBOR_SOLICITATION]),
-    Expression::Load(SOLICITED),
-    Expression::RequireMoving,
-    Expression::Drop,
 ];
+
+/// Drops those for a moving address.
+pub(super) const UNANSWERED_IPV6: &[Expression] =
+    &[Expression::Load(SOLICITED), Expression::RequireMoving, Expression::Drop];
 
 /// Replaces a moving address as the sender of ARP requests.
 pub(super) const RENAMED: &[Expression] = &[
@@ -200,14 +161,21 @@ pub(super) const RENAMED: &[Expression] = &[
 
 /// Replaces a moving address as the sender of neighbor solicitations.
 pub(super) const RENAMED_IPV6: &[Expression] = &[
-    Expression::LoadProtocol,
-    Expression::Require(Comparison::Equal, &[ICMPV6]),
-    Expression::Load(ICMP_TYPE),
-    Expression::Require(Comparison::Equal, &[NEIGHBOR_SOLICITATION]),
     Expression::Load(SOURCE_IPV6),
     Expression::Translate,
     Expression::Store(SOURCE_IPV6, Checksum::AboveIp),
 ];
+
+/// Compares the flag SYN of a TCP segment with zero.
+const fn segment(syn: Comparison) -> [Expression; 5] {
+    [
+        Expression::LoadProtocol,
+        Expression::Require(Comparison::Equal, &[TCP]),
+        Expression::Load(TCP_FLAGS),
+        Expression::Alter { keep: &[SYN], set: &[0] },
+        Expression::Require(syn, &[0]),
+    ]
+}
 
 impl Expression {
     /// Writes the expression as an element of a rule.

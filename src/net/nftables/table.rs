@@ -2,8 +2,9 @@
 
 use super::batch::TableFamily;
 use super::expression::{
-    Expression, OPEN, OPEN_IPV6, OPENED_HERE, OPENED_HERE_IPV6, OPENING, OPENING_IPV6, RELAYED,
-    RELAYED_IPV6, RENAMED, RENAMED_IPV6, UNANSWERED, UNANSWERED_IPV6,
+    CONNECTION, CONNECTION_IPV6, Expression, MOVING, MOVING_IPV6, NOT_RELAYED, NOT_RELAYED_IPV6,
+    NOTED, OPEN, OPENED_HERE, OPENING, RELAYED, RELAYED_IPV6, RENAMED, RENAMED_IPV6, SOLICITATION,
+    UNANSWERED, UNANSWERED_IPV6,
 };
 use crate::types::Family;
 
@@ -71,14 +72,22 @@ const RELAY: &[BaseChain] = &[BaseChain {
     name: "relay",
     hook: PRE_ROUTING,
     priority: AFTER_DNAT,
-    rules: &[&[OPENING], &[OPEN, OPENED_HERE], &[OPEN, RELAYED]],
+    rules: &[
+        &[MOVING, OPENING, CONNECTION, NOTED],
+        &[MOVING, OPEN, NOT_RELAYED, CONNECTION, OPENED_HERE],
+        &[MOVING, OPEN, NOT_RELAYED, RELAYED],
+    ],
 }];
 
 const RELAY_IPV6: &[BaseChain] = &[BaseChain {
     name: "relay",
     hook: PRE_ROUTING,
     priority: AFTER_DNAT,
-    rules: &[&[OPENING_IPV6], &[OPEN_IPV6, OPENED_HERE_IPV6], &[OPEN_IPV6, RELAYED_IPV6]],
+    rules: &[
+        &[MOVING_IPV6, OPENING, CONNECTION_IPV6, NOTED],
+        &[MOVING_IPV6, OPEN, NOT_RELAYED_IPV6, CONNECTION_IPV6, OPENED_HERE],
+        &[MOVING_IPV6, OPEN, NOT_RELAYED_IPV6, RELAYED_IPV6],
+    ],
 }];
 
 const SILENCE: &[BaseChain] = &[
@@ -87,8 +96,18 @@ const SILENCE: &[BaseChain] = &[
 ];
 
 const SILENCE_IPV6: &[BaseChain] = &[
-    BaseChain { name: "input", hook: LOCAL_IN, priority: 0, rules: &[&[UNANSWERED_IPV6]] },
-    BaseChain { name: "output", hook: LOCAL_OUT, priority: 0, rules: &[&[RENAMED_IPV6]] },
+    BaseChain {
+        name: "input",
+        hook: LOCAL_IN,
+        priority: 0,
+        rules: &[&[SOLICITATION, UNANSWERED_IPV6]],
+    },
+    BaseChain {
+        name: "output",
+        hook: LOCAL_OUT,
+        priority: 0,
+        rules: &[&[SOLICITATION, RENAMED_IPV6]],
+    },
 ];
 
 /// `NF_INET_PRE_ROUTING`, `NF_INET_LOCAL_IN` and `NF_INET_LOCAL_OUT`.
