@@ -38,6 +38,8 @@ mod observer;
 mod privileges;
 mod process;
 mod realtime;
+#[cfg(test)]
+pub(crate) mod samples;
 mod socket;
 pub mod spawn;
 mod speakers;

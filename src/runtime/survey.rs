@@ -145,21 +145,12 @@ const MAX_WARNINGS: usize = 50;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::net::{DuplicateDetection, HardwareAddress, KernelEvent, LinkSignal};
-    use crate::types::{Families, VirtualAddress};
+    use crate::net::samples;
 
     #[test]
     fn another_name_of_an_interface_is_refused_and_an_interface_that_is_not_there_is_not() {
         let mut links = Links::default();
-        let (name, carrier) = ("eth0".to_owned(), LinkSignal::Up);
-        let hardware = HardwareAddress::None;
-        links.handle(KernelEvent::Link {
-            index: 2,
-            name,
-            carrier,
-            hardware,
-            families: Families::ALL,
-        });
+        links.handle(samples::link(2, "eth0"));
         let config = Config::from_json(
             r#"{ "instances": [ { "name": "VI_1", "interface": "lan0", "vrid": 51,
                 "addresses": ["192.0.2.1/24"],
@@ -200,24 +191,8 @@ mod tests {
     #[test]
     fn a_peer_on_this_host_is_refused_and_a_source_that_is_not_there_is_not() {
         let mut links = Links::default();
-        let (name, carrier) = ("eth1".to_owned(), LinkSignal::Up);
-        let hardware = HardwareAddress::None;
-        links.handle(KernelEvent::Link {
-            index: 3,
-            name,
-            carrier,
-            hardware,
-            families: Families::ALL,
-        });
-        let address = VirtualAddress { address: [198, 51, 100, 7].into(), prefix: 24 };
-        links.handle(KernelEvent::Address {
-            index: 3,
-            address,
-            secondary: false,
-            protocol: 0,
-            detection: DuplicateDetection::Passed,
-            created: 0,
-        });
+        links.handle(samples::link(3, "eth1"));
+        links.handle(samples::address(3, "198.51.100.7/24"));
         let compared = |source, peer| {
             let config = Config::from_json(&format!(
                 r#"{{ "instances": [ {{ "name": "VI_1", "interface": "eth1", "vrid": 51,

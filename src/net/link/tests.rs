@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use super::*;
+use crate::net::samples::{link, parse};
 use crate::types::{Family, NoLinkLocal, Sources};
 
 #[test]
@@ -242,10 +243,6 @@ fn links(dump: &[KernelEvent]) -> Links {
     links
 }
 
-fn link(index: u32, name: &str) -> KernelEvent {
-    link_with(Families::ALL, index, name)
-}
-
 fn link_with(families: Families, index: u32, name: &str) -> KernelEvent {
     KernelEvent::Link {
         index,
@@ -285,9 +282,4 @@ fn primary(links: &Links) -> Option<Ipv4Addr> {
 
 fn eth0() -> LinkName {
     LinkName::new("eth0").unwrap()
-}
-
-fn parse(text: &str) -> VirtualAddress {
-    let (address, prefix) = text.split_once('/').unwrap();
-    VirtualAddress { address: address.parse().unwrap(), prefix: prefix.parse().unwrap() }
 }

@@ -110,17 +110,17 @@ impl<T: Clone> Holders<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::net::DuplicateDetection;
+    use crate::net::samples::{address, parse};
 
     #[test]
     fn an_address_is_found_on_any_link_and_with_any_prefix() {
         let mut holders = holders();
-        holders.handle(&there(2, "192.0.2.1/24"));
-        holders.handle(&there(7, "192.0.2.1/32"));
-        holders.handle(&there(2, "192.0.2.9/24"));
+        holders.handle(&address(2, "192.0.2.1/24"));
+        holders.handle(&address(7, "192.0.2.1/32"));
+        holders.handle(&address(2, "192.0.2.9/24"));
 
-        let expected = [(2, vip("192.0.2.1/24")), (7, vip("192.0.2.1/32"))];
-        let address = vip("192.0.2.1/24").address;
+        let expected = [(2, parse("192.0.2.1/24")), (7, parse("192.0.2.1/32"))];
+        let address = parse("192.0.2.1/24").address;
         let changed = ChangedHolders { address, slots: vec![7], holders: expected.into() };
         assert_eq!(holders.take_changed(), [changed]);
         assert_eq!(holders.take_changed(), [], "nothing has changed");
@@ -129,13 +129,13 @@ mod tests {
     #[test]
     fn it_is_news_when_the_address_or_its_link_has_gone() {
         let mut holders = holders();
-        holders.handle(&there(2, "192.0.2.1/24"));
-        holders.handle(&there(7, "192.0.2.1/32"));
+        holders.handle(&address(2, "192.0.2.1/24"));
+        holders.handle(&address(7, "192.0.2.1/32"));
         holders.take_changed();
 
         holders.handle(&KernelEvent::LinkGone { index: 7 });
-        assert_eq!(holders.take_changed()[0].holders, [(2, vip("192.0.2.1/24"))]);
-        let address = vip("192.0.2.1/24");
+        assert_eq!(holders.take_changed()[0].holders, [(2, parse("192.0.2.1/24"))]);
+        let address = parse("192.0.2.1/24");
         holders.handle(&KernelEvent::AddressGone { index: 2, address });
         assert_eq!(holders.take_changed()[0].holders, []);
     }
@@ -143,30 +143,14 @@ mod tests {
     #[test]
     fn after_a_dump_everything_is_new() {
         let mut holders = holders();
-        holders.handle(&there(2, "192.0.2.1/24"));
+        holders.handle(&address(2, "192.0.2.1/24"));
 
-        holders.reset(&[there(3, "192.0.2.1/24")]);
+        holders.reset(&[address(3, "192.0.2.1/24")]);
 
-        assert_eq!(holders.take_changed()[0].holders, [(3, vip("192.0.2.1/24"))]);
+        assert_eq!(holders.take_changed()[0].holders, [(3, parse("192.0.2.1/24"))]);
     }
 
     fn holders() -> Holders<u8> {
-        Holders::new([(vip("192.0.2.1/24").address, 7)])
-    }
-
-    fn there(index: u32, address: &str) -> KernelEvent {
-        KernelEvent::Address {
-            index,
-            address: vip(address),
-            secondary: false,
-            protocol: 0,
-            created: 0,
-            detection: DuplicateDetection::Passed,
-        }
-    }
-
-    fn vip(text: &str) -> VirtualAddress {
-        let (address, prefix) = text.split_once('/').unwrap();
-        VirtualAddress { address: address.parse().unwrap(), prefix: prefix.parse().unwrap() }
+        Holders::new([(parse("192.0.2.1/24").address, 7)])
     }
 }

@@ -74,39 +74,17 @@ fn overlaps(one: &VirtualAddress, other: &VirtualAddress) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::net::{DuplicateDetection, HardwareAddress, KernelEvent, LinkSignal, Links};
-    use crate::types::Families;
+    use crate::net::{Links, samples};
 
     fn problem_of(own: &[&str], held: &str) -> Option<String> {
         let mut links = Links::default();
-        let (name, carrier) = ("eth0".to_owned(), LinkSignal::Up);
-        let hardware = HardwareAddress::None;
-        links.handle(KernelEvent::Link {
-            index: 2,
-            name,
-            carrier,
-            hardware,
-            families: Families::ALL,
-        });
+        links.handle(samples::link(2, "eth0"));
         for own in own {
-            let address = address_of(own);
-            links.handle(KernelEvent::Address {
-                index: 2,
-                address,
-                secondary: false,
-                protocol: 0,
-                created: 0,
-                detection: DuplicateDetection::Passed,
-            });
+            links.handle(samples::address(2, own));
         }
-        let moving = address_of(held).address;
+        let moving = samples::parse(held).address;
         let networks = Networks::of(links.at(2).unwrap(), |address| address == moving);
-        networks.complaint(&address_of(held), "eth0")
-    }
-
-    fn address_of(text: &str) -> VirtualAddress {
-        let (address, prefix) = text.split_once('/').unwrap();
-        VirtualAddress { address: address.parse().unwrap(), prefix: prefix.parse().unwrap() }
+        networks.complaint(&samples::parse(held), "eth0")
     }
 
     #[test]

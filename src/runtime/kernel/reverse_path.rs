@@ -24,15 +24,14 @@ fn network(held: &VirtualAddress) -> Option<VirtualAddress> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::net::{DuplicateDetection, HardwareAddress, KernelEvent};
-    use crate::types::Families;
+    use crate::net::samples::{self, parse};
 
     #[test]
     fn two_links_of_one_network_are_rivals() {
         let links = links(&["192.0.2.1/24", "192.0.2.200/24", "198.51.100.1/24"]);
 
-        assert_eq!(rival(&links, 2), Some(("eth1", vip("192.0.2.200/24"))));
-        assert_eq!(rival(&links, 3), Some(("eth0", vip("192.0.2.1/24"))));
+        assert_eq!(rival(&links, 2), Some(("eth1", parse("192.0.2.200/24"))));
+        assert_eq!(rival(&links, 3), Some(("eth0", parse("192.0.2.1/24"))));
         assert_eq!(rival(&links, 4), None);
         assert_eq!(rival(&links, 9), None);
     }
@@ -49,30 +48,9 @@ mod tests {
         let mut links = Links::default();
         for (place, address) in addresses.iter().enumerate() {
             let index = u32::try_from(place).unwrap() + 2;
-            let (name, carrier) = (format!("eth{place}"), LinkSignal::Up);
-            let hardware = HardwareAddress::None;
-            links.handle(KernelEvent::Link {
-                index,
-                name,
-                carrier,
-                hardware,
-                families: Families::ALL,
-            });
-            let address = vip(address);
-            links.handle(KernelEvent::Address {
-                index,
-                address,
-                secondary: false,
-                protocol: 0,
-                created: 0,
-                detection: DuplicateDetection::Passed,
-            });
+            links.handle(samples::link(index, &format!("eth{place}")));
+            links.handle(samples::address(index, address));
         }
         links
-    }
-
-    fn vip(text: &str) -> VirtualAddress {
-        let (address, prefix) = text.split_once('/').unwrap();
-        VirtualAddress { address: address.parse().unwrap(), prefix: prefix.parse().unwrap() }
     }
 }

@@ -7,16 +7,16 @@ use tokio::sync::watch;
 
 use super::*;
 use crate::config::AnnounceConfig;
-use crate::net::{DuplicateDetection, HardwareAddress, LinkSignal};
+use crate::net::{DuplicateDetection, samples};
 use crate::proto::{LinkId, Site};
 use crate::runtime::kernel::PlannedRouter;
 use crate::runtime::kernel::facts::Facts;
-use crate::types::{Families, LinkName};
+use crate::types::LinkName;
 
 /// The kernel tells of an address of IPv6 a moment after it has answered.
 #[test]
 fn an_address_of_ipv6_that_was_added_is_ours_when_the_kernel_tells_of_it() {
-    let address = vip("2001:db8::1/64");
+    let address = samples::parse("2001:db8::1/64");
     let mut takeover = takeover(address);
     takeover.gained.insert((INDEX, address));
 
@@ -67,20 +67,9 @@ fn takeover(address: VirtualAddress) -> Takeover {
     let (readers, _) = watch::channel(Facts::default());
     let mut takeover = Takeover::new(plan, FactsWriter::new(readers));
     takeover.links.find([0], |_| Some(INDEX));
-    takeover.kernel_links.handle(KernelEvent::Link {
-        index: INDEX,
-        name: "eth0".to_owned(),
-        carrier: LinkSignal::Up,
-        hardware: HardwareAddress::Ethernet([2; 6]),
-        families: Families::ALL,
-    });
+    takeover.kernel_links.handle(samples::link(INDEX, "eth0"));
     takeover.unsettled.take();
     takeover
-}
-
-fn vip(text: &str) -> VirtualAddress {
-    let (address, prefix) = text.split_once('/').unwrap();
-    VirtualAddress { address: address.parse().unwrap(), prefix: prefix.parse().unwrap() }
 }
 
 const INDEX: u32 = 2;
