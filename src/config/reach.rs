@@ -1,10 +1,11 @@
 //! Reads `health.reach`.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 use serde_json::Value;
 
 use super::ReachConfig;
+use super::address::may_be_another_host;
 use super::table::{Problems, Read, Table, interface, shown, text, weight};
 use super::timing::timing;
 
@@ -44,11 +45,7 @@ fn element(value: &Value, path: &str, problems: &Problems) -> Option<ReachConfig
 
 fn address(value: &Value) -> Read<IpAddr> {
     let parsed: Option<IpAddr> = value.as_str().and_then(|text| text.parse().ok());
-    let address = parsed.filter(|address| {
-        let is_of_many = address.is_multicast() || *address == IpAddr::V4(Ipv4Addr::BROADCAST);
-        !address.is_unspecified() && !address.is_loopback() && !is_of_many
-    });
-    address.ok_or_else(|| {
+    parsed.filter(may_be_another_host).ok_or_else(|| {
         format!(
             "expected the address of another host, such as \"192.168.56.1\", got {}",
             shown(value)

@@ -1,10 +1,11 @@
 //! Reads which peers a virtual router speaks to, one by one, in place of the group.
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 use serde_json::Value;
 
+use super::address::may_be_another_host;
 use super::table::{Problems, Read, Table, shown, whole};
 use super::{MAX_PEERS, UnicastConfig};
 use crate::types::{Family, HOP_LIMIT};
@@ -72,8 +73,7 @@ fn host_address(value: &Value) -> Read<IpAddr> {
         };
         format!("expected an IP address such as \"192.168.56.102\", got {}{hint}", shown(value))
     })?;
-    let is_broadcast = address == Ipv4Addr::BROADCAST;
-    if address.is_multicast() || address.is_unspecified() || address.is_loopback() || is_broadcast {
+    if !may_be_another_host(&address) {
         return Err(format!("{address} is not the address of another host"));
     }
     Ok(address)
