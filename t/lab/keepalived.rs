@@ -261,11 +261,7 @@ fn a_checksum_that_keepalived_refuses_shows_on_both_sides() {
         let ours = Router::start(&lab.a, carrier, v3(150).with("checksum = 'rfc9568'"));
 
         ours.wait_for("active");
-        eventually("theirs are counted", PATIENCE, || {
-            let instance = ours.instance()?;
-            let counted = instance["counters"]["errors"]["checksum"].as_u64();
-            if counted > Some(0) { Ok(()) } else { Err(instance.to_string()) }
-        });
+        ours.wait_until_counted("checksum");
         assert_eq!(theirs.state(), Some(KeepalivedState::Master), "it hears nothing valid");
         assert!(theirs.log().contains("Invalid VRRPv3 checksum"), "{}", theirs.log());
     });

@@ -125,6 +125,16 @@ impl Router {
         instance["transitions"].as_u64().expect("it is a number")
     }
 
+    /// Waits until an advertisement was discarded for a reason.
+    #[track_caller]
+    pub(crate) fn wait_until_counted(&self, reason: &str) {
+        eventually(&format!("{reason} is counted"), PATIENCE, || {
+            let instance = self.instance()?;
+            let counted = instance["counters"]["errors"][reason].as_u64();
+            if counted > Some(0) { Ok(()) } else { Err(instance.to_string()) }
+        });
+    }
+
     /// Waits until the status shows a state and the address is where it then belongs.
     #[track_caller]
     pub(crate) fn wait_for(&self, state: &str) {

@@ -43,11 +43,7 @@ fn a_checksum_over_the_message_alone_is_refused_by_frr_and_theirs_by_us() {
         let ours = Router::start(&lab.a, carrier, v3(150).with("checksum = 'rfc9568'"));
 
         ours.wait_for("active");
-        eventually("theirs are counted", PATIENCE, || {
-            let instance = ours.instance()?;
-            let counted = instance["counters"]["errors"]["checksum"].as_u64();
-            if counted > Some(0) { Ok(()) } else { Err(instance.to_string()) }
-        });
+        ours.wait_until_counted("checksum");
         assert_eq!(theirs.state().as_deref(), Some("Master"), "{}", theirs.log());
     });
 }
