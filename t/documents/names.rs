@@ -61,19 +61,15 @@ fn every_member_of_the_status_is_documented() {
 #[test]
 fn every_request_is_documented() {
     let code = read("lua/resty/vrrp/endpoint.lua");
-    let tables = ["local PAGES = {", "local ACTIONS = {"].map(|start| {
-        let table = code.split(start).nth(1).and_then(|rest| rest.split('}').next());
-        table.expect("the requests stand in tables")
-    });
-    let requests = tables.iter().flat_map(|table| table.lines());
-    let requests = requests.filter_map(|line| words(line).next().map(str::to_owned));
+    let table = code.split("local REQUESTS = {").nth(1).and_then(|rest| rest.split("\n}").next());
+    let requests = quoted(table.expect("the requests stand in a table"), "\n    { \"", "\"");
 
     let documented: BTreeSet<_> = first_spans(REFERENCE, "HTTP")
         .iter()
         .filter_map(|span| span.split('/').nth(1)?.split('?').next().map(str::to_owned))
         .collect();
 
-    assert_eq!(documented, requests.collect());
+    assert_eq!(documented, requests);
 }
 
 #[test]
