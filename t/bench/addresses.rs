@@ -5,9 +5,11 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 use std::{fs, thread};
 
-use harness::{AddressWatch, Carrier, Host, Sniffer, urgently};
+use harness::{AddressWatch, Advert, Carrier, Host, Sniffer, urgently};
 
+use crate::adverts::speaker;
 use crate::figures::{Figures, ms};
+use crate::network::NUMBERS;
 use crate::options::Options;
 use crate::pair::{Pair, attempt};
 use crate::plan::Plan;
@@ -30,8 +32,9 @@ pub(crate) fn many_addresses(options: &Options) -> Section {
     let mut section = Section::new("Size, and many addresses in one virtual router");
     let size = library_size().map(|bytes| Figures::one(bytes / 1024.0));
     section.push(Line::new("core.so", "kB").ours(size).limit("target", 3072.0));
+    let network = options.network;
     for addresses in [250, 1000] {
-        let plan = Plan::wide(addresses, Duration::from_secs(1));
+        let plan = Plan::wide(network, addresses, Duration::from_secs(1));
         let takeovers = Side::BOTH.map(|side| {
             let takeover = attempt(|| take_over(side, &options.carrier, &plan, addresses));
             let takeover = section.note(side.name(), takeover)?;
@@ -47,7 +50,8 @@ pub(crate) fn many_addresses(options: &Options) -> Section {
             Column::new("longest gap between advertisements (of 1 s) meanwhile", "ms", |it| it.gap),
         ];
         let [ours, theirs] = takeovers.each_ref().map(Option::as_slice);
-        section.compare(&format!("{addresses} addresses"), columns, ours, theirs);
+        let name = format!("{addresses} addresses, {}", network.name());
+        section.compare(&name, columns, ours, theirs);
     }
     section.remark("From the first advertisement of the new active router, after the other's end.");
     section
@@ -57,12 +61,12 @@ fn take_over(side: Side, carrier: &Carrier, plan: &Plan, addresses: usize) -> Ta
     let pair = Pair::start(side, carrier, plan);
     let second = &pair.second.host;
     let watch = AddressWatch::start(second);
-    let sniffer = urgently(|| Sniffer::start(&pair.client));
+    let listener = plan.network.listener(&pair.client, second);
+    let sniffer = urgently(|| Sniffer::start(listener));
     let start = Instant::now();
     pair.first.host.power_off();
-    let its = |source: IpAddr| source == second.address();
-    let first = sniffer
-        .wait_for_advert("the second node is active", start, PATIENCE, |advert| its(advert.source));
+    let is_its = |advert: &Advert| speaker(advert) == NUMBERS[1];
+    let first = sniffer.wait_for_advert("the second node is active", start, PATIENCE, is_its);
     let announced = wait_for_all(&sniffer, second, first.at, addresses);
     thread::sleep(AFTER);
 

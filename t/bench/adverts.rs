@@ -7,7 +7,7 @@ use std::time::Instant;
 use harness::Advert;
 
 use crate::figures::{count, ms};
-use crate::pair::{FIRST_NUMBER, SECOND_NUMBER};
+use crate::network::NUMBERS;
 
 /// A virtual router on the wire: the interface it was heard on, and its identifier.
 type RouterKey = (usize, u8);
@@ -55,7 +55,7 @@ pub(crate) fn first_alone_since(adverts: &[Advert], routers: usize) -> Option<In
     let mut since: BTreeMap<RouterKey, Option<Instant>> = BTreeMap::new();
     for advert in adverts {
         let begun = since.entry(key(advert)).or_default();
-        let is_active = speaker(advert) == FIRST_NUMBER && advert.priority > 0;
+        let is_active = speaker(advert) == NUMBERS[0] && advert.priority > 0;
         *begun = is_active.then(|| begun.unwrap_or(advert.at));
     }
     let all: Option<Vec<Instant>> = since.into_values().collect();
@@ -65,7 +65,7 @@ pub(crate) fn first_alone_since(adverts: &[Advert], routers: usize) -> Option<In
 /// Returns for each router how long after a moment the second node spoke for it first, in ms.
 pub(crate) fn taken_over(adverts: &[Advert], start: Instant) -> Vec<f64> {
     let mut firsts: BTreeMap<RouterKey, f64> = BTreeMap::new();
-    for advert in adverts.iter().filter(|it| it.at >= start && speaker(it) == SECOND_NUMBER) {
+    for advert in adverts.iter().filter(|it| it.at >= start && speaker(it) == NUMBERS[1]) {
         firsts.entry(key(advert)).or_insert_with(|| ms(advert.at - start));
     }
     firsts.into_values().collect()
@@ -76,7 +76,7 @@ fn key(advert: &Advert) -> RouterKey {
 }
 
 /// Returns the number of the host that has sent it.
-fn speaker(advert: &Advert) -> u8 {
+pub(crate) fn speaker(advert: &Advert) -> u8 {
     match advert.source {
         IpAddr::V4(source) => source.octets()[3],
         IpAddr::V6(source) => source.octets()[15],

@@ -6,8 +6,9 @@ use std::time::Duration;
 use harness::{Host, Probe};
 
 use crate::figures::{count, ms};
+use crate::network::NUMBERS;
 use crate::options::Options;
-use crate::pair::{FIRST, FIRST_NUMBER, Pair, in_turn};
+use crate::pair::{FIRST, Pair, in_turn};
 use crate::plan::Plan;
 use crate::report::{Column, Section};
 use crate::side::Side;
@@ -37,9 +38,9 @@ const BLINKS: [Blink; 2] = [
     Blink {
         name: "another primary address after 50 ms",
         happen: |host| {
-            host.ip(&format!("address delete {} dev eth0", address(FIRST_NUMBER)));
+            host.ip(&format!("address delete {} dev eth0", address(NUMBERS[0])));
             thread::sleep(Duration::from_millis(50));
-            host.ip(&format!("address add {} brd + dev eth0", address(FIRST_NUMBER + 10)));
+            host.ip(&format!("address add {} brd + dev eth0", address(NUMBERS[0] + 10)));
         },
     },
 ];

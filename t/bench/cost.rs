@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use harness::{CarrierKind, Lab, Nginx, Role};
 
+use crate::network::Network;
 use crate::options::Options;
 use crate::pair::{Pair, attempt};
 use crate::plan::Plan;
@@ -39,7 +40,7 @@ pub(crate) fn processor_and_memory(options: &Options) -> Section {
     let carrier = &options.carrier;
     let bare = section.note("nginx without the module", attempt(|| bare_memory(options)));
     for routers in [1, 250] {
-        let plan = Plan::many(routers, Duration::from_millis(100));
+        let plan = Plan::many(Network::Ipv4, routers, Duration::from_millis(100));
         let [ours, theirs] = Side::BOTH.map(|side| {
             let costs = attempt(|| measure(&Pair::start(side, carrier, &plan), options));
             let costs = section.note(side.name(), costs)?;

@@ -16,7 +16,10 @@ mod curve;
 mod figures;
 mod gate;
 mod jitter;
+mod loss;
 mod machine;
+mod network;
+mod networks;
 mod options;
 mod outage;
 mod pair;
@@ -85,11 +88,15 @@ const SECTIONS: &[(&str, &str, Measure)] = &[
     ("hung", "nginx hangs", outage::nginx_hung),
     ("reload", "a reload", reload::reloaded),
     ("typo", "a reload with a typo", reload::mistyped),
+    ("ipv6", "the network has IPv6", networks::over_ipv6),
+    ("unicast", "the nodes speak to each other one by one", networks::unicast),
+    ("dual", "addresses of both families", networks::dual_stack),
     ("heal", "a partition heals", partition::healed),
     ("blink", "link or primary address blink", blink::blinked),
     ("gate", "is_active()", gate::is_active),
     ("cost", "processor time and memory", cost::processor_and_memory),
     ("jitter", "all cores are busy", jitter::busy_cores),
+    ("loss", "advertisements are lost", loss::lost_advertisements),
     ("addresses", "hundreds of addresses", addresses::many_addresses),
     ("scale", "thousands of virtual routers", scale::many_routers),
 ];

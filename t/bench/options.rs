@@ -4,6 +4,8 @@ use std::env::{self, VarError};
 
 use harness::{Carrier, CarrierKind, carriers};
 
+use crate::network::Network;
+
 /// How much to measure, and with which nginx.
 #[derive(Debug)]
 pub(crate) struct Options {
@@ -13,15 +15,18 @@ pub(crate) struct Options {
     only: Vec<String>,
     /// Numbers of virtual routers wanted in the section `scale`; all if none is named.
     sizes: Vec<usize>,
+    /// Over which network the sections `scale` and `addresses` go.
+    pub(crate) network: Network,
 }
 
 impl Options {
-    /// Reads them: `QUICK=1` or `--quick`, `ONLY=heal,hung` out of the names of all sections, and
-    /// `SIZES=1,1000`.
+    /// Reads them: `QUICK=1` or `--quick`, `ONLY=heal,hung` out of the names of all sections,
+    /// `SIZES=1,1000`, and `NETWORK=ipv6`.
     ///
     /// # Panics
     ///
-    /// When there is no nginx to measure with, no section of a name, or a size is no number.
+    /// When there is no nginx to measure with, no section or network of a name, or a size is no
+    /// number.
     pub(crate) fn read(names: &[&str]) -> Self {
         let is_set = |name| env::var(name).is_ok_and(|value| !value.is_empty() && value != "0");
         let quick = is_set("QUICK") || env::args().any(|argument| argument == "--quick");
@@ -31,8 +36,10 @@ impl Options {
         for name in &only {
             assert!(names.contains(&name.as_str()), "ONLY={name}: not one of {}", names.join(", "));
         }
+        let network = env::var("NETWORK").unwrap_or_default();
+        let network = if network.is_empty() { Network::Ipv4 } else { named(&network) };
         let agent = carriers().iter().find(|carrier| carrier.kind == CarrierKind::Agent);
-        Self { quick, carrier: agent.unwrap_or(&carriers()[0]).clone(), only, sizes }
+        Self { quick, carrier: agent.unwrap_or(&carriers()[0]).clone(), only, sizes, network }
     }
 
     /// Returns how often to measure what is measured `full` times in a full run.
@@ -49,6 +56,12 @@ impl Options {
     pub(crate) fn wants_size(&self, routers: usize) -> bool {
         self.sizes.is_empty() || self.sizes.contains(&routers)
     }
+}
+
+fn named(name: &str) -> Network {
+    let found = Network::ALL.into_iter().find(|network| network.name() == name);
+    let names = || Network::ALL.map(Network::name).join(", ");
+    found.unwrap_or_else(|| panic!("NETWORK={name}: not one of {}", names()))
 }
 
 /// Returns the words of a variable between commas or spaces; none if it is absent.

@@ -6,19 +6,20 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use harness::{AddressWatch, Probe, Role, Signal};
+use harness::{AddressWatch, Probe, Report, Role, Signal};
 
 use crate::figures::ms;
+use crate::network::Network;
 use crate::options::Options;
-use crate::pair::{Pair, SECOND, comes, failed, in_turn};
-use crate::plan::{ADDRESS, LOW, Plan};
+use crate::pair::{FIRST, Pair, SECOND, comes, failed, in_turn};
+use crate::plan::{LOW, Plan};
 use crate::report::{Column, Section};
 use crate::script::Script;
 use crate::side::{Node, Side};
 
 /// What happens to the first node.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Event {
+pub(crate) enum Event {
     /// Its cable is pulled.
     HostDies,
     /// `nginx -s stop`; of keepalived, the service is stopped.
@@ -35,7 +36,8 @@ enum Event {
 
 /// How an outage went. What had not happened when the watch ended is infinite.
 #[derive(Clone, Copy, Debug)]
-struct Outage {
+pub(crate) struct Outage {
+    /// Of several addresses the one that was dark for longest counts.
     dark_ms: f64,
     /// How long the first node kept the address after the event.
     kept_ms: f64,
@@ -44,10 +46,10 @@ struct Outage {
 }
 
 /// A case of an event, and how often to try.
-struct Case<'a> {
-    event: Event,
-    name: &'a str,
-    runs: u32,
+pub(crate) struct Case<'a> {
+    pub(crate) event: Event,
+    pub(crate) name: &'a str,
+    pub(crate) runs: u32,
 }
 
 pub(crate) fn host_dies(options: &Options) -> Section {
@@ -155,22 +157,22 @@ fn v3(interval_ms: u64) -> Plan {
     Plan::single(3, Duration::from_millis(interval_ms))
 }
 
-fn dark(what: &'static str) -> Column<Outage> {
+pub(crate) fn dark(what: &'static str) -> Column<Outage> {
     Column::new(what, "ms", |outage: &Outage| Some(outage.dark_ms)).watched(WATCHED)
 }
 
-fn kept() -> Column<Outage> {
+pub(crate) fn kept() -> Column<Outage> {
     let what = "address kept by the node that failed";
     Column::new(what, "ms", |outage: &Outage| Some(outage.kept_ms)).watched(WATCHED)
 }
 
-fn unanswered() -> Column<Outage> {
+pub(crate) fn unanswered() -> Column<Outage> {
     let failed = |outage: &Outage| Some(outage.failed);
     Column::new("failed connections", "", failed).limit("target", 0.0)
 }
 
 impl Case<'_> {
-    fn measure<const N: usize>(
+    pub(crate) fn measure<const N: usize>(
         &self,
         section: &mut Section,
         options: &Options,
@@ -180,31 +182,41 @@ impl Case<'_> {
         in_turn(section, self.name, runs, all, |side, plan, run| {
             // Where between two runs of the script it happens must not be left to chance.
             let delay = plan.script.interval() * run / runs;
-            self.one(&mut Pair::start(side, &options.carrier, plan), delay)
+            let mut pair = Pair::start(side, &options.carrier, plan);
+            self.one(&mut pair, plan.network, delay)
         })
     }
 
-    fn one(&self, pair: &mut Pair, delay: Duration) -> Outage {
+    fn one(&self, pair: &mut Pair, network: Network, delay: Duration) -> Outage {
         let addresses = AddressWatch::start(&pair.first.host);
-        let probe = Probe::start(&pair.client, &Pair::server(), "/");
-        probe.wait_for(pair.first.host.name(), WATCHED);
+        let servers = network.servers();
+        let probes: Vec<Probe> =
+            servers.iter().map(|server| Probe::start(&pair.client, server, "/")).collect();
+        for probe in &probes {
+            probe.wait_for(FIRST, WATCHED);
+        }
         thread::sleep(BEFORE + delay);
 
         let start = Instant::now();
         self.event.happen(&mut pair.first);
         let deadline = start + WATCHED;
-        let moved =
-            comes(deadline, || (probe.last_answer().as_deref() == Some(SECOND)).then_some(()));
+        let has_moved = |probe: &Probe| probe.last_answer().as_deref() == Some(SECOND);
+        let moved = comes(deadline, || probes.iter().all(has_moved).then_some(()));
         // A host that has lost its cable does not notice.
-        let gone = (self.event != Event::HostDies)
-            .then(|| comes(deadline, || addresses.removal(start, ADDRESS)));
+        let gone = (self.event != Event::HostDies).then(|| {
+            comes(deadline, || {
+                let all = network.services().iter().map(|it| addresses.removal(start, it));
+                all.collect::<Option<Vec<_>>>()?.into_iter().max()
+            })
+        });
         thread::sleep(AFTER);
 
-        let report = probe.finish();
+        let reports: Vec<Report> = probes.into_iter().map(Probe::finish).collect();
+        let dark = reports.iter().map(|report| ms(report.outage())).reduce(f64::max);
         Outage {
-            dark_ms: moved.map_or(f64::INFINITY, |()| ms(report.outage())),
+            dark_ms: moved.and(dark).unwrap_or(f64::INFINITY),
             kept_ms: gone.flatten().map_or(f64::INFINITY, |at| ms(at - start)),
-            failed: failed(&report, start),
+            failed: reports.iter().map(|report| failed(report, start)).sum(),
         }
     }
 }

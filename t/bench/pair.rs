@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use harness::{Carrier, Host, Lab, Report};
 
 use crate::figures::count;
-use crate::plan::{ADDRESS, Plan};
+use crate::network::{ADDRESS, CLIENT_NUMBER, NUMBERS};
+use crate::plan::Plan;
 use crate::report::Section;
 use crate::side::{Node, Side};
 
@@ -35,18 +36,20 @@ impl Hosts {
     /// Makes them, with the links that a plan wants.
     pub(crate) fn new(side: Side, plan: &Plan) -> Self {
         let lab = Lab::new(side.name());
-        let host = |name, number| lab.host_on_links(name, &plan.host_addresses(number));
-        let client = host("client", 10);
-        let [first, second] = [(FIRST, FIRST_NUMBER), (SECOND, SECOND_NUMBER)]
-            .map(|(name, number)| host(name, number));
+        let host = |name, number| {
+            let host = lab.host_on_links(name, &plan.host_addresses(number));
+            plan.network.set_up(&host, plan.links(), number);
+            host
+        };
+        let client = host("client", CLIENT_NUMBER);
+        let [first, second] = [host(FIRST, NUMBERS[0]), host(SECOND, NUMBERS[1])];
         Self { first, second, client, lab }
     }
 
     /// Starts the node on each host, the one that is to be active first.
     pub(crate) fn start(self, side: Side, carrier: &Carrier, plan: &Plan) -> Pair {
-        let [high, low] = plan.priorities;
-        let first = Node::start(side, &self.first, carrier, plan, high);
-        let second = Node::start(side, &self.second, carrier, plan, low);
+        let first = Node::start(side, &self.first, carrier, plan, 0);
+        let second = Node::start(side, &self.second, carrier, plan, 1);
         Pair { first, second, client: self.client, _lab: self.lab }
     }
 }
@@ -122,10 +125,6 @@ fn reason(panic: &(dyn Any + Send)) -> String {
 
 pub(crate) const FIRST: &str = "worker-01";
 pub(crate) const SECOND: &str = "worker-02";
-/// Last octet of the first node's addresses, on every link.
-pub(crate) const FIRST_NUMBER: u8 = 101;
-/// Last octet of the second node's addresses.
-pub(crate) const SECOND_NUMBER: u8 = 102;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 const SETTLING: Duration = Duration::from_millis(300);

@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 use harness::{AddressWatch, Probe, Sniffer, urgently, wait_until};
 
 use crate::figures::ms;
+use crate::network::ADDRESS;
 use crate::options::Options;
 use crate::pair::{FIRST, Pair, SECOND, comes, failed, in_turn};
-use crate::plan::{ADDRESS, Plan};
+use crate::plan::Plan;
 use crate::report::{Column, Section};
 use crate::side::Side;
 

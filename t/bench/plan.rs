@@ -3,13 +3,17 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use crate::network::{NUMBERS, Network};
 use crate::script::Script;
 
 /// What both nodes of a pair are told alike.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
+    pub(crate) network: Network,
     pub(crate) version: u8,
     pub(crate) interval: Duration,
+    /// How many missed advertisements make an active router a dead one.
+    pub(crate) dead_factor: u32,
     pub(crate) routers: Vec<Router>,
     /// Of the node that is active at first, and of the other one.
     pub(crate) priorities: [u8; 2],
@@ -36,39 +40,46 @@ pub(crate) struct Router {
 impl Plan {
     /// One virtual router with the one address that clients ask.
     pub(crate) fn single(version: u8, interval: Duration) -> Self {
-        let addresses = vec![format!("{ADDRESS}/24")];
-        let excluded = Vec::new();
-        Self::new(version, interval, vec![Router { link: 0, vrid: VRID, addresses, excluded }])
+        Self { version, ..Self::single_over(Network::Ipv4, interval) }
     }
 
-    /// So many virtual routers with one address each, the first of which clients can ask, on as few
-    /// links as have room for them.
-    pub(crate) fn many(routers: usize, interval: Duration) -> Self {
+    /// One virtual router, over any network, with the addresses that clients ask.
+    pub(crate) fn single_over(network: Network, interval: Duration) -> Self {
+        let mut addresses: Vec<String> = network.services().iter().copied().map(served).collect();
+        let excluded = addresses.split_off(1);
+        Self::new(network, interval, vec![Router { link: 0, vrid: VRID, addresses, excluded }])
+    }
+
+    /// So many virtual routers with one address each, or one of each family. Clients can ask the
+    /// first. They are on as few links as have room for them.
+    pub(crate) fn many(network: Network, routers: usize, interval: Duration) -> Self {
         let links = routers.div_ceil(MOST_ON_A_LINK);
         let router = |index: usize| {
             let link = index % links;
             let vrid = u8::try_from(index / links + 1).expect("the links have room");
-            let address = match index {
-                0 => format!("{ADDRESS}/24"),
-                _ => format!("10.77.{link}.{vrid}/32"),
+            let mut addresses = match index {
+                0 => network.services().iter().copied().map(served).collect(),
+                _ => network.router_addresses(link, vrid),
             };
-            Router { link, vrid, addresses: vec![address], excluded: Vec::new() }
+            let excluded = addresses.split_off(1);
+            Router { link, vrid, addresses, excluded }
         };
-        Self::new(3, interval, (0..routers).map(router).collect())
+        Self::new(network, interval, (0..routers).map(router).collect())
     }
 
-    /// One virtual router with so many addresses. An advertisement carries at most 255 of them.
-    pub(crate) fn wide(addresses: usize, interval: Duration) -> Self {
-        let mut all: Vec<String> =
-            (0..addresses).map(|n| format!("10.77.{}.{}/32", n / 250, n % 250 + 1)).collect();
-        let excluded = all.split_off(addresses.min(250));
-        Self::new(3, interval, vec![Router { link: 0, vrid: VRID, addresses: all, excluded }])
+    /// One virtual router with so many addresses, of which an advertisement carries what it can.
+    pub(crate) fn wide(network: Network, addresses: usize, interval: Duration) -> Self {
+        let (mut addresses, carried) = network.addresses(addresses);
+        let excluded = addresses.split_off(carried);
+        Self::new(network, interval, vec![Router { link: 0, vrid: VRID, addresses, excluded }])
     }
 
-    fn new(version: u8, interval: Duration, routers: Vec<Router>) -> Self {
+    fn new(network: Network, interval: Duration, routers: Vec<Router>) -> Self {
         Self {
-            version,
+            network,
+            version: 3,
             interval,
+            dead_factor: 3,
             routers,
             priorities: [HIGH, LOW],
             realtime: false,
@@ -83,6 +94,11 @@ impl Plan {
         address.split('/').next().unwrap_or(address).to_owned()
     }
 
+    /// Returns how many addresses the active node has.
+    pub(crate) fn addresses(&self) -> usize {
+        self.routers.iter().map(|router| router.addresses.len() + router.excluded.len()).sum()
+    }
+
     /// Returns how many links a host has.
     pub(crate) fn links(&self) -> usize {
         self.routers.iter().map(|router| router.link + 1).max().unwrap_or(1)
@@ -90,13 +106,13 @@ impl Plan {
 
     /// Returns the addresses of a host, one for each link. Their last octet is the host's number.
     pub(crate) fn host_addresses(&self, host: u8) -> Vec<String> {
-        let others = (1..self.links()).map(|link| format!("10.78.{link}.{host}/24"));
-        [format!("192.168.56.{host}/24")].into_iter().chain(others).collect()
+        let address = |link| format!("{}/24", Network::host_address(link, host));
+        (0..self.links()).map(address).collect()
     }
 
     /// Returns the time after which a silent active router is replaced by one of this priority.
     pub(crate) fn active_down_interval(&self, priority: u8) -> Duration {
-        self.interval * 3 + self.skew_time(priority)
+        self.interval * self.dead_factor + self.skew_time(priority)
     }
 
     /// Returns the time after which one of this priority replaces an active router that resigned.
@@ -105,16 +121,23 @@ impl Plan {
         unit * (256 - u32::from(priority)) / 256
     }
 
-    /// Returns the `nginx.conf` of a node of ours.
-    pub(crate) fn nginx_conf(&self, priority: u8) -> String {
+    /// Returns the `nginx.conf` of one of the two nodes, if it is ours.
+    pub(crate) fn nginx_conf(&self, node: usize) -> String {
         let begin = "http {\n";
-        let lua =
-            format!("{begin}init_by_lua_block {{ {} }}\n{INIT_WORKER}", self.in_lua(priority));
-        PLAIN_NGINX.replace(begin, &lua).replace("location / ", &format!("{STATUS}location / "))
+        let lua = format!("{begin}init_by_lua_block {{ {} }}\n{INIT_WORKER}", self.in_lua(node));
+        let plain = self.plain_nginx();
+        plain.replace(begin, &lua).replace("location / ", &format!("{STATUS}location / "))
+    }
+
+    /// Returns the `nginx.conf` of a node that is keepalived's.
+    pub(crate) fn plain_nginx(&self) -> String {
+        let more = if self.network.has_ipv6() { "listen [::]:80;" } else { "" };
+        PLAIN_NGINX.replace("listen 80;", &format!("listen 80; {more}"))
     }
 
     /// Returns the options of resty.vrrp.
-    fn in_lua(&self, priority: u8) -> String {
+    fn in_lua(&self, node: usize) -> String {
+        let priority = self.priorities[node];
         let mut text = format!(
             "require(\"resty.vrrp\").setup {{ realtime = {}, {} instances = {{\n",
             self.realtime, self.options
@@ -126,14 +149,21 @@ impl Plan {
                 text,
                 "{{ name = \"VI_{name}\", interface = \"eth{link}\", vrid = {vrid}, \
                  priority = {priority}, version = {}, advert_interval_ms = {}, \
-                 addresses = {{ {} }}{} }},",
+                 dead_factor = {}, addresses = {{ {} }}{}{} }},",
                 self.version,
                 self.interval.as_millis(),
+                self.dead_factor,
                 quoted(addresses),
                 if excluded.is_empty() {
                     String::new()
                 } else {
                     format!(", addresses_excluded = {{ {} }}", quoted(excluded))
+                },
+                if self.network.is_unicast() {
+                    let peer = Network::host_address(*link, NUMBERS[1 - node]);
+                    format!(", peers = {{ \"{peer}\" }}")
+                } else {
+                    String::new()
                 }
             )
             .expect("a string takes all");
@@ -142,7 +172,8 @@ impl Plan {
     }
 
     /// Returns the configuration of keepalived: its defaults, and a script.
-    pub(crate) fn in_keepalived(&self, priority: u8, script: &str) -> String {
+    pub(crate) fn in_keepalived(&self, node: usize, script: &str) -> String {
+        let priority = self.priorities[node];
         let mut text = format!(
             "global_defs {{\n    vrrp_version {}\n    script_user root\n    {}\n}}\n\
              vrrp_script check_nginx {{\n    script \"{script}\"\n    {}\n}}\n",
@@ -157,10 +188,18 @@ impl Plan {
                 text,
                 "vrrp_instance VI_{name} {{\n    state BACKUP\n    interface eth{link}\n    \
                  virtual_router_id {vrid}\n    priority {priority}\n    advert_int {}\n    \
-                 virtual_ipaddress {{\n{}\n    }}\n    \
+                 down_timer_adverts {}\n    {}\n    virtual_ipaddress {{\n{}\n    }}\n    \
                  virtual_ipaddress_excluded {{\n{}\n    }}\n    \
                  track_script {{\n        check_nginx\n    }}\n}}",
                 self.interval.as_secs_f64(),
+                self.dead_factor,
+                if self.network.is_unicast() {
+                    let [own, peer] =
+                        [node, 1 - node].map(|it| Network::host_address(*link, NUMBERS[it]));
+                    format!("unicast_src_ip {own}\n    unicast_peer {{\n{peer}\n    }}")
+                } else {
+                    String::new()
+                },
                 addresses.join("\n"),
                 excluded.join("\n")
             )
@@ -170,13 +209,17 @@ impl Plan {
     }
 }
 
+/// Returns an address that clients ask, with its prefix.
+fn served(address: &str) -> String {
+    let length = if address.contains(':') { 64 } else { 24 };
+    format!("{address}/{length}")
+}
+
 fn quoted(all: &[String]) -> String {
     let quoted: Vec<String> = all.iter().map(|one| format!("\"{one}\"")).collect();
     quoted.join(", ")
 }
 
-/// The address that clients ask.
-pub(crate) const ADDRESS: &str = "192.168.56.100";
 /// A link has no more virtual router identifiers.
 const MOST_ON_A_LINK: usize = 255;
 /// Virtual router identifier where there is one router.

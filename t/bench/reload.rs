@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 use harness::{Advert, Host, Probe, Process, Sniffer, urgently};
 
 use crate::figures::{count, ms};
+use crate::network::ADDRESS;
 use crate::options::Options;
 use crate::pair::{Pair, attempt, failed, in_turn};
-use crate::plan::{ADDRESS, HIGH, Plan};
+use crate::plan::{HIGH, Plan};
 use crate::report::{Column, Line, Section};
 use crate::side::Side;
 

@@ -34,7 +34,8 @@ struct Measured {
 }
 
 pub(crate) fn many_routers(options: &Options) -> Section {
-    let mut section = Section::new("Cost and calm of many virtual routers");
+    let mut section =
+        Section::new(&format!("Cost and calm of many virtual routers, {}", options.network.name()));
     let bare = section.note("nginx without the module", attempt(|| bare_memory(options)));
     let bare_kb = bare.flatten().map(|memory| memory.resident);
     let mut curves = Curves::default();
@@ -82,7 +83,7 @@ fn measure(
     options: &Options,
     load: Load,
 ) -> Result<Measured, String> {
-    let plan = Plan::many(load.routers, load.interval);
+    let plan = Plan::many(options.network, load.routers, load.interval);
     let name = format!("{load}, {}", side.name());
     let (trial, settled_ms) = attempt(|| Trial::start(side, &options.carrier, &plan))?;
     let long = match (options.quick, load.routers) {

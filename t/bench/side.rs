@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use harness::{Carrier, Host, Keepalived, Nginx, Role, Signal};
 use serde_json::Value;
 
-use crate::plan::{self, Plan};
+use crate::plan::Plan;
 use crate::usage::{self, Used};
 
 /// Which of the two.
@@ -46,23 +46,24 @@ impl Side {
 }
 
 impl Node {
+    /// Starts the first or the second node of a plan.
     pub(crate) fn start(
         side: Side,
         host: &Host,
         carrier: &Carrier,
         plan: &Plan,
-        priority: u8,
+        node: usize,
     ) -> Self {
         match side {
             Side::Ours => {
-                let configuration = plan.nginx_conf(priority);
+                let configuration = plan.nginx_conf(node);
                 let nginx = Nginx::start(host, carrier, &configuration);
                 Self { host: host.clone(), nginx, keepalived: None, configuration }
             }
             Side::Theirs => {
-                let nginx = Nginx::start(host, carrier, plan::PLAIN_NGINX);
+                let nginx = Nginx::start(host, carrier, &plan.plain_nginx());
                 let script = plan.script.write(&nginx);
-                let configuration = plan.in_keepalived(priority, &script);
+                let configuration = plan.in_keepalived(node, &script);
                 let keepalived = Some(Keepalived::start_with(host, &configuration));
                 Self { host: host.clone(), nginx, keepalived, configuration }
             }

@@ -57,7 +57,8 @@ impl<'a> Trial<'a> {
     /// router and had each address, if that was ever so.
     pub(super) fn start(side: Side, carrier: &Carrier, plan: &'a Plan) -> (Self, Option<f64>) {
         let hosts = Hosts::new(side, plan);
-        let sniffer = urgently(|| Sniffer::start_on_all_links(&hosts.client));
+        let listener = plan.network.listener(&hosts.client, &hosts.second);
+        let sniffer = urgently(|| Sniffer::start_on_all_links(listener));
         let watch = AddressWatch::start(&hosts.first);
         let start = Instant::now();
         let pair = hosts.start(side, carrier, plan);
@@ -75,7 +76,7 @@ impl<'a> Trial<'a> {
             let alone = self.sniffer.look_at_adverts(|all| first_alone_since(all, routers));
             let Some(alone) = alone.filter(|since| since.elapsed() > calm) else { continue };
             let arrivals = arrivals(watch, start);
-            if arrivals.len() >= routers {
+            if arrivals.len() >= self.plan.addresses() {
                 let last = arrivals.into_values().max().unwrap_or(alone);
                 return Some(ms(last.max(alone) - start));
             }
@@ -125,7 +126,7 @@ impl<'a> Trial<'a> {
 
     /// Switches the first node's host off, and waits until the second has everything.
     pub(super) fn fail_over(&self) -> Failover {
-        let routers = self.plan.routers.len();
+        let (routers, addresses) = (self.plan.routers.len(), self.plan.addresses());
         let watch = AddressWatch::start(&self.pair.second.host);
         let start = Instant::now();
         self.pair.first.host.power_off();
@@ -135,7 +136,7 @@ impl<'a> Trial<'a> {
             thread::sleep(POLL);
             spoken_for = self.sniffer.look_at_adverts(|all| taken_over(all, start));
             let arrivals = arrivals(&watch, start);
-            present = arrivals.values().max().copied().filter(|_| arrivals.len() >= routers);
+            present = arrivals.values().max().copied().filter(|_| arrivals.len() >= addresses);
         }
         let is_complete = spoken_for.len() >= routers;
         let spoken_for = Figures::new(spoken_for);
