@@ -1,8 +1,11 @@
 //! The transitions of one virtual router.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
+
+use serde::{Deserialize, Serialize};
 
 use super::event::{PastTransition, RouterId, Transition};
+use super::state::Reason;
 
 /// The last [`HISTORY_LENGTH`] transitions, and how many there ever were.
 #[derive(Debug)]
@@ -55,6 +58,43 @@ impl History {
     /// Returns the number of transitions there ever were.
     pub(super) fn total(&self) -> u64 {
         self.total
+    }
+}
+
+/// A counter of transitions for every reason. Written down by their names: the next version may
+/// have other reasons.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(into = "BTreeMap<&'static str, u64>", from = "BTreeMap<String, u64>")]
+pub struct ReasonCounters([u64; Reason::ALL.len()]);
+
+impl ReasonCounters {
+    /// Creates counters from the number for each reason.
+    pub(crate) fn new(count: impl Fn(Reason) -> u64) -> Self {
+        Self(Reason::ALL.map(count))
+    }
+
+    /// Counts a transition.
+    pub(super) fn count(&mut self, reason: Reason) {
+        self.0[reason as usize] += 1;
+    }
+
+    /// Returns how many transitions had a reason.
+    #[must_use]
+    pub const fn of(&self, reason: Reason) -> u64 {
+        self.0[reason as usize]
+    }
+}
+
+impl From<ReasonCounters> for BTreeMap<&'static str, u64> {
+    fn from(counters: ReasonCounters) -> Self {
+        let names = Reason::ALL.iter().map(|reason| reason.name());
+        names.zip(counters.0).filter(|(_, count)| *count > 0).collect()
+    }
+}
+
+impl From<BTreeMap<String, u64>> for ReasonCounters {
+    fn from(counts: BTreeMap<String, u64>) -> Self {
+        Self::new(|reason| counts.get(reason.name()).copied().unwrap_or_default())
     }
 }
 

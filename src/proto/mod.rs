@@ -76,7 +76,7 @@ mod tests;
 
 pub use bequest::{Bequest, BequestError, Bequests, Lowering, RouterKey, UndeliveredEvents};
 pub use event::*;
-pub use history::HISTORY_LENGTH;
+pub use history::{HISTORY_LENGTH, ReasonCounters};
 pub use hold::Hold;
 pub use node::{Node, Sighted, Sighting};
 pub use phase::{Backup, Blink, Deference, Leaving, Phase};

@@ -429,6 +429,11 @@ impl VirtualRouter {
             return;
         }
         let transition = Transition { router: self.id, at: now, from, to, reason };
+        if to == State::Active {
+            self.counters.became_active.count(reason);
+        } else if from == State::Active {
+            self.counters.left_active.count(reason);
+        }
         self.history.record(transition.clone());
         self.actions.push_back(Action::Transition(transition));
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::event::{Problem, Transition};
-use super::history::History;
+use super::history::{History, ReasonCounters};
 use super::receive::{Discard, ReceiveCounters};
 use super::state::{Reason, State};
 use crate::types::{
@@ -132,4 +132,10 @@ pub struct Counters {
     pub priority_zero_sent: u64,
     /// The counters of received datagrams.
     pub received: ReceiveCounters,
+    /// Of these: advertisements of another Active router, heard while this one was Active.
+    pub rivals: u64,
+    /// How often it became Active.
+    pub became_active: ReasonCounters,
+    /// How often it was Active no longer.
+    pub left_active: ReasonCounters,
 }

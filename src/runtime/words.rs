@@ -11,12 +11,13 @@
 //! | the priority in use | above the configured one, or without a serving nginx: reads as that |
 //! | a name | what is longer than its field |
 //! | [`Check`] | why it fails; that stands in [`InstanceSlot::fault`] |
-//! | [`Counters`] | what was discarded: its sums include what the link counted |
+//! | [`Counters`](crate::proto::Counters) | what was discarded: its sums include what the link counted |
 //! | [`Phase::Leaving`] | reads as Active: another engine of this host answers for the addresses |
 //! | [`Phase::Active`] | when the next advertisement is due: reads as at once |
 //! | [`Phase::Backup`] | all of it: reads as one that has yet to listen |
 //! | [`Phase::Initialize`] | whether it listens first: reads as yes |
 
+mod counters;
 #[cfg(test)]
 mod damage;
 #[cfg(test)]
@@ -27,15 +28,16 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicU8, AtomicU64};
 use std::time::Duration;
 
+use self::counters::{counters_from_board, counters_to_board};
 use super::checks::Check;
 use crate::config::Config;
 use crate::proto::{
-    ActiveRouter, Backup, Bequest, Counters, Deference, Discard, Hold, PastTransition, Phase,
-    Reason, RouterKey, Snapshot, State,
+    ActiveRouter, Backup, Bequest, Deference, Hold, PastTransition, Phase, Reason, RouterKey,
+    Snapshot, State,
 };
 use crate::status::layout::{
-    AddressSlot, CheckSlot, CounterSlot, EventSlot, HISTORY, InstanceSlot, TransitionSlot,
-    checksum, state, text, untext,
+    AddressSlot, CheckSlot, EventSlot, HISTORY, InstanceSlot, TransitionSlot, checksum, state,
+    text, untext,
 };
 use crate::types::{
     Centiseconds, ChecksumForm, Family, Instant, LinkName, Priority, VirtualAddress, Vrid,
@@ -416,45 +418,6 @@ fn active_from_board(slot: &InstanceSlot) -> Option<ActiveRouter> {
         is_self: slot.active_is_self != 0,
         last_heard: Instant::from_board(&slot.active_last_advert_ms),
     })
-}
-
-/// Returns the counters of the core; `vrrp-net` counts the announcements.
-fn counters_to_board(snapshot: &Snapshot<'_>) -> CounterSlot {
-    let received = &snapshot.counters.received;
-    let discarded = |reasons: &[Discard]| reasons.iter().map(|&why| snapshot.discarded(why)).sum();
-    CounterSlot {
-        advertisements_sent: snapshot.counters.advertisements_sent,
-        advertisements_received: received.accepted,
-        priority_zero_sent: snapshot.counters.priority_zero_sent,
-        priority_zero_received: received.priority_zero,
-        announcements_sent: 0,
-        checksum: discarded(&[Discard::Checksum]),
-        ttl: discarded(&[Discard::Ttl]),
-        version: discarded(&[Discard::Version]),
-        vrid: discarded(&[Discard::Vrid]),
-        length: discarded(&[Discard::Runt, Discard::Length, Discard::NoAddresses]),
-        kind: discarded(&[Discard::Type]),
-        auth: discarded(&[Discard::AuthType, Discard::AuthMismatch, Discard::AuthFailure]),
-        interval: discarded(&[Discard::Interval, Discard::ZeroInterval])
-            + received.interval_differs,
-        address_list: discarded(&[Discard::AddressList]) + received.addresses_differ,
-        owner: discarded(&[Discard::Owner]) + received.duplicate_owner,
-        own_source: discarded(&[Discard::OwnSource]),
-        unlisted: discarded(&[Discard::Unlisted]),
-        martian: discarded(&[Discard::Martian]),
-        not_running: discarded(&[Discard::NotRunning]),
-    }
-}
-
-fn counters_from_board(slot: &CounterSlot) -> Counters {
-    let mut counters = Counters {
-        advertisements_sent: countable(slot.advertisements_sent),
-        priority_zero_sent: countable(slot.priority_zero_sent),
-        ..Counters::default()
-    };
-    counters.received.accepted = countable(slot.advertisements_received);
-    counters.received.priority_zero = countable(slot.priority_zero_received);
-    counters
 }
 
 /// Lays out a ring: transition `n` stands in place `n % HISTORY`.

@@ -267,6 +267,13 @@ impl Board {
         self.header().healthy.store(u32::from(healthy), Relaxed);
     }
 
+    /// Counts a turn of the engine that came late.
+    pub fn count_late_turn(&mut self, late: Duration) {
+        let late_us = u64::try_from(late.as_micros()).unwrap_or(u64::MAX);
+        self.header().late_turns.fetch_add(1, Relaxed);
+        self.header().late_us.fetch_add(late_us, Relaxed);
+    }
+
     /// Tells whether the master has taken on another configuration since this board was made.
     #[must_use]
     pub fn is_superseded(&self) -> bool {

@@ -49,7 +49,7 @@ macro_rules! on_the_board {
 /// "RSTYVRRP", in the order of a little-endian machine.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"RSTYVRRP");
 /// Grows with every change of the layout.
-pub const LAYOUT: u32 = 13;
+pub const LAYOUT: u32 = 14;
 /// Added to [`Header::engine_beat_ms`] when the guard gives away what the engine held; no time is
 /// so long, and a double still counts it exactly.
 pub const WITHDRAWN: u64 = 1 << 52;
@@ -148,6 +148,10 @@ on_the_board! {
         pub reserved: [AtomicU8; 4],
         /// The inode of the page that the workers write: see [`WorkerWords`].
         pub page: AtomicU64,
+        /// Times that the engine turned at least 2.5 ms later than it was due.
+        pub late_turns: AtomicU64,
+        /// By how much in all.
+        pub late_us: AtomicU64,
         /// Number of the last change of state. Like the two that follow, it goes on over
         /// generations.
         pub events: AtomicU64,
@@ -386,6 +390,12 @@ on_the_board! {
         pub martian: u64,
         /// For a virtual router in Initialize.
         pub not_running: u64,
+        /// Of another Active router, while this one was Active.
+        pub rivals: u64,
+        /// Times that it became Active, by the place of the reason in [`Header::reasons`].
+        pub became_active: [u64; REASONS],
+        /// Times that it was Active no longer, by the place of the reason.
+        pub left_active: [u64; REASONS],
     }
 }
 

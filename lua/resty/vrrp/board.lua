@@ -623,6 +623,7 @@ function _M:carry_over(previous)
     carry_warnings_over(self, previous)
     local header, earlier = self.header, previous.header
     copy(self.events, previous.events, EVENTS_SIZE)
+    header.late_turns, header.late_us = earlier.late_turns, earlier.late_us
     header.events = earlier.events
     header.events_begun = earlier.events_begun
     header.events_delivered = earlier.events_delivered

@@ -42,6 +42,8 @@ typedef struct {
     uint32_t control;
     uint8_t reserved[4];
     uint64_t page;
+    uint64_t late_turns;
+    uint64_t late_us;
     uint64_t events;
     uint64_t events_begun;
     uint64_t events_delivered;
@@ -94,6 +96,9 @@ typedef struct {
     uint64_t unlisted;
     uint64_t martian;
     uint64_t not_running;
+    uint64_t rivals;
+    uint64_t became_active[32];
+    uint64_t left_active[32];
 } resty_vrrp_counters;
 
 typedef struct {
@@ -180,7 +185,7 @@ typedef struct {
 return {
     -- "RSTYVRRP"
     MAGIC = 0x5052525659545352ULL,
-    VERSION = 13,
+    VERSION = 14,
     WITHDRAWN = 2 ^ 52,
     NEVER = 2 ^ 53,
     WORKERS = 1024,

@@ -10,6 +10,7 @@ impl VirtualRouter {
         own_source: Option<IpAddr>,
         now: Instant,
     ) {
+        self.counters.rivals += u64::from(!heard.priority.is_resigning());
         if heard.priority.is_resigning() {
             self.advertise_anew(self.is_last_resort(), now);
             self.end_rivalry(Some(heard.source), now);

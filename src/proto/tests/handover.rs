@@ -55,6 +55,27 @@ fn a_successor_of_one_whose_addresses_were_given_away_listens_first() {
 }
 
 #[test]
+fn a_successor_goes_on_counting_why_the_router_became_active_and_why_it_was_no_longer() {
+    let mut before = Subject::active(&config());
+    before.hears(&Advert::new(99));
+    before.hears(&Advert::new(101));
+    before.run(DOWN);
+    let text = serde_json::to_string(&before.node.bequeath(before.now)).unwrap();
+    let mut after = Subject::unstarted(&config(), before.now);
+    after.node.inherit(&serde_json::from_str(&text).unwrap(), after.now).unwrap();
+
+    after.handle(Input::Drain(true));
+    after.run(10 * SECOND);
+
+    let Counters { became_active, left_active, rivals, .. } = after.snapshot().counters;
+    assert_eq!(became_active.of(Reason::NoResponse), 2);
+    assert_eq!(became_active.of(Reason::HigherPriority), 0);
+    assert_eq!(left_active.of(Reason::HigherPriority), 1);
+    assert_eq!(left_active.of(Reason::Drained), 1);
+    assert_eq!(*rivals, 2);
+}
+
+#[test]
 fn a_backup_successor_does_not_count_the_silence_that_nobody_heard() {
     let mut before = Subject::started(&config());
     before.hears(&Advert::new(200));

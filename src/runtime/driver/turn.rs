@@ -35,6 +35,9 @@ impl Driver<'_> {
         let since = std::mem::replace(&mut self.awake_at, now);
         let late = now.since(since.max(self.wake_by));
         let suspended = self.suspensions.since_the_last_look(clock::suspended());
+        if late >= SHORTEST_SLEEP {
+            self.board.count_late_turn(late);
+        }
         let is_news = late >= SHORTEST_SLEEP || !suspended.is_zero();
         if is_news && !self.succession.is_retired() {
             self.node.handle(Input::Slept { since, late, suspended }, now);

@@ -12,7 +12,8 @@ use rustix::fs::{MemfdFlags, memfd_create};
 use super::*;
 use crate::config::Config;
 use crate::proto::{
-    Action, Health, Input, LinkCarrier, LinkFacts, LinkId, Node, RouterId, SendOutcome, Transition,
+    Action, Counters, Discard, Health, Input, LinkCarrier, LinkFacts, LinkId, Node, RouterId,
+    SendOutcome, Transition,
 };
 use crate::runtime::board_writer::BoardWriter;
 use crate::runtime::checks::PlannedCheck;
@@ -20,7 +21,7 @@ use crate::runtime::events;
 use crate::runtime::kernel::{AddressFacts, Facts, RouterFacts};
 use crate::runtime::view::View;
 use crate::runtime::will;
-use crate::status::layout::{EVENTS, Header};
+use crate::status::layout::{CounterSlot, EVENTS, Header};
 use crate::status::{Board, Page, Plan};
 use crate::succession::Will;
 use crate::types::{GROUP_IPV4, Sources};
@@ -235,6 +236,9 @@ fn as_shown(known: Bequest, at: Instant) -> Bequest {
     let mut counters = Counters {
         advertisements_sent: known.counters.advertisements_sent,
         priority_zero_sent: known.counters.priority_zero_sent,
+        rivals: known.counters.rivals,
+        became_active: known.counters.became_active,
+        left_active: known.counters.left_active,
         ..Counters::default()
     };
     (counters.received.accepted, counters.received.priority_zero) =

@@ -1,7 +1,8 @@
 //! Slots that say nothing.
 
 use super::{
-    CHECKS, CheckSlot, CounterSlot, HISTORY, InstanceSlot, NODE, TransitionSlot, WarningSlot, state,
+    CHECKS, CheckSlot, CounterSlot, HISTORY, InstanceSlot, NODE, REASONS, TransitionSlot,
+    WarningSlot, state,
 };
 
 impl InstanceSlot {
@@ -64,6 +65,9 @@ impl CounterSlot {
         unlisted: 0,
         martian: 0,
         not_running: 0,
+        rivals: 0,
+        became_active: [0; REASONS],
+        left_active: [0; REASONS],
     };
 }
 
