@@ -11,7 +11,7 @@
 //! | the priority in use | above the configured one, or without a serving nginx: reads as that |
 //! | a name | what is longer than its field |
 //! | [`Check`] | why it fails; that stands in [`InstanceSlot::fault`] |
-//! | [`Counters`](crate::proto::Counters) | what was discarded: its sums include what the link counted |
+//! | [`Bequest::counters`] | what was discarded: its sums include what the link counted |
 //! | [`Phase::Leaving`] | reads as Active: another engine of this host answers for the addresses |
 //! | [`Phase::Active`] | when the next advertisement is due: reads as at once |
 //! | [`Phase::Backup`] | all of it: reads as one that has yet to listen |

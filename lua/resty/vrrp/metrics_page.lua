@@ -1,0 +1,32 @@
+-- GET …/metrics: the metrics in the text format of Prometheus.
+
+local answer = require "resty.vrrp.answer"
+local exposition = require "resty.vrrp.exposition"
+local pace = require "resty.vrrp.pace"
+
+local ngx = ngx
+local require = require
+
+
+local _M = {}
+
+
+local KEEPALIVED = "keepalived"
+
+
+-- With compat=keepalived the metrics have the names that dashboards for
+-- keepalived ask for.
+function _M.serve(board)
+    local compat = ngx.req.get_uri_args().compat
+    if compat ~= nil and compat ~= KEEPALIVED then
+        return answer.refuse(ngx.HTTP_BAD_REQUEST, "compat is " .. KEEPALIVED
+                             .. ", or left out")
+    end
+    local metrics = compat and require "resty.vrrp.keepalived_metrics"
+                    or require "resty.vrrp.metrics"
+    local pieces = metrics.read(board, pace.new())
+    return answer.send(ngx.HTTP_OK, exposition.CONTENT_TYPE, pieces)
+end
+
+
+return _M
