@@ -1,5 +1,7 @@
 //! The words of VRRP as types: an impossible value cannot be built, a number knows its unit.
 
+mod sources;
+
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::num::{NonZeroU8, NonZeroU16};
@@ -7,6 +9,8 @@ use std::ops::{Add, Sub};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+
+pub use self::sources::{NoLinkLocal, Sources, is_link_local};
 
 /// A moment on `CLOCK_MONOTONIC`, in nanoseconds.
 ///
@@ -268,26 +272,6 @@ impl FromIterator<Family> for Families {
     }
 }
 
-/// The addresses that this host sends from on a link: one of each family, if there is one.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
-pub struct Sources {
-    /// The primary IPv4 address: the first one on the link that is not virtual.
-    pub ipv4: Option<Ipv4Addr>,
-    /// The link-local IPv6 address that is not virtual (RFC 9568 §5.1.2.1).
-    pub ipv6: Option<Ipv6Addr>,
-}
-
-impl Sources {
-    /// Returns the address of a family.
-    #[must_use]
-    pub fn of(self, family: Family) -> Option<IpAddr> {
-        match family {
-            Family::Ipv4 => self.ipv4.map(IpAddr::V4),
-            Family::Ipv6 => self.ipv6.map(IpAddr::V6),
-        }
-    }
-}
-
 /// What this host is to its IPv6 neighbours on a link (RFC 4861 §6.2.1).
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Ipv6Role {
@@ -296,19 +280,6 @@ pub enum Ipv6Role {
     Host,
     /// It forwards what it receives.
     Router,
-}
-
-/// Why there is no link-local IPv6 address to send from.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum NoLinkLocal {
-    /// IPv6 is disabled on the link.
-    Disabled,
-    /// The kernel still asks whether another host has this one (RFC 4862 §5.4).
-    Tentative(Ipv6Addr),
-    /// Another host has this one.
-    Duplicated(Ipv6Addr),
-    /// The link has none.
-    Absent,
 }
 
 /// An address that moves between routers, with the length of its prefix.

@@ -32,7 +32,8 @@ pub(super) fn virtual_address(value: &Value) -> Read<VirtualAddress> {
 /// Tells whether an address can be that of one other host.
 pub(super) fn may_be_another_host(address: &IpAddr) -> bool {
     let is_of_many = address.is_multicast() || *address == Ipv4Addr::BROADCAST;
-    !is_of_many && !address.is_unspecified() && !address.is_loopback()
+    let is_mapped = address.to_canonical() != *address;
+    !is_of_many && !is_mapped && !address.is_unspecified() && !address.is_loopback()
 }
 
 /// Returns what to write instead of a text that names an address in another program's notation.

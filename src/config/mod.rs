@@ -25,7 +25,7 @@ pub use error::{ConfigError, ConfigErrors};
 
 use crate::types::{
     AddressList, Centiseconds, ChecksumPolicy, Family, HOP_LIMIT, LinkName, Priority,
-    SimplePassword, TrailingOctets, Version, VirtualAddress, Vrid,
+    SimplePassword, Sources, TrailingOctets, Version, VirtualAddress, Vrid, is_link_local,
 };
 
 /// The options of `setup { … }`, checked.
@@ -139,6 +139,25 @@ impl InstanceConfig {
     pub fn destinations(&self) -> impl Iterator<Item = IpAddr> {
         let group = self.unicast.is_none().then(|| self.family().group());
         self.peers().iter().copied().chain(group)
+    }
+
+    /// Returns the address that it speaks from: the one that is configured, or one of its link.
+    ///
+    /// A link-local one reaches no peer beyond the link.
+    #[must_use]
+    pub fn source_among(&self, of_the_link: Sources) -> Option<IpAddr> {
+        let of_the_link = if self.speaks_globally() {
+            of_the_link.global.map(IpAddr::V6)
+        } else {
+            of_the_link.of(self.family())
+        };
+        self.source().or(of_the_link)
+    }
+
+    /// Tells whether some peer has an IPv6 address that is not link-local.
+    #[must_use]
+    pub fn speaks_globally(&self) -> bool {
+        self.peers().iter().any(|peer| peer.is_ipv6() && !is_link_local(peer))
     }
 
     /// Returns the peers that it speaks to one by one; none if it speaks to the group.

@@ -328,6 +328,28 @@ fn peers_are_spoken_to_one_by_one_and_with_the_hop_limit_of_one_link() {
     assert_eq!(one.startup_hold, Duration::from_millis(1500), "a peer has to find this host");
 }
 
+/// A source on the link reaches only peers on it.
+#[test]
+fn over_ipv6_the_source_reaches_as_far_as_the_peers() {
+    let here = Sources {
+        ipv4: Some([192, 0, 2, 2].into()),
+        ipv6: Some("fe80::2".parse().expect("an address")),
+        global: Some("2001:db8::2".parse().expect("an address")),
+    };
+    for (peers, source) in [
+        (json!(["fe80::3"]), "fe80::2"),
+        (json!(["2001:db8::3"]), "2001:db8::2"),
+        (json!(["fe80::3", "2001:db8::3"]), "2001:db8::2"),
+    ] {
+        let options = json!({ "addresses": ["2001:db8::7/64"], "peers": peers });
+        let options = json!({ "instances": [instance(&options)] });
+        let config = Config::from_json(&options.to_string()).expect("it is valid");
+
+        let speaks_from = config.instances[0].source_among(here).map(|it| it.to_string());
+        assert_eq!(speaks_from.as_deref(), Some(source), "{peers}");
+    }
+}
+
 #[test]
 fn peers_that_cannot_be_meant_are_refused_with_the_place() {
     let many: Vec<_> = (1..=255).map(|last| format!("198.51.100.{last}")).collect();
@@ -352,8 +374,24 @@ fn peers_that_cannot_be_meant_are_refused_with_the_place() {
             "2001:db8::3 is not of the family of addresses: ipv4",
         ),
         (
-            json!({ "addresses": ["fe80::7/64", "2001:db8::7/64"], "peers": ["fe80::3"] }),
-            "peers: not available over IPv6 in this version",
+            json!({ "addresses": ["2001:db8::7/64"], "peers": ["192.0.2.3"] }),
+            "192.0.2.3 is not of the family of addresses: ipv6",
+        ),
+        (
+            json!({ "addresses": ["2001:db8::7/64"], "peers": ["fe80::3"], "source": "192.0.2.3" }),
+            "192.0.2.3 is not of the family of addresses: ipv6",
+        ),
+        (
+            json!({ "addresses": ["2001:db8::7/64"], "peers": ["fe80::3%eth0"] }),
+            "got \"fe80::3%eth0\": write \"fe80::3\"",
+        ),
+        (
+            json!({ "addresses": ["2001:db8::7/64"], "peers": ["ff02::12"] }),
+            "peers[1]: ff02::12 is not the address of another host",
+        ),
+        (
+            json!({ "addresses": ["2001:db8::7/64"], "peers": ["::ffff:192.0.2.3"] }),
+            "peers[1]: ::ffff:192.0.2.3 is not the address of another host",
         ),
         (
             json!({ "peers": ["192.0.2.3"], "source": "192.0.2.3" }),

@@ -40,9 +40,6 @@ pub(super) fn read(table: &mut Table<'_>, family: Option<Family>) -> Option<Unic
             table.refuse(&name, format!("{peer} is the source: list the other nodes alone"));
         }
     }
-    if family == Some(Family::Ipv6) {
-        table.refuse("peers", "not available over IPv6 in this version: leave it out");
-    }
     if let Some(source) = source {
         refuse_other_family(table, "source", source, family);
     }

@@ -186,13 +186,12 @@ impl Node {
         self.worst_link(router).map(|(carrier, _)| carrier)
     }
 
-    /// Returns the address that a router sends from: the one that it is told to, or that of its
-    /// family on its link, if there is one.
+    /// Returns the address that a router sends from: the one that it is told to, or one of its
+    /// link, also one that was there: what has to be said when it goes comes from it.
     #[must_use]
     pub fn source_of(&self, router: RouterId) -> Option<IpAddr> {
         let router = &self.routers[router.0];
-        let of_the_link = || self.links[router.site.speaks_on.0].source(router.config.family());
-        router.config.source().or_else(of_the_link)
+        router.config.source_among(self.links[router.site.speaks_on.0].sources)
     }
 
     /// Tells whether a router holds its addresses.
@@ -264,7 +263,8 @@ impl Node {
             }
             Input::Datagram { link, received } => self.handle_datagram(link, received),
             Input::Link { link, facts } => {
-                self.links[link.0].remember(facts.sources);
+                let known = &mut self.links[link.0].sources;
+                *known = facts.sources.or(*known);
                 if self.links[link.0].facts.replace(facts) != Some(facts) {
                     self.settle_link(link);
                 }
@@ -477,19 +477,6 @@ impl Node {
         self.deadlines.set(id, router.poll_timeout());
         self.note_standing(id);
         self.changed.insert(id);
-    }
-}
-
-impl Link {
-    /// Returns the address to send from in a family, or the one that was: what has to be said when
-    /// it goes comes from it.
-    fn source(&self, family: Family) -> Option<IpAddr> {
-        self.sources.of(family)
-    }
-
-    fn remember(&mut self, now: Sources) {
-        self.sources =
-            Sources { ipv4: now.ipv4.or(self.sources.ipv4), ipv6: now.ipv6.or(self.sources.ipv6) };
     }
 }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::kernel::Networks;
 use crate::config::{Config, ConfigError, InstanceConfig};
 use crate::net::{Links, Netlink, index_by_any_name};
-use crate::types::LinkName;
+use crate::types::{LinkName, is_link_local};
 
 /// The result for a configuration on this host.
 #[derive(Debug, Default)]
@@ -110,7 +110,10 @@ impl Survey {
     fn look_at_endpoints(&mut self, instance: &InstanceConfig, path: &str, links: &Links) {
         let link_with = |address: IpAddr| {
             let mut all = links.iter().map(|(_, link)| link);
-            all.find(|link| link.addresses().keys().any(|held| held.address == address))
+            all.find(|link| {
+                let counts = !is_link_local(&address) || link.name() == instance.interface.as_str();
+                counts && link.addresses().keys().any(|held| held.address == address)
+            })
         };
         for (index, peer) in instance.peers().iter().enumerate() {
             if let Some(link) = link_with(*peer) {

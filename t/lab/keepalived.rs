@@ -57,6 +57,7 @@ fn assert_stays(ours: &Router, theirs: &Keepalived, lab: &Pair, wanted: (&str, K
 fn we_lead_and_follow(setups: (Setup, Setup), instance: &str) {
     let (high, low) = setups;
     on_every_nginx("we lead and follow", |lab, carrier| {
+        lab.set_ipv6();
         let config = KeepalivedConfig { instance: instance.to_owned(), ..like(low) };
         let theirs = Keepalived::start(&lab.b, &config);
         let ours = Router::start(&lab.a, carrier, high);
@@ -77,6 +78,9 @@ fn we_lead_and_follow(setups: (Setup, Setup), instance: &str) {
         ours.nginx.launch().expect("it starts again");
         assert_ours(&ours, &theirs, lab);
 
+        let errors = &ours.instance().expect("it answers")["counters"]["errors"];
+        assert_eq!(errors["ttl"], 0, "it is heard: {errors}");
+
         ours.nginx.kill9(Role::All);
         eventually("keepalived takes over", PATIENCE, || match theirs.state() {
             Some(KeepalivedState::Master) if lab.b.has(ours.address) => Ok(()),
@@ -92,6 +96,7 @@ fn we_lead_and_follow(setups: (Setup, Setup), instance: &str) {
 fn they_lead_and_we_follow(setups: (Setup, Setup), instance: &str) {
     let (high, low) = setups;
     on_every_nginx("they lead", |lab, carrier| {
+        lab.set_ipv6();
         let config = KeepalivedConfig { instance: instance.to_owned(), ..like(high) };
         let ours = Router::start(&lab.a, carrier, low);
         ours.wait_for("active");
@@ -156,19 +161,33 @@ fn version_2_keepalived_leads_and_we_follow() {
 
 #[test]
 fn version_3_we_lead_and_keepalived_follows_one_by_one() {
-    we_lead_and_follow((v3(150).with(TO_KEEPALIVED), v3(100)), TO_US);
+    we_lead_and_follow((v3(150).with(TO_KEEPALIVED), v3(100)), &to_us("192.168.56.10"));
 }
 
 #[test]
 fn version_2_keepalived_leads_and_we_follow_one_by_one() {
-    they_lead_and_we_follow((v2(150), v2(100).with(TO_KEEPALIVED)), TO_US);
+    they_lead_and_we_follow((v2(150), v2(100).with(TO_KEEPALIVED)), &to_us("192.168.56.10"));
+}
+
+#[test]
+fn over_ipv6_we_lead_and_keepalived_follows_one_by_one() {
+    let instance = to_us("fe80::10") + "\nunicast_ttl 255";
+    we_lead_and_follow((v6(150).with("peers = { 'fe80::102' }"), v6(100)), &instance);
+}
+
+/// Unless it is told to, keepalived sends with the Hop Limit of the kernel over IPv6, which is 64.
+#[test]
+fn over_ipv6_keepalived_leads_and_we_follow_one_by_one() {
+    let to_keepalived = "peers = { '2001:db8::102' }, min_hop_limit = 64";
+    let low = v6_without_link_local(100).with(to_keepalived);
+    they_lead_and_we_follow((v6_without_link_local(150), low), &to_us("2001:db8::10"));
 }
 
 /// keepalived accepts any Time to Live of a peer, and sends the one that it is told to.
 #[test]
 fn a_keepalived_that_sends_with_another_time_to_live_is_heard_where_that_is_allowed() {
     on_every_nginx("time to live", |lab, carrier| {
-        let instance = format!("{TO_US}\nunicast_ttl 64");
+        let instance = to_us("192.168.56.10") + "\nunicast_ttl 64";
         let theirs = Keepalived::start(&lab.b, &KeepalivedConfig { instance, ..like(v3(150)) });
         let more = "peers = { '192.168.56.102' }, min_hop_limit = 64, hop_limit = 32";
         let ours = Router::start(&lab.a, carrier, v3(100).with(more));
@@ -178,8 +197,11 @@ fn a_keepalived_that_sends_with_another_time_to_live_is_heard_where_that_is_allo
 }
 
 const TO_KEEPALIVED: &str = "peers = { '192.168.56.102' }";
-const TO_US: &str =
-    "unicast_src_ip 192.168.56.102\n check_unicast_src\n unicast_peer {\n 192.168.56.101\n }";
+
+/// Has keepalived speak from one address to the other, which both begin alike.
+fn to_us(begin: &str) -> String {
+    format!("unicast_src_ip {begin}2\n check_unicast_src\n unicast_peer {{\n {begin}1\n }}")
+}
 
 #[test]
 fn a_client_follows_when_keepalived_dies_and_leaves_its_address_behind() {

@@ -29,6 +29,15 @@ pub(crate) fn on_every_nginx(name: &str, test: impl Fn(&Pair, &Carrier)) {
     }
 }
 
+impl Pair {
+    /// Gives all of them known addresses of IPv6.
+    pub(crate) fn set_ipv6(&self) {
+        for (host, number) in [(&self.a, 101), (&self.b, 102), (&self.client, 10)] {
+            host.set_ipv6(number);
+        }
+    }
+}
+
 /// Checks that one router, and it alone, is active and has the address, and goes on so.
 #[track_caller]
 pub(crate) fn assert_settled(active: &Router, others: &[&Router]) {

@@ -13,32 +13,21 @@ use crate::{PATIENCE, conf_with, get, status_when};
 #[test]
 fn over_ipv6_no_connection_is_lost_while_a_node_is_drained_and_when_it_comes_back() {
     // A connection that is open has one interval to end.
-    on_every_pair("drain", IPV6, 500, |nodes| {
-        let Nodes { a, b, client, .. } = nodes;
-        let probe = Probe::start(client, SERVER, "/");
-        for _ in 0..5 {
-            probe.wait_for("worker-01", PATIENCE);
-            let slow = {
-                let client = client.clone();
-                thread::spawn(move || client.get(SERVER, "/slow"))
+    on_every_pair("drain", IPV6, 500, |nodes| nodes.assert_drained_without_a_loss(5));
+}
+
+#[test]
+fn over_ipv6_nor_is_one_lost_between_nodes_that_list_each_other() {
+    for begin in ["fe80::", "2001:db8::"] {
+        for carrier in carriers() {
+            let conf = |priority, peer| {
+                let addresses = format!("{IPV6} }}, peers = {{ '{begin}{peer}'");
+                conf(priority, &addresses, 500)
             };
-            thread::sleep(Duration::from_millis(50));
-
-            assert_eq!(post(a, "/ha/drain"), 200);
-
-            assert!(!a.has(ADDRESS) && b.has(ADDRESS));
-            let answer = slow.join().expect("no panic").expect("it is answered");
-            assert_eq!((answer.status, answer.body.trim()), (200, "slow"));
-            probe.wait_for("worker-02", PATIENCE);
-
-            assert_eq!(post(a, "/ha/undrain"), 200);
-
-            nodes.wait_until_settled();
+            let confs = [conf(254, 102), conf(253, 101)];
+            Nodes::start("unicast drain", carrier, &confs).assert_drained_without_a_loss(2);
         }
-        let report = probe.finish();
-        assert!(report.failures().is_empty(), "{report}");
-        nodes.nginx.iter().for_each(Nginx::assert_no_complaints);
-    });
+    }
 }
 
 #[test]
@@ -94,28 +83,54 @@ pub(crate) struct Nodes {
 /// Runs a test on a fresh pair whose instance has these addresses, with each nginx of this machine.
 pub(crate) fn on_every_pair(name: &str, addresses: &str, interval_ms: u32, test: impl Fn(&Nodes)) {
     for carrier in carriers() {
-        test(&Nodes::start(name, carrier, addresses, interval_ms));
+        let confs = [254, 253].map(|priority| conf(priority, addresses, interval_ms));
+        test(&Nodes::start(name, carrier, &confs));
     }
 }
 
 impl Nodes {
-    fn start(name: &str, carrier: &Carrier, addresses: &str, interval_ms: u32) -> Self {
+    fn start(name: &str, carrier: &Carrier, confs: &[String; 2]) -> Self {
         let lab = Lab::new(&format!("{name}, {}", carrier.version));
         let [a, b, client] =
             [("worker-01", 101), ("worker-02", 102), ("client", 10)].map(|(name, number)| {
                 let host = lab.host(name, &format!("192.168.56.{number}/24"));
-                host.sysctl("net.ipv6.conf.eth0.addr_gen_mode", "1");
-                host.ip("-6 address flush dev eth0 scope link");
-                host.ip(&format!("address add fe80::{number}/64 dev eth0 nodad"));
-                host.ip(&format!("address add 2001:db8::{number}/64 dev eth0 nodad"));
+                host.set_ipv6(number);
                 host
             });
-        let nginx = [(&a, 254), (&b, 253)].map(|(host, priority)| {
-            Nginx::start(host, carrier, &conf(priority, addresses, interval_ms))
-        });
+        let nginx = [(&a, &confs[0]), (&b, &confs[1])]
+            .map(|(host, conf)| Nginx::start(host, carrier, conf));
         let nodes = Self { a, b, client, nginx, _lab: lab };
         nodes.wait_until_settled();
         nodes
+    }
+
+    /// Drains the first node and has it come back, so many times, with a client.
+    #[track_caller]
+    fn assert_drained_without_a_loss(&self, times: usize) {
+        let Self { a, b, client, .. } = self;
+        let probe = Probe::start(client, SERVER, "/");
+        for _ in 0..times {
+            probe.wait_for("worker-01", PATIENCE);
+            let slow = {
+                let client = client.clone();
+                thread::spawn(move || client.get(SERVER, "/slow"))
+            };
+            thread::sleep(Duration::from_millis(50));
+
+            assert_eq!(post(a, "/ha/drain"), 200);
+
+            assert!(!a.has(ADDRESS) && b.has(ADDRESS));
+            let answer = slow.join().expect("no panic").expect("it is answered");
+            assert_eq!((answer.status, answer.body.trim()), (200, "slow"));
+            probe.wait_for("worker-02", PATIENCE);
+
+            assert_eq!(post(a, "/ha/undrain"), 200);
+
+            self.wait_until_settled();
+        }
+        let report = probe.finish();
+        assert!(report.failures().is_empty(), "{report}");
+        self.nginx.iter().for_each(Nginx::assert_no_complaints);
     }
 
     #[track_caller]

@@ -382,7 +382,7 @@ impl Host {
     fn facts(&self, link: LinkId) -> LinkFacts {
         let is_dark = self.dark.contains(&link) && self.carrier == LinkCarrier::Up;
         let carrier = if is_dark { LinkCarrier::Down } else { self.carrier };
-        LinkFacts::new(carrier, Sources { ipv4: self.address_on(link), ipv6: None })
+        LinkFacts::new(carrier, Sources { ipv4: self.address_on(link), ..Sources::default() })
     }
 }
 

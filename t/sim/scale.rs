@@ -148,7 +148,7 @@ fn instances() -> Vec<InstanceConfig> {
 }
 
 fn link_up() -> LinkFacts {
-    LinkFacts::new(LinkCarrier::Up, Sources { ipv4: Some(US), ipv6: None })
+    LinkFacts::new(LinkCarrier::Up, Sources { ipv4: Some(US), ..Sources::default() })
 }
 
 fn link_down() -> LinkFacts {

@@ -75,18 +75,22 @@ impl KernelLink {
         &self.addresses
     }
 
-    /// Returns the addresses to send from: of each family the first one that is not virtual.
+    /// Returns the addresses to send from: of each kind the first one that is not virtual.
     ///
     /// Secondary ones come later, but count: an address that was removed and put back while a
     /// virtual one of its network is on the link comes back as secondary. A virtual one comes last,
     /// and only if it is not `ours`: the owner of an address sends from it.
+    ///
+    /// Of the IPv6 addresses that reach beyond the link, secondary ones are temporary (RFC 8981).
+    /// The kernel lists those of a scope from the latest to the first, so the time when one was
+    /// added decides: another start must not have the node speak from another address.
     #[must_use]
     pub fn sources(
         &self,
         ours: &BTreeSet<VirtualAddress>,
         is_virtual: impl Fn(IpAddr) -> bool,
     ) -> Sources {
-        let (mut ipv4, mut ipv6) = (None, None);
+        let (mut ipv4, mut ipv6, mut global) = (None, None, None);
         for (held, present) in &self.addresses {
             if present.protocol == PROTOCOL || ours.contains(held) {
                 continue;
@@ -94,15 +98,21 @@ impl KernelLink {
             let turn = (is_virtual(held.address), present.secondary, present.arrival);
             match held.address {
                 IpAddr::V4(address) => ipv4 = Some(earlier(ipv4, (turn, address))),
+                IpAddr::V6(_) if present.detection != DuplicateDetection::Passed => {}
                 IpAddr::V6(address) if address.is_unicast_link_local() => {
-                    if present.detection == DuplicateDetection::Passed {
-                        ipv6 = Some(earlier(ipv6, (turn, address)));
-                    }
+                    ipv6 = Some(earlier(ipv6, (turn, address)));
                 }
-                IpAddr::V6(_) => {}
+                IpAddr::V6(address) => {
+                    let turn = (is_virtual(held.address), present.secondary, present.created);
+                    global = Some(earlier(global, (turn, address)));
+                }
             }
         }
-        Sources { ipv4: ipv4.map(|(_, it)| it), ipv6: ipv6.map(|(_, it)| it) }
+        Sources {
+            ipv4: ipv4.map(|(_, it)| it),
+            ipv6: ipv6.map(|(_, it)| it),
+            global: global.map(|(_, it)| it),
+        }
     }
 
     /// Returns why there is no link-local address among the [sources](Self::sources), as far as the
@@ -134,7 +144,7 @@ fn earlier<T: Ord>(before: Option<T>, other: T) -> T {
 /// How an address is present on a link.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Present {
-    /// Another address of the same network came first.
+    /// Another address of the same network came first; of IPv6, it is a temporary one.
     pub secondary: bool,
     /// Its tag (`IFA_PROTO`), 0 if it has none or the kernel does not keep it (before 5.18).
     pub protocol: u8,

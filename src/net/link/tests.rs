@@ -194,7 +194,31 @@ fn ipv6_is_sent_from_a_link_local_address() {
 
     let (_, link) = links.named(&eth0()).unwrap();
     let sources = link.sources(&BTreeSet::new(), |_| false);
-    assert_eq!(sources, Sources { ipv4: None, ipv6: Some("fe80::1".parse().unwrap()) });
+    let [ipv6, global] = ["fe80::1", "2001:db8::1"].map(|it| it.parse().ok());
+    assert_eq!(sources, Sources { ipv4: None, ipv6, global });
+}
+
+/// The kernel lists the latest of a scope first, and tells of temporary ones as secondary.
+#[test]
+fn beyond_the_link_ipv6_is_sent_from_the_address_that_was_there_first() {
+    let mut links = links(&[link(2, "eth0")]);
+    let mut with = |event| {
+        links.handle(event);
+        let (_, link) = links.named(&eth0()).unwrap();
+        let is_virtual = |held| held == parse("2001:db8::100/64").address;
+        link.sources(&BTreeSet::new(), is_virtual).global.map(|it| it.to_string())
+    };
+
+    let found = [
+        with(address(2, "fe80::1/64", false)),
+        with(address(2, "2001:db8::100/64", false)),
+        with(address(2, "2001:db8::aaaa/64", true)),
+        with(later(&address(2, "2001:db8::1/64", false))),
+        with(address(2, "2001:db8::2/64", false)),
+    ];
+
+    let expected = [None, Some("::100"), Some("::aaaa"), Some("::1"), Some("::2")];
+    assert_eq!(found, expected.map(|it| it.map(|it| format!("2001:db8{it}"))));
 }
 
 #[test]

@@ -161,7 +161,7 @@ impl Node {
             return self.own_addresses.get(&id).is_some_and(|all| all.contains(&source));
         }
         let facts = self.links[router.site.speaks_on.0].facts;
-        facts.is_some_and(|facts| facts.sources.of(router.config.family()).is_some())
+        facts.is_some_and(|facts| router.config.source_among(facts.sources).is_some())
     }
 
     /// Returns the carrier of the worse link of a router, once both are known.
@@ -218,6 +218,11 @@ impl Node {
             }
             Hold::NoPrimaryAddress => Some(match router.config.family() {
                 Family::Ipv4 => format!("interface {speaks_on} has no IPv4 address").into(),
+                Family::Ipv6 if router.config.speaks_globally() => format!(
+                    "interface {speaks_on} has no IPv6 address that reaches beyond the link and is \
+                     known to be its alone: add one, or set source"
+                )
+                .into(),
                 Family::Ipv6 => self.no_link_local(router.site.speaks_on).into(),
             }),
             Hold::AlreadyHere => obstacle(Obstacle::AnotherEngine),

@@ -3,10 +3,12 @@
 use std::net::Ipv6Addr;
 
 use super::*;
+use crate::config::UnicastConfig;
 use crate::types::NoLinkLocal;
 
 /// The addresses that this node sends from.
-const SOURCES: Sources = Sources { ipv4: Some(OURS), ipv6: Some(link_local(0x3)) };
+const SOURCES: Sources =
+    Sources { ipv4: Some(OURS), ipv6: Some(link_local(0x3)), global: Some(global(0x3)) };
 
 #[test]
 fn a_router_of_ipv6_advertises_from_its_link_local_address_to_its_group() {
@@ -156,6 +158,64 @@ fn active() -> Subject {
     subject
 }
 
+/// The checksum is that of each datagram: [`Advert::sent`] computes it for its destination.
+#[test]
+fn a_router_of_ipv6_with_peers_speaks_to_them_and_hears_them_alone() {
+    for (peer, source) in [(link_local(0x7), link_local(0x3)), (global(0x7), global(0x3))] {
+        let mut subject = with_peer(peer);
+        subject.run(DOWN);
+        assert_eq!(subject.state(), State::Active);
+
+        let destinations: Vec<_> = subject.node.destinations(ROUTER).collect();
+        let mut message = Vec::new();
+        let priority = Priority::new(100);
+        let envelope = subject.node.encode(ROUTER, priority, peer.into(), &mut message).unwrap();
+        assert_eq!(destinations, [peer]);
+        assert_eq!((envelope, message), advert(100).from(source).to(peer).sent());
+
+        for ignored in [
+            advert(200).from(link_local(0x66)).to(source),
+            advert(200).from(global(0x66)).to(source),
+            advert(200).from(peer),
+            advert(200).from(source).to(source),
+        ] {
+            subject.hears(&ignored);
+        }
+        let counted = [Discard::Unlisted, Discard::Martian, Discard::OwnSource];
+        assert_eq!(counted.map(|discard| subject.discarded(discard)), [2, 1, 1]);
+        assert_eq!(subject.state(), State::Active);
+
+        subject.hears(&advert(200).from(peer).to(source));
+        assert_eq!(subject.state(), State::Backup);
+    }
+}
+
+#[test]
+fn without_an_address_that_reaches_the_peers_a_router_of_ipv6_is_in_fault() {
+    let mut subject = with_peer(global(0x7));
+    let without = |sources| LinkFacts::new(LinkCarrier::Up, sources);
+
+    let facts = without(Sources { global: None, ..SOURCES });
+    subject.handle(Input::Link { link: LINK, facts });
+    let fault = subject.snapshot().fault.map(String::from).unwrap_or_default();
+    assert!(fault.starts_with("interface eth0 has no IPv6 address that reaches beyond"), "{fault}");
+
+    let facts = without(Sources { ipv6: None, ..SOURCES });
+    subject.handle(Input::Link { link: LINK, facts });
+    assert_eq!(subject.snapshot().fault, None, "no link-local one is needed");
+}
+
+/// Returns a router over IPv6 with one peer, on a host that does not have that address.
+fn with_peer(peer: Ipv6Addr) -> Subject {
+    let (source, limit) = (None, HOP_LIMIT);
+    let unicast =
+        UnicastConfig { peers: vec![peer.into()], source, hop_limit: limit, min_hop_limit: limit };
+    let config = InstanceConfig { unicast: Some(unicast), ..over_ipv6() };
+    let mut subject = subject(&[config], SOURCES);
+    subject.handle(Input::OwnAddresses { router: ROUTER, addresses: &[] });
+    subject
+}
+
 /// Returns a node with virtual router 10 of IPv4, and that of IPv6.
 fn two_families(sources: Sources) -> Subject {
     subject(&[config(), over_ipv6()], sources)
@@ -171,8 +231,7 @@ fn subject(instances: &[InstanceConfig], sources: Sources) -> Subject {
 }
 
 fn over_ipv6() -> InstanceConfig {
-    let global = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1);
-    let addresses = [link_local(0x1), global];
+    let addresses = [link_local(0x1), global(0x1)];
     InstanceConfig {
         addresses: addresses
             .map(|address| VirtualAddress { address: address.into(), prefix: 64 })
@@ -183,6 +242,10 @@ fn over_ipv6() -> InstanceConfig {
 
 fn advert(priority: u8) -> Advert {
     Advert { addresses: over_ipv6().addresses, ..Advert::new(priority) }
+}
+
+const fn global(last: u16) -> Ipv6Addr {
+    Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, last)
 }
 
 const fn link_local(last: u16) -> Ipv6Addr {

@@ -312,7 +312,7 @@ fn link(carrier: LinkCarrier, source: Option<Ipv4Addr>) -> Input<'static> {
 }
 
 fn over_ipv4(source: Option<Ipv4Addr>) -> Sources {
-    Sources { ipv4: source, ipv6: None }
+    Sources { ipv4: source, ..Sources::default() }
 }
 
 fn failing() -> Input<'static> {

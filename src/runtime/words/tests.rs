@@ -327,7 +327,7 @@ impl Turn {
 }
 
 fn link(source: Ipv4Addr, carrier: LinkCarrier) -> Input<'static> {
-    let sources = Sources { ipv4: Some(source), ipv6: None };
+    let sources = Sources { ipv4: Some(source), ..Sources::default() };
     Input::Link { link: LinkId(0), facts: LinkFacts::new(carrier, sources) }
 }
 

@@ -174,6 +174,15 @@ impl Host {
             .unwrap_or_else(|error| panic!("cannot set {name} to {value}: {error}"));
     }
 
+    /// Gives `eth0` the IPv6 addresses `fe80::NUMBER` and `2001:db8::NUMBER`, and no others.
+    #[track_caller]
+    pub fn set_ipv6(&self, number: u16) {
+        self.sysctl("net.ipv6.conf.eth0.addr_gen_mode", "1");
+        self.ip("-6 address flush dev eth0 scope link");
+        self.ip(&format!("address add fe80::{number}/64 dev eth0 nodad"));
+        self.ip(&format!("address add 2001:db8::{number}/64 dev eth0 nodad"));
+    }
+
     /// Asks a web server, as seen from this host.
     pub fn get(&self, server: &str, path: &str) -> io::Result<Response> {
         let server: SocketAddr = server.parse().map_err(io::Error::other)?;

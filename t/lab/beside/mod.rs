@@ -6,6 +6,7 @@ mod seen;
 mod sync;
 mod unheard;
 mod unicast;
+mod unicast_ipv6;
 
 use std::time::Duration;
 

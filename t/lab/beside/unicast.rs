@@ -185,7 +185,7 @@ fn conf(priority: &str, options: &str) -> String {
 
 /// Waits until the status of the instance is as wanted, and returns it.
 #[track_caller]
-fn wait_for(host: &Host, is_so: impl Fn(&Value) -> bool) -> Value {
+pub(super) fn wait_for(host: &Host, is_so: impl Fn(&Value) -> bool) -> Value {
     eventually(&format!("{} is as it should be", host.name()), PATIENCE, || {
         let answer = host.get("127.0.0.1:80", "/ha/status").map_err(|error| error.to_string())?;
         let instance = answer.json()["instances"][0].clone();

@@ -42,7 +42,7 @@ impl Station {
         let links = node.links().len();
         let now = Instant::from_nanos(1_000_000_000_000);
         let mut station = Self { node, now, sent: Vec::new(), told: Vec::new() };
-        let sources = Sources { ipv4: Some(primary), ipv6: None };
+        let sources = Sources { ipv4: Some(primary), ..Sources::default() };
         let facts = LinkFacts::new(LinkCarrier::Up, sources);
         for link in (0..links).map(LinkId) {
             station.tell(Input::Link { link, facts });

@@ -320,7 +320,7 @@ pub(super) fn vrid(router: RouterId) -> u8 {
 }
 
 pub(super) fn facts(primary: Ipv4Addr) -> LinkFacts {
-    let sources = Sources { ipv4: Some(primary), ipv6: None };
+    let sources = Sources { ipv4: Some(primary), ..Sources::default() };
     LinkFacts::new(LinkCarrier::Up, sources)
 }
 

@@ -1,6 +1,7 @@
 //! What an instance means when all of it is known: keepalived changes some of what was written.
 
 use std::collections::BTreeSet;
+use std::net::Ipv6Addr;
 
 use crate::keepalived::place::Spot;
 use crate::keepalived::setting::{Placed, Setting};
@@ -221,6 +222,15 @@ impl Instance {
             }
             return;
         };
+        let is_global = |peer: &super::Word| {
+            peer.text.parse::<Ipv6Addr>().is_ok_and(|it| !it.is_unicast_link_local())
+        };
+        if self.source.is_none() && addresses.iter().any(is_global) {
+            let text = "unicast_peer: keepalived speaks from a link-local address here, and this \
+                        from one that reaches beyond the link: give unicast_src_ip where \
+                        keepalived is still running";
+            translator.warn(&place, text);
+        }
         let text = |word: super::Word| Setting::Text(word.text).at(&word.place);
         fields.extend(self.source.take().map(|source| ("source", text(source))));
         let each_has_one = min_ttls.len() == addresses.len();

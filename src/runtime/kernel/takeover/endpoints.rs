@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use super::Takeover;
 use crate::runtime::kernel::PlannedRouter;
+use crate::types::is_link_local;
 
 impl Takeover {
     /// Notes of each router with peers whether this host has the address that it speaks from, and
@@ -11,9 +12,13 @@ impl Takeover {
     pub(super) fn look_for_endpoints(&mut self) {
         for changed in self.endpoints.take_changed() {
             for router in changed.slots {
+                let speaks_on = self.routers[router].planned.site.speaks_on.0;
+                let index = self.links[speaks_on].index;
+                // A link-local address of another link is another address.
+                let is_here = |on: u32| !is_link_local(&changed.address) || Some(on) == index;
                 let own = self.routers[router].facts.own_addresses.get_or_insert_default();
                 own.retain(|address| *address != changed.address);
-                if !changed.holders.is_empty() {
+                if changed.holders.iter().any(|(on, _)| is_here(*on)) {
                     own.push(changed.address);
                 }
                 self.facts.router_changed(router);

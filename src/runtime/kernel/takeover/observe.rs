@@ -18,6 +18,7 @@ impl Takeover {
         for link in self.links.find(scopes.keys().copied(), found) {
             scopes.insert(link, Scope::All);
             self.forget_assignments(link);
+            self.endpoints.look_at_all();
         }
         let mut all = Vec::with_capacity(scopes.len());
         for (link, scope) in scopes {
