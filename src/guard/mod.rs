@@ -77,9 +77,10 @@ use std::ffi::{CStr, CString};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use crate::net::{Channel, Lock, NetError, Rights, pidfd, spawn};
+use crate::net::spawn::{self, Program};
+use crate::net::{Channel, Lock, NetError, Rights, pidfd};
 
 pub use check::check;
 pub use door::DoorId;
@@ -90,7 +91,7 @@ pub use watch::run;
 /// A guard that is about to be started, with everything that is passed to it.
 #[derive(Debug)]
 pub struct GuardStart {
-    program: PathBuf,
+    program: Program,
     door: CString,
     fds: [OwnedFd; 5],
 }
@@ -121,7 +122,7 @@ impl GuardStart {
 ///
 /// When the processes of this nginx cannot be watched.
 pub fn prepare(
-    program: &Path,
+    program: Program,
     carrier: u32,
     master: u32,
     mutex: OwnedFd,
@@ -133,7 +134,7 @@ pub fn prepare(
     let fds = [there, pidfd(carrier)?, pidfd(master)?, OwnedFd::from(lock), mutex];
     let door = door.map(|path| CString::new(path.as_os_str().as_bytes())).transpose();
     let door = door.map_err(|error| failed(error.into()))?.unwrap_or_default();
-    Ok((here, GuardStart { program: program.to_owned(), door, fds }))
+    Ok((here, GuardStart { program, door, fds }))
 }
 
 const TITLE: &CStr = c"resty-vrrp-guard";

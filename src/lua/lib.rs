@@ -16,7 +16,8 @@ use mlua::{Lua, LuaString, Table, UserData, UserDataMethods};
 
 use resty_vrrp::config::{Carrier, Config, ConfigErrors};
 use resty_vrrp::runtime::{
-    self, Check, Engine, PlannedCheck, Surroundings, Survey, Written, chain, log, panic_text,
+    self, Check, Engine, PlannedCheck, Program, Surroundings, Survey, Written, chain, log,
+    panic_text,
 };
 use resty_vrrp::status::{Board, Page};
 
@@ -33,7 +34,9 @@ fn resty_vrrp_core(lua: &Lua) -> mlua::Result<Table> {
         Ok(said(|| warnings_about(&json, &names, weights)))
     };
     module.set("warnings_about", lua.create_function(warned_about)?)?;
-    let started = |_: &Lua, (json, board, page, master_pid, guard, checks): StartArguments| {
+    let started = |_: &Lua, arguments: StartArguments| {
+        let (json, board, page, master_pid, checks, guard, held) = arguments;
+        let guard = guard.map(|path| Program { path, held });
         let checks = checks.iter().map(planned).collect::<mlua::Result<_>>()?;
         Ok(said(|| start(&json, &page, Surroundings { master_pid, board, guard, checks })))
     };
@@ -46,7 +49,8 @@ fn resty_vrrp_core(lua: &Lua) -> mlua::Result<Table> {
 type CheckArguments = (LuaString, bool, PathBuf, PathBuf, Option<u32>);
 
 /// What `start` is called with.
-type StartArguments = (LuaString, PathBuf, PathBuf, u32, Option<PathBuf>, Vec<Table>);
+type StartArguments =
+    (LuaString, PathBuf, PathBuf, u32, Vec<Table>, Option<PathBuf>, Option<PathBuf>);
 
 /// What `set_check` is called with. A reason may be any bytes: whatever they are, it is a reason.
 type VerdictArguments = (LuaString, bool, Option<i16>, LuaString);
@@ -139,9 +143,10 @@ fn warnings_about(
     Ok(config.warnings_about(&checks))
 }
 
-/// `start(json, board, page, master_pid, guard, checks)`: starts the engine on board and page, with
-/// the guard at a path unless that is nil, and returns the engine. It gets verdicts about `checks`,
-/// a list of tables with `name`, `timeout_ms` and perhaps `weight`.
+/// `start(json, board, page, master_pid, checks, guard, held)`: starts the engine on board and
+/// page, and returns it. It gets verdicts about `checks`, a list of tables with `name`,
+/// `timeout_ms` and perhaps `weight`. `guard` is the path of the guard, and `held` one that leads
+/// to the file that was there when nginx read its configuration; each may be nil.
 fn start(
     json: &LuaString,
     page: &Path,

@@ -5,11 +5,12 @@
 //! nginx's memory, lives for a moment while the calling thread waits, and ends without a signal.
 
 use std::ffi::{CStr, CString};
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::sched::{CloneFlags, clone};
@@ -26,6 +27,39 @@ use crate::net::NetError;
 /// The number that the first descriptor given to a program has there; the others follow.
 pub const FIRST_FD: RawFd = 3;
 
+/// A program that nginx has found, and may hold open since: then it is that file which is started,
+/// whatever was installed in its place, or if it was removed.
+#[derive(Clone, Debug)]
+pub struct Program {
+    /// Where it was found.
+    pub path: PathBuf,
+    /// A path that leads to the file that is held open: `/proc/self/fd/9`.
+    pub held: Option<PathBuf>,
+}
+
+impl Program {
+    /// Tells whether there is such a program.
+    #[must_use]
+    pub fn exists(&self) -> bool {
+        self.held.is_some() || self.path.exists()
+    }
+
+    /// Opens the file that is held where it is another one than that at the path.
+    fn replaced(&self) -> io::Result<Option<OwnedFd>> {
+        let Some(held) = &self.held else { return Ok(None) };
+        let file = File::open(held)?;
+        let is_there = identity(&file.metadata()?);
+        if fs::metadata(&self.path).is_ok_and(|found| identity(&found) == is_there) {
+            return Ok(None);
+        }
+        Ok(Some(fcntl_dupfd_cloexec(&file, ABOVE_ALL_GIVEN)?))
+    }
+}
+
+fn identity(found: &fs::Metadata) -> (u64, u64) {
+    (found.dev(), found.ino())
+}
+
 /// Starts a program without waiting for its end, and returns its process id.
 ///
 /// It gets `fds` from [`FIRST_FD`] on, the error output of this process, no environment, and the
@@ -34,9 +68,9 @@ pub const FIRST_FD: RawFd = 3;
 /// # Errors
 ///
 /// When the program cannot be executed.
-pub fn detached(program: &Path, arguments: &[&CStr], fds: &[OwnedFd]) -> Result<i32, NetError> {
+pub fn detached(program: &Program, arguments: &[&CStr], fds: &[OwnedFd]) -> Result<i32, NetError> {
     try_detached(program, arguments, fds)
-        .map_err(|error| NetError::new("start", program.display().to_string(), error))
+        .map_err(|error| NetError::new("start", program.path.display().to_string(), error))
 }
 
 /// Tells apart the files that the error output of this process may lead to: a program that was
@@ -99,8 +133,12 @@ pub fn stand_alone(name: &CStr) -> io::Result<()> {
     Ok(())
 }
 
-fn try_detached(program: &Path, arguments: &[&CStr], fds: &[OwnedFd]) -> io::Result<i32> {
-    let path = CString::new(program.as_os_str().as_bytes())?;
+fn try_detached(program: &Program, arguments: &[&CStr], fds: &[OwnedFd]) -> io::Result<i32> {
+    let replaced = program.replaced()?;
+    let path = match &replaced {
+        Some(file) => CString::new(format!("/proc/self/fd/{}", file.as_raw_fd()))?,
+        None => CString::new(program.path.as_os_str().as_bytes())?,
+    };
     // Out of the way of the numbers that they get in the program.
     let fds: Vec<OwnedFd> = fds
         .iter()

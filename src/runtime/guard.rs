@@ -16,7 +16,7 @@ mod tests;
 use std::collections::BTreeSet;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use self::next::NextGuard;
@@ -25,7 +25,7 @@ use self::process::{GuardProcess, GuardSign};
 use super::backoff::Backoff;
 use super::handover::Place;
 use super::report;
-use super::surroundings::Surroundings;
+use super::surroundings::{Program, Surroundings};
 use crate::guard::{self, Claim, DoorId, GuardStart};
 use crate::net::spawn::ErrorOutput;
 use crate::net::{Channel, HeldMutex, Lock};
@@ -36,7 +36,7 @@ use crate::types::Instant;
 /// charge.
 #[derive(Debug, Default)]
 pub(super) struct Guard {
-    program: Option<PathBuf>,
+    program: Option<Program>,
     /// The guard in service, and since when, until a failure after that.
     current: Option<GuardProcess>,
     guards_since: Option<Instant>,
@@ -77,7 +77,7 @@ impl Guard {
             ..Self::default()
         };
         guard.take_lock();
-        if guard.program.as_ref().is_some_and(|program| program.exists()) {
+        if guard.program.as_ref().is_some_and(Program::exists) {
             guard.start(now);
         } else {
             guard.fail("there is no resty/vrrp/guard beside core.so".to_owned(), now);
@@ -214,7 +214,7 @@ impl Guard {
     fn start(&mut self, now: Instant) {
         let Some(program) = self.program.clone() else { return };
         let log = ErrorOutput::now();
-        let started = self.prepare(&program).and_then(|(channel, start)| {
+        let started = self.prepare(program).and_then(|(channel, start)| {
             NextGuard::start(start, GuardProcess::new(channel, log, &self.claimed), now)
         });
         match started {
@@ -276,7 +276,7 @@ impl Guard {
         self.guards_since.take().map_or(Duration::ZERO, |since| now.since(since))
     }
 
-    fn prepare(&mut self, program: &Path) -> Result<(Channel, GuardStart), String> {
+    fn prepare(&mut self, program: Program) -> Result<(Channel, GuardStart), String> {
         let lock = Lock::open(&self.lock_file)
             .map_err(|error| format!("cannot open the file of its lock: {error}"))?;
         let mutex = self.hold_mutex().map_err(|error| format!("cannot hold a mutex: {error}"))?;

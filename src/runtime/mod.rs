@@ -44,7 +44,7 @@ use crate::net::clock;
 pub use checks::{Check, PlannedCheck};
 pub use migrate::migrate;
 pub use report::{chain, panic_text};
-pub use surroundings::Surroundings;
+pub use surroundings::{Program, Surroundings};
 pub use survey::{Survey, survey};
 pub use thread::{Engine, StartError, start};
 pub use words::BoardWord;

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::checks::PlannedCheck;
+pub use crate::net::spawn::Program;
 
 /// What the engine has to know of its nginx.
 #[derive(Clone, Debug)]
@@ -12,7 +13,7 @@ pub struct Surroundings {
     /// The file of the board; its lock marks the engine in charge.
     pub board: PathBuf,
     /// The executable of the guard, which may be missing.
-    pub guard: Option<PathBuf>,
+    pub guard: Option<Program>,
     /// The checks besides the workers.
     pub checks: Vec<PlannedCheck>,
 }

@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use harness::{Host, Lab, Process, Signal, Sniffer, eventually, holds_for, wait_until};
 use resty_vrrp::guard::{self, Claim, DoorId, Order, Resignation};
+use resty_vrrp::net::spawn::Program;
 use resty_vrrp::net::{Channel, HeldMutex, Lock};
 use resty_vrrp::status::{Board, Plan};
 use resty_vrrp::types::{
@@ -283,8 +284,9 @@ impl Nginx {
             let _context = self.runtime.enter();
             let mutex = self.engine.memory.try_clone().expect("there is a descriptor");
             let door = self.door();
+            let program = Program { path: PROGRAM.into(), held: None };
             let (orders, start) =
-                guard::prepare(Path::new(PROGRAM), carrier, master, mutex, lock, Some(&door))
+                guard::prepare(program, carrier, master, mutex, lock, Some(&door))
                     .expect("the processes are there");
             start.run().expect("it can be executed");
             orders

@@ -1,10 +1,13 @@
 //! Another executable takes over from a running nginx, or gives up.
 
+use std::fs;
+use std::path::Path;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use harness::{Nginx, Probe, Role, Signal, eventually, wait_until};
 
+use crate::guard::{guards, node_warnings};
 use crate::pair::{INTERVAL, PATIENCE, Pair, SERVER, on_every_pair};
 use crate::{board_of, get, logs, lua, on_every_nginx, start_active, status_when};
 
@@ -128,6 +131,49 @@ fn nobody_notices_a_reload_to_a_version_with_another_layout_of_the_board() {
                 nginx.pids(Role::Carrier).len() == 1
             });
         });
+    });
+}
+
+/// As a package does it: the new files are there before nginx is reloaded.
+#[test]
+fn a_carrier_that_is_started_again_after_an_installation_has_the_library_of_its_board() {
+    on_every_pair("installed before the reload", |pair, _| {
+        if std::env::var_os("LUA_LIB_DIR").is_some() {
+            println!("an installed library is not broken for a test");
+            return;
+        }
+        let (one, library) = (&pair.one, pair.library());
+        let files = [library.clone(), library.with_file_name("guard")];
+        let calm = pair.calm();
+        let elsewhere = |file: &Path| file.with_extension("before");
+        for file in &files {
+            fs::rename(file, elsewhere(file)).expect("it was installed");
+            fs::write(file, "of another version").expect("the directory is writable");
+        }
+        let before = guards(&one.host);
+
+        one.nginx.kill9(Role::Carrier);
+
+        eventually("there is another guard", PATIENCE, || {
+            let now = guards(&one.host);
+            if now.len() == 1 && now != before { Ok(()) } else { Err(format!("{now:?}")) }
+        });
+        pair.assert_calm(&calm);
+        for file in &files {
+            fs::remove_file(file).expect("it is there");
+        }
+        let before = one.nginx.carrier_pid();
+        one.nginx.kill9(Role::Carrier);
+        wait_until("there is another carrier", PATIENCE, || one.nginx.carrier_pid() != before);
+        one.nginx.try_reload().expect_err("there is no library any more");
+        pair.assert_calm(&calm);
+        for file in &files {
+            fs::rename(elsewhere(file), file).expect("it is still there");
+        }
+        one.nginx.reload();
+        one.wait_for_generation(2);
+        pair.assert_calm(&calm);
+        assert!(node_warnings(&one.host).is_empty(), "{:?}", node_warnings(&one.host));
     });
 }
 

@@ -6,6 +6,7 @@ local clock = require "resty.vrrp.clock"
 local events = require "resty.vrrp.events"
 local ffi = require "ffi"
 local layout = require "resty.vrrp.layout"
+local library = require "resty.vrrp.library"
 local log_module = require "resty.vrrp.log"
 local process = require "ngx.process"
 local pulse = require "resty.vrrp.pulse"
@@ -90,13 +91,6 @@ local function log_without_nginx(level, text)
 end
 
 
--- Returns the path of the guard beside the library, where it may be missing.
-local function guard_path()
-    local library = package.searchpath("resty.vrrp.core", package.cpath)
-    return library and (library:gsub("core%.so$", "guard"))
-end
-
-
 local function start(board, json)
     local loaded
     loaded, core = pcall(require, "resty.vrrp.core")
@@ -108,8 +102,8 @@ local function start(board, json)
     local path = "/proc/self/fd/"
     local ran, started, err = pcall(core.start, json, path .. board.fd,
                                     path .. board.page_fd,
-                                    board.header.master_pid, guard_path(),
-                                    checks.planned())
+                                    board.header.master_pid, checks.planned(),
+                                    library.guard())
     if not ran then
         return nil, tostring(started)
     end

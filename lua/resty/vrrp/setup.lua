@@ -6,6 +6,7 @@ local check = require "resty.vrrp.check"
 local ffi = require "ffi"
 local json = require "resty.vrrp.json"
 local layout = require "resty.vrrp.layout"
+local library = require "resty.vrrp.library"
 local process = require "ngx.process"
 local text_module = require "resty.vrrp.text"
 
@@ -83,6 +84,7 @@ end
 
 -- Returns the board, and what the options are.
 local function make_board(options, is_file, agent_is_shared)
+    library.find()
     local fd, page_fd = board_module.create()
     if not fd then
         return nil, page_fd
