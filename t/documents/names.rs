@@ -73,6 +73,36 @@ fn every_request_is_documented() {
 }
 
 #[test]
+fn every_metric_is_documented() {
+    let code = read("lua/resty/vrrp/metrics.lua");
+    let table = code.split("local METRICS = {").nth(1).and_then(|rest| rest.split("\n}").next());
+    let metrics = quoted(table.expect("the metrics stand in a table"), "\n    { \"", "\"");
+
+    let documented: BTreeSet<_> = first_spans(REFERENCE, "Metrics")
+        .iter()
+        .filter_map(|span| span.split('{').next().map(str::to_owned))
+        .collect();
+
+    assert!(metrics.len() > 30, "the metrics are found");
+    assert_eq!(documented, metrics);
+}
+
+#[test]
+fn every_reason_to_become_active_is_one_in_the_metrics() {
+    let code = read("lua/resty/vrrp/metrics.lua");
+    let table = code.split("local ACTIVE_REASONS = {").nth(1).and_then(|it| it.split('}').next());
+    let known: BTreeSet<_> = words(table.expect("the reasons stand in a table"))
+        .filter(|word| *word != "true")
+        .map(str::to_owned)
+        .collect();
+
+    let rows = Document::read(REFERENCE).rows("Reasons");
+    let active = rows.iter().filter(|row| row[1].trim() == "active");
+
+    assert_eq!(active.flat_map(|row| spans(&row[0])).collect::<BTreeSet<_>>(), known);
+}
+
+#[test]
 fn every_warning_is_documented() {
     let mut warnings = BTreeSet::new();
     for file in files("src", "rs") {

@@ -37,9 +37,26 @@ function _M.now_ms()
 end
 
 
+-- Returns the microseconds of CLOCK_MONOTONIC.
+function _M.now_us()
+    C.resty_vrrp_clock_gettime(MONOTONIC, time)
+    return tonumber(time.sec) * 1e6 + floor(tonumber(time.nsec) / 1000)
+end
+
+
+-- Returns the milliseconds from a time of the board to the one that the wall
+-- clock shows then.
+local function to_wall_ms()
+    return read(REALTIME) - read(MONOTONIC)
+end
+
+
+_M.to_wall_ms = to_wall_ms
+
+
 -- Returns a time of the board as the wall clock would have shown it.
 function _M.iso8601(board_ms)
-    local wall_ms = read(REALTIME) - read(MONOTONIC) + board_ms
+    local wall_ms = to_wall_ms() + board_ms
     local seconds = floor(wall_ms / 1000)
     return date("!%Y-%m-%dT%H:%M:%S", seconds)
            .. format(".%03dZ", wall_ms - seconds * 1000)

@@ -20,6 +20,7 @@ local WRITE = "POST"
 local REQUESTS = {
     { "status", READ, "resty.vrrp.status_page" },
     { "healthz", READ, "resty.vrrp.healthz" },
+    { "metrics", READ, "resty.vrrp.metrics_page" },
     { "drain", WRITE, "resty.vrrp.drain_page" },
     { "undrain", WRITE, "resty.vrrp.drain_page" },
 }

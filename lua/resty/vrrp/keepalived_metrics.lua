@@ -103,8 +103,8 @@ local function add_instance(page, board, index, breathe)
     add_scripts(page, slot)
     for one in board:each_address(slot) do
         local address = address_of(one.address, one.family) .. "/" .. one.prefix
-        page:add(one.excluded == 1 and EXCLUDED[1] or STATE[1],
-                 labels .. ',ip_address="' .. address .. '"', state)
+        page:add(one.excluded == 1 and EXCLUDED[1] or STATE[1], labels, state,
+                 ',ip_address="' .. address .. '"')
         breathe()
     end
 end

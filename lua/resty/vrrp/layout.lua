@@ -195,6 +195,7 @@ return {
     NODE = 2 ^ 32 - 1,
     CHECKS = 28,
     HISTORY = 32,
+    REASONS = 32,
 
     -- The header's engine_state.
     NONE = 0,

@@ -96,13 +96,21 @@ local ACTIVE_REASONS = {
     last_one_standing = true,
 }
 local START = "startup"
--- Kinds of errors: those of the status, and what the board calls them.
+-- Kinds of errors, under the names of the status.
 local ERRORS = {
-    checksum = "checksum", ttl = "ttl", version = "version", vrid = "vrid",
-    length = "length", type = "kind", auth = "auth", interval = "interval",
-    address_list = "address_list", owner = "owner", own_source = "own_source",
-    unlisted = "unlisted", martian = "martian", not_running = "not_running",
+    "checksum", "ttl", "version", "vrid", "length", "type", "auth", "interval",
+    "address_list", "owner", "own_source", "unlisted", "martian",
+    "not_running",
 }
+-- What the board calls a kind where that is another name.
+local FIELD = { type = "kind" }
+local KIND_LABELS, STATE_LABELS = {}, {}
+for _, kind in ipairs(ERRORS) do
+    KIND_LABELS[kind] = ',kind="' .. kind .. '"'
+end
+for number = 0, #layout.STATES do
+    STATE_LABELS[number] = ',state="' .. layout.STATES[number] .. '"'
+end
 
 
 local function one_if(condition)
@@ -121,33 +129,44 @@ end
 
 
 -- Adds a moment, unless it has yet to come.
-local function add_time(page, name, labels, ms)
+local function add_time(page, name, labels, ms, more)
     ms = tonumber(ms)
     if ms > 0 then
-        page:add(name, labels, (ms + page.to_wall_ms) / 1000)
+        page:add(name, labels, (ms + page.to_wall_ms) / 1000, more)
     end
+end
+
+
+-- Returns the reasons that have a name.
+local function reasons_of(board)
+    local reasons = {}
+    for number = 1, layout.REASONS - 1 do
+        local name = board:reason(number)
+        if name ~= "" then
+            reasons[#reasons + 1] = {
+                number = number,
+                label = "," .. label("reason", name),
+                enters = ACTIVE_REASONS[name] or false,
+                leaves = not ACTIVE_REASONS[name] and name ~= START,
+            }
+        end
+    end
+    return reasons
 end
 
 
 -- Adds each reason, also those that did not occur: a rate needs a beginning.
-local function add_reasons(page, name, labels, board, counters, is_usual)
-    for number = 1, layout.REASONS - 1 do
-        local reason = board:reason(number)
-        local count = tonumber(counters[number])
-        if reason ~= "" and (count > 0 or is_usual(reason)) then
-            page:add(name, labels .. "," .. label("reason", reason), count)
+local function add_reasons(page, labels, counters)
+    for _, reason in ipairs(page.reasons) do
+        local became = tonumber(counters.became_active[reason.number])
+        if became > 0 or reason.enters then
+            page:add("vrrp_become_active_total", labels, became, reason.label)
+        end
+        local left = tonumber(counters.left_active[reason.number])
+        if left > 0 or reason.leaves then
+            page:add("vrrp_leave_active_total", labels, left, reason.label)
         end
     end
-end
-
-
-local function may_enter(reason)
-    return ACTIVE_REASONS[reason] or false
-end
-
-
-local function may_leave(reason)
-    return not ACTIVE_REASONS[reason] and reason ~= START
 end
 
 
@@ -155,17 +174,16 @@ local function add_state(page, labels, slot, engine)
     local state = state_of(slot, engine)
     page:add("vrrp_state", labels, state)
     for number = 0, #layout.STATES do
-        page:add("vrrp_state_info",
-                 labels .. ',state="' .. layout.STATES[number] .. '"',
-                 one_if(state == number))
+        page:add("vrrp_state_info", labels, one_if(state == number),
+                 STATE_LABELS[number])
     end
     add_time(page, "vrrp_last_transition_timestamp_seconds", labels,
              slot.since_ms)
     page:add("vrrp_transitions_total", labels, tonumber(slot.transitions))
-    page:add("vrrp_instance_info",
-             labels .. ',version="' .. slot.version .. '",preempt="'
+    page:add("vrrp_instance_info", labels, 1,
+             ',version="' .. slot.version .. '",preempt="'
              .. (slot.preempt == 1 and "true" or "false") .. '",'
-             .. label("sync_group", text_of(slot.sync_group)), 1)
+             .. label("sync_group", text_of(slot.sync_group)))
     page:add("vrrp_priority", labels, slot.priority)
     page:add("vrrp_effective_priority", labels, slot.effective_priority)
     page:add("vrrp_advert_interval_seconds", labels,
@@ -181,14 +199,14 @@ local function add_active(page, labels, slot)
         return
     end
     local address = address_of(slot.active_address, slot.active_family)
-    page:add("vrrp_active_info", labels .. ',address="' .. address .. '"', 1)
+    page:add("vrrp_active_info", labels, 1, ',address="' .. address .. '"')
     page:add("vrrp_active_priority", labels, slot.active_priority)
     add_time(page, "vrrp_last_advertisement_received_timestamp_seconds",
              labels, slot.active_last_advert_ms)
 end
 
 
-local function add_counters(page, labels, board, counters)
+local function add_counters(page, labels, counters)
     page:add("vrrp_advertisements_sent_total", labels,
              tonumber(counters.advertisements_sent))
     page:add("vrrp_advertisements_received_total", labels,
@@ -201,35 +219,33 @@ local function add_counters(page, labels, board, counters)
              tonumber(counters.rivals))
     page:add("vrrp_announcements_sent_total", labels,
              tonumber(counters.announcements_sent))
-    for kind, field in pairs(ERRORS) do
-        page:add("vrrp_receive_errors_total", labels .. ',kind="' .. kind
-                 .. '"', tonumber(counters[field]))
+    for _, kind in ipairs(ERRORS) do
+        page:add("vrrp_receive_errors_total", labels,
+                 tonumber(counters[FIELD[kind] or kind]), KIND_LABELS[kind])
     end
-    add_reasons(page, "vrrp_become_active_total", labels, board,
-                counters.became_active, may_enter)
-    add_reasons(page, "vrrp_leave_active_total", labels, board,
-                counters.left_active, may_leave)
+    add_reasons(page, labels, counters)
 end
 
 
 local function add_checks(page, labels, slot)
     for index = 0, min(slot.checks, layout.CHECKS) - 1 do
         local check = slot.check[index]
-        page:add("vrrp_check_ok",
-                 labels .. "," .. label("check", text_of(check.name)),
-                 one_if(check.ok == 1))
+        page:add("vrrp_check_ok", labels, one_if(check.ok == 1),
+                 "," .. label("check", text_of(check.name)))
     end
 end
 
 
 local function add_address(page, labels, one, running)
-    local address = address_of(one.address, one.family) .. "/" .. one.prefix
-    labels = labels .. ',address="' .. address .. '"'
+    local address = ',address="' .. address_of(one.address, one.family) .. "/"
+                    .. one.prefix .. '"'
     if running then
-        page:add("vrrp_address_assigned", labels, one_if(one.assigned == 1))
-        page:add("vrrp_address_contested", labels, one_if(one.contested == 1))
+        page:add("vrrp_address_assigned", labels, one_if(one.assigned == 1),
+                 address)
+        page:add("vrrp_address_contested", labels, one_if(one.contested == 1),
+                 address)
     end
-    page:add("vrrp_address_lost_total", labels, tonumber(one.lost))
+    page:add("vrrp_address_lost_total", labels, tonumber(one.lost), address)
 end
 
 
@@ -245,10 +261,10 @@ local function add_instance(page, board, index, engine, breathe)
     if engine.running then
         add_active(page, labels, slot)
     end
-    add_counters(page, labels, board, slot.counters)
+    add_counters(page, labels, slot.counters)
     add_checks(page, labels, slot)
     for _, name in ipairs(page.warnings[index - 1] or {}) do
-        page:add("vrrp_warning", labels .. "," .. label("warning", name), 1)
+        page:add("vrrp_warning", labels, 1, "," .. label("warning", name))
     end
     local addresses, peers = board:each_address(slot), board:each_peer(slot)
     for one in addresses do
@@ -256,9 +272,9 @@ local function add_instance(page, board, index, engine, breathe)
         breathe()
     end
     for one in peers do
-        local peer = address_of(one.address, one.family)
         add_time(page, "vrrp_peer_last_advertisement_timestamp_seconds",
-                 labels .. ',peer="' .. peer .. '"', one.heard_ms)
+                 labels, one.heard_ms,
+                 ',peer="' .. address_of(one.address, one.family) .. '"')
         breathe()
     end
 end
@@ -299,7 +315,7 @@ local function add_node(page, board, engine)
     add_time(page, "vrrp_engine_start_timestamp_seconds", "",
              header.started_ms)
     add_time(page, "vrrp_engine_heartbeat_timestamp_seconds", "",
-             board:last_beat())
+             (board:last_beat()))
     page:add("vrrp_engine_late_turns_total", "",
              tonumber(header.late_turns))
     page:add("vrrp_engine_late_seconds_total", "",
@@ -318,6 +334,7 @@ function _M.read(board, breathe)
     local page = exposition.new(METRICS)
     page.to_wall_ms = clock.to_wall_ms()
     page.warnings = read_warnings(board, engine)
+    page.reasons = reasons_of(board)
     add_node(page, board, engine)
     for index = 1, #board.instances do
         add_instance(page, board, index, engine, breathe)

@@ -40,6 +40,8 @@ local CARRIER = {
 }
 local ENGINE_DOWN = "engine_not_running"
 
+_M.CARRIER, _M.ENGINE_DOWN = CARRIER, ENGINE_DOWN
+
 local text = ffi.new("char[64]")
 
 
@@ -47,6 +49,9 @@ local function address_of(octets, family)
     C.resty_vrrp_inet_ntop(AF[family], octets, text, 64)
     return ffi_string(text)
 end
+
+
+_M.address_of = address_of
 
 
 local function time_or_null(ms)
@@ -304,15 +309,16 @@ function _M.is_healthy(board, name, wanted)
     end
     local slots = name and { board.by_name[name] } or board.instances
     for _, shared in ipairs(slots) do
-        local slot = board.read(shared)
-        local state = layout.STATES[slot.state]
-        local label = text_of(slot.name)
+        -- A single word: there are thousands of slots to look at.
+        local state = layout.STATES[shared.state]
         if wanted and state ~= wanted then
-            return false, label .. " is in state " .. state .. ", not "
-                          .. wanted
+            return false, text_of(shared.name) .. " is in state " .. state
+                          .. ", not " .. wanted
         end
-        if not wanted and slot.state == layout.FAULT then
-            return false, label .. " is in fault: " .. text_of(slot.fault)
+        if not wanted and shared.state == layout.FAULT then
+            local slot = board.read(shared)
+            return false, text_of(slot.name) .. " is in fault: "
+                          .. text_of(slot.fault)
         end
     end
     return true

@@ -2,6 +2,7 @@
 
 local answer = require "resty.vrrp.answer"
 local json = require "resty.vrrp.json"
+local pace = require "resty.vrrp.pace"
 local status = require "resty.vrrp.status"
 
 local ngx = ngx
@@ -17,10 +18,12 @@ function _M.serve(board)
     local pieces = { '{"version":' .. status.VERSION .. ',"node":',
                      json.show(node), ',"instances":[' }
     local separator = ""
+    local breathe = pace.new()
     for instance in next_instance do
         pieces[#pieces + 1] = separator
         pieces[#pieces + 1] = json.show(instance)
         separator = ","
+        breathe()
     end
     pieces[#pieces + 1] = "]}\n"
     return answer.send(ngx.HTTP_OK, "application/json", pieces)

@@ -20,6 +20,7 @@ mod interfaces;
 mod ipv6;
 mod layout;
 mod life;
+mod metrics;
 mod migration;
 mod neighbours;
 mod pages;
