@@ -23,7 +23,7 @@ fn promtool_finds_nothing_to_say_about_the_metrics_whatever_the_names_are() {
         assert_eq!(answer.header("content-type"), Some(kind));
         assert_eq!(answer.header("cache-control"), Some("no-store"));
         let escaped = r#"{name="V \"1\" \\ é → x{y=\"z\"}",interface="eth0",vrid="51","#;
-        assert_eq!(sample(&answer.body, &format!("vrrp_state{escaped}")), 2.0);
+        assert_eq!(sample(&answer.body, &format!("vrrp_state{escaped}")), "2");
         for page in [answer.body, get(host, "/ha/metrics?compat=keepalived").body] {
             assert_eq!(promtool(&page), "", "{page}");
         }
@@ -42,32 +42,31 @@ fn the_metrics_are_those_of_the_status() {
         eventually("both addresses are there", Duration::from_secs(5), || {
             let page = get(host, "/ha/metrics").body;
             let assigned = samples(&page, "vrrp_address_assigned{");
-            if assigned == [1.0, 1.0] { Ok(()) } else { Err(page) }
+            if assigned == ["1", "1"] { Ok(()) } else { Err(page) }
         });
 
         let page = get(host, "/ha/metrics").body;
         let status = get(host, "/ha/status").json();
 
-        assert_eq!(sample(&page, "vrrp_up "), 1.0);
-        assert_eq!(sample(&page, "vrrp_workers "), 2.0);
+        assert_eq!(sample(&page, "vrrp_up "), "1");
+        assert_eq!(sample(&page, "vrrp_workers "), "2");
         let one = |name: &str| sample(&page, &format!("{name}{{name=\"VI_1\","));
-        assert_eq!(one("vrrp_state"), 2.0);
-        assert_eq!(one("vrrp_priority"), 150.0);
-        assert_eq!(one("vrrp_active_priority"), 150.0);
-        assert_eq!(one("vrrp_advert_interval_seconds"), 0.1);
-        let states = samples(&page, "vrrp_state_info{");
-        assert_eq!(states, [0.0, 0.0, 1.0, 0.0], "{page}");
+        assert_eq!(one("vrrp_state"), "2");
+        assert_eq!(one("vrrp_priority"), "150");
+        assert_eq!(one("vrrp_active_priority"), "150");
+        assert_eq!(one("vrrp_advert_interval_seconds"), "0.1");
+        assert_eq!(samples(&page, "vrrp_state_info{"), ["0", "0", "1", "0"], "{page}");
         let is_active = line(&page, "vrrp_active_info{");
         assert!(is_active.contains("address=\"192.168.56.101\""), "{is_active}");
-        assert!(samples(&page, "vrrp_check_ok{").iter().all(|it| *it == 1.0), "{page}");
+        assert!(samples(&page, "vrrp_check_ok{").iter().all(|it| *it == "1"), "{page}");
         let instance = &status["instances"][0];
-        assert_eq!(one("vrrp_transitions_total"), instance["transitions"].as_f64().unwrap());
+        assert_eq!(one("vrrp_transitions_total"), instance["transitions"].to_string());
         let errors = instance["counters"]["errors"].as_object().unwrap();
         for kind in errors.keys() {
             assert!(page.contains(&format!("family=\"ipv4\",kind=\"{kind}\"}}")), "{kind}");
         }
         assert_eq!(samples(&page, "vrrp_receive_errors_total{").len(), errors.len());
-        let since = one("vrrp_last_transition_timestamp_seconds");
+        let since = number(&page, "vrrp_last_transition_timestamp_seconds{");
         let now = host.exec("date", &["+%s.%N"]).trim().parse::<f64>().unwrap();
         assert!((0.0..60.0).contains(&(now - since)), "{since}, now {now}");
         nginx.assert_no_complaints();
@@ -83,19 +82,19 @@ fn why_a_router_was_active_is_counted_over_reloads_and_told_of_a_dead_engine() {
         assert_eq!(lua(host, "return vrrp.undrain()"), "true");
         status_when(host, "active");
         let counted = |page: &str| {
-            assert_eq!(sample_of(page, "vrrp_become_active_total", "no_response"), 2.0);
-            assert_eq!(sample_of(page, "vrrp_leave_active_total", "drained"), 1.0);
-            assert_eq!(sample_of(page, "vrrp_leave_active_total", "unhealthy"), 0.0);
-            (sample(page, "vrrp_advertisements_sent_total{"), sample(page, "vrrp_engine_start"))
+            assert_eq!(sample_of(page, "vrrp_become_active_total", "no_response"), "2");
+            assert_eq!(sample_of(page, "vrrp_leave_active_total", "drained"), "1");
+            assert_eq!(sample_of(page, "vrrp_leave_active_total", "unhealthy"), "0");
+            (number(page, "vrrp_advertisements_sent_total{"), number(page, "vrrp_engine_start"))
         };
         let before = counted(&get(host, "/ha/metrics").body);
 
         nginx.reload();
         let page = eventually("the next engine runs", Duration::from_secs(10), || {
             let page = get(host, "/ha/metrics").body;
-            let is_new = sample(&page, "vrrp_config_generation ") == 2.0;
-            let runs = sample(&page, "vrrp_up ") == 1.0;
-            let is_other = is_new && runs && sample(&page, "vrrp_engine_start") > before.1;
+            let is_new = sample(&page, "vrrp_config_generation ") == "2";
+            let runs = sample(&page, "vrrp_up ") == "1";
+            let is_other = is_new && runs && number(&page, "vrrp_engine_start") > before.1;
             if is_other { Ok(page) } else { Err(page) }
         });
         let after = counted(&page);
@@ -105,13 +104,13 @@ fn why_a_router_was_active_is_counted_over_reloads_and_told_of_a_dead_engine() {
         harness::signal(nginx.carrier_pid(), Signal::SIGSTOP);
         let page = eventually("the engine is missed", Duration::from_secs(5), || {
             match host.get("127.0.0.1:80", "/ha/metrics") {
-                Ok(answer) if sample(&answer.body, "vrrp_up ") == 0.0 => Ok(answer.body),
+                Ok(answer) if sample(&answer.body, "vrrp_up ") == "0" => Ok(answer.body),
                 other => Err(format!("{other:?}")),
             }
         });
         harness::signal(nginx.carrier_pid(), Signal::SIGCONT);
         assert!(page.contains("\nvrrp_warning{warning=\"engine_not_running\"} 1\n"), "{page}");
-        assert_eq!(samples(&page, "vrrp_state_info{"), [0.0, 0.0, 0.0, 1.0], "{page}");
+        assert_eq!(samples(&page, "vrrp_state_info{"), ["0", "0", "0", "1"], "{page}");
         assert!(counted(&page).0 >= after.0, "{page}");
         assert_eq!(promtool(&page), "");
     });
@@ -172,19 +171,25 @@ fn a_thousand_instances_are_shown_without_keeping_the_event_loop_for_5_ms() {
 }
 
 /// Returns the values of all samples that begin like this.
-fn samples(page: &str, begin: &str) -> Vec<f64> {
+fn samples<'a>(page: &'a str, begin: &str) -> Vec<&'a str> {
     let lines = page.lines().filter(|line| line.starts_with(begin));
-    lines.map(|line| line.rsplit(' ').next().unwrap().parse().expect("a number")).collect()
+    lines.filter_map(|line| line.rsplit(' ').next()).collect()
 }
 
 /// Returns the value of the first sample that begins like this.
 #[track_caller]
-fn sample(page: &str, begin: &str) -> f64 {
-    *samples(page, begin).first().unwrap_or_else(|| panic!("no {begin} in {page}"))
+fn sample<'a>(page: &'a str, begin: &str) -> &'a str {
+    samples(page, begin).first().unwrap_or_else(|| panic!("no {begin} in {page}"))
+}
+
+/// Returns it as a number.
+#[track_caller]
+fn number(page: &str, begin: &str) -> f64 {
+    sample(page, begin).parse().expect("a number")
 }
 
 #[track_caller]
-fn sample_of(page: &str, name: &str, reason: &str) -> f64 {
+fn sample_of<'a>(page: &'a str, name: &str, reason: &str) -> &'a str {
     sample(page, &format!("{name}{{{ONE_LABELS},reason=\"{reason}\"}}"))
 }
 
