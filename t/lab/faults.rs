@@ -4,9 +4,10 @@ use std::net::Ipv4Addr;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use harness::{Host, Probe, Sniffer, StuckThread, Traffic, eventually, holds_for, wait_until};
+use harness::{
+    Host, Owners, Probe, Sniffer, StuckThread, Traffic, eventually, holds_for, wait_until,
+};
 
-use crate::owners::Owners;
 use crate::pair::{assert_settled, on_every_nginx};
 use crate::router::{ADDRESS, PATIENCE, Router, SERVICE, SLACK, v3};
 
@@ -117,7 +118,7 @@ fn a_link_that_goes_down_is_a_fault_and_its_return_a_fresh_start() {
         let down: [fn(&Host); 2] = [Host::link_down, Host::unplug];
         let up: [fn(&Host); 2] = [Host::link_up, Host::plug];
         for (down, up) in down.into_iter().zip(up) {
-            let (owners, ()) = Owners::during(&[&lab.a, &lab.b], || {
+            let (owners, ()) = Owners::of(ADDRESS, &[&lab.a, &lab.b], || {
                 down(&lab.a);
                 a.wait_for("fault");
                 b.wait_for("active");
@@ -158,7 +159,7 @@ fn a_link_that_flaps_ends_with_one_owner_and_never_has_two_for_long() {
         let b = Router::start(&lab.b, carrier, v3(100));
         assert_settled(&a, &[&b]);
 
-        let (owners, ()) = Owners::during(&[&lab.a, &lab.b], || {
+        let (owners, ()) = Owners::of(ADDRESS, &[&lab.a, &lab.b], || {
             for pause_ms in [0, 1, 5, 20, 50, 100, 200, 400] {
                 lab.a.unplug();
                 thread::sleep(Duration::from_millis(pause_ms));

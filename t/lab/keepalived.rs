@@ -3,11 +3,10 @@
 use std::time::Instant;
 
 use harness::{
-    Checksum, Keepalived, KeepalivedConfig, KeepalivedState, Probe, Role, Sniffer, eventually,
-    holds_for,
+    Checksum, Keepalived, KeepalivedConfig, KeepalivedState, Owners, Probe, Role, Sniffer,
+    eventually, holds_for,
 };
 
-use crate::owners::Owners;
 use crate::pair::{Pair, on_every_nginx};
 use crate::router::{
     ADDRESS, PATIENCE, Router, SERVICE, SLACK, Setup, v2, v3, v6, v6_without_link_local,

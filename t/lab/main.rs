@@ -20,7 +20,6 @@ mod kernel;
 mod lifetime;
 mod moving;
 mod owner;
-mod owners;
 mod pair;
 mod router;
 mod segment;

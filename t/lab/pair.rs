@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use harness::{Carrier, Host, Lab, Probe, Role, Signal, Sniffer, carriers, holds_for, wait_until};
+use harness::{
+    Carrier, Host, Lab, Owners, Probe, Role, Signal, Sniffer, carriers, holds_for, wait_until,
+};
 
-use crate::owners::Owners;
 use crate::router::{ADDRESS, PATIENCE, Router, SERVICE, SLACK, v3};
 
 /// Two hosts and a client.
@@ -87,7 +88,7 @@ fn a_node_that_is_stopped_resigns_and_keeps_the_address_until_the_other_has_it()
         for signal in [Signal::SIGQUIT, Signal::SIGTERM] {
             let sniffer = Sniffer::start(&lab.client);
             let start = Instant::now();
-            let (owners, ()) = Owners::during(&[&lab.a, &lab.b], || {
+            let (owners, ()) = Owners::of(ADDRESS, &[&lab.a, &lab.b], || {
                 a.nginx.signal(Role::Master, signal);
                 b.wait_for("active");
                 wait_until("a lets go", PATIENCE, || !lab.a.has(ADDRESS));
@@ -118,7 +119,7 @@ fn a_node_that_comes_back_takes_over_again_without_a_gap() {
         let probe = Probe::start(&lab.client, SERVICE, "/");
         probe.wait_for("worker-02", PATIENCE);
 
-        let (owners, a) = Owners::during(&[&lab.a, &lab.b], || {
+        let (owners, a) = Owners::of(ADDRESS, &[&lab.a, &lab.b], || {
             let a = Router::start(&lab.a, carrier, v3(150));
             assert_settled(&a, &[&b]);
             a

@@ -3,9 +3,8 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use harness::{Rng, StuckThread, wait_until};
+use harness::{Owners, Rng, StuckThread, wait_until};
 
-use crate::owners::Owners;
 use crate::pair::{assert_settled, on_every_nginx};
 use crate::router::{ADDRESS, PATIENCE, Router, v3};
 
@@ -18,7 +17,7 @@ fn a_thread_for_addresses_that_stands_still_at_random_leaves_one_owner_and_a_sho
         let lines = || [&a, &b].map(|node| node.nginx.error_log().lines().count());
         let before = lines();
 
-        let (owners, ()) = Owners::during(&[&lab.a, &lab.b], || {
+        let (owners, ()) = Owners::of(ADDRESS, &[&lab.a, &lab.b], || {
             let (mut random, begun) = (Rng::seeded(10), Instant::now());
             while begun.elapsed() < LONG {
                 let node = if random.chance(70) { &a } else { &b };

@@ -3,10 +3,9 @@
 
 use std::time::{Duration, Instant};
 
-use harness::{Keepalived, KeepalivedConfig, holds_for};
+use harness::{Keepalived, KeepalivedConfig, Owners, holds_for};
 
 use super::{allow_vrrp, drop_vrrp, no_warning, warning, warnings};
-use crate::owners::Owners;
 use crate::pair::{assert_settled, on_every_nginx};
 use crate::router::{ADDRESS, Router, v3, v6};
 
@@ -17,7 +16,7 @@ fn a_node_whose_own_firewall_keeps_it_deaf_leaves_the_address_to_a_higher_peer()
         let b = Router::start(&lab.b, carrier, v3(100));
         assert_settled(&a, &[&b]);
 
-        let (owners, ()) = Owners::during(&[&lab.a, &lab.b], || {
+        let (owners, ()) = Owners::of(ADDRESS, &[&lab.a, &lab.b], || {
             drop_vrrp(&lab.b, "input");
             b.wait_for("fault");
         });
@@ -87,7 +86,7 @@ fn a_peer_that_does_not_hear_the_active_node_is_left_the_address() {
         let b = Router::start(&lab.b, carrier, v3(100));
         assert_settled(&a, &[&b]);
 
-        let (owners, ()) = Owners::during(&[&lab.a, &lab.b], || {
+        let (owners, ()) = Owners::of(ADDRESS, &[&lab.a, &lab.b], || {
             lab.a.drop_sent(harness::Traffic::Vrrp);
             let text = warning(&a, "peer_does_not_hear_us", RARELY);
             assert!(text.starts_with("192.168.56.102 stays active"), "{text}");

@@ -4,25 +4,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use harness::Host;
-
-use crate::router::ADDRESS;
+use crate::host::Host;
 
 /// Who had the address when: an entry for each change.
 #[derive(Debug)]
-pub(crate) struct Owners {
+pub struct Owners {
     turns: Vec<(Instant, Vec<bool>)>,
     end: Instant,
 }
 
 impl Owners {
-    /// Watches the hosts while `work` runs.
-    pub(crate) fn during<T>(hosts: &[&Host], work: impl FnOnce() -> T) -> (Self, T) {
-        Self::of(ADDRESS, hosts, work)
-    }
-
     /// Watches who has an address while `work` runs.
-    pub(crate) fn of<T>(address: &str, hosts: &[&Host], work: impl FnOnce() -> T) -> (Self, T) {
+    pub fn of<T>(address: &str, hosts: &[&Host], work: impl FnOnce() -> T) -> (Self, T) {
         let stop = &AtomicBool::new(false);
         thread::scope(|scope| {
             let watcher = scope.spawn(move || watch(address, hosts, stop));
@@ -34,7 +27,8 @@ impl Owners {
     }
 
     /// Returns the longest time in which so many hosts had the address.
-    pub(crate) fn longest(&self, several: impl Fn(usize) -> bool) -> Duration {
+    #[must_use]
+    pub fn longest(&self, several: impl Fn(usize) -> bool) -> Duration {
         let (mut longest, mut since) = (Duration::ZERO, None);
         for (at, owners) in &self.turns {
             let matches = several(owners.iter().filter(|&&has| has).count());
