@@ -17,6 +17,7 @@ mod handover;
 mod hung;
 mod ipv6;
 mod last_resort;
+mod migration;
 mod neighbours;
 mod ownership;
 mod pair;
