@@ -22,6 +22,7 @@ mod layout;
 mod life;
 mod metrics;
 mod migration;
+mod monitoring;
 mod neighbours;
 mod pages;
 mod reach;
