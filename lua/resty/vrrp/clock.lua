@@ -3,6 +3,7 @@
 local ffi = require "ffi"
 
 local C = ffi.C
+local abs = math.abs
 local date = os.date
 local floor = math.floor
 local format = string.format
@@ -22,6 +23,9 @@ local _M = {}
 
 
 local REALTIME, MONOTONIC = 0, 1
+local SAME_MS = 2
+-- Returned the last time.
+local wall_ms_before
 local time = ffi.new("resty_vrrp_timespec")
 
 
@@ -45,9 +49,14 @@ end
 
 
 -- Returns the milliseconds from a time of the board to the one that the wall
--- clock shows then.
+-- clock shows then. Two clocks are never read at the same moment: unless the
+-- wall clock is set, the answer stays what it was.
 local function to_wall_ms()
-    return read(REALTIME) - read(MONOTONIC)
+    local found_ms = read(REALTIME) - read(MONOTONIC)
+    if not wall_ms_before or abs(found_ms - wall_ms_before) > SAME_MS then
+        wall_ms_before = found_ms
+    end
+    return wall_ms_before
 end
 
 
