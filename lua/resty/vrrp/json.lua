@@ -28,9 +28,10 @@ do
     local order = [[
         error at from to
         router_id module nginx carrier pid master_pid generation started now
-        heartbeat_age_ms healthy draining workers total alive board_locked
+        heartbeat_age_ms healthy draining control
+        workers total alive board_locked
         name interface vrid family version node instances
-        state since reason transitions
+        state since reason fault transitions
         address priority self last_advert_age_ms assigned
         lost contested
         effective_priority preempt advert_interval_ms active_down_interval_ms

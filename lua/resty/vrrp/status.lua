@@ -194,22 +194,25 @@ local function history_of(board, slot)
 end
 
 
--- Returns the state of a router and the reason for it. The last state that an
--- engine wrote does not count when that engine no longer runs.
-local function state_of(board, slot, running, awaited)
-    if running then
-        return layout.STATES[slot.state], reason_of(board, slot.reason)
+-- Returns the state of a router, the reason for it, and what is wrong in words.
+-- The last state that an engine wrote does not count when that engine no longer
+-- runs.
+local function state_of(board, slot, engine)
+    if engine.running then
+        local fault = slot.state == layout.FAULT and text_or_null(slot.fault)
+        return layout.STATES[slot.state], reason_of(board, slot.reason),
+               fault or null
     end
-    if awaited then
-        return "initialize", null
+    if engine.awaited then
+        return "initialize", null, null
     end
-    return "fault", ENGINE_DOWN
+    return "fault", ENGINE_DOWN, engine.problem
 end
 
 
-local function instance_of(board, shared, warnings, running, awaited)
+local function instance_of(board, shared, warnings, engine)
     local slot = board.read(shared)
-    local state, reason = state_of(board, slot, running, awaited)
+    local state, reason, fault = state_of(board, slot, engine)
     return {
         name = text_of(slot.name),
         interface = text_of(slot.interface),
@@ -219,6 +222,7 @@ local function instance_of(board, shared, warnings, running, awaited)
         state = state,
         since = time_or_null(slot.since_ms),
         reason = reason,
+        fault = fault,
         transitions = tonumber(slot.transitions),
         priority = slot.priority,
         effective_priority = slot.effective_priority,
@@ -226,7 +230,7 @@ local function instance_of(board, shared, warnings, running, awaited)
         advert_interval_ms = slot.adver_interval_ms,
         active_down_interval_ms =
             floor(tonumber(slot.active_down_interval_us) / 1000),
-        active = running and active_of(slot) or null,
+        active = engine.running and active_of(slot) or null,
         sync_group = text_or_null(slot.sync_group),
         addresses = addresses_of(board, slot),
         peers = peers_of(board, slot),
@@ -260,6 +264,7 @@ local function node_of(board, warnings, running)
         heartbeat_age_ms = beat_ms > 0 and now_ms() - beat_ms or null,
         healthy = running and header.healthy == 1,
         draining = header.draining == 1,
+        control = header.control == 1,
         workers = { total = total, alive = alive },
         board_locked = board:is_locked(),
         warnings = warnings,
@@ -267,23 +272,45 @@ local function node_of(board, warnings, running)
 end
 
 
--- Returns the node, and an iterator over the instances. Unknown values are
--- json.null (ngx.null).
-function _M.walk(board)
+-- Returns what the status says at this moment, to be read piece by piece: the
+-- engine (running; else problem, and awaited if it has yet to start), the node,
+-- and by the place of an instance its warnings and all that is known of it.
+-- Unknown values are json.null (ngx.null).
+function _M.view(board)
     -- Asked once for the whole status: the engine may start meanwhile.
-    local running, err, awaited = board:engine()
-    running = running == true
+    local running, problem, awaited = board:engine()
+    local engine = {
+        running = running == true, problem = problem, awaited = awaited,
+    }
     -- Of an engine that does not run, only the reason is known.
-    local down = err and { { name = ENGINE_DOWN, since = null, text = err } }
+    local down = problem
+                 and { { name = ENGINE_DOWN, since = null, text = problem } }
     local warnings = down and {} or read_warnings(board)
-    local index = 0
-    local node = node_of(board, down or warnings[layout.NODE] or {}, running)
-    return node, function()
-        index = index + 1
-        local shared = board.instances[index]
-        return shared and instance_of(board, shared,
-                                      down or warnings[index - 1] or {},
-                                      running, awaited)
+
+    local function warnings_of(place)
+        return down or warnings[place - 1] or {}
+    end
+
+    return {
+        engine = engine,
+        node = node_of(board, down or warnings[layout.NODE] or {},
+                       engine.running),
+        warnings_of = warnings_of,
+        instance = function(place)
+            return instance_of(board, board.instances[place],
+                               warnings_of(place), engine)
+        end,
+    }
+end
+
+
+-- Returns the node, and an iterator over the instances.
+function _M.walk(board)
+    local view = _M.view(board)
+    local place = 0
+    return view.node, function()
+        place = place + 1
+        return board.instances[place] and view.instance(place)
     end
 end
 

@@ -187,12 +187,12 @@ const CONTRACT: &str = r#"{
     "node": {
         "router_id": "", "module": "", "nginx": "", "carrier": "", "pid": 0, "master_pid": 0,
         "generation": 0, "started": "", "now": "", "heartbeat_age_ms": 0, "healthy": true,
-        "draining": false, "workers": { "total": 0, "alive": 0 }, "board_locked": true,
-        "warnings": []
+        "draining": false, "control": false, "workers": { "total": 0, "alive": 0 },
+        "board_locked": true, "warnings": []
     },
     "instances": [ {
         "name": "", "interface": "", "vrid": 0, "family": "", "version": 0, "state": "",
-        "since": "", "reason": "", "transitions": 0, "priority": 0, "effective_priority": 0,
+        "since": "", "reason": "", "fault": null, "transitions": 0, "priority": 0, "effective_priority": 0,
         "preempt": true, "advert_interval_ms": 0, "active_down_interval_ms": 0,
         "active": { "address": "", "priority": 0, "self": true, "last_advert_age_ms": null },
         "addresses": [ { "address": "", "assigned": true, "lost": 0, "contested": true } ],
