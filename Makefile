@@ -35,7 +35,7 @@ install: ## Install what `make build` made, into LUA_LIB_DIR (Lua) and LUA_CLIB_
 		echo "warning: sources have changed since make build: what it made then is installed"
 	$(INSTALL) -d $(DESTDIR)$(LUA_LIB_DIR)/resty/vrrp $(DESTDIR)$(LUA_CLIB_DIR)/resty/vrrp
 	$(INSTALL) -m 644 lua/resty/vrrp.lua $(DESTDIR)$(LUA_LIB_DIR)/resty/vrrp.lua
-	$(INSTALL) -m 644 lua/resty/vrrp/*.lua $(DESTDIR)$(LUA_LIB_DIR)/resty/vrrp/
+	$(INSTALL) -m 644 lua/resty/vrrp/*.lua lua/resty/vrrp/page.html $(DESTDIR)$(LUA_LIB_DIR)/resty/vrrp/
 	# By rename: what nginx has mapped or the kernel executes is replaced, never written into.
 	$(INSTALL) -m 755 $(CORE) $(DESTDIR)$(LUA_CLIB_DIR)/resty/vrrp/.core.so.new
 	mv -f $(DESTDIR)$(LUA_CLIB_DIR)/resty/vrrp/.core.so.new $(DESTDIR)$(LUA_CLIB_DIR)/resty/vrrp/core.so

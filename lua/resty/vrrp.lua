@@ -251,6 +251,8 @@ function _M.init_worker()
     local id = worker_id() or 0
     if not is_agent then
         board:note_user()
+        -- The worker before this one has taken its clients along.
+        board:set_listeners(id, 0)
         beat(false)
         local interval_ms = min(header.worker_timeout_ms / 4, MAX_BEAT_MS)
         pulse.every(max(interval_ms, MIN_BEAT_MS) / 1000, beat)
@@ -397,7 +399,7 @@ function _M.status()
 end
 
 
--- Answers the current request: …/status, …/healthz, …/drain, …/undrain.
+-- Answers the current request: the last part of its path decides.
 function _M.serve()
     only_in_http("serve")
     if get_phase() ~= "content" then

@@ -237,6 +237,8 @@ on_the_board! {
         pub beat_ms: AtomicU64,
         /// 1 once it has left in order: another generation takes over, or nginx ends.
         pub ended: AtomicU64,
+        /// Clients of this worker that listen to what changes on the board.
+        pub listeners: AtomicU64,
     }
 }
 

@@ -700,6 +700,25 @@ function _M:leave(id)
 end
 
 
+-- Notes how many clients of worker id (from 0) listen to changes.
+function _M:set_listeners(id, count)
+    if id < layout.WORKERS then
+        self.page.workers[id].listeners = count
+    end
+end
+
+
+-- Returns how many clients of all workers listen to changes. A worker that has
+-- died takes its clients along.
+function _M:count_listeners()
+    local count = 0
+    for id = 0, min(count_workers(), layout.WORKERS) - 1 do
+        count = count + countable(self.page.workers[id].listeners)
+    end
+    return count
+end
+
+
 -- Returns the number of workers, and of those with a heartbeat in time.
 function _M:count_workers()
     local header = self.header

@@ -14,11 +14,13 @@ local _M = {}
 local READ = "GET, HEAD"
 local WRITE = "POST"
 
--- What can be asked for: the last segment of the path, the methods, and the
--- module that answers. It is loaded by the first request, and has a function
--- serve(board, segment).
+-- What can be asked for: the last segment of the path (none: the page for
+-- people), the methods, and the module that answers. It is loaded by the first
+-- request, and has a function serve(board, segment).
 local REQUESTS = {
+    { "", READ, "resty.vrrp.page" },
     { "status", READ, "resty.vrrp.status_page" },
+    { "events", READ, "resty.vrrp.events_page" },
     { "healthz", READ, "resty.vrrp.healthz" },
     { "metrics", READ, "resty.vrrp.metrics_page" },
     { "drain", WRITE, "resty.vrrp.drain_page" },
@@ -28,7 +30,7 @@ local REQUESTS = {
 local REQUEST, KNOWN = {}, {}
 for index, request in ipairs(REQUESTS) do
     REQUEST[request[1]] = request
-    KNOWN[index] = request[1]
+    KNOWN[index] = request[1] == "" and "/" or request[1]
 end
 KNOWN = concat(KNOWN, ", ")
 

@@ -58,6 +58,7 @@ typedef struct {
 typedef struct {
     uint64_t beat_ms;
     uint64_t ended;
+    uint64_t listeners;
 } resty_vrrp_worker;
 
 typedef struct {

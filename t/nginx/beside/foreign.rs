@@ -30,34 +30,62 @@ fn a_reason_of_a_check_or_an_error_of_a_callback_begins_no_line_of_the_log() {
 }
 
 #[test]
-fn a_web_page_cannot_drain_a_node() {
+fn the_page_of_another_web_site_cannot_drain_a_node() {
     on_every_nginx("pages", |host, carrier| {
         let options = ONE.replacen('{', "{ control = true,", 1);
         let _nginx = Nginx::start(host, carrier, &conf_with(&options));
         status_when(host, "active");
 
         for header in [
-            "Origin: https://evil.example",
-            "Origin: null",
-            "Origin: http://127.0.0.1",
-            "Sec-Fetch-Site: cross-site",
-            "Sec-Fetch-Site: same-site",
-            "Sec-Fetch-Site: same-origin",
+            &["Origin: https://evil.example"][..],
+            &["Origin: null"],
+            &["Origin: http://127.0.0.1:8080"],
+            &["Origin: http://127.0.0.1.evil.example"],
+            &["Sec-Fetch-Site: cross-site"],
+            &["Sec-Fetch-Site: same-site"],
+            &["Origin: http://127.0.0.1", "Sec-Fetch-Site: same-site"],
+            // His name may point here: then his pages and ours are of one origin.
+            &["Origin: http://evil.example", "Host: evil.example"],
+            &["Sec-Fetch-Site: same-origin", "Host: evil.example"],
+            &["Sec-Fetch-Site: same-origin", "Host: 1.2.3.4.evil.example"],
         ] {
-            assert_eq!(post(host, header), "403", "{header}");
+            assert_eq!(post(host, header), "403", "{header:?}");
         }
         assert_eq!(lua(host, "return vrrp.state('VI_1')"), "active");
 
         // As of somebody who types the address, and of curl.
-        assert_eq!(post(host, "Sec-Fetch-Site: none"), "200");
+        assert_eq!(post(host, &["Sec-Fetch-Site: none"]), "200");
         assert_eq!(lua(host, "return vrrp.state('VI_1')"), "initialize");
     });
 }
 
-/// Sends a drain with a header, and returns the status of the answer.
-fn post(host: &Host, header: &str) -> String {
-    let drain = "http://127.0.0.1/ha/drain";
-    let out = ["-s", "-o", "/dev/null", "-w", "%{http_code}", "-X", "POST", "-H", header, drain];
+#[test]
+fn the_page_of_this_server_can_drain_a_node() {
+    on_every_nginx("own page", |host, carrier| {
+        let options = ONE.replacen('{', "{ control = true,", 1);
+        let named = conf_with(&options).replacen("listen 80;", "listen 80; server_name ha;", 1);
+        let _nginx = Nginx::start(host, carrier, &named);
+        status_when(host, "active");
+
+        for header in [
+            &["Origin: http://127.0.0.1"][..],
+            &["Origin: http://127.0.0.1", "Sec-Fetch-Site: same-origin"],
+            &["Origin: http://[2001:db8::1]:8080", "Host: [2001:db8::1]:8080"],
+            &["Origin: http://localhost", "Host: localhost"],
+            &["Origin: http://ha", "Host: ha"],
+        ] {
+            assert_eq!(post(host, header), "200", "{header:?}");
+        }
+    });
+}
+
+/// Sends a drain with headers, and returns the status of the answer.
+fn post(host: &Host, headers: &[&str]) -> String {
+    let mut out = vec!["-s", "-o", "/dev/null", "-w", "%{http_code}", "-X", "POST"];
+    for header in headers {
+        out.extend(["-H", header]);
+    }
+    out.push("http://127.0.0.1/ha/drain");
     host.exec("curl", &out)
 }
 

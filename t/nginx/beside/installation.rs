@@ -31,6 +31,7 @@ fn make_installs_what_was_built_and_compiles_nothing() {
         assert!(core == fs::read(library()).unwrap());
         assert!(place.join("usr/lua/resty/vrrp/guard").exists());
         assert!(place.join("usr/lua/resty/vrrp.lua").exists());
+        assert!(place.join("usr/lua/resty/vrrp/page.html").exists());
 
         run(Command::new("touch").args(["-d", "2000-01-01"]).arg(&built));
         let outdated = install("install");

@@ -118,7 +118,7 @@ fn other_paths_and_methods_are_refused_in_json() {
     on_every_nginx("refused", |host, carrier| {
         let nginx = Nginx::start(host, carrier, &conf_with(ONE));
 
-        for path in ["/ha/", "/ha/metric", "/ha/status/x"] {
+        for path in ["/ha/statuses", "/ha/metric", "/ha/status/x"] {
             let answer = get(host, path);
             assert_eq!(answer.status, 404, "{path}");
             assert!(answer.json()["error"].is_string(), "{path}");
@@ -192,7 +192,8 @@ const CONTRACT: &str = r#"{
     },
     "instances": [ {
         "name": "", "interface": "", "vrid": 0, "family": "", "version": 0, "state": "",
-        "since": "", "reason": "", "fault": null, "transitions": 0, "priority": 0, "effective_priority": 0,
+        "since": "", "reason": "", "fault": null, "transitions": 0,
+        "priority": 0, "effective_priority": 0,
         "preempt": true, "advert_interval_ms": 0, "active_down_interval_ms": 0,
         "active": { "address": "", "priority": 0, "self": true, "last_advert_age_ms": null },
         "addresses": [ { "address": "", "assigned": true, "lost": 0, "contested": true } ],

@@ -1,0 +1,218 @@
+//! `GET …/events`: what clients are told of changes, and what they cannot do to nginx.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use harness::{Host, Nginx, Process, Role, eventually, wait_until};
+use serde_json::Value;
+
+use crate::{ONE, conf_with, get, lua, on_every_nginx, start_active};
+
+#[test]
+fn a_client_is_told_all_and_then_what_changes() {
+    on_every_nginx("events", |host, carrier| {
+        let nginx = start_active(host, carrier);
+        let listener = Listener::start(host, &nginx, "all", &["-i"]);
+
+        let first = listener.when("all is told", |message| message["total"] == 1);
+        let one = &first["instances"][0];
+        assert_eq!((&one["name"], &one["state"]), (&"VI_1".into(), &"active".into()));
+        assert_eq!(first["version"], 1);
+        let head = listener.text();
+        for header in [
+            "content-type: text/event-stream",
+            "cache-control: no-store",
+            "x-accel-buffering: no",
+            "x-content-type-options: nosniff",
+        ] {
+            assert!(head.to_lowercase().contains(header), "{head}");
+        }
+
+        assert_eq!(lua(host, "return vrrp.drain()"), "true");
+        listener.when("the drain is told", |message| {
+            message["node"]["draining"] == true
+                && message["instances"][0]["state"] == "initialize"
+                && message["instances"][0]["addresses"][0]["assigned"] == false
+        });
+        let before = listener.messages().len();
+        eventually("the node goes on being told of", PATIENCE, || {
+            let now = listener.messages().len();
+            if now > before + 2 { Ok(()) } else { Err(now) }
+        });
+        nginx.assert_no_complaints();
+    });
+}
+
+#[test]
+fn a_reload_ends_the_connection_and_holds_up_no_worker() {
+    on_every_nginx("events and reload", |host, carrier| {
+        let nginx = start_active(host, carrier);
+        let mut listener = Listener::start(host, &nginx, "old", &[]);
+        listener.when("all is told", |message| message["total"] == 1);
+
+        nginx.reload();
+
+        wait_until("the connection ends", PATIENCE, || !listener.process.is_running());
+        wait_until("the old workers end", PATIENCE, || nginx.pids(Role::Leaving).is_empty());
+        let again = Listener::start(host, &nginx, "new", &[]);
+        again.when("the new one tells", |message| message["node"]["generation"] == 2);
+        nginx.assert_no_complaints();
+    });
+}
+
+#[test]
+fn two_hundred_clients_listen_and_no_more() {
+    on_every_nginx("many listeners", |host, carrier| {
+        let conf = conf_with(ONE).replacen("events {", "events { worker_connections 1024;", 1);
+        let nginx = Nginx::start(host, carrier, &conf);
+        let mut clients: Vec<_> = (0..200).map(|_| connect(host, "HTTP/1.1")).collect();
+        for client in &mut clients {
+            assert!(read_until(client, "\"instances\":[{").contains("200 OK"));
+        }
+
+        let refused = read_until(&mut connect(host, "HTTP/1.1"), "listen already");
+
+        assert!(refused.contains(" 503 ") && refused.contains("Retry-After: 30"), "{refused}");
+        assert_eq!(get(host, "/ha/status").status, 200);
+        drop(clients);
+        eventually("there is room again", PATIENCE, || {
+            let answer = read_until(&mut connect(host, "HTTP/1.1"), "}");
+            if answer.contains(" 200 ") { Ok(()) } else { Err(answer) }
+        });
+        nginx.assert_no_complaints();
+    });
+}
+
+#[test]
+fn a_client_that_does_not_read_is_dropped_and_the_others_are_told() {
+    on_every_nginx("stalled listener", |host, carrier| {
+        let many: Vec<_> = (1..200).map(one_of_many).collect();
+        let many = many.concat();
+        let conf = conf_with(&format!("{{ instances = {{ {many} }} }}"))
+            .replacen("listen 80;", "listen 80 sndbuf=4k; send_timeout 1s;", 1)
+            .replacen("worker_processes 2", "worker_processes 1", 1);
+        let nginx = Nginx::start(host, carrier, &conf);
+        let mut stalled = connect(host, "HTTP/1.1");
+
+        let listener = Listener::start(host, &nginx, "other", &[]);
+        eventually("the other one is told of all", PATIENCE, || {
+            let messages = listener.messages();
+            let told: usize =
+                messages.iter().map(|it| it["instances"].as_array().map_or(0, Vec::len)).sum();
+            if told >= 199 { Ok(()) } else { Err(told) }
+        });
+        let port = stalled.local_addr().expect("it is connected").port();
+        let to_it = format!("sport = :80 and dport = :{port}");
+        eventually("the stalled one is given up", PATIENCE, || {
+            let sockets = host.exec("ss", &["-Htn", "state", "established", &to_it]);
+            if sockets.is_empty() { Ok(()) } else { Err(sockets) }
+        });
+        let mut rest = Vec::new();
+        stalled.read_to_end(&mut rest).ok();
+        assert!(rest.len() < 300_000, "{} bytes", rest.len());
+    });
+}
+
+#[test]
+fn events_pass_through_compression_and_http2_and_need_http_1_1() {
+    on_every_nginx("events over HTTP/2", |host, carrier| {
+        let conf = conf_with(ONE).replacen(
+            "listen 80;",
+            "listen 80; listen 81 http2; gzip on; gzip_types *; gzip_min_length 0;",
+            1,
+        );
+        let nginx = Nginx::start(host, carrier, &conf);
+
+        for (name, arguments, port) in
+            [("gzip", &["--compressed"][..], 80), ("http2", &["--http2-prior-knowledge"], 81)]
+        {
+            let listener = Listener::start_at(host, &nginx, name, arguments, port);
+            eventually(&format!("{name}: message after message"), PATIENCE, || {
+                let count = listener.messages().len();
+                if count > 2 { Ok(()) } else { Err(listener.text()) }
+            });
+        }
+        let refused = read_until(&mut connect(host, "HTTP/1.0"), "\n}");
+        assert!(refused.contains(" 505 ") && refused.contains("HTTP/1.1"), "{refused}");
+        nginx.assert_no_complaints();
+    });
+}
+
+/// Returns a virtual router, in Lua.
+fn one_of_many(vrid: u8) -> String {
+    format!(
+        "{{ name = 'router {vrid}', interface = 'eth0', vrid = {vrid}, priority = 150,
+            addresses = {{ '192.168.57.{vrid}/32' }} }},"
+    )
+}
+
+/// A client that writes down what it is told.
+struct Listener {
+    process: Process,
+    path: PathBuf,
+}
+
+impl Listener {
+    fn start(host: &Host, nginx: &Nginx, name: &str, arguments: &[&str]) -> Self {
+        Self::start_at(host, nginx, name, arguments, 80)
+    }
+
+    fn start_at(host: &Host, nginx: &Nginx, name: &str, arguments: &[&str], port: u16) -> Self {
+        let path = nginx.prefix().join(format!("{name}.events"));
+        let mut curl = Command::new("curl");
+        curl.args(["-sN", "-o"]).arg(&path).args(arguments);
+        curl.arg(format!("http://127.0.0.1:{port}/ha/events"));
+        Self { process: host.spawn(&mut curl), path }
+    }
+
+    fn text(&self) -> String {
+        fs::read_to_string(&self.path).unwrap_or_default()
+    }
+
+    fn messages(&self) -> Vec<Value> {
+        let text = self.text();
+        let whole = text.rsplit_once("\n\n").map_or("", |(whole, _)| whole);
+        let lines = whole.lines().filter_map(|line| line.strip_prefix("data: "));
+        lines.map(|line| serde_json::from_str(line).expect("a message is JSON")).collect()
+    }
+
+    /// Returns the first message that is so.
+    #[track_caller]
+    fn when(&self, what: &str, is_so: impl Fn(&Value) -> bool) -> Value {
+        eventually(what, PATIENCE, || {
+            let found = self.messages().into_iter().find(|message| is_so(message));
+            found.ok_or_else(|| self.text())
+        })
+    }
+}
+
+/// Asks for the events, and reads nothing.
+fn connect(host: &Host, version: &str) -> TcpStream {
+    let server: SocketAddr = "127.0.0.1:80".parse().expect("an address");
+    host.enter(|| {
+        let mut stream = TcpStream::connect(server).expect("nginx listens");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a socket has a timeout");
+        let request = format!("GET /ha/events {version}\r\nHost: 127.0.0.1\r\n\r\n");
+        stream.write_all(request.as_bytes()).expect("nginx reads");
+        stream
+    })
+}
+
+/// Reads until a text has come, or the connection ends.
+fn read_until(stream: &mut TcpStream, end: &str) -> String {
+    let mut text = String::new();
+    let mut buffer = [0; 4096];
+    while !text.contains(end) {
+        match stream.read(&mut buffer) {
+            Ok(length @ 1..) => text += &String::from_utf8_lossy(&buffer[..length]),
+            Ok(0) | Err(_) => break,
+        }
+    }
+    text
+}
+
+const PATIENCE: Duration = Duration::from_secs(10);
