@@ -25,3 +25,4 @@ mod router;
 mod segment;
 mod sockets;
 mod stalls;
+mod sync;

@@ -91,7 +91,7 @@ fn they_lead_and_we_follow(high: Setup, low: Setup) {
 }
 
 /// Configures FRR as a router of ours is.
-fn like(setup: Setup) -> FrrConfig {
+pub(super) fn like(setup: Setup) -> FrrConfig {
     let Setup { version, priority, interval_ms, addresses, .. } = setup;
     FrrConfig { version, priority, interval_ms, addresses }
 }

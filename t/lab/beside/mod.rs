@@ -3,7 +3,8 @@
 mod frr;
 mod mute;
 mod seen;
-mod sync;
+pub(crate) mod sync;
+mod three_kinds;
 mod unheard;
 mod unicast;
 mod unicast_ipv6;
