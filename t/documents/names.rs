@@ -103,6 +103,22 @@ fn every_reason_to_become_active_is_one_in_the_metrics() {
 }
 
 #[test]
+fn the_page_has_words_for_every_reason_and_every_warning() {
+    let page = read("lua/resty/vrrp/page.html");
+    let names_in = |start: &str| -> BTreeSet<String> {
+        let table = page.split(start).nth(1).and_then(|rest| rest.split("\n};").next());
+        let lines = table.expect("the words stand in a table").lines();
+        let named = lines.filter_map(|line| line.strip_prefix("    ")?.split_once(": "));
+        named.map(|(name, _)| name.to_owned()).filter(|name| !name.contains(' ')).collect()
+    };
+    let mut reasons = first_spans(REFERENCE, "Reasons");
+    reasons.insert("engine_not_running".to_owned());
+
+    assert_eq!(names_in("const REASONS = {"), reasons);
+    assert_eq!(names_in("const WARNINGS = {"), first_spans(OPERATION, "Warnings"));
+}
+
+#[test]
 fn every_warning_is_documented() {
     let mut warnings = BTreeSet::new();
     for file in files("src", "rs") {
