@@ -20,7 +20,7 @@ GUARD            := target/release/resty-vrrp-guard
 # Its time is that of the last build.
 BUILT            := target/release/.built
 
-.PHONY: help build install uninstall check lint test demo bench packages clean
+.PHONY: help build install uninstall check lint test pictures demo bench packages clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 12
@@ -69,6 +69,10 @@ test: packages build ## Everything CI runs: unit, wire, simulator, lab, real ngi
 	$(CARGO) test --locked --test lab --test nginx -- --test-threads=4 beside::
 	$(CARGO) test --locked --test lab --test nginx -- --test-threads=2 --skip beside:: --skip alone::
 	$(CARGO) test --locked --test lab --test nginx -- --test-threads=1 alone::
+	$(CARGO) test --locked --test browser -- --test-threads=2
+
+pictures: packages ## Renew the pictures of the page for people (root)
+	PICTURES=1 $(CARGO) test --locked --test browser
 
 demo: packages build ## Two hosts, one virtual address: kill the active one and watch
 	@RESTY_VRRP_CORE=$(CURDIR)/$(CORE) $(CARGO) run --locked --quiet --example demo
