@@ -15,8 +15,8 @@ local READ = "GET, HEAD"
 local WRITE = "POST"
 
 -- What can be asked for: the last segment of the path (none: the page for
--- people), the methods, and the module that answers. It is loaded by the first
--- request, and has a function serve(board, segment).
+-- people), the methods, and the module that answers. It has a function
+-- serve(board, segment).
 local REQUESTS = {
     { "", READ, "resty.vrrp.page" },
     { "status", READ, "resty.vrrp.status_page" },
@@ -29,6 +29,8 @@ local REQUESTS = {
 
 local REQUEST, KNOWN = {}, {}
 for index, request in ipairs(REQUESTS) do
+    -- Now, in the master: what is installed later is of another version.
+    require(request[3])
     REQUEST[request[1]] = request
     KNOWN[index] = request[1] == "" and "/" or request[1]
 end

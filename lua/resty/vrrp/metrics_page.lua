@@ -2,10 +2,11 @@
 
 local answer = require "resty.vrrp.answer"
 local exposition = require "resty.vrrp.exposition"
+local keepalived_metrics = require "resty.vrrp.keepalived_metrics"
+local metrics = require "resty.vrrp.metrics"
 local pace = require "resty.vrrp.pace"
 
 local ngx = ngx
-local require = require
 
 
 local _M = {}
@@ -22,9 +23,8 @@ function _M.serve(board)
         return answer.refuse(ngx.HTTP_BAD_REQUEST, "compat is " .. KEEPALIVED
                              .. ", or left out")
     end
-    local metrics = compat and require "resty.vrrp.keepalived_metrics"
-                    or require "resty.vrrp.metrics"
-    local pieces = metrics.read(board, pace.new())
+    local names = compat and keepalived_metrics or metrics
+    local pieces = names.read(board, pace.new())
     return answer.send(ngx.HTTP_OK, exposition.CONTENT_TYPE, pieces)
 end
 

@@ -28,9 +28,6 @@ local POLICY = concat({
 local PLACE = "@NONCE@"
 local NONCE_BYTES = 16
 
--- The page, between the places of the number.
-local pieces
-
 
 local function read_file(path, size)
     local file, err = io_open(path, "rb")
@@ -80,11 +77,14 @@ local function new_nonce()
 end
 
 
+-- The page, between the places of the number; read in the master, since what is
+-- installed later is of another version.
+local pieces, page_error = read_page()
+
+
 function _M.serve()
     local nonce, err = new_nonce()
-    if nonce and not pieces then
-        pieces, err = read_page()
-    end
+    err = page_error or err
     if err then
         return answer.refuse(ngx.HTTP_INTERNAL_SERVER_ERROR,
                              "the page cannot be read: " .. err)
