@@ -20,10 +20,18 @@ GUARD            := target/release/resty-vrrp-guard
 # Its time is that of the last build.
 BUILT            := target/release/.built
 
-.PHONY: help build install uninstall check lint test pictures demo bench packages clean
+# What packages are made of runs with every C library since that of RHEL 7 (2012), and so it is linked
+# by zig. Both tools come from PyPI, by their hashes.
+ARCHITECTURE     := $(shell uname -m)
+PORTABLE         := target/$(ARCHITECTURE)-unknown-linux-gnu
+GLIBC            := 2.17
+TOOLS            := target/tools
+PACKAGES         := target/packages
+
+.PHONY: help build install uninstall portable deb rpm test-packages check lint test pictures demo bench packages clean
 
 help: ## Show this list
-	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z -]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 16
 
 build: ## Build the native library and the guard (release)
 	$(CARGO) build --release --locked -p resty-vrrp -p resty-vrrp-core
@@ -45,6 +53,25 @@ install: ## Install what `make build` made, into LUA_LIB_DIR (Lua) and LUA_CLIB_
 uninstall: ## Remove what `make install` installed
 	rm -f $(DESTDIR)$(LUA_LIB_DIR)/resty/vrrp.lua
 	rm -rf $(DESTDIR)$(LUA_LIB_DIR)/resty/vrrp $(DESTDIR)$(LUA_CLIB_DIR)/resty/vrrp
+
+portable: $(TOOLS)/.complete
+	. $(TOOLS)/bin/activate && $(CARGO) zigbuild --release --locked -p resty-vrrp -p resty-vrrp-core \
+		--target $(notdir $(PORTABLE)).$(GLIBC)
+	@touch $(PORTABLE)/release/.built
+
+$(TOOLS)/.complete: nginx-conf/packages/tools.txt
+	python3 -m venv $(TOOLS) || { echo "on Debian: apt install python3-venv"; exit 1; }
+	$(TOOLS)/bin/pip install --quiet --require-hashes --only-binary :all: -r $<
+	@touch $@
+
+deb: portable ## Build a package for Debian and Ubuntu, in target/packages
+rpm: portable ## Build a package for RHEL and its like, in target/packages
+deb rpm:
+	@NEWEST_GLIBC=$(GLIBC) nginx-conf/packages/build $@ $(PORTABLE)/release $(PACKAGES)
+
+test-packages: deb rpm ## Test what is in the packages: that it needs no newer C library, and that nginx runs with it
+	RESTY_VRRP_CORE=$(CURDIR)/$(PORTABLE)/release/libresty_vrrp_core.so $(CARGO) test --locked --test nginx -- \
+		--test-threads=2 packages:: upgrade:: handover::
 
 check: ## Check CONF=/path/to/nginx.conf and its setup { } without starting anything
 	@test -n "$(CONF)" || { echo "usage: make check CONF=/path/to/nginx.conf [NGINX=/path/to/nginx]"; exit 2; }

@@ -20,6 +20,7 @@ mod last_resort;
 mod migration;
 mod neighbours;
 mod ownership;
+mod packages;
 mod pair;
 mod pause;
 mod readme;

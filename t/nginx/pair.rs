@@ -59,9 +59,20 @@ pub(crate) fn on_every_pair_of(
     conf: impl Fn(u8) -> String,
     test: impl Fn(&Pair, &Carrier),
 ) {
+    on_every_prepared_pair(name, |_| {}, conf, test);
+}
+
+/// Runs a test on a fresh pair whose hosts are prepared before nginx starts there, with each nginx
+/// of this machine.
+pub(crate) fn on_every_prepared_pair(
+    name: &str,
+    prepare: impl Fn(&Host),
+    conf: impl Fn(u8) -> String,
+    test: impl Fn(&Pair, &Carrier),
+) {
     for carrier in carriers() {
         let lab = Lab::new(&format!("{name}, {}", carrier.version));
-        test(&Pair::start(lab, carrier, &conf), carrier);
+        test(&Pair::start_prepared(lab, carrier, &prepare, &conf), carrier);
     }
 }
 
@@ -85,11 +96,20 @@ pub(crate) fn on_pairs_carried_by(kind: CarrierKind, name: &str, test: impl Fn(&
 impl Pair {
     /// Starts both nodes and waits until the first serves and the second knows it.
     fn start(lab: Lab, carrier: &Carrier, conf: &dyn Fn(u8) -> String) -> Self {
+        Self::start_prepared(lab, carrier, &|_| {}, conf)
+    }
+
+    fn start_prepared(
+        lab: Lab,
+        carrier: &Carrier,
+        prepare: &dyn Fn(&Host),
+        conf: &dyn Fn(u8) -> String,
+    ) -> Self {
         let client = lab.host("client", "192.168.56.10/24");
         let sniffer = Sniffer::start(&client);
-        let one = Node::start(&lab, 1, carrier, &conf(1));
+        let one = Node::start(&lab, 1, carrier, prepare, &conf(1));
         one.wait_for("active");
-        let two = Node::start(&lab, 2, carrier, &conf(2));
+        let two = Node::start(&lab, 2, carrier, prepare, &conf(2));
         let pair = Self { one, two, sniffer, client, lab };
         eventually("the second node hears the first", PATIENCE, || {
             let instance = pair.two.instance().map_err(|error| error.to_string())?;
@@ -172,9 +192,16 @@ impl Pair {
 
 impl Node {
     /// Starts node number one, two, ….
-    fn start(lab: &Lab, number: u8, carrier: &Carrier, conf: &str) -> Self {
+    fn start(
+        lab: &Lab,
+        number: u8,
+        carrier: &Carrier,
+        prepare: &dyn Fn(&Host),
+        conf: &str,
+    ) -> Self {
         let address = format!("192.168.56.10{number}/24");
         let host = lab.host(&format!("worker-0{number}"), &address);
+        prepare(&host);
         let addresses = AddressWatch::start(&host);
         let nginx = Nginx::start(&host, carrier, conf);
         Self { nginx, addresses, host }

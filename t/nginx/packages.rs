@@ -1,0 +1,133 @@
+//! The packages, on hosts with files of their own: installed, upgraded under a running pair,
+//! removed.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::sync::OnceLock;
+
+use harness::{Host, Lab, Nginx, Probe, Role, library, project, wait_until};
+
+use crate::pair::{INTERVAL, PATIENCE, SERVER, conf, on_every_prepared_pair, options};
+use crate::{ONE, conf_with, get, on_every_nginx, status_when};
+
+#[test]
+fn nobody_notices_that_the_package_of_a_running_nginx_is_upgraded_or_removed() {
+    let [old, new] = debs();
+    let prepare = |host: &Host| {
+        have_own_files(host);
+        host.exec("dpkg", &["-i", old]);
+    };
+    let conf = |number| on_usual_paths(&conf(&options(number)));
+    on_every_prepared_pair("packages", prepare, conf, |pair, _| {
+        let (nginx, host) = (&pair.one.nginx, &pair.one.host);
+        let probe = Probe::start(&pair.client, SERVER, "/");
+        probe.wait_for("worker-01", PATIENCE);
+        let calm = pair.calm();
+
+        let said = host.exec("dpkg", &["-i", new]);
+
+        assert!(said.contains("upgraded; reload nginx"), "{said}");
+        nginx.reload();
+        pair.one.wait_for_generation(2);
+        std::thread::sleep(INTERVAL * 5);
+        pair.assert_calm(&calm);
+        let report = probe.finish();
+        assert!(report.failures().is_empty(), "{:?}", report.failures());
+
+        let files = host.exec("dpkg", &["-L", "resty-vrrp"]);
+        host.exec("dpkg", &["--purge", "resty-vrrp"]);
+
+        let old = nginx.carrier_pid();
+        nginx.kill9(Role::Carrier);
+        wait_until("there is another carrier", PATIENCE, || nginx.carrier_pid() != old);
+        nginx.try_reload().expect_err("nothing of it is there any more");
+        pair.assert_calm(&calm);
+        for request in ["", "status", "healthz", "metrics", "metrics?compat=keepalived"] {
+            assert_eq!(get(host, &format!("/ha/{request}")).status, 200, "{request}");
+        }
+        let ours = |path: &&str| path.contains("vrrp");
+        for path in files.lines().filter(ours) {
+            assert!(!host.enter(|| Path::new(path).exists()), "{path}");
+        }
+    });
+}
+
+#[test]
+fn an_rpm_is_installed_verified_upgraded_and_erased() {
+    let [old, new] = ["1.0", "1.1"].map(|version| package("rpm", version));
+    on_every_nginx("rpm", |host, carrier| {
+        have_own_files(host);
+        // Debian's own packages are not in the database of rpm.
+        let rpm = |arguments: &[&str]| {
+            host.exec("rpm", &[&["--dbpath", "/var/lib/rpm-of-this-test"], arguments].concat())
+        };
+        rpm(&["-i", "--nodeps", &old]);
+        // A place of RHEL, where Debian's Lua does not look.
+        let place = "\nlua_package_cpath '/usr/lib64/lua/5.1/?.so;;';\nlua_package_path";
+        let conf = on_usual_paths(&conf_with(ONE)).replacen("\nlua_package_path", place, 1);
+        let nginx = Nginx::start(host, carrier, &conf);
+        status_when(host, "active");
+        assert_eq!(rpm(&["-V", "--nodeps", "resty-vrrp"]), "");
+        host.exec("getent", &["passwd", "nginx-vrrp"]);
+
+        let said = rpm(&["-U", "--nodeps", &new]);
+
+        assert!(said.contains("upgraded; reload nginx"), "{said}");
+        assert_eq!(rpm(&["-q", "resty-vrrp"]).trim().split('-').nth(2), Some("1.1"));
+        rpm(&["-e", "resty-vrrp"]);
+        let left = "find /usr -path '*resty*vrrp*' ! -path '/usr/share/doc/*'";
+        assert_eq!(host.exec("sh", &["-c", left]), "");
+        assert_eq!(get(host, "/ha/healthz").status, 200, "{}", nginx.error_log());
+    });
+}
+
+#[test]
+fn a_package_is_not_installed_over_what_make_has_installed() {
+    let [package, _] = debs();
+    let lab = Lab::new("both ways of installation");
+    let host = lab.host("worker-01", "192.168.56.101/24");
+    have_own_files(&host);
+    host.exec("mkdir", &["-p", "/usr/local/share/lua/5.1/resty/vrrp"]);
+
+    let refused = host.try_exec(Command::new("dpkg").args(["-i", package]));
+
+    let words = "/usr/local/share/lua/5.1/resty/vrrp is there already, by make install";
+    let said = refused.expect_err("it would be hidden");
+    assert!(said.contains(words), "{said}");
+    assert!(!host.enter(|| Path::new("/usr/lib/resty-vrrp").exists()));
+}
+
+/// Returns two versions of the package for Debian.
+fn debs() -> &'static [String; 2] {
+    static DEBS: OnceLock<[String; 2]> = OnceLock::new();
+    DEBS.get_or_init(|| ["1.0", "1.1"].map(|version| package("deb", version)))
+}
+
+/// Returns a package of what is tested, which has some version.
+fn package(format: &str, version: &str) -> String {
+    let built = library().parent().expect("it is a file").to_owned();
+    let out = built.join("packages");
+    fs::write(built.join(".built"), "").expect("Cargo has written there, too");
+    let mut command = Command::new(project().join("nginx-conf/packages/build"));
+    command.arg(format).arg(&built).arg(&out).env("VERSION", version);
+    let ended = command.output().expect("it is a script");
+    assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+    let said = String::from_utf8_lossy(&ended.stdout).into_owned();
+    said.lines().last().expect("it names the package").to_owned()
+}
+
+/// Gives a host files of its own where packages install some: what is written there goes with it.
+fn have_own_files(host: &Host) {
+    for (number, place) in ["/etc", "/usr", "/var/lib"].into_iter().enumerate() {
+        let [upper, work] = ["upper", "work"].map(|it| format!("/run/files/{number}/{it}"));
+        host.exec("mkdir", &["-p", &upper, &work]);
+        let layers = format!("lowerdir={place},upperdir={upper},workdir={work}");
+        host.exec("mount", &["-t", "overlay", "overlay", "-o", &layers, place]);
+    }
+}
+
+/// Has nginx look for the module where it does by itself.
+fn on_usual_paths(conf: &str) -> String {
+    conf.replacen("http {", "http {\nlua_package_path ';;';\n", 1)
+}
