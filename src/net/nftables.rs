@@ -87,25 +87,21 @@
 //! }
 //! ```
 
+mod attribute;
 mod batch;
 mod expression;
+mod object;
+mod socket;
 mod table;
 
 use std::collections::BTreeMap;
-use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::os::fd::OwnedFd;
 
-use rtnetlink::packet_core::{NLM_F_APPEND, NLM_F_CREATE};
-use rustix::buffer::spare_capacity;
-use rustix::net::netlink::{NETFILTER, SocketAddrNetlink};
-use rustix::net::{
-    AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, bind, getsockname, recv, send,
-    socket_with,
-};
+use rtnetlink::packet_core::NLM_F_CREATE;
 
 use self::batch::{Batch, TableMessage};
-use self::table::{BaseChain, MovesTable};
+use self::socket::TableSocket;
+use self::table::MovesTable;
 use crate::net::NetError;
 use crate::types::{Families, Family};
 
@@ -128,9 +124,7 @@ pub type MovedAddresses = BTreeMap<IpAddr, IpAddr>;
 /// The tables with our rules. The kernel removes them when this is dropped.
 #[derive(Debug)]
 pub struct Firewall {
-    socket: OwnedFd,
-    /// The name of our tables, unique in this network namespace.
-    table: String,
+    socket: TableSocket,
     rules: Rules,
 }
 
@@ -143,14 +137,14 @@ impl Firewall {
     /// When the kernel has no `nf_tables`, or an older one (before Linux 5.12).
     pub fn open(families: Families) -> Result<Self, NetError> {
         let error = |error| NetError::new("use", "nf_tables", error);
-        let (socket, port) = open().map_err(error)?;
-        let firewall = Self { socket, table: format!("vrrp-{port}"), rules: Rules::default() };
+        let socket = TableSocket::open().map_err(error)?;
+        let firewall = Self { socket, rules: Rules::default() };
         let sample: MovedAddresses = families.iter().map(unspecified).map(|it| (it, it)).collect();
         let all = Rules { relayed: sample.clone(), silent: sample };
         let mut batch = Batch::new();
         firewall.change(&mut batch, &Rules::default(), &all);
         firewall.change(&mut batch, &all, &Rules::default());
-        firewall.commit(batch).map_err(error)?;
+        firewall.socket.commit(batch).map_err(error)?;
         Ok(firewall)
     }
 
@@ -166,7 +160,9 @@ impl Firewall {
         }
         let mut batch = Batch::new();
         self.change(&mut batch, &self.rules, rules);
-        self.commit(batch).map_err(|error| NetError::new("change", "rules of nf_tables", error))?;
+        self.socket
+            .commit(batch)
+            .map_err(|error| NetError::new("change", "rules of nf_tables", error))?;
         self.rules = rules.clone();
         Ok(())
     }
@@ -193,24 +189,22 @@ impl Firewall {
         }
         if to.is_empty() {
             return batch.push(TableMessage::DelTable, 0, table.family(), |deleted| {
-                deleted.text(attribute::TABLE_NAME, &table.name(&self.table));
+                deleted.text(attribute::TABLE_NAME, &table.name(&self.socket.name));
             });
         }
         if from.is_empty() {
             self.add_table(batch, table);
         }
+        let name = table.name(&self.socket.name);
         let gone = from.iter().filter(|(key, value)| to.get(key) != Some(value));
-        self.list_addresses(batch, table, TableMessage::DelSetElem, gone);
+        batch.list_addresses(TableMessage::DelSetElem, table.family(), &name, gone.map(pair));
         let new = to.iter().filter(|(key, value)| from.get(key) != Some(value));
-        self.list_addresses(batch, table, TableMessage::NewSetElem, new);
+        batch.list_addresses(TableMessage::NewSetElem, table.family(), &name, new.map(pair));
     }
 
     fn add_table(&self, batch: &mut Batch, table: MovesTable) {
-        let name = table.name(&self.table);
-        batch.push(TableMessage::NewTable, NLM_F_CREATE, table.family(), |added| {
-            added.text(attribute::TABLE_NAME, &name);
-            added.number(attribute::TABLE_FLAGS, TABLE_IS_OWNED);
-        });
+        let name = table.name(&self.socket.name);
+        batch.add_table(table.family(), &name);
         let (address, octets) = table.address_type();
         let forgets = table.relays();
         batch.push(TableMessage::NewSet, NLM_F_CREATE, table.family(), |map| {
@@ -230,14 +224,14 @@ impl Firewall {
             self.add_opened(batch, table);
         }
         for chain in table.chains() {
-            self.add_chain(batch, table, chain);
+            batch.add_chain(table.family(), &name, chain);
         }
     }
 
     fn add_opened(&self, batch: &mut Batch, table: MovesTable) {
         let (address, octets) = table.address_type();
         batch.push(TableMessage::NewSet, NLM_F_CREATE, table.family(), |set| {
-            set.text(attribute::SET_TABLE, &table.name(&self.table));
+            set.text(attribute::SET_TABLE, &table.name(&self.socket.name));
             set.text(attribute::SET_NAME, OPENED);
             set.number(attribute::SET_FLAGS, SET_IS_FILLED_BY_RULES | SET_FORGETS);
             let parts = [address, address, TYPE_INET_SERVICE, TYPE_INET_SERVICE];
@@ -252,68 +246,6 @@ impl Firewall {
             set.octets(attribute::SET_TIMEOUT, &FORGOTTEN_AFTER_MS.to_be_bytes());
         });
     }
-
-    fn list_addresses<'a>(
-        &self,
-        batch: &mut Batch,
-        table: MovesTable,
-        message: TableMessage,
-        addresses: impl Iterator<Item = (&'a IpAddr, &'a IpAddr)>,
-    ) {
-        let addresses: Vec<_> = addresses.collect();
-        for chunk in addresses.chunks(LONGEST_LIST) {
-            batch.push(message, NLM_F_CREATE, table.family(), |elements| {
-                elements.text(attribute::ELEMENTS_TABLE, &table.name(&self.table));
-                elements.text(attribute::ELEMENTS_SET, ADDRESSES);
-                elements.nest(attribute::ELEMENTS, |list| {
-                    for (key, value) in chunk {
-                        list.nest(attribute::LIST_ELEMENT, |element| {
-                            element.data(attribute::ELEMENT_KEY, &octets(**key));
-                            element.data(attribute::ELEMENT_DATA, &octets(**value));
-                        });
-                    }
-                });
-            });
-        }
-    }
-
-    fn add_chain(&self, batch: &mut Batch, table: MovesTable, chain: &BaseChain) {
-        let name = table.name(&self.table);
-        batch.push(TableMessage::NewChain, NLM_F_CREATE, table.family(), |added| {
-            added.text(attribute::CHAIN_TABLE, &name);
-            added.text(attribute::CHAIN_NAME, chain.name);
-            added.nest(attribute::CHAIN_HOOK, |hook| {
-                hook.number(attribute::HOOK_NUMBER, chain.hook);
-                hook.octets(attribute::HOOK_PRIORITY, &chain.priority.to_be_bytes());
-            });
-            added.text(attribute::CHAIN_TYPE, "filter");
-        });
-        for rule in chain.rules {
-            let flags = NLM_F_CREATE | NLM_F_APPEND;
-            batch.push(TableMessage::NewRule, flags, table.family(), |added| {
-                added.text(attribute::RULE_TABLE, &name);
-                added.text(attribute::RULE_CHAIN, chain.name);
-                added.nest(attribute::RULE_EXPRESSIONS, |list| {
-                    rule.iter().copied().flatten().for_each(|expression| expression.emit(list));
-                });
-            });
-        }
-    }
-
-    /// Sends a batch, which the kernel carries out as a whole or not at all, before `send` returns.
-    fn commit(&self, batch: Batch) -> io::Result<()> {
-        send(&self.socket, &batch.end(), SendFlags::empty())?;
-        let mut outcome = Ok(());
-        let mut buffer = Vec::with_capacity(LARGEST_READ);
-        loop {
-            buffer.clear();
-            match recv(&self.socket, spare_capacity(&mut buffer), RecvFlags::DONTWAIT) {
-                Ok(_) => outcome = outcome.and(batch::outcome(&buffer)),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return outcome,
-                Err(error) => return Err(error.into()),
-            }
-        }
-    }
 }
 
 /// Returns those addresses that are of a family.
@@ -322,11 +254,9 @@ fn of(family: Family, addresses: &MovedAddresses) -> MovedAddresses {
     of_family.map(|(address, other)| (*address, *other)).collect()
 }
 
-fn octets(address: IpAddr) -> Vec<u8> {
-    match address {
-        IpAddr::V4(address) => address.octets().to_vec(),
-        IpAddr::V6(address) => address.octets().to_vec(),
-    }
+/// Returns an element of a map.
+fn pair<'a>((key, value): (&'a IpAddr, &'a IpAddr)) -> (&'a IpAddr, Option<&'a IpAddr>) {
+    (key, Some(value))
 }
 
 fn unspecified(family: Family) -> IpAddr {
@@ -334,15 +264,6 @@ fn unspecified(family: Family) -> IpAddr {
         Family::Ipv4 => Ipv4Addr::UNSPECIFIED.into(),
         Family::Ipv6 => Ipv6Addr::UNSPECIFIED.into(),
     }
-}
-
-fn open() -> io::Result<(OwnedFd, u32)> {
-    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
-    let kind = SocketType::RAW;
-    let socket = socket_with(AddressFamily::NETLINK, kind, flags, Some(NETFILTER))?;
-    bind(&socket, &SocketAddrNetlink::new(0, 0))?;
-    let port = SocketAddrNetlink::try_from(getsockname(&socket)?)?.pid();
-    Ok((socket, port))
 }
 
 /// The map of each table.
@@ -361,10 +282,6 @@ const MOVED_AFTER_MS: u64 = 1000;
 /// Lifetime of a connection in the set, longer than that of an element of the map.
 const FORGOTTEN_AFTER_MS: u64 = 2000;
 
-/// `NFT_TABLE_F_OWNER`: only this socket can change the table, and the kernel removes it with the
-/// socket.
-const TABLE_IS_OWNED: u32 = 2;
-
 /// `NFT_SET_MAP`, `NFT_SET_TIMEOUT` and `NFT_SET_EVAL`.
 const SET_IS_MAP: u32 = 0x08;
 const SET_FORGETS: u32 = 0x10;
@@ -373,41 +290,3 @@ const SET_IS_FILLED_BY_RULES: u32 = 0x20;
 /// A type of keys, by which `nft` formats them, and the bits of each type in one that is composed.
 const TYPE_INET_SERVICE: u32 = 13;
 const TYPE_BITS: u32 = 6;
-
-/// Most addresses in one message: the length of an attribute has 16 bits.
-const LONGEST_LIST: usize = 1024;
-
-/// An answer quotes the message that it answers, which fits.
-const LARGEST_READ: usize = 1 << 16;
-
-/// Numbers of attributes in `linux/netfilter/nf_tables.h`.
-mod attribute {
-    pub(super) const TABLE_NAME: u16 = 1;
-    pub(super) const TABLE_FLAGS: u16 = 2;
-    pub(super) const CHAIN_TABLE: u16 = 1;
-    pub(super) const CHAIN_NAME: u16 = 3;
-    pub(super) const CHAIN_HOOK: u16 = 4;
-    pub(super) const CHAIN_TYPE: u16 = 7;
-    pub(super) const HOOK_NUMBER: u16 = 1;
-    pub(super) const HOOK_PRIORITY: u16 = 2;
-    pub(super) const RULE_TABLE: u16 = 1;
-    pub(super) const RULE_CHAIN: u16 = 2;
-    pub(super) const RULE_EXPRESSIONS: u16 = 4;
-    pub(super) const SET_TABLE: u16 = 1;
-    pub(super) const SET_NAME: u16 = 2;
-    pub(super) const SET_FLAGS: u16 = 3;
-    pub(super) const SET_KEY_TYPE: u16 = 4;
-    pub(super) const SET_KEY_LEN: u16 = 5;
-    pub(super) const SET_DATA_TYPE: u16 = 6;
-    pub(super) const SET_DATA_LEN: u16 = 7;
-    pub(super) const SET_DESCRIPTION: u16 = 9;
-    pub(super) const SET_DESCRIPTION_SIZE: u16 = 1;
-    pub(super) const SET_ID: u16 = 10;
-    pub(super) const SET_TIMEOUT: u16 = 11;
-    pub(super) const ELEMENTS_TABLE: u16 = 1;
-    pub(super) const ELEMENTS_SET: u16 = 2;
-    pub(super) const ELEMENTS: u16 = 3;
-    pub(super) const ELEMENT_KEY: u16 = 1;
-    pub(super) const ELEMENT_DATA: u16 = 2;
-    pub(super) const LIST_ELEMENT: u16 = 1;
-}
