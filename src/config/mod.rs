@@ -115,6 +115,8 @@ pub struct InstanceConfig {
     pub trailing_octets: TrailingOctets,
     /// What another list of addresses than ours means.
     pub address_list: AddressList,
+    /// Whether packets to its addresses are answered (RFC 9568 §6.1 `Accept_Mode`).
+    pub accept: bool,
     /// Other interfaces that it depends on.
     pub track: Vec<TrackConfig>,
     /// The peers that it speaks to, if it does not speak to the group.
@@ -164,6 +166,12 @@ impl InstanceConfig {
     #[must_use]
     pub fn peers(&self) -> &[IpAddr] {
         self.unicast.as_ref().map_or(&[], |unicast| &unicast.peers)
+    }
+
+    /// Tells whether packets to its addresses are answered: an owner always does.
+    #[must_use]
+    pub fn accepts(&self) -> bool {
+        self.accept || self.priority.is_owner()
     }
 
     /// Returns the address that it is told to speak from.

@@ -195,7 +195,7 @@ fn instance(value: &Value, path: &str, problems: &Problems) -> Option<InstanceCo
         table.or("trailing_octets", TrailingOctets::Reject, one_of(TRAILING_OCTETS));
     let address_list = address_list(&mut table, form);
     let track = table.list("track", MAX_TRACKED, track).unwrap_or_default();
-    table.or("accept", true, accept);
+    let accept = table.or("accept", true, boolean);
     let first = addresses.iter().flatten().next();
     let unicast = super::unicast::read(&mut table, first.map(|first| Family::of(first.address)));
     table.not_yet(&["virtual_mac"]);
@@ -218,6 +218,7 @@ fn instance(value: &Value, path: &str, problems: &Problems) -> Option<InstanceCo
         checksum,
         trailing_octets,
         address_list,
+        accept,
         track,
         unicast,
     })
@@ -311,13 +312,6 @@ fn address_list(table: &mut Table<'_>, form: Form) -> AddressList {
         table.refuse("address_list", "version 3 never drops on it (RFC 9568 §7.1); leave it out");
     }
     policy
-}
-
-fn accept(value: &Value) -> Read<bool> {
-    if boolean(value)? {
-        return Ok(true);
-    }
-    Err("not available in this version: nginx must answer on its addresses".to_owned())
 }
 
 type Addresses = (Option<Vec<VirtualAddress>>, Vec<VirtualAddress>);

@@ -281,7 +281,6 @@ fn every_problem_is_listed_not_only_the_first() {
 #[test]
 fn options_of_later_versions_are_refused_rather_than_ignored() {
     assert!(said(&json!({ "virtual_mac": true })).contains("not available in this version"));
-    assert!(said(&json!({ "accept": false })).contains("not available in this version"));
 }
 
 #[test]

@@ -58,6 +58,11 @@ impl InstanceConfig {
                 warn(path, format!("{} {NOT_PREEMPTED}", self.name));
             }
         }
+        if !self.accept && self.priority.is_owner() {
+            let problem = "an owner (priority 255) accepts what is sent to its addresses, whatever \
+                           this says (RFC 9568 §6.1)";
+            warn(format!("{path}.accept"), problem.to_owned());
+        }
         if self.falls_too_low(self.weights()) {
             let sum: i32 = self.weights().map(i32::from).sum();
             let problem = format!(
@@ -104,6 +109,16 @@ mod tests {
         );
         let fault = json!([{ "interface": "eth1" }]);
         assert_eq!(said(&json!({ "preempt": false, "track": fault })), [] as [&str; 0]);
+    }
+
+    #[test]
+    fn an_owner_accepts_whatever_is_configured() {
+        let told = said(&json!({ "priority": 255, "accept": false }));
+
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(told[0].starts_with("instances[1].accept: an owner"), "{told:?}");
+        assert!(said(&json!({ "priority": 254, "accept": false })).is_empty());
+        assert!(said(&json!({ "priority": 255, "accept": true })).is_empty());
     }
 
     #[test]

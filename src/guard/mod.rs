@@ -74,6 +74,7 @@ mod watch;
 mod withdraw;
 
 use std::ffi::{CStr, CString};
+use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
@@ -93,7 +94,18 @@ pub use watch::run;
 pub struct GuardStart {
     program: Program,
     door: CString,
-    fds: [OwnedFd; 5],
+    fds: [OwnedFd; GIVEN],
+}
+
+/// What a guard gets from its engine, and keeps as long as it lives.
+#[derive(Debug)]
+pub struct Kept {
+    /// The memory of the mutex that the guarded thread holds.
+    pub mutex: OwnedFd,
+    /// The board, whose lock marks the engine in charge, opened for the guard alone.
+    pub lock: Lock,
+    /// The socket of rules that stay in force until the addresses are removed.
+    pub filter: Option<OwnedFd>,
 }
 
 impl GuardStart {
@@ -114,9 +126,8 @@ impl GuardStart {
 /// Prepares a guard for this carrier, and returns the way to give it [`Order`]s, which are buffered
 /// until it has been started. It sends one octet back: that it guards.
 ///
-/// `mutex` is the memory of the mutex that the guarded thread holds. `lock` is the board, whose
-/// lock marks the engine in charge, opened for the guard alone; `door` is the path of the socket of
-/// the engine that has the routers. Must be called within a tokio runtime.
+/// `door` is the path of the socket of the engine that has the routers. Must be called within a
+/// tokio runtime.
 ///
 /// # Errors
 ///
@@ -125,20 +136,28 @@ pub fn prepare(
     program: Program,
     carrier: u32,
     master: u32,
-    mutex: OwnedFd,
-    lock: Lock,
+    kept: Kept,
     door: Option<&Path>,
 ) -> Result<(Channel, GuardStart), NetError> {
     let failed = |error: io::Error| NetError::new("start", "the guard", error);
     let (here, there) = Channel::pair().map_err(failed)?;
-    let fds = [there, pidfd(carrier)?, pidfd(master)?, OwnedFd::from(lock), mutex];
+    let Kept { mutex, lock, filter } = kept;
+    let filter = filter.map_or_else(nothing, Ok).map_err(failed)?;
+    let fds = [there, pidfd(carrier)?, pidfd(master)?, OwnedFd::from(lock), mutex, filter];
     let door = door.map(|path| CString::new(path.as_os_str().as_bytes())).transpose();
     let door = door.map_err(|error| failed(error.into()))?.unwrap_or_default();
     Ok((here, GuardStart { program, door, fds }))
 }
 
+/// Opens what stands in place of a descriptor that is not needed.
+fn nothing() -> io::Result<OwnedFd> {
+    Ok(File::open("/dev/null")?.into())
+}
+
+/// The descriptors that a guard is given.
+const GIVEN: usize = 6;
 const TITLE: &CStr = c"resty-vrrp-guard";
 /// An engine and a guard of different versions must not misunderstand each other.
-const PROTOCOL: &CStr = c"7";
+const PROTOCOL: &CStr = c"8";
 /// The one message of a guard to its engine: from now on it guards.
 const GUARDS: &[u8] = b"g";

@@ -9,6 +9,7 @@ use std::io::{
     self,
     ErrorKind::{ConnectionRefused, NotFound},
 };
+use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -24,7 +25,7 @@ use super::memory::{Memory, Telling};
 use super::order::{Claim, Order};
 use super::silence::Silence;
 use super::withdraw::{Cause, say, withdraw};
-use super::{GUARDS, PROTOCOL};
+use super::{GIVEN, GUARDS, PROTOCOL};
 use crate::net::spawn::{self, FIRST_FD};
 use crate::net::{
     Channel, HolderWatch, Lock, Process, Rights, SendSocket, SignalsBlocked, Timer, clock,
@@ -51,8 +52,8 @@ fn try_run() -> Result<(), Box<dyn Error>> {
     if protocol.as_bytes() != PROTOCOL.to_bytes() {
         return Err("the engine that started it is of another version".into());
     }
-    let fds = spawn::given()?;
-    spawn::close_from(FIRST_FD + 5)?;
+    let fds = spawn::given::<GIVEN>()?;
+    spawn::close_from(fds.iter().map(AsRawFd::as_raw_fd).fold(FIRST_FD, RawFd::max) + 1)?;
     // A signal to all processes of nginx is not meant for the guard.
     let _signals = SignalsBlocked::new()?;
     Rights::NETWORK.keep_only()?;
@@ -60,7 +61,8 @@ fn try_run() -> Result<(), Box<dyn Error>> {
 
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let [orders, carrier, master, board, mutex] = fds;
+        // The filter is closed with this process, after the addresses were removed.
+        let [orders, carrier, master, board, mutex, _filter] = fds;
         let file = File::from(board);
         let board = Board::of(&file)?;
         let worker_timeout = board.header().worker_timeout_ms.load(Relaxed);

@@ -147,7 +147,7 @@ pub(super) const GLOBAL: Words = &[
 pub(super) const INSTANCE: Words = &[
     (&["check_unicast_src", "unicast_fault_no_peer"], UNICAST),
     (&["skip_check_adv_addr"], LISTS),
-    (&["preempt", "promote_secondaries", "accept", "track_src_ip"], ALWAYS),
+    (&["preempt", "promote_secondaries", "track_src_ip"], ALWAYS),
     (&["owner_ignore_adverts", "timer_expired_backup", "thread_timer_expired"], ALWAYS),
     (&["native_ipv6"], Note("the first address says which family the election has")),
     (&["lower_prio_no_advert"], ANSWERED),

@@ -62,7 +62,7 @@ pub use listeners::{ForeignListener, abstract_listeners};
 pub use lock::Lock;
 pub use mutex::{HeldMutex, HolderWatch};
 pub use netlink::Netlink;
-pub use nftables::{Firewall, MovedAddresses, Rules};
+pub use nftables::{AcceptRules, Firewall, MovedAddresses, Rules};
 pub use observer::Observer;
 pub use privileges::{Lent, Rights, SignalsBlocked, close_memory};
 pub use process::{Process, pidfd};

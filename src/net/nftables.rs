@@ -87,6 +87,7 @@
 //! }
 //! ```
 
+mod accept;
 mod attribute;
 mod batch;
 mod expression;
@@ -99,6 +100,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use rtnetlink::packet_core::NLM_F_CREATE;
 
+pub use self::accept::AcceptRules;
 use self::batch::{Batch, TableMessage};
 use self::socket::TableSocket;
 use self::table::MovesTable;

@@ -18,6 +18,7 @@ mod turn;
 use std::collections::BTreeSet;
 use std::future::poll_fn;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -26,7 +27,7 @@ use self::known_links::{PATIENCE_WITH_NET, state_given, state_in};
 use self::link::LinkSockets;
 use self::look::Looks;
 use self::neighbours::Neighbourhood;
-use self::plan::{node_of, plan};
+use self::plan::{families, node_of, plan, start_filter};
 use self::pulse::Pulse;
 use self::sending::Unreachable;
 pub(super) use self::succession::Start;
@@ -40,7 +41,7 @@ use super::failpoint::failpoint;
 use super::guard::{self, Guard, Held};
 use super::handover::{Meeting, Neighbours, Outlook, Place};
 use super::health::{self, Liveness};
-use super::kernel::{KernelThread, LinkView};
+use super::kernel::{AcceptFilter, KernelPlan, KernelThread, LinkView};
 use super::report;
 use super::surroundings::Surroundings;
 use super::tracking::Tracking;
@@ -58,6 +59,8 @@ use crate::types::{Family, Instant, LinkName};
 pub(super) struct Driver<'a> {
     node: Node,
     kernel: KernelThread,
+    /// For the addresses on which this host does not answer.
+    filter: Option<Arc<AcceptFilter>>,
     guard: Guard,
     links: LinkSockets,
     /// The links that `vrrp-net` watches.
@@ -132,10 +135,11 @@ impl<'a> Driver<'a> {
         let place = Place::find(config.run_dir.as_deref());
         let will = will::read(board, &guard::recall(place.as_ref().ok()));
         let node = node_of(config);
-        let mut plan = plan(config, &node);
+        let mut plan = KernelPlan { filter: start_filter(config), ..plan(config, &node) };
         let tracking = Tracking::new(config, &mut plan.links);
         let watched = plan.links.clone();
-        let guard = Guard::new(surroundings, place.as_ref().ok(), clock::now());
+        let (door, filter) = (place.as_ref().ok(), plan.filter.clone());
+        let guard = Guard::new(surroundings, door, filter.clone(), clock::now());
         let kernel = KernelThread::start(plan)?;
         let went_on = will.as_ref().is_some_and(Will::has_running_routers);
         let liveness = Liveness::new(config.health, &surroundings.checks, went_on, clock::now());
@@ -146,10 +150,8 @@ impl<'a> Driver<'a> {
         let given = state_given(&start.beginning).cloned();
         let succession =
             Succession::new(start.beginning, will, meeting.is_possible(), clock::now());
-        let families = (0..node.links().len()).map(LinkId);
-        let families = families.map(|link| [node.families_on(link), node.groups_on(link)]);
         let mut driver = Self {
-            links: LinkSockets::new(families),
+            links: LinkSockets::new(families(&node)),
             unreachable: Unreachable::new(),
             watched,
             known_links: Vec::new(),
@@ -172,6 +174,7 @@ impl<'a> Driver<'a> {
             neighbourhood: Neighbourhood::new(neighbours, routers, clock::now()),
             node,
             kernel,
+            filter,
             guard,
             timer: Timer::new()?,
             armed: None,

@@ -17,6 +17,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use self::next::NextGuard;
@@ -24,9 +25,10 @@ pub(super) use self::process::Held;
 use self::process::{GuardProcess, GuardSign};
 use super::backoff::Backoff;
 use super::handover::Place;
+use super::kernel::AcceptFilter;
 use super::report;
 use super::surroundings::{Program, Surroundings};
-use crate::guard::{self, Claim, DoorId, GuardStart};
+use crate::guard::{self, Claim, DoorId, GuardStart, Kept};
 use crate::net::spawn::ErrorOutput;
 use crate::net::{Channel, HeldMutex, Lock};
 use crate::proto::RouterId;
@@ -54,6 +56,8 @@ pub(super) struct Guard {
     lock_file: PathBuf,
     lock: Option<Lock>,
     in_charge: bool,
+    /// The rules that are to stay in force until the addresses are gone.
+    filter: Option<Arc<AcceptFilter>>,
     /// The mutex by which the guard learns within a millisecond that this thread died.
     mutex: Option<HeldMutex>,
     /// The door of this engine.
@@ -67,13 +71,19 @@ pub(super) struct Guard {
 
 impl Guard {
     /// Takes the lock and starts a guard, if possible. Must be called within a tokio runtime.
-    pub(super) fn new(surroundings: &Surroundings, place: Option<&Place>, now: Instant) -> Self {
+    pub(super) fn new(
+        surroundings: &Surroundings,
+        place: Option<&Place>,
+        filter: Option<Arc<AcceptFilter>>,
+        now: Instant,
+    ) -> Self {
         let mut guard = Self {
             program: surroundings.guard.clone(),
             master_pid: surroundings.master_pid,
             door: place.map(|place| place.path().to_owned()),
             lock_file: surroundings.board.clone(),
             start_at: now,
+            filter,
             ..Self::default()
         };
         guard.take_lock();
@@ -177,7 +187,7 @@ impl Guard {
         for guard in self.current.take().into_iter().chain(next) {
             guard.dismiss();
         }
-        self.mutex = None;
+        (self.mutex, self.filter) = (None, None);
         self.program = None;
         self.claimed.clear();
         self.releasing.clear();
@@ -187,7 +197,7 @@ impl Guard {
     pub(super) fn let_go(&mut self) {
         self.mutex = None;
         (self.current, self.next) = (None, None);
-        self.program = None;
+        (self.program, self.filter) = (None, None);
     }
 
     fn take_lock(&mut self) {
@@ -281,7 +291,9 @@ impl Guard {
             .map_err(|error| format!("cannot open the file of its lock: {error}"))?;
         let mutex = self.hold_mutex().map_err(|error| format!("cannot hold a mutex: {error}"))?;
         let carrier = std::process::id();
-        guard::prepare(program, carrier, self.master_pid, mutex, lock, self.door.as_deref())
+        let filter = self.filter.as_ref().and_then(|filter| filter.share());
+        let kept = Kept { mutex, lock, filter };
+        guard::prepare(program, carrier, self.master_pid, kept, self.door.as_deref())
             .map_err(|error| report::chain(&error))
     }
 

@@ -7,6 +7,7 @@
 //! and those about which the kernel has sent a message. It publishes the result as [`Facts`]; when
 //! that channel closes, the thread has ended.
 
+mod accept;
 mod announcements;
 mod facts;
 mod fight;
@@ -34,6 +35,7 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 
+pub use self::accept::AcceptFilter;
 pub use self::facts::{AddressFacts, Facts, ForeignAddress, HostFinding, LinkView, RouterFacts};
 pub(super) use self::fight::accusation;
 pub(in crate::runtime) use self::networks::Networks;

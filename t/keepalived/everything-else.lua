@@ -19,7 +19,6 @@
 -- note: everything-else.conf:32:1: garp_group: addresses are announced at 0, 1, 5, 9 … s, and after a lower or equal router was heard; nothing waits for that
 -- everything-else.conf:40:1: bfd_instance: no counterpart: a check(name, fn) can ask a BFD daemon
 -- note: everything-else.conf:45:1: vrrp_script unused: nothing tracks it
--- note: everything-else.conf:52:5: accept: always so
 -- note: everything-else.conf:53:5: kernel_rx_buf_size: concerns the processes of keepalived alone
 -- note: everything-else.conf:54:5: timer_expired_backup: always so
 -- note: everything-else.conf:55:5: track_src_ip: always so
@@ -31,6 +30,7 @@ require("resty.vrrp").setup {
             interface = "eth0",
             vrid = 7,
             version = 2,
+            accept = true,
             addresses = { "192.168.70.10/24" },
         },
     },

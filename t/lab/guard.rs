@@ -15,7 +15,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use harness::{Host, Lab, Process, Signal, Sniffer, eventually, holds_for, wait_until};
-use resty_vrrp::guard::{self, Claim, DoorId, Order, Resignation};
+use resty_vrrp::guard::{self, Claim, DoorId, Kept, Order, Resignation};
 use resty_vrrp::net::spawn::Program;
 use resty_vrrp::net::{Channel, HeldMutex, Lock};
 use resty_vrrp::status::{Board, Plan};
@@ -285,9 +285,9 @@ impl Nginx {
             let mutex = self.engine.memory.try_clone().expect("there is a descriptor");
             let door = self.door();
             let program = Program { path: PROGRAM.into(), held: None };
-            let (orders, start) =
-                guard::prepare(program, carrier, master, mutex, lock, Some(&door))
-                    .expect("the processes are there");
+            let kept = Kept { mutex, lock, filter: None };
+            let (orders, start) = guard::prepare(program, carrier, master, kept, Some(&door))
+                .expect("the processes are there");
             start.run().expect("it can be executed");
             orders
         })

@@ -385,6 +385,7 @@ pub(crate) fn plan(routers: &[&[&str]]) -> KernelPlan {
         site: Site::on(LinkId(0)),
         addresses: addresses.iter().map(|text| parse(text)).collect(),
         endpoints: Arc::new([]),
+        accepts: true,
         patience: Duration::MAX,
     };
     KernelPlan {
@@ -392,6 +393,7 @@ pub(crate) fn plan(routers: &[&[&str]]) -> KernelPlan {
         routers: routers.iter().map(router).collect(),
         announce: AnnounceConfig { count: 3, refresh: None },
         lifetime: None,
+        filter: None,
     }
 }
 

@@ -36,6 +36,7 @@ pub(crate) fn b3() -> InstanceConfig {
         checksum: ChecksumPolicy::Auto,
         trailing_octets: TrailingOctets::Reject,
         address_list: AddressList::Report,
+        accept: true,
         track: Vec::new(),
         unicast: None,
     }

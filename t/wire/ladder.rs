@@ -269,6 +269,7 @@ pub(crate) fn config(version: Version) -> InstanceConfig {
         checksum: ChecksumPolicy::Auto,
         trailing_octets: TrailingOctets::Reject,
         address_list: AddressList::Report,
+        accept: true,
         track: Vec::new(),
         unicast: None,
     }

@@ -177,3 +177,23 @@ fn groups_name_their_members() {
     assert_eq!(options["sync_groups"], expected);
     assert_eq!(options["instances"][0]["track"], json!([{ "interface": "eth9" }]));
 }
+
+#[test]
+fn what_keepalived_answers_is_answered_and_what_it_drops_is_not() {
+    for (priority, lines, accept) in [
+        (100, "", Value::Null),
+        (100, "accept", true.into()),
+        (100, "no_accept", false.into()),
+        (100, "no_accept\naccept", true.into()),
+        (100, "version 3\nstrict_mode", false.into()),
+        (100, "version 3\nstrict_mode\naccept", true.into()),
+        (100, "version 2\nstrict_mode\naccept", false.into()),
+        (255, "strict_mode", Value::Null),
+        (255, "no_accept", false.into()),
+    ] {
+        let given = with_instance(&format!("priority {priority}\n{lines}\n{VIP}"));
+        assert_eq!(options(&given)["instances"][0]["accept"], accept, "{priority} {lines}");
+    }
+    let strict = with_instance(&format!("version 3\nstrict_mode\n{VIP}"));
+    assert!(remarks(&strict).contains("accept = false: in strict mode keepalived drops"));
+}

@@ -99,8 +99,7 @@ pub(super) fn group(statement: &Statement, usual: &str, translator: &mut Transla
 }
 
 /// What is said where strict mode is asked for.
-pub(super) const STRICT: &str = "vrrp_strict: what it forbids is left out of the options; but \
-                                 nginx answers on the addresses, also where keepalived would not";
+pub(super) const STRICT: &str = "vrrp_strict: what it forbids is left out of the options";
 
 const READ: &[&str] = &[
     "router_id",

@@ -45,7 +45,8 @@ struct Instance {
     is_strict: bool,
     auth: GivenAuth,
     message_checksum: Option<Spot>,
-    no_accept: Option<Spot>,
+    /// The last of `accept` and `no_accept`.
+    accept: Option<(bool, Spot)>,
     virtual_mac: Option<Placed>,
     source: Option<Word>,
     peers: Option<Peers>,
@@ -119,7 +120,7 @@ impl Instance {
             is_strict: context.globals.is_strict,
             auth: GivenAuth::default(),
             message_checksum: context.globals.message_checksum.clone(),
-            no_accept: None,
+            accept: None,
             virtual_mac: None,
             source: None,
             peers: None,
@@ -168,9 +169,9 @@ impl Instance {
         match line.head().text.as_str() {
             "interface" => self.interface = translator.value(line).cloned(),
             "use_vmac" => self.virtual_mac = Some(virtual_mac(line, translator)),
-            "no_accept" => {
+            word @ ("accept" | "no_accept") => {
                 translator.plain(line);
-                self.no_accept = Some(line.place().clone());
+                self.accept = Some((word == "accept", line.place().clone()));
             }
             "unicast_src_ip" => self.source = translator.value(line).map(without_mask),
             "unicast_ttl" => self.hop_limit = translator.whole(line),
@@ -345,6 +346,7 @@ const SINGLE: &[&str] = &[
 /// All other words that are read.
 const READ: &[&str] = &[
     "nopreempt",
+    "accept",
     "no_accept",
     "authentication",
     "auth_hmac",

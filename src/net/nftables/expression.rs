@@ -23,8 +23,8 @@ pub(super) enum Expression {
     Alter { keep: &'static [u8], set: &'static [u8] },
     /// Ends the rule unless the comparison of the register with a value is true.
     Require(Comparison, &'static [u8]),
-    /// Ends the rule unless the register is an address in the map.
-    RequireMoving,
+    /// Ends the rule unless the register is one of the addresses of the table.
+    RequireListed,
     /// Replaces the register by the value that the map has for it; ends the rule if it has none.
     Translate,
     /// Adds the connection in the registers to the set; ends the rule if the set is full.
@@ -75,11 +75,11 @@ pub(super) enum Checksum {
     AboveIp,
 }
 
-/// Matches what is sent to a moving address.
-pub(super) const MOVING: &[Expression] =
-    &[Expression::Load(DESTINATION), Expression::RequireMoving];
-pub(super) const MOVING_IPV6: &[Expression] =
-    &[Expression::Load(DESTINATION_IPV6), Expression::RequireMoving];
+/// Matches what is sent to an address of the table.
+pub(super) const LISTED: &[Expression] =
+    &[Expression::Load(DESTINATION), Expression::RequireListed];
+pub(super) const LISTED_IPV6: &[Expression] =
+    &[Expression::Load(DESTINATION_IPV6), Expression::RequireListed];
 
 /// Matches a segment that opens a connection.
 pub(super) const OPENING: &[Expression] = &segment(Comparison::Different);
@@ -138,19 +138,20 @@ pub(super) const RELAYED_IPV6: &[Expression] = &[
 
 /// Drops ARP requests for a moving address.
 pub(super) const UNANSWERED: &[Expression] =
-    &[Expression::Load(ARP_TARGET), Expression::RequireMoving, Expression::Drop];
+    &[Expression::Load(ARP_TARGET), Expression::RequireListed, Expression::Drop];
 
 /// Matches neighbor solicitations.
-pub(super) const SOLICITATION: &[Expression] = &[
-    Expression::LoadProtocol,
-    Expression::Require(Comparison::Equal, &[ICMPV6]),
-    Expression::Load(ICMP_TYPE),
-    Expression::Require(Comparison::Equal, &[NEIGHBOR_SOLICITATION]),
-];
+pub(super) const SOLICITATION: &[Expression] = &discovery(&[NEIGHBOR_SOLICITATION]);
 
-/// Drops those for a moving address.
+/// Matches neighbor advertisements.
+pub(super) const ADVERTISEMENT: &[Expression] = &discovery(&[NEIGHBOR_ADVERTISEMENT]);
+
+pub(super) const ACCEPTED: &[Expression] = &[Expression::Accept];
+pub(super) const DROPPED: &[Expression] = &[Expression::Drop];
+
+/// Drops neighbor solicitations for a moving address.
 pub(super) const UNANSWERED_IPV6: &[Expression] =
-    &[Expression::Load(SOLICITED), Expression::RequireMoving, Expression::Drop];
+    &[Expression::Load(SOLICITED), Expression::RequireListed, Expression::Drop];
 
 /// Replaces a moving address as the sender of ARP requests.
 pub(super) const RENAMED: &[Expression] = &[
@@ -177,6 +178,16 @@ const fn segment(syn: Comparison) -> [Expression; 5] {
     ]
 }
 
+/// Compares the type of a message of ICMP for IPv6 with that one.
+const fn discovery(kind: &'static [u8]) -> [Expression; 4] {
+    [
+        Expression::LoadProtocol,
+        Expression::Require(Comparison::Equal, &[ICMPV6]),
+        Expression::Load(ICMP_TYPE),
+        Expression::Require(Comparison::Equal, kind),
+    ]
+}
+
 impl Expression {
     /// Writes the expression as an element of a rule.
     pub(super) fn emit(self, rule: &mut Attributes<'_>) {
@@ -192,7 +203,7 @@ impl Expression {
             Self::LoadProtocol | Self::LoadLink => "meta",
             Self::Alter { .. } => "bitwise",
             Self::Require(..) => "cmp",
-            Self::RequireMoving | Self::Translate | Self::RequireOpened => "lookup",
+            Self::RequireListed | Self::Translate | Self::RequireOpened => "lookup",
             Self::NoteOpened => "dynset",
             Self::Duplicate | Self::DuplicateOnLink => "dup",
             Self::Put(_) | Self::Accept | Self::Drop => "immediate",
@@ -240,7 +251,7 @@ impl Expression {
                 data.number(2, comparison as u32);
                 data.data(3, value);
             }
-            Self::RequireMoving => {
+            Self::RequireListed => {
                 data.text(1, ADDRESSES);
                 data.number(2, REGISTER);
             }
@@ -307,6 +318,7 @@ const ARP_TARGET: Field = Field { header: PayloadBase::Network, offset: 24, leng
 const TCP: u8 = 6;
 const ICMPV6: u8 = 58;
 const NEIGHBOR_SOLICITATION: u8 = 135;
+const NEIGHBOR_ADVERTISEMENT: u8 = 136;
 const SYN: u8 = 0x02;
 /// The TTL of a relayed segment. It arrives with one less, and is not forwarded.
 const LAST_HOP: u8 = 1;

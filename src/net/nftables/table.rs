@@ -2,9 +2,9 @@
 
 use super::batch::TableFamily;
 use super::expression::{
-    CONNECTION, CONNECTION_IPV6, Expression, MOVING, MOVING_IPV6, NOT_RELAYED, NOT_RELAYED_IPV6,
-    NOTED, OPEN, OPENED_HERE, OPENING, RELAYED, RELAYED_IPV6, RENAMED, RENAMED_IPV6, SOLICITATION,
-    UNANSWERED, UNANSWERED_IPV6,
+    ACCEPTED, ADVERTISEMENT, CONNECTION, CONNECTION_IPV6, DROPPED, Expression, LISTED, LISTED_IPV6,
+    NOT_RELAYED, NOT_RELAYED_IPV6, NOTED, OPEN, OPENED_HERE, OPENING, RELAYED, RELAYED_IPV6,
+    RENAMED, RENAMED_IPV6, SOLICITATION, UNANSWERED, UNANSWERED_IPV6,
 };
 use crate::types::Family;
 
@@ -48,8 +48,7 @@ impl MovesTable {
     /// Returns `nft`'s type of the addresses, and how many octets they have.
     pub(super) const fn address_type(self) -> (u32, u32) {
         match self {
-            Self::Relay(Family::Ipv4) | Self::Silence(Family::Ipv4) => (TYPE_IPV4_ADDR, 4),
-            Self::Relay(Family::Ipv6) | Self::Silence(Family::Ipv6) => (TYPE_IPV6_ADDR, 16),
+            Self::Relay(family) | Self::Silence(family) => type_of(family),
         }
     }
 
@@ -68,14 +67,38 @@ impl MovesTable {
     }
 }
 
+/// Returns the family of tables for packets of a family.
+pub(super) const fn family_of(family: Family) -> TableFamily {
+    match family {
+        Family::Ipv4 => TableFamily::Ip,
+        Family::Ipv6 => TableFamily::Ip6,
+    }
+}
+
+/// Returns `nft`'s type of the addresses of a family, and how many octets they have.
+pub(super) const fn type_of(family: Family) -> (u32, u32) {
+    match family {
+        Family::Ipv4 => (TYPE_IPV4_ADDR, 4),
+        Family::Ipv6 => (TYPE_IPV6_ADDR, 16),
+    }
+}
+
+/// Returns the chain that drops what is sent to addresses of a family.
+pub(super) const fn accept_chain(family: Family) -> &'static BaseChain {
+    match family {
+        Family::Ipv4 => &ACCEPT_MODE,
+        Family::Ipv6 => &ACCEPT_MODE_IPV6,
+    }
+}
+
 const RELAY: &[BaseChain] = &[BaseChain {
     name: "relay",
     hook: PRE_ROUTING,
     priority: AFTER_DNAT,
     rules: &[
-        &[MOVING, OPENING, CONNECTION, NOTED],
-        &[MOVING, OPEN, NOT_RELAYED, CONNECTION, OPENED_HERE],
-        &[MOVING, OPEN, NOT_RELAYED, RELAYED],
+        &[LISTED, OPENING, CONNECTION, NOTED],
+        &[LISTED, OPEN, NOT_RELAYED, CONNECTION, OPENED_HERE],
+        &[LISTED, OPEN, NOT_RELAYED, RELAYED],
     ],
 }];
 
@@ -84,9 +107,9 @@ const RELAY_IPV6: &[BaseChain] = &[BaseChain {
     hook: PRE_ROUTING,
     priority: AFTER_DNAT,
     rules: &[
-        &[MOVING_IPV6, OPENING, CONNECTION_IPV6, NOTED],
-        &[MOVING_IPV6, OPEN, NOT_RELAYED_IPV6, CONNECTION_IPV6, OPENED_HERE],
-        &[MOVING_IPV6, OPEN, NOT_RELAYED_IPV6, RELAYED_IPV6],
+        &[LISTED_IPV6, OPENING, CONNECTION_IPV6, NOTED],
+        &[LISTED_IPV6, OPEN, NOT_RELAYED_IPV6, CONNECTION_IPV6, OPENED_HERE],
+        &[LISTED_IPV6, OPEN, NOT_RELAYED_IPV6, RELAYED_IPV6],
     ],
 }];
 
@@ -109,6 +132,17 @@ const SILENCE_IPV6: &[BaseChain] = &[
         rules: &[&[SOLICITATION, RENAMED_IPV6]],
     },
 ];
+
+const ACCEPT_MODE: BaseChain =
+    BaseChain { name: "input", hook: LOCAL_IN, priority: 0, rules: &[&[LISTED, DROPPED]] };
+
+/// Without neighbor discovery nobody would find the address (RFC 9568 §6.1).
+const ACCEPT_MODE_IPV6: BaseChain = BaseChain {
+    name: "input",
+    hook: LOCAL_IN,
+    priority: 0,
+    rules: &[&[SOLICITATION, ACCEPTED], &[ADVERTISEMENT, ACCEPTED], &[LISTED_IPV6, DROPPED]],
+};
 
 /// `NF_INET_PRE_ROUTING`, `NF_INET_LOCAL_IN` and `NF_INET_LOCAL_OUT`.
 const PRE_ROUTING: u32 = 0;

@@ -275,6 +275,7 @@ fn config() -> InstanceConfig {
         checksum: ChecksumPolicy::Auto,
         trailing_octets: TrailingOctets::Reject,
         address_list: AddressList::Report,
+        accept: true,
         track: Vec::new(),
         unicast: None,
     }

@@ -60,7 +60,16 @@ impl Driver<'_> {
         let empty_handed = self.attendance.empty_handed(self.kernel.signs(), now).into_iter();
         let refused = self.attendance.refused(now).into_iter();
         let refused = refused.map(|(router, problem)| (router, problem.to_owned()));
-        empty_handed.map(|router| (router, STALLED.to_owned())).chain(refused).collect()
+        let empty_handed = empty_handed.map(|router| (router, STALLED.to_owned()));
+        let mut all: BTreeMap<_, _> = empty_handed.chain(refused).collect();
+        all.extend(self.node.routers().filter_map(|it| Some((it, self.unanswered(it)?))));
+        all
+    }
+
+    /// Returns why a router cannot keep this host from answering on its addresses, if it has to and
+    /// cannot.
+    pub(super) fn unanswered(&self, router: RouterId) -> Option<String> {
+        self.filter.as_ref()?.problem_of(router.0)
     }
 
     fn warn_of_attendance(&mut self, attends: Attends, problem: Option<&str>, now: Instant) {

@@ -58,6 +58,7 @@ impl Driver<'_> {
 
     fn look_at_refusals(&mut self, router: RouterId, now: Instant) {
         let problem = self.view.refusal(router).or(self.attendance.refusal(router, now));
+        let problem = problem.map(str::to_owned).or_else(|| self.unanswered(router));
         let refused = problem.map(|problem| {
             format!(
                 "{problem}. An address that is refused twice is a fault, and tried again after a \

@@ -428,6 +428,7 @@ mod tests {
             site: Site::on(LinkId(link)),
             addresses: Arc::new([vip(link)]),
             endpoints: Arc::new([]),
+            accepts: true,
             patience: Duration::MAX,
         });
         LinkSites::new(&KernelPlan {
@@ -435,6 +436,7 @@ mod tests {
             routers: routers.collect(),
             announce: AnnounceConfig { count: 3, refresh: None },
             lifetime: None,
+            filter: None,
         })
     }
 

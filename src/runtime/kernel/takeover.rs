@@ -1,5 +1,6 @@
 //! Compares the wanted addresses with those of the kernel, and corrects the difference.
 
+mod accept;
 mod announce;
 mod endpoints;
 mod foreign;
@@ -20,6 +21,7 @@ use std::time::Duration;
 use self::endpoints::endpoints;
 use self::foreign::virtual_addresses;
 use self::moving::{families, shared_addresses};
+use super::accept::AcceptFilter;
 use super::announcements::Announcements;
 use super::fight::Fights;
 use super::holders::Holders;
@@ -44,6 +46,8 @@ pub(super) struct Takeover {
     routers: Vec<RouterSite>,
     links: LinkSites,
     lifetime: Option<Duration>,
+    /// For the addresses on which this host does not answer.
+    filter: Option<Arc<AcceptFilter>>,
     holders: Holders<AddressIndex>,
     /// Where the addresses are that routers with peers speak from and to.
     endpoints: Holders<usize>,
@@ -105,6 +109,7 @@ impl Takeover {
             links: LinkSites::new(&plan),
             routers: plan.routers.into_iter().map(RouterSite::new).collect(),
             lifetime: plan.lifetime,
+            filter: plan.filter,
             confirmed_at: Some(Instant::default()),
             inherited: None,
             kernel: None,

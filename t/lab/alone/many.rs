@@ -96,6 +96,7 @@ fn many(routers: usize, links: &[String]) -> KernelPlan {
         site: Site::on(LinkId(router % links.len())),
         addresses: Arc::new([VirtualAddress { address: address(router).into(), prefix: 32 }]),
         endpoints: Arc::new([]),
+        accepts: true,
         patience: Duration::MAX,
     };
     KernelPlan {

@@ -1,5 +1,6 @@
 //! Tests that may run side by side: they wait until something is so, and measure nothing.
 
+mod accept;
 mod frr;
 mod mute;
 mod seen;

@@ -3,6 +3,7 @@
 //! They wait until something is so, and look at what is said. A test that measures how long
 //! something takes, or that nothing is missing meanwhile, does not belong here.
 
+mod accept;
 mod addresses;
 mod agreement;
 pub(crate) mod checked;

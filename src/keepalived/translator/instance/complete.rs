@@ -26,7 +26,9 @@ impl Instance {
         );
         fields.extend(self.vrid.take().map(|vrid| ("vrid", vrid)));
         let tracked = self.track(context, translator);
-        fields.extend(self.priority(translator).map(|priority| ("priority", priority)));
+        let priority = self.priority(translator);
+        let is_owner = priority.as_ref().and_then(Placed::number) == Some(255);
+        fields.extend(priority.map(|priority| ("priority", priority)));
         let is_v2 = version.number() == Some(2);
         fields.push(("version", version));
         fields.extend(self.advert_interval(is_v2, translator));
@@ -42,7 +44,7 @@ impl Instance {
         fields.extend(
             ignores.map(|it| ("trailing_octets", Setting::Text("ignore".to_owned()).at(&it))),
         );
-        fields.extend(self.no_accept.take().map(|it| ("accept", Setting::Flag(false).at(&it))));
+        fields.extend(self.acceptance(is_v2, is_owner, translator));
         fields.extend(self.virtual_mac.take().map(|mac| ("virtual_mac", mac)));
         self.unicast(&mut fields, translator);
         fields.extend(tracked.map(|tracked| ("track", tracked)));
@@ -103,6 +105,32 @@ impl Instance {
                 translator.warn(&place, text);
             }
         }
+    }
+
+    /// Returns whether what is sent to the addresses is answered. keepalived does that unless told
+    /// otherwise, except in strict mode.
+    fn acceptance(
+        &mut self,
+        is_v2: bool,
+        is_owner: bool,
+        translator: &mut Translator,
+    ) -> Option<(&'static str, Placed)> {
+        let place = match self.accept.take() {
+            Some((true, place)) if self.is_strict && is_v2 && !is_owner => {
+                translator.warn(&place, "accept: left out: keepalived ignores it in strict mode");
+                place
+            }
+            Some((true, place)) => return Some(("accept", Setting::Flag(true).at(&place))),
+            Some((false, place)) => place,
+            None if self.is_strict && !is_owner => {
+                let text = "accept = false: in strict mode keepalived drops what is sent to the \
+                            addresses. Where nginx is to answer on them, remove vrrp_strict";
+                translator.warn(&self.name.place, text);
+                self.name.place.clone()
+            }
+            None => return None,
+        };
+        Some(("accept", Setting::Flag(false).at(&place)))
     }
 
     /// What keepalived adds while all is well is part of the priority here, and is taken off when

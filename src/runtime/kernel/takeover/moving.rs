@@ -52,7 +52,9 @@ impl Takeover {
         for router in &self.moving {
             let router = &self.routers[*router];
             let claim = &router.claim;
-            let relays = claim.relays.filter(|relay| claim.claimed && now < relay.until);
+            // Nobody has a connection to addresses on which nobody answers.
+            let accepts = router.planned.accepts;
+            let relays = claim.relays.filter(|relay| accepts && claim.claimed && now < relay.until);
             if let Some(relay) = relays.filter(|relay| !self.holders.looks_for(relay.to)) {
                 let all = router.planned.addresses.iter().map(|held| held.address);
                 let of_family = all.filter(|it| it.is_ipv4() == relay.to.is_ipv4());

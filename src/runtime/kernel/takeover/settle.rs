@@ -33,6 +33,7 @@ impl Takeover {
         in_doubt: bool,
         now: Instant,
     ) -> Result<(), NetError> {
+        let unanswered = self.unanswered();
         let Self { links, routers, kernel_links, unsettled, .. } = self;
         let site = &mut links[*link];
         let removed_by_others = std::mem::take(&mut site.removed_by_others);
@@ -40,15 +41,17 @@ impl Takeover {
         let (Some((index, kernel_link)), Some(kernel)) = (found, &mut self.kernel) else {
             return Ok(());
         };
-        let any = |held: &_, is_such: fn(&RouterSite) -> bool| {
+        let any = |held: &_, is_such: &dyn Fn(&RouterSite) -> bool| {
             site.slots(held).iter().any(|slot| is_such(&routers[slot.0]))
         };
-        let wanted = addresses.iter().filter(|held| any(held, |router| router.keeps_addresses));
+        let keeps = |it: &RouterSite| it.keeps_addresses && unanswered.permit(it);
+        let adds = |it: &RouterSite| it.claim.claimed && unanswered.permit_more(it);
+        let wanted = addresses.iter().filter(|held| any(held, &keeps));
         let present = present(addresses, kernel_link);
         let wanted = wanted.copied().collect();
         let mut changes = address::reconcile(&wanted, &present, &site.owned, leftovers);
         // A yielded address may stay, but is not added.
-        changes.add.retain(|held| any(held, |router| router.claim.claimed));
+        changes.add.retain(|held| any(held, &adds));
         // The kernel tells of an address of IPv6 a moment after it was added.
         changes.add.retain(|held| !self.gained.contains(&(index, *held)));
         if in_doubt {
@@ -82,6 +85,8 @@ impl Takeover {
             site.leftovers_cleared();
         }
         let refused = refused.into_iter().map(|(held, error)| (held, error.with_cause()));
+        let is_present = |held: &_| present.contains_key(held);
+        let refused = refused.chain(unanswered.refused(site, routers, addresses, is_present));
         self.refusals.settled(index, addresses, refused);
         Ok(())
     }

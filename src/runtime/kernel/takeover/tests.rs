@@ -56,6 +56,7 @@ fn takeover(address: VirtualAddress) -> Takeover {
         site: Site::on(LinkId(0)),
         addresses: Arc::new([address]),
         endpoints: Arc::default(),
+        accepts: true,
         patience: Duration::MAX,
     };
     let plan = KernelPlan {
@@ -63,6 +64,7 @@ fn takeover(address: VirtualAddress) -> Takeover {
         routers: vec![router],
         announce: AnnounceConfig { count: 3, refresh: None },
         lifetime: None,
+        filter: None,
     };
     let (readers, _) = watch::channel(Facts::default());
     let mut takeover = Takeover::new(plan, FactsWriter::new(readers));
