@@ -1,13 +1,15 @@
 //! The state that a node hands to its successor.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::event::PastTransition;
 use super::lenient::known_or_default;
-use super::phase::Phase;
+use super::phase::{Deference, Phase};
 use super::receive::ReceiveCounters;
 use super::snapshot::{Counters, PeerRouter};
 use crate::config::MAX_INSTANCES;
@@ -113,6 +115,12 @@ pub struct Bequest {
     /// What came of a priority lower than configured.
     #[serde(default)]
     pub lowering: Option<Lowering>,
+    /// A router that is Active beside it.
+    #[serde(default)]
+    pub rival: Option<Rival>,
+    /// The router to which it left the addresses last because that one did not hear it.
+    #[serde(default)]
+    pub deferred: Option<Deference>,
     /// The interval of its own advertisements: how patient its peers are.
     pub adver_interval: Centiseconds,
     /// The checksum form of its next advertisement.
@@ -137,6 +145,23 @@ pub struct Lowering {
     pub since: Instant,
     /// Whether everybody who would take over for it has had the time to.
     pub in_vain: bool,
+}
+
+/// A router that is heard while this one is Active.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct Rival {
+    /// The address that it speaks from.
+    pub source: IpAddr,
+    /// Since when.
+    pub since: Instant,
+    /// When it was heard last.
+    pub last_heard: Instant,
+    /// How long it may be silent, and within which time a peer steps down.
+    pub patience: Duration,
+    /// Our advertisements since then that left the host.
+    pub sent: u32,
+    /// Whether announcements were withheld in its favour.
+    pub is_unanswered: bool,
 }
 
 /// What tells one virtual router of a host from another (RFC 9568 §5.2.3).

@@ -74,7 +74,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 
-pub use bequest::{Bequest, BequestError, Bequests, Lowering, RouterKey, UndeliveredEvents};
+pub use bequest::{Bequest, BequestError, Bequests, Lowering, Rival, RouterKey, UndeliveredEvents};
 pub use event::*;
 pub use history::{HISTORY_LENGTH, ReasonCounters};
 pub use hold::Hold;

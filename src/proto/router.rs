@@ -23,7 +23,7 @@ use std::time::Duration;
 use self::conflict::VridConflict;
 use self::group::Membership;
 pub(super) use self::group::Standing;
-use super::bequest::Lowering;
+use super::bequest::{Lowering, Rival};
 use super::event::{Action, Problem, Report, RouterId, Site, Transition};
 use super::history::History;
 use super::hold::Hold;
@@ -59,7 +59,8 @@ pub(super) struct VirtualRouter {
     /// Until then, a late advertisement belongs to a lateness that was announced for.
     late_until: Instant,
     mute: mute::Mute,
-    rival: Option<rival::Rival>,
+    /// A router that is Active beside this one.
+    rival: Option<Rival>,
     /// The router to which the addresses were left last because it did not hear this one.
     deferred: Option<Deference>,
     /// Another router that uses our VRID for other addresses.

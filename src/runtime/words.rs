@@ -336,6 +336,8 @@ pub(super) fn bequest_from_board(slot: &InstanceSlot, at: Instant) -> Option<Beq
         own_priority: None,
         // It takes its time to show again.
         lowering: None,
+        rival: None,
+        deferred: None,
         adver_interval,
         checksum: ChecksumForm::from_board(&slot.checksum).unwrap_or(ChecksumForm::PseudoHeader),
         counters: counters_from_board(&slot.counters),

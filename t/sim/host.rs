@@ -77,6 +77,8 @@ pub(crate) enum Cause {
     Leave,
     /// Another engine goes on where the last one was, or where that last said it was.
     Succeed,
+    /// Whether addresses would have to wait for the kernel.
+    Stall(bool),
     Shutdown,
 }
 
@@ -157,6 +159,7 @@ impl Host {
             Cause::Drain(draining) => self.node.handle(Input::Drain(*draining), now),
             Cause::Leave => self.node.handle(Input::Leave, now),
             Cause::Succeed => self.succeed(now),
+            Cause::Stall(stalls) => self.node.handle(Input::CannotClaim(*stalls), now),
             Cause::Shutdown => self.node.handle(Input::Shutdown, now),
         }
         let actions = self.drain();

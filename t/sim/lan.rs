@@ -166,6 +166,12 @@ impl Lan {
         self.act(host, &Cause::Drain(draining));
     }
 
+    /// Tells a host whether addresses would have to wait for its kernel.
+    pub(crate) fn stall(&mut self, name: &str, stalls: bool) {
+        let host = self.touch(name, &format!("stall {stalls}"));
+        self.act(host, &Cause::Stall(stalls));
+    }
+
     /// Lets a host leave for good: it stops when it has.
     pub(crate) fn leave(&mut self, name: &str) {
         let host = self.touch(name, "leave");

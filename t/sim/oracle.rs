@@ -444,6 +444,7 @@ fn is_barred(host: &Host, cause: &Cause) -> bool {
         | Cause::Drain(_)
         | Cause::Leave
         | Cause::Succeed
+        | Cause::Stall(_)
         | Cause::Priority(..) => false,
     }
 }
@@ -461,6 +462,7 @@ fn leaves_in_order(host: &Host, cause: &Cause) -> bool {
         | Cause::Drain(_)
         | Cause::Leave
         | Cause::Succeed
+        | Cause::Stall(_)
         | Cause::Priority(..) => false,
     };
     leaves && host.has_link()

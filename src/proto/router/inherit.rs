@@ -16,6 +16,8 @@ impl VirtualRouter {
             effective_priority: self.priority,
             own_priority: self.membership.map(|membership| membership.own_priority),
             lowering: self.lowering,
+            rival: self.rival,
+            deferred: self.deferred,
             adver_interval: self.config.adver_interval,
             checksum: self.form,
             counters: self.counters,
@@ -44,6 +46,7 @@ impl VirtualRouter {
         let own = bequest.own_priority.unwrap_or(bequest.effective_priority);
         self.set_own_priority(self.inherited_priority(bequest, own));
         self.lowering = bequest.lowering;
+        self.deferred = bequest.deferred.map(|it| it.inherited(now));
         self.inherit_peers(&bequest.peers);
         self.phase = bequest.phase;
         match bequest.phase {
@@ -82,7 +85,7 @@ impl VirtualRouter {
         let tolerated_until = now + self.config.preempt_delay;
         backup.preempt_after = backup.preempt_after.map(|at| at.min(tolerated_until));
         backup.deference = backup.deference.map(|it| it.inherited(now));
-        self.deferred = backup.deference;
+        self.deferred = backup.deference.or(self.deferred);
         if self.effective_priority().is_owner() && backup.deference.is_none() {
             (backup.down_at, backup.takeover) = (now, Reason::Owner);
         }
@@ -100,6 +103,7 @@ impl VirtualRouter {
         let adver_at = adver_at.clamp(now, latest);
         let last_resort = self.is_last_resort();
         self.phase = Phase::Active { adver_at, last_resort, blink: None };
+        self.rival = bequest.rival.map(|it| it.inherited(now));
         self.actions.push_back(Action::Claim(self.id));
     }
 

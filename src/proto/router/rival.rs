@@ -6,23 +6,9 @@
 //! advertisements whether the other one steps down. Until it does, this router takes nothing.
 
 use super::{
-    Accepted, Action, Backup, Deference, Duration, Instant, IpAddr, Phase, Priority, Reason,
+    Accepted, Action, Backup, Deference, Duration, Instant, IpAddr, Phase, Priority, Reason, Rival,
     VirtualRouter,
 };
-
-/// A router that is heard while this one is Active.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Rival {
-    source: IpAddr,
-    since: Instant,
-    last_heard: Instant,
-    /// How long it may be silent, and within which time a peer steps down.
-    patience: Duration,
-    /// Our advertisements since then that left the host.
-    sent: u32,
-    /// Whether announcements were withheld in its favour.
-    is_unanswered: bool,
-}
 
 impl VirtualRouter {
     /// Tells which of two Active routers stays.
@@ -130,7 +116,8 @@ impl VirtualRouter {
     ) {
         let patience = self.patience(heard.adver_interval);
         backup.follow(heard, patience, now);
-        if now < deference.try_at {
+        // A peer that hears a test steps down: nobody would have the addresses.
+        if now < deference.try_at || self.cannot_claim {
             self.phase = Phase::Backup(backup);
             return;
         }
@@ -142,8 +129,8 @@ impl VirtualRouter {
             deference.pause_longer(now);
         } else {
             deference.tries += 1;
+            // One that is silent for a shorter time may be as deaf as before: what it sent is lost.
             backup.takeover = Reason::Preempted;
-            backup.down_at = now + (patience / 2).max(heard.adver_interval.duration() * 3 / 2);
             self.advertise(self.effective_priority());
         }
         (backup.deference, self.deferred) = (Some(deference), Some(deference));
@@ -160,6 +147,12 @@ impl VirtualRouter {
 }
 
 impl Rival {
+    /// Returns what a successor believes of it.
+    pub(super) fn inherited(self, now: Instant) -> Self {
+        let [since, last_heard] = [self.since, self.last_heard].map(|at| at.min(now));
+        Self { since, last_heard, ..self }
+    }
+
     fn ends_at(&self) -> Instant {
         self.last_heard + self.patience
     }

@@ -265,7 +265,16 @@ fn as_shown(known: Bequest, at: Instant) -> Bequest {
             Phase::Initialize { hold, listen_first: true }
         }
     };
-    Bequest { phase, counters, history, effective_priority: used, lowering: None, ..known }
+    Bequest {
+        phase,
+        counters,
+        history,
+        effective_priority: used,
+        lowering: None,
+        rival: None,
+        deferred: None,
+        ..known
+    }
 }
 
 fn rounded(at: Instant) -> Instant {
