@@ -193,7 +193,8 @@ fn instance(value: &Value, path: &str, problems: &Problems) -> Option<InstanceCo
     let checksum = checksum(&mut table, form);
     let trailing_octets =
         table.or("trailing_octets", TrailingOctets::Reject, one_of(TRAILING_OCTETS));
-    let address_list = address_list(&mut table, form);
+    let first = first.map(|first| first.address);
+    let address_list = address_list(&mut table, form, first);
     let track = table.list("track", MAX_TRACKED, track).unwrap_or_default();
     let accept = table.or("accept", true, boolean);
     let first = addresses.iter().flatten().next();
@@ -305,11 +306,21 @@ fn checksum(table: &mut Table<'_>, form: Form) -> ChecksumPolicy {
     given.unwrap_or(ChecksumPolicy::Auto)
 }
 
-fn address_list(table: &mut Table<'_>, form: Form) -> AddressList {
+fn address_list(table: &mut Table<'_>, form: Form, first: Option<IpAddr>) -> AddressList {
     let policy = table.or("address_list", AddressList::Report, one_of(ADDRESS_LISTS));
     let has_no_rule = form == (Form { version: Version::V3, family: Some(Family::Ipv4) });
     if policy == AddressList::Enforce && has_no_rule {
         table.refuse("address_list", "version 3 never drops on it (RFC 9568 §7.1); leave it out");
+    }
+    let is_right = |first| matches!(first, IpAddr::V6(it) if it.is_unicast_link_local());
+    if policy == AddressList::Enforce
+        && form.family == Some(Family::Ipv6)
+        && !first.is_some_and(is_right)
+    {
+        let problem = "over IPv6 it drops what does not begin with a link-local address (RFC 9568 \
+                       §5.2.9), and addresses has none: peers of these options would drop what \
+                       this node sends";
+        table.refuse("address_list", problem);
     }
     policy
 }

@@ -184,7 +184,10 @@ fn what_ipv6_has_no_place_for_is_refused() {
     assert_eq!(ipv6(json!({})), "");
     assert!(ipv6(json!({ "version": 2 })).starts_with("instances[1].version: version 2 has no"));
     assert!(ipv6(json!({ "checksum": "rfc9568" })).contains("over IPv6 there is one form only"));
-    assert_eq!(ipv6(json!({ "address_list": "enforce" })), "", "the first must be link-local");
+    let enforced = ipv6(json!({ "address_list": "enforce" }));
+    assert!(enforced.contains("drops what does not begin with a link-local address"), "{enforced}");
+    let addresses = ["2001:db8::1/64", "fe80::1/64"];
+    assert_eq!(ipv6(json!({ "address_list": "enforce", "addresses": addresses })), "");
 
     let many = |count: u16| {
         let all: Vec<_> = (1..=count).map(|host| format!("2001:db8::{host:x}/64")).collect();
@@ -209,6 +212,20 @@ fn two_instances_cannot_be_one_virtual_router_nor_share_a_name_or_an_address() {
             "instances[2].vrid: instances[1] is already virtual router 51 on eth0",
             "instances[2].addresses: 192.0.2.1 belongs to instances[1], too",
         ]
+    );
+}
+
+#[test]
+fn an_address_of_ipv6_is_the_same_however_it_is_written() {
+    let twice = json!({ "addresses": ["2001:db8::100/64", "2001:DB8:0::0100/128"] });
+    assert_eq!(said(&twice), "instances[1].addresses: 2001:db8::100 is given twice");
+    let dual = instance(&json!({ "addresses": ["192.0.2.1/24", "2001:db8::100/64"] }));
+    let other = instance(&json!({ "name": "VI_2", "vrid": 52, "addresses": ["fe80::1/64"],
+        "addresses_excluded": ["2001:db8:0:0::100/64"] }));
+
+    assert_eq!(
+        problems(&json!({ "instances": [dual, other] })),
+        ["instances[2].addresses: 2001:db8::100 belongs to instances[1], too"]
     );
 }
 

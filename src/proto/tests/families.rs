@@ -66,6 +66,26 @@ fn a_list_in_another_order_is_heeded_counted_and_told_once() {
     assert_eq!(subject.snapshot().active.unwrap().address, link_local(0x2));
 }
 
+#[test]
+fn a_list_in_another_order_does_not_put_off_the_takeover_where_the_order_is_enforced() {
+    let strict = InstanceConfig { address_list: AddressList::Enforce, ..over_ipv6() };
+    let mut subject = subject(&[strict], SOURCES);
+    let mut disordered = advert(200).from(link_local(0x2));
+    disordered.addresses.reverse();
+
+    for _ in 0..2 {
+        subject.run(SECOND);
+        subject.hears(&disordered);
+    }
+    let received = subject.snapshot().counters.received;
+    assert_eq!(received.discarded(Discard::AddressList), 2);
+    subject.run(2 * SECOND);
+
+    assert_eq!(subject.state(), State::Active);
+    subject.hears(&advert(200).from(link_local(0x2)));
+    assert_eq!(subject.state(), State::Backup, "what is in order counts");
+}
+
 /// RFC 9568 §5.2.3: the identifiers of the two families have nothing to do with each other.
 #[test]
 fn a_vrid_in_two_families_is_two_routers() {

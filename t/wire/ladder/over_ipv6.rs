@@ -21,6 +21,9 @@ fn a_router_of_ipv6_hears_what_is_sent_to_its_group() {
         ("P10", "fe80::1", "ff02::12", 255, Ok(Overlapping)),
         ("P13", "fe80::2", "ff02::12", 255, Ok(Same)),
         ("N11", "fe80::2", "ff02::12", 64, Err(Discard::Ttl)),
+        ("P9", "fe80::2", "ff02::12", 254, Err(Discard::Ttl)),
+        ("P13", "fe80::2", "ff02::12", 254, Err(Discard::Ttl)),
+        ("P9", "fe80::2", "ff02::12", 0, Err(Discard::Ttl)),
         ("P9", "fe80::4", "ff02::12", 255, Err(Discard::Checksum)),
         ("P9", "fe80::2", "fe80::3", 255, Err(Discard::Checksum)),
     ] {
@@ -81,7 +84,12 @@ fn over_ipv6_a_source_or_destination_that_cannot_be_is_refused() {
         ("::", "ff02::12", Discard::Martian),
         ("ff02::12", "ff02::12", Discard::Martian),
         ("2001:db8::2", "ff02::12", Discard::Martian),
+        ("fd00::2", "ff02::12", Discard::Martian),
+        ("fec0::2", "ff02::12", Discard::Martian),
+        ("::ffff:192.0.2.2", "ff02::12", Discard::Martian),
         ("fe80::2", "ff02::1", Discard::Martian),
+        ("fe80::2", "ff01::12", Discard::Martian),
+        ("fe80::2", "ff05::12", Discard::Martian),
         ("fe80::2", "fe80::3", Discard::Martian),
     ] {
         let endpoints = Endpoints::new(ip(from), ip(to)).expect("both are of one family");
