@@ -11,6 +11,11 @@ use crate::types::VirtualAddress;
 pub(super) fn virtual_address(value: &Value) -> Read<VirtualAddress> {
     let text = value.as_str().unwrap_or_default();
     let expected = || {
+        if value.is_object() {
+            return "an address is on the interface of its instance: write it alone, or make an \
+                    instance on the other interface, in a sync group with this one"
+                .to_owned();
+        }
         let hint = instead_of(text).map(|hint| format!(": {hint}")).unwrap_or_default();
         let example = "an address with prefix length, such as \"192.168.56.100/24\"";
         format!("expected {example}, got {}{hint}", shown(value))

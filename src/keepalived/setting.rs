@@ -111,6 +111,14 @@ impl Placed {
             Setting::Text(_) | Setting::Flag(_) | Setting::List(_) | Setting::Table(_) => None,
         }
     }
+
+    /// Returns the text that it is, if so.
+    pub(super) fn text(&self) -> Option<&str> {
+        match &self.setting {
+            Setting::Text(text) => Some(text),
+            Setting::Number(_) | Setting::Flag(_) | Setting::List(_) | Setting::Table(_) => None,
+        }
+    }
 }
 
 /// Writes a table or a list whose first line already has `before` columns.

@@ -54,7 +54,7 @@ pub(super) fn options(
     }
     let mut options = globals.options();
     options.push(("instances", Setting::List(instances).at(origin)));
-    options.extend(groups.option(origin));
+    options.extend(groups.option(origin, translator));
     options.extend(checks.health(origin, translator));
     options.extend(announcing.option(translator));
     Setting::Table(options)

@@ -4,6 +4,7 @@
 -- sync-group.conf:12:5: smtp_alert: nothing here sends mail: an on_state(fn) can, or what watches /ha/healthz
 -- sync-group.conf:15:1: static_routes: belongs into the network configuration of the host
 -- sync-group.conf:25:9: eth3: keepalived ignores weights in a sync group
+-- note: sync-group.conf:29:31 (and once more): brd: always so
 -- sync-group.conf:31:5: virtual_routes: no counterpart: make it part of the network configuration, or change it in on_state(fn)
 require("resty.vrrp").setup {
     instances = {
@@ -18,7 +19,7 @@ require("resty.vrrp").setup {
                 { interface = "eth4" },
                 { interface = "eth2" },
             },
-            addresses = { { address = "192.168.56.170/28", broadcast = "192.168.56.175" } },
+            addresses = { "192.168.56.170/28" },
         },
         {
             name = "LAN",
@@ -28,7 +29,7 @@ require("resty.vrrp").setup {
             version = 2,
             advert_interval_ms = 1000,
             track = { { interface = "eth2" } },
-            addresses = { { address = "192.168.57.1/24", broadcast = "192.168.57.255" } },
+            addresses = { "192.168.57.1/24" },
         },
     },
     sync_groups = {

@@ -13,30 +13,42 @@ fn the_defaults_are_those_of_keepalived() {
 }
 
 #[test]
-fn addresses_keep_their_prefix_interface_label_and_broadcast() {
-    let lines = "virtual_ipaddress {\n10.0.0.1/24 dev eth0\n10.0.0.2/24 dev eth1 label eth1:v\n\
+fn addresses_keep_their_prefix_and_interface() {
+    let lines = "virtual_ipaddress {\n10.0.0.1/24 dev eth0\n10.0.0.2/24 dev eth1\n\
         10.0.0.3/24 brd + scope global\n10.0.0.4/24 broadcast 10.0.0.255 -nodad\n}\n\
         virtual_ipaddress_excluded {\n2001:db8::1 preferred_lft forever\n}\n";
-    let with = |more: &Value| {
-        let mut table = json!({ "address": "10.0.0.0/24" });
-        for (name, value) in more.as_object().expect("a table") {
-            table[name] = value.clone();
-        }
-        table
-    };
 
     let instance = instance(lines);
 
-    assert_eq!(
-        instance["addresses"],
-        json!([
-            "10.0.0.1/24",
-            with(&json!({ "address": "10.0.0.2/24", "interface": "eth1", "label": "eth1:v" })),
-            with(&json!({ "address": "10.0.0.3/24", "broadcast": "10.0.0.255" })),
-            with(&json!({ "address": "10.0.0.4/24", "broadcast": "10.0.0.255" })),
-        ])
-    );
+    let elsewhere = json!({ "address": "10.0.0.2/24", "interface": "eth1" });
+    let addresses = json!(["10.0.0.1/24", elsewhere, "10.0.0.3/24", "10.0.0.4/24"]);
+    assert_eq!(instance["addresses"], addresses);
     assert_eq!(instance["addresses_excluded"], json!(["2001:db8::1/128"]));
+}
+
+/// The interface with the virtual MAC address belongs to the instance.
+#[test]
+fn an_address_may_name_the_interface_that_keepalived_makes() {
+    for (mac, name) in [("use_vmac", "vrrp.51"), ("use_vmac vm0", "vm0")] {
+        let lines = format!("{mac}\nvirtual_ipaddress {{\n10.0.0.1/24 dev {name}\n}}\n");
+        assert_eq!(instance(&lines)["addresses"], json!(["10.0.0.1/24"]));
+    }
+}
+
+#[test]
+fn what_an_address_has_besides_is_told() {
+    for (line, said) in [
+        ("10.0.0.1/24 label eth0:1", "label eth0:1: no counterpart: left out"),
+        ("10.0.0.1/24 brd +", "brd: always so"),
+        ("10.0.0.1/24 brd 10.0.0.255", "brd: always so"),
+        ("10.0.0.1/24 brd 10.0.0.7", "brd: no counterpart: that of the network is 10.0.0.255"),
+        ("10.0.0.1/24 brd -", "brd: no counterpart: that of the network is 10.0.0.255"),
+    ] {
+        let text = with_instance(&format!("virtual_ipaddress {{\n{line}\n}}"));
+        assert_eq!(options(&text)["instances"][0]["addresses"], json!(["10.0.0.1/24"]));
+        let remarks = remarks(&text);
+        assert!(remarks.contains(said), "{line}: {remarks}");
+    }
 }
 
 #[test]

@@ -17,8 +17,6 @@ pub(super) struct Address {
     prefix: u8,
     place: Spot,
     interface: Option<Word>,
-    label: Option<Word>,
-    broadcast: Option<(Ipv4Addr, Spot)>,
 }
 
 /// Reads the addresses of a block, one a line.
@@ -34,17 +32,17 @@ impl Address {
         &self.place
     }
 
-    /// Returns it as an option of an instance on `own`.
-    pub(super) fn option(self, own: Option<&str>) -> Placed {
+    /// Returns it as an option of an instance on an interface of these names.
+    pub(super) fn option(self, own: &[String]) -> Placed {
         let text = Setting::Text(format!("{}/{}", self.ip, self.prefix)).at(&self.place);
-        let mut fields = vec![("address", text.clone())];
-        let named = |word: Word| Setting::Text(word.text).at(&word.place);
-        let elsewhere = self.interface.filter(|name| own != Some(name.text.as_str()));
-        fields.extend(elsewhere.map(|name| ("interface", named(name))));
-        fields.extend(self.label.map(|label| ("label", named(label))));
-        let broadcast = self.broadcast.map(|(ip, place)| Setting::Text(ip.to_string()).at(&place));
-        fields.extend(broadcast.map(|broadcast| ("broadcast", broadcast)));
-        if fields.len() == 1 { text } else { Setting::Table(fields).at(&self.place) }
+        match self.interface.filter(|name| !own.contains(&name.text)) {
+            None => text,
+            Some(Word { text: name, place }) => {
+                let interface = Setting::Text(name).at(&place);
+                let fields = vec![("address", text), ("interface", interface)];
+                Setting::Table(fields).at(&self.place)
+            }
+        }
     }
 }
 
@@ -52,14 +50,7 @@ fn address(line: &Statement, translator: &mut Translator) -> Option<Address> {
     translator.no_block(line);
     let head = line.head();
     let (ip, prefix) = parts(head, translator)?;
-    let mut address = Address {
-        ip,
-        prefix,
-        place: head.place.clone(),
-        interface: None,
-        label: None,
-        broadcast: None,
-    };
+    let mut address = Address { ip, prefix, place: head.place.clone(), interface: None };
     let mut words = line.rest().iter();
     while let Some(word) = words.next() {
         match word.text.as_str() {
@@ -69,10 +60,14 @@ fn address(line: &Statement, translator: &mut Translator) -> Option<Address> {
                 translator
                     .warn(&word.place, "label: an IPv6 address has none; keepalived ignores it");
             }
-            "label" => address.label = parameter(word, &mut words, translator).cloned(),
+            "label" => {
+                let label = parameter(word, &mut words, translator)?;
+                let text = format!("label {}: no counterpart: left out", shown(&label.text));
+                translator.warn(&word.place, text);
+            }
             "brd" | "broadcast" => {
                 let given = parameter(word, &mut words, translator)?;
-                address.broadcast = broadcast(&address, given, translator);
+                broadcast(&address, given, translator);
             }
             "scope" => {
                 let scope = parameter(word, &mut words, translator)?;
@@ -140,32 +135,29 @@ fn parameter<'w>(
     parameter
 }
 
-/// `brd +` sets all bits of the host, `brd -` none.
-fn broadcast(
-    address: &Address,
-    given: &Word,
-    translator: &mut Translator,
-) -> Option<(Ipv4Addr, Spot)> {
+/// `brd +` sets all bits of the host, as the kernel does, and `brd -` none.
+fn broadcast(address: &Address, given: &Word, translator: &mut Translator) {
     let IpAddr::V4(ip) = address.ip else {
-        translator.refuse(&given.place, "an IPv6 address has no broadcast address");
-        return None;
+        return translator.refuse(&given.place, "an IPv6 address has no broadcast address");
     };
     let hosts = u32::MAX.checked_shr(address.prefix.into()).unwrap_or(0);
-    let broadcast = match given.text.as_str() {
-        "+" | "-" if address.prefix > 30 => {
+    let usual = Ipv4Addr::from_bits(ip.to_bits() | hosts);
+    match (given.text.as_str(), given.text.parse::<Ipv4Addr>()) {
+        ("+" | "-", _) if address.prefix > 30 => {
             let text = format!("brd: /{} has no broadcast address", address.prefix);
             translator.warn(&given.place, text);
-            return None;
         }
-        "+" => Some(Ipv4Addr::from_bits(ip.to_bits() | hosts)),
-        "-" => Some(Ipv4Addr::from_bits(ip.to_bits() & !hosts)),
-        text => text.parse().ok(),
-    };
-    if broadcast.is_none() {
-        let problem = format!("expected a broadcast address, + or -, got {:?}", shown(&given.text));
-        translator.refuse(&given.place, problem);
+        ("+", _) => translator.note(&given.place, "brd: always so"),
+        (_, Ok(other)) if other == usual => translator.note(&given.place, "brd: always so"),
+        ("-", _) | (_, Ok(_)) => {
+            let text = format!("brd: no counterpart: that of the network is {usual}");
+            translator.warn(&given.place, text);
+        }
+        (text, Err(_)) => {
+            let problem = format!("expected a broadcast address, + or -, got {:?}", shown(text));
+            translator.refuse(&given.place, problem);
+        }
     }
-    Some((broadcast?, given.place.clone()))
 }
 
 fn flag(word: &Word, translator: &mut Translator) {

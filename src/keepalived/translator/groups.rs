@@ -6,8 +6,8 @@ use crate::keepalived::setting::{Placed, Setting};
 use crate::keepalived::tree::Statement;
 use crate::keepalived::words;
 
-use super::Translator;
 use super::checks::{CheckKind, Checks};
+use super::{Translator, shown};
 
 /// All groups.
 #[derive(Debug, Default)]
@@ -47,9 +47,24 @@ impl Groups {
     }
 
     /// Returns the option `sync_groups`.
-    pub(super) fn option(self, origin: &Spot) -> Option<(&'static str, Placed)> {
+    pub(super) fn option(
+        self,
+        origin: &Spot,
+        translator: &mut Translator,
+    ) -> Option<(&'static str, Placed)> {
         let named = |word: Word| Setting::Text(word.text).at(&word.place);
-        let groups = self.0.into_iter().map(|group| {
+        let (several, alone): (Vec<_>, Vec<_>) =
+            self.0.into_iter().partition(|group| group.members.len() > 1);
+        for Group { name, members, .. } in alone {
+            let members = members.iter().map(|member| member.text.as_str()).collect::<String>();
+            let text = format!(
+                "vrrp_sync_group {}: left out: there is nobody to move with {:?}",
+                shown(&name.text),
+                shown(&members)
+            );
+            translator.warn(&name.place, text);
+        }
+        let groups = several.into_iter().map(|group| {
             let place = group.name.place.clone();
             let members = group.members.into_iter().map(named).collect();
             let members = Setting::List(members).at(&place);

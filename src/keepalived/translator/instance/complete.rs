@@ -15,6 +15,7 @@ impl Instance {
     /// Returns it as an element of `instances`.
     pub(super) fn option(mut self, context: Context<'_>, translator: &mut Translator) -> Placed {
         let place = self.name.place.clone();
+        let own = self.own_interfaces();
         let is_ipv6 = self.is_ipv6();
         let version = self.version(is_ipv6, context, translator);
         self.drop_other_family(is_ipv6, translator);
@@ -48,9 +49,8 @@ impl Instance {
         fields.extend(self.virtual_mac.take().map(|mac| ("virtual_mac", mac)));
         self.unicast(&mut fields, translator);
         fields.extend(tracked.map(|tracked| ("track", tracked)));
-        let own = self.interface.as_ref().map(|name| name.text.as_str());
-        fields.extend(list(self.addresses, own).map(|list| ("addresses", list)));
-        fields.extend(list(self.excluded, own).map(|list| ("addresses_excluded", list)));
+        fields.extend(list(self.addresses, &own).map(|list| ("addresses", list)));
+        fields.extend(list(self.excluded, &own).map(|list| ("addresses_excluded", list)));
         Setting::Table(fields).at(&place)
     }
 
@@ -59,6 +59,18 @@ impl Instance {
         let source = self.source.as_ref().map(|source| source.text.contains(':'));
         let first = self.addresses.first().map(|first| first.ip.is_ipv6());
         first.or(source).unwrap_or(false)
+    }
+
+    /// Returns the names that an address may give its own interface: that of the instance, and
+    /// what keepalived calls the one with the virtual MAC address.
+    fn own_interfaces(&self) -> Vec<String> {
+        let interface = self.interface.as_ref().map(|name| name.text.clone());
+        let vrid = self.vrid.as_ref().and_then(Placed::number);
+        let with_mac = self.virtual_mac.as_ref().and_then(|given| match given.text() {
+            Some(name) => Some(name.to_owned()),
+            None => vrid.map(|vrid| format!("vrrp.{vrid}")),
+        });
+        interface.into_iter().chain(with_mac).collect()
     }
 
     fn version(&self, is_ipv6: bool, context: Context<'_>, translator: &mut Translator) -> Placed {
@@ -323,7 +335,7 @@ impl Instance {
     }
 }
 
-fn list(addresses: Vec<Address>, own: Option<&str>) -> Option<Placed> {
+fn list(addresses: Vec<Address>, own: &[String]) -> Option<Placed> {
     let list: Vec<_> = addresses.into_iter().map(|address| address.option(own)).collect();
     let place: Spot = list.first()?.place().clone();
     Some(Setting::List(list).at(&place))
