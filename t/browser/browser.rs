@@ -100,7 +100,13 @@ impl Browser {
     /// Opens a page, and waits until it shows a node.
     #[track_caller]
     pub(crate) fn open(&mut self, host: &Host) {
-        let url = format!("http://{}/ha/", host.address());
+        self.open_at(&host.address().to_string());
+    }
+
+    /// Opens the page of whoever has an address, and waits until it shows a node.
+    #[track_caller]
+    pub(crate) fn open_at(&mut self, address: &str) {
+        let url = format!("http://{address}/ha/");
         self.call("Page.navigate", &json!({ "url": url }));
         self.wait_for("the page shows the node", "!document.getElementById('node').hidden");
     }

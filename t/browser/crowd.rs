@@ -29,6 +29,14 @@ fn a_thousand_instances_are_summed_up_found_and_shown_as_needed() {
     assert_eq!(browser.text("document.activeElement.type"), "search", "the focus stays");
     assert_accessible(&mut browser);
     browser.picture("thousand");
+
+    browser.press("Tab");
+    browser.press("Enter");
+    browser.wait_for("it is opened", "document.querySelector('#list .line') !== null");
+    let ago = "document.querySelector('#list .line time.ago').textContent";
+    let before = browser.text(ago);
+    browser.wait_for("time goes on", &format!("{ago} !== '{before}'"));
+    assert_eq!(browser.text("document.activeElement.tagName"), "SUMMARY", "the focus stays");
     browser.assert_no_complaints();
     node.nginx.assert_no_complaints();
 }

@@ -31,6 +31,20 @@ fn a_node_that_does_not_answer_is_lost_until_it_does() {
 }
 
 #[test]
+fn the_page_of_a_virtual_address_follows_it_to_another_node() {
+    let mut pair = Pair::start("virtual address", "");
+    let Pair { one, browser, .. } = &mut pair;
+    browser.open_at("192.168.56.100");
+    browser.wait_for_headline("worker-01 is active");
+
+    one.host.exec("curl", &["-fsS", "-X", "POST", "http://127.0.0.1/ha/drain"]);
+
+    browser.wait_for_headline("worker-02 is active");
+    browser.wait_for("it is found", "document.getElementById('lost').hidden");
+    browser.assert_no_complaints();
+}
+
+#[test]
 fn a_reload_is_followed_without_a_word() {
     let mut pair = Pair::start("reload", "");
     let Pair { one, browser, .. } = &mut pair;
