@@ -15,7 +15,7 @@ local REQUESTS = { drain = layout.DRAIN, undrain = layout.UNDRAIN }
 
 
 function _M.serve(board, name)
-    local foreign = origin.refuses()
+    local foreign = origin.refuses(origin.read())
     if foreign then
         return answer.refuse(ngx.HTTP_FORBIDDEN, foreign)
     end
