@@ -11,12 +11,21 @@ LUA_CLIB_DIR     ?= /usr/local/lib/lua/5.1
 else
 LUA_CLIB_DIR     ?= $(LUA_LIB_DIR)
 endif
+PREFIX           ?= /usr/local
+SBIN_DIR         ?= $(PREFIX)/sbin
+MAN_DIR          ?= $(PREFIX)/share/man
+BASH_DIR         ?= $(PREFIX)/share/bash-completion/completions
+ZSH_DIR          ?= $(PREFIX)/share/zsh/site-functions
+FISH_DIR         ?= $(PREFIX)/share/fish/vendor_completions.d
 NGINX            ?= $(firstword $(wildcard $(OPENRESTY_PREFIX)/nginx/sbin/nginx) nginx)
 
 CARGO            ?= cargo
 INSTALL          ?= install
 CORE             := target/release/libresty_vrrp_core.so
 GUARD            := target/release/resty-vrrp-guard
+CLI              := target/release/resty-vrrp
+# Man pages and completions, which the program makes of its own arguments.
+SHARE            := target/release/share
 # Its time is that of the last build.
 BUILT            := target/release/.built
 
@@ -33,11 +42,12 @@ PACKAGES         := target/packages
 help: ## Show this list
 	@sed -n 's/^\([a-z -]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 16
 
-build: ## Build the native library and the guard (release)
+build: ## Build the native library, the guard, and resty-vrrp with its man pages and completions (release)
 	$(CARGO) build --release --locked -p resty-vrrp -p resty-vrrp-core
+	$(CLI) generate $(SHARE)
 	@touch $(BUILT)
 
-install: ## Install what `make build` made, into LUA_LIB_DIR (Lua) and LUA_CLIB_DIR (core.so, guard; the same unless given)
+install: ## Install what `make build` made, into LUA_LIB_DIR (Lua), LUA_CLIB_DIR (core.so, guard; the same unless given), SBIN_DIR and MAN_DIR
 	@test -f $(BUILT) || { echo "there is nothing to install: run make build first, not as root"; exit 1; }
 	@test -z "$$(find Cargo.toml Cargo.lock src -newer $(BUILT) -type f)" || \
 		echo "warning: sources have changed since make build: what it made then is installed"
@@ -49,10 +59,19 @@ install: ## Install what `make build` made, into LUA_LIB_DIR (Lua) and LUA_CLIB_
 	mv -f $(DESTDIR)$(LUA_CLIB_DIR)/resty/vrrp/.core.so.new $(DESTDIR)$(LUA_CLIB_DIR)/resty/vrrp/core.so
 	$(INSTALL) -m 755 $(GUARD) $(DESTDIR)$(LUA_CLIB_DIR)/resty/vrrp/.guard.new
 	mv -f $(DESTDIR)$(LUA_CLIB_DIR)/resty/vrrp/.guard.new $(DESTDIR)$(LUA_CLIB_DIR)/resty/vrrp/guard
+	$(INSTALL) -d $(DESTDIR)$(SBIN_DIR) $(DESTDIR)$(MAN_DIR)/man8
+	$(INSTALL) -m 755 $(CLI) $(DESTDIR)$(SBIN_DIR)/.resty-vrrp.new
+	mv -f $(DESTDIR)$(SBIN_DIR)/.resty-vrrp.new $(DESTDIR)$(SBIN_DIR)/resty-vrrp
+	$(INSTALL) -m 644 $(SHARE)/*.8 $(DESTDIR)$(MAN_DIR)/man8/
+	$(INSTALL) -D -m 644 $(SHARE)/resty-vrrp.bash $(DESTDIR)$(BASH_DIR)/resty-vrrp
+	$(INSTALL) -D -m 644 $(SHARE)/_resty-vrrp $(DESTDIR)$(ZSH_DIR)/_resty-vrrp
+	$(INSTALL) -D -m 644 $(SHARE)/resty-vrrp.fish $(DESTDIR)$(FISH_DIR)/resty-vrrp.fish
 
 uninstall: ## Remove what `make install` installed
 	rm -f $(DESTDIR)$(LUA_LIB_DIR)/resty/vrrp.lua
 	rm -rf $(DESTDIR)$(LUA_LIB_DIR)/resty/vrrp $(DESTDIR)$(LUA_CLIB_DIR)/resty/vrrp
+	rm -f $(DESTDIR)$(SBIN_DIR)/resty-vrrp $(DESTDIR)$(MAN_DIR)/man8/resty-vrrp.8 $(DESTDIR)$(MAN_DIR)/man8/resty-vrrp-*.8
+	rm -f $(DESTDIR)$(BASH_DIR)/resty-vrrp $(DESTDIR)$(ZSH_DIR)/_resty-vrrp $(DESTDIR)$(FISH_DIR)/resty-vrrp.fish
 
 portable: $(TOOLS)/.complete
 	. $(TOOLS)/bin/activate && $(CARGO) zigbuild --release --locked -p resty-vrrp -p resty-vrrp-core \

@@ -23,6 +23,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         "runtime",
         &["types", "wire", "config", "keepalived", "proto", "succession", "status", "net", "guard"],
     ),
+    ("cli", &["types", "status", "net", "guard", "runtime"]),
     ("lua", &["types", "config", "status", "runtime"]),
 ];
 

@@ -12,6 +12,12 @@ pub fn now() -> Instant {
     Instant::from_nanos(nanos(ClockId::Monotonic))
 }
 
+/// Reads `CLOCK_REALTIME`, in milliseconds since 1970: for people alone, since it may be set.
+#[must_use]
+pub fn wall_ms() -> u64 {
+    nanos(ClockId::Realtime) / 1_000_000
+}
+
 /// Returns how long this machine has been suspended since its start: for so long `CLOCK_MONOTONIC`
 /// has stood still, and `CLOCK_BOOTTIME` has not. It is that, or less by what passes between two
 /// readings.
@@ -23,7 +29,7 @@ pub fn suspended() -> Duration {
 
 fn nanos(clock: ClockId) -> u64 {
     let time = clock_gettime(clock);
-    // Neither part is ever negative: the clocks count from the start of the machine.
+    // Neither part is ever negative: the clocks count from the start of the machine, or from 1970.
     let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
     seconds * 1_000_000_000 + u64::try_from(time.tv_nsec).unwrap_or(0)
 }

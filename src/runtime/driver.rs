@@ -18,6 +18,7 @@ mod turn;
 use std::collections::BTreeSet;
 use std::future::poll_fn;
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -133,6 +134,7 @@ impl<'a> Driver<'a> {
         start: Start,
     ) -> io::Result<Self> {
         let place = Place::find(config.run_dir.as_deref());
+        board.set_run_dir(place.as_ref().map_or(Path::new(""), Place::directory));
         let will = will::read(board, &guard::recall(place.as_ref().ok()));
         let node = node_of(config);
         let mut plan = KernelPlan { filter: start_filter(config), ..plan(config, &node) };

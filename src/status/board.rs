@@ -1,6 +1,8 @@
 //! The board as its writer sees it.
 
 mod beat;
+mod engine;
+mod reader;
 mod seq;
 
 use std::fs::File;
@@ -15,6 +17,8 @@ use std::time::Duration;
 use memmap2::MmapRaw;
 
 pub use self::beat::Beat;
+pub use self::engine::EngineSight;
+pub(super) use self::engine::owned;
 use super::layout::{
     AddressSlot, EVENTS, EngineState, EventSlot, Header, InstanceSlot, LAYOUT, MAGIC, PeerSlot,
     REASONS, WARNINGS, WarningSlot,
@@ -110,7 +114,7 @@ impl Board {
     #[must_use]
     pub fn with_page(self, page: Page) -> Self {
         self.header().page.store(page.inode(), Relaxed);
-        Self { page: Some(page), ..self }
+        self.beside(page)
     }
 
     /// Maps the board in a file that is open to be read and written.
@@ -119,7 +123,10 @@ impl Board {
     ///
     /// If it cannot be mapped, or is not a board of this version.
     pub fn of(file: &File) -> Result<Self, BoardError> {
-        let map = MmapRaw::map_raw(file)?;
+        Self::mapped(MmapRaw::map_raw(file)?)
+    }
+
+    fn mapped(map: MmapRaw) -> Result<Self, BoardError> {
         // Without any routers, for the header alone.
         let tables = Tables::new([0; 3]).ok_or(BoardError::TooLarge)?;
         if map.len() < tables.end {

@@ -167,6 +167,8 @@ on_the_board! {
         pub module: [AtomicU8; 32],
         /// Name and version of the server, as it tells them itself.
         pub nginx: [AtomicU8; 64],
+        /// The directory where the engine meets others of its host; empty if there is none.
+        pub run_dir: [AtomicU8; 72],
         /// Why the engine does not run.
         pub error: [AtomicU8; ERROR],
         /// Names of the reasons; [`InstanceSlot::reason`] is an index. The first is empty: no

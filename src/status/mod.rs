@@ -12,12 +12,14 @@
 //! All times on the board are milliseconds of `CLOCK_MONOTONIC`; who reads them converts them.
 
 mod board;
+pub mod document;
 pub mod layout;
 mod memory;
 mod page;
 mod text;
 
-pub use board::{Beat, Board, BoardError, Plan};
+pub use board::{Beat, Board, BoardError, EngineSight, Plan};
+pub use document::Status;
 pub use layout::EngineState;
 pub use page::{Page, Workers};
 pub use text::on_one_line;

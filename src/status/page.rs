@@ -11,10 +11,10 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use memmap2::MmapRaw;
+use memmap2::{MmapOptions, MmapRaw};
 
 use super::layout::{WORKERS, WorkerSlot, WorkerWords, request};
-use super::memory::{open_shared, seal};
+use super::memory::{is_sealed, open_shared, seal};
 use crate::types::Instant;
 
 /// Workers as they were found on the page.
@@ -57,8 +57,25 @@ impl Page {
         Self::of(&open_shared(path)?)
     }
 
+    /// Opens the page at `path` (`/proc/4711/fd/8`) to read it: whoever writes to it crashes.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be opened or mapped, could be cut off while it is read, or is no page of this
+    /// version.
+    pub fn open_to_read(path: &Path) -> io::Result<Self> {
+        let file = File::open(path)?;
+        if !is_sealed(&file) {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        Self::mapped(&file, MmapOptions::new().map_raw_read_only(&file)?)
+    }
+
     fn of(file: &File) -> io::Result<Self> {
-        let map = MmapRaw::map_raw(file)?;
+        Self::mapped(file, MmapRaw::map_raw(file)?)
+    }
+
+    fn mapped(file: &File, map: MmapRaw) -> io::Result<Self> {
         if map.len() != size_of::<WorkerWords>() {
             return Err(io::ErrorKind::InvalidData.into());
         }
@@ -78,6 +95,22 @@ impl Page {
             request::UNDRAIN => Some(false),
             _ => None,
         }
+    }
+
+    /// Asks the engine to drain, or to take part again.
+    pub(super) fn ask(&self, draining: bool) {
+        let request = if draining { request::DRAIN } else { request::UNDRAIN };
+        self.words().request.store(request, Relaxed);
+    }
+
+    /// Tells whether the engine has yet to take what it was asked for.
+    pub(super) fn is_asked(&self) -> bool {
+        self.words().request.load(Relaxed) != request::NONE
+    }
+
+    /// Returns the user of the workers, once the first one has started.
+    pub(super) fn user(&self) -> Option<u32> {
+        self.words().user.load(Relaxed).checked_sub(1)
     }
 
     /// Returns how many of `total` workers have beaten within `timeout`.

@@ -629,6 +629,7 @@ function _M:carry_over(previous)
     header.events_delivered = earlier.events_delivered
     header.events_from_ms = layout.NEVER
     copy(header.reasons, earlier.reasons, sizeof(header.reasons))
+    copy(header.run_dir, earlier.run_dir, sizeof(header.run_dir))
     header.engine_beat_ms = earlier.engine_beat_ms
     header.guarded_ms = earlier.guarded_ms
     header.engine_state = earlier.engine_state

@@ -51,6 +51,7 @@ typedef struct {
     char router_id[128];
     char module[32];
     char nginx[64];
+    char run_dir[72];
     char error[512];
     char reasons[32][24];
 } resty_vrrp_header;

@@ -84,9 +84,14 @@ impl Place {
         &self.path
     }
 
+    /// Returns the directory of the socket.
+    pub(in crate::runtime) fn directory(&self) -> &Path {
+        self.path.parent().unwrap_or(Path::new("/"))
+    }
+
     /// Returns the identity of the place: engines with the same one meet there.
     pub(in crate::runtime) fn id(&self) -> Option<DoorId> {
-        DoorId::at(self.path.parent()?).ok()
+        DoorId::at(self.directory()).ok()
     }
 
     /// Connects to the engine that has the routers; `None` if there is none. Never blocks.

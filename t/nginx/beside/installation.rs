@@ -32,6 +32,12 @@ fn make_installs_what_was_built_and_compiles_nothing() {
         assert!(place.join("usr/lua/resty/vrrp/guard").exists());
         assert!(place.join("usr/lua/resty/vrrp.lua").exists());
         assert!(place.join("usr/lua/resty/vrrp/page.html").exists());
+        let program = place.join("usr/sbin/resty-vrrp");
+        let version = run(Command::new(program).arg("--version"));
+        assert_eq!(text(&version.stdout), concat!("resty-vrrp ", env!("CARGO_PKG_VERSION"), "\n"));
+        for file in SHARED {
+            assert!(place.join("usr/share").join(file).exists(), "{file}");
+        }
 
         run(Command::new("touch").args(["-d", "2000-01-01"]).arg(&built));
         let outdated = install("install");
@@ -39,7 +45,8 @@ fn make_installs_what_was_built_and_compiles_nothing() {
         assert!(text(&outdated.stdout).contains("sources have changed since make build"));
 
         assert!(install("uninstall").status.success());
-        assert_eq!(fs::read_dir(place.join("usr/lua/resty")).unwrap().count(), 0);
+        let files = run(Command::new("find").arg(&place).args(["-type", "f"]));
+        assert_eq!(text(&files.stdout), "");
     });
 }
 
@@ -67,13 +74,27 @@ fn make_checks_a_configuration_and_shows_what_is_refused() {
     });
 }
 
+/// Man pages and completions.
+const SHARED: &[&str] = &[
+    "man/man8/resty-vrrp.8",
+    "man/man8/resty-vrrp-status.8",
+    "bash-completion/completions/resty-vrrp",
+    "zsh/site-functions/_resty-vrrp",
+    "fish/vendor_completions.d/resty-vrrp.fish",
+];
+
 /// Runs `make` on what Cargo has built for this test.
 pub(super) fn make(arguments: &[&str]) -> Output {
     let core = library();
     let guard = core.with_file_name("resty-vrrp-guard");
+    let program = core.with_file_name("resty-vrrp");
+    let share = core.with_file_name("share");
+    assert!(run(Command::new(&program).arg("generate").arg(&share)).status.success());
     let mut command = Command::new("make");
     command.current_dir(project()).arg("LUA_LIB_DIR=/usr/lua").args(arguments);
     command.arg(format!("CORE={}", core.display())).arg(format!("GUARD={}", guard.display()));
+    command.arg(format!("CLI={}", program.display())).arg(format!("SHARE={}", share.display()));
+    command.arg("PREFIX=/usr");
     run(&mut command)
 }
 

@@ -8,6 +8,7 @@ mod addresses;
 mod agreement;
 pub(crate) mod checked;
 pub(crate) mod checks;
+mod command_line;
 mod counters;
 mod crashes;
 mod events;
