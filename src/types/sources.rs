@@ -28,6 +28,13 @@ impl Sources {
         }
     }
 
+    /// Returns an address of a family that is this host's own, whatever it reaches.
+    #[must_use]
+    pub fn any_of(self, family: Family) -> Option<IpAddr> {
+        let global = self.global.filter(|_| family == Family::Ipv6);
+        self.of(family).or(global.map(IpAddr::V6))
+    }
+
     /// Returns these, and in place of those that are missing the ones of `before`.
     #[must_use]
     pub fn or(self, before: Self) -> Self {

@@ -66,7 +66,7 @@ impl Takeover {
                 // While this host has the address, for any reason.
                 let all = router.planned.addresses.iter().zip(&router.facts.addresses);
                 let ours = all.filter(|(_, facts)| facts.ours).map(|(held, _)| held.address);
-                let source = |it| Some((it, sources.of(Family::of(it))?));
+                let source = |it| Some((it, sources.any_of(Family::of(it))?));
                 rules.silent.extend(ours.filter_map(source));
             }
         }

@@ -1,6 +1,6 @@
 //! What is believed of addresses that were asked for.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use tokio::sync::watch;
@@ -9,9 +9,9 @@ use super::*;
 use crate::config::AnnounceConfig;
 use crate::net::{DuplicateDetection, samples};
 use crate::proto::{LinkId, Site};
-use crate::runtime::kernel::PlannedRouter;
 use crate::runtime::kernel::facts::Facts;
-use crate::types::LinkName;
+use crate::runtime::kernel::{LinkView, PlannedRouter};
+use crate::types::{LinkName, Sources};
 
 /// The kernel tells of an address of IPv6 a moment after it has answered.
 #[test]
@@ -47,6 +47,22 @@ fn an_address_of_ipv4_that_is_not_there_is_not_waited_for() {
     takeover.own_gained_addresses();
 
     assert!(takeover.gained.is_empty() && takeover.links[0].owned.is_empty());
+}
+
+/// A router with peers may be on a link without a link-local address.
+#[test]
+fn a_host_that_gives_way_is_silent_from_whatever_address_it_has() {
+    let [address, own] = ["2001:db8::1/64", "2001:db8::7/64"].map(samples::parse);
+    let IpAddr::V6(global) = own.address else { unreachable!() };
+    let mut takeover = takeover(address);
+    let sources = Sources { global: Some(global), ..Sources::default() };
+    takeover.links[0].view = Some(LinkView { sources, ..LinkView::default() });
+    takeover.routers[0].facts.addresses[0].ours = true;
+    takeover.moving.insert(0);
+
+    let rules = takeover.rules(Instant::default());
+
+    assert_eq!(rules.silent, [(address.address, own.address)].into());
 }
 
 /// Returns the state of a thread that knows its link, and has nothing to look at.
