@@ -178,7 +178,7 @@ pub(super) const INSTANCE: Words = &[
         &["old_unicast_checksum"],
         Warn("no counterpart: checksums of keepalived before 1.3.7 are not understood"),
     ),
-    (&["vrf"], Refuse("no counterpart: an instance runs on an interface")),
+    (&["vrf"], Refuse("no counterpart: name an interface of it, and remove this line")),
 ];
 
 /// In `vrrp_sync_group`.

@@ -158,7 +158,7 @@ fn what_peers_would_not_understand_is_refused() {
     for (line, expected) in [
         ("mcast_dst_ip 224.0.0.99", "advertisements go to 224.0.0.18 alone"),
         ("auth_hmac {\nkey 1 x\n}", "set mode permissive on all of them first"),
-        ("vrf blue", "an instance runs on an interface"),
+        ("vrf blue", "name an interface of it, and remove this line"),
     ] {
         let said = refused(with_instance(line));
         assert!(said.starts_with(":4:1: ") && said.contains(expected), "{line}: {said}");
