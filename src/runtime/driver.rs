@@ -340,7 +340,6 @@ impl<'a> Driver<'a> {
         let needs_the_kernel = succession.needs_the_kernel();
         tokio::select! {
             biased;
-            () = stop_requested(stopping.as_mut()) => Event::Stop,
             _ = timer.expired() => Event::Deadline,
             changed = facts.changed(), if needs_the_kernel => match changed {
                 Ok(()) => Event::Facts,
@@ -348,6 +347,8 @@ impl<'a> Driver<'a> {
             },
             () = exited(master.as_ref()) => Event::MasterDied,
             incident = poll_fn(|cx| meeting.poll_incident(cx)) => Event::Incident(incident),
+            // Whoever has come to the door before that can have the routers.
+            () = stop_requested(stopping.as_mut()) => Event::Stop,
             outlook = poll_fn(|cx| neighbourhood.poll_look(cx)) => Event::LookedAround(outlook),
             Ok(()) = checks.changed(), if busy => Event::Checked,
             link = poll_fn(|cx| links.poll_readable(cx)) => Event::Readable(link),

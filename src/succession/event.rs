@@ -46,14 +46,16 @@ pub enum Incident {
     NeighboursKnown,
     /// nginx began or ceased to serve.
     HealthChanged(Health),
-    /// The master has taken on another configuration (`true`), or has refused it after all.
-    Superseded(bool),
     /// A virtual router changed state.
     Changed(RouterId),
     /// The node drains, or takes part again.
     Drained,
     /// A turn of the loop begins; the first input of each turn.
-    Turned,
+    Turned {
+        /// The master has taken on another configuration. What a turn is for must not be judged by
+        /// an older answer: on a busy host the next turn may be the one that is told to stop.
+        is_superseded: bool,
+    },
     /// A tenth of a second has passed, or less.
     Beat {
         /// Connections whose last message is not yet sent.

@@ -118,7 +118,10 @@ impl Succession {
     /// Handles something that happened.
     pub fn handle(&mut self, incident: Incident, now: Instant) {
         match incident {
-            Incident::Turned => self.detect_pause(now),
+            Incident::Turned { is_superseded } => {
+                self.is_superseded = is_superseded;
+                self.detect_pause(now);
+            }
             Incident::Answered(peer) => self.handle_answer(Some(peer), now),
             Incident::NobodyAnswered => self.handle_answer(None, now),
             Incident::DoorOpened(opening) => self.handle_door_opening(opening),
@@ -136,7 +139,6 @@ impl Succession {
             Incident::LinksKnown => self.knowledge.links = true,
             Incident::NeighboursKnown => self.knowledge.neighbours = true,
             Incident::HealthChanged(health) => self.health = health,
-            Incident::Superseded(is_superseded) => self.is_superseded = is_superseded,
             Incident::Changed(router) => self.note_change(|backlog| backlog.add(router)),
             Incident::Drained => self.note_change(Backlog::add_node),
             Incident::Beat { unsent } => self.beat(&unsent),

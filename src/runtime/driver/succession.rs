@@ -26,11 +26,8 @@ impl From<Beginning> for Start {
 }
 
 impl Driver<'_> {
-    /// Hands the succession the time and what other processes have changed, and carries out its
-    /// commands.
+    /// Hands the succession the time, and carries out its commands.
     pub(super) fn settle_succession(&mut self, now: Instant) -> Option<End> {
-        let is_superseded = self.board.is_superseded();
-        self.succession.handle(Incident::Superseded(is_superseded), now);
         if self.succession.is_leaving() && !self.node.holds_any() && !self.kernel.lingers(now) {
             self.succession.handle(Incident::Released, now);
         }

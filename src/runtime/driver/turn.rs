@@ -26,7 +26,8 @@ impl Driver<'_> {
     /// Checks whether another engine has taken over, before the core may notice the pause: what it
     /// would give up then may be the other engine's.
     pub(super) fn notice_a_pause(&mut self, now: Instant) -> Option<End> {
-        self.succession.handle(Incident::Turned, now);
+        let is_superseded = self.board.is_superseded();
+        self.succession.handle(Incident::Turned { is_superseded }, now);
         self.perform_commands()
     }
 

@@ -27,6 +27,33 @@ fn a_host_survives_any_trouble_on_a_busy_machine() {
     });
 }
 
+/// Each wakes late, and one of them stands still for as long as no peer takes over yet.
+#[test]
+fn a_reload_on_a_busy_machine_is_noticed_by_nobody() {
+    explore(2_000_000..2_000_300, |seed| {
+        let mut world = World::new(seed);
+        world.weather.latency = us(100) + world.rng.up_to(ms(40));
+        world.weather.lateness = world.rng.up_to(ms(30));
+        world.weather.net_delay = world.rng.up_to(ms(150));
+        world.weather.workers_delay = world.rng.up_to(ms(700));
+        world.start(conf(150));
+        let settled = ms(3000) + world.rng.up_to(ms(100));
+        world.run_for(settled);
+        world.assert_settled();
+
+        world.reload(0, conf(150));
+        let engine = world.rng.index(2);
+        let (waits, hangs) = (world.rng.up_to(ms(250)), world.rng.up_to(ms(150)));
+        world.run_for(waits);
+        if engine < world.engines.len() {
+            world.hang(engine, hangs);
+        }
+        world.run_for(ms(4000));
+
+        world.assert_unnoticed();
+    });
+}
+
 /// Runs every seed. `SEED` in the environment replaces them; with `LONG`, there are ten times as
 /// many.
 fn explore(seeds: Range<u64>, scenario: impl Fn(u64)) {

@@ -15,6 +15,23 @@ fn a_reload_is_noticed_by_nobody() {
     assert_eq!(world.holder(), Some(1));
 }
 
+/// On a busy host the loop may not turn between the moment at which the master takes on another
+/// configuration and the one at which it stops the engine. The next one has knocked meanwhile.
+#[test]
+fn a_reload_that_an_engine_learns_of_only_when_it_is_to_stop_is_noticed_by_nobody() {
+    for (pause, hang) in (0..100).step_by(10).flat_map(|it| [(it, 125), (it, 160), (it, 180)]) {
+        let mut world = serving();
+        world.run_for(ms(pause));
+
+        world.reload(0, conf(150));
+        world.hang(0, ms(hang));
+        world.run_for(ms(3000));
+
+        world.assert_unnoticed();
+        assert_eq!(world.holder(), Some(1));
+    }
+}
+
 /// `vrrp-net` of the next engine waits for the kernel, which says nothing about the links.
 #[test]
 fn a_reload_while_the_kernel_keeps_netlink_waiting_is_noticed_by_nobody() {
@@ -57,6 +74,23 @@ fn an_upgrade_and_its_end_are_noticed_by_nobody() {
 
     world.assert_unnoticed();
     assert_eq!(world.engines[world.holder().expect("there is one")].master, new);
+}
+
+/// It does not know of the next engine before it has woken.
+#[test]
+fn an_engine_that_wakes_to_stop_hands_over_to_the_one_that_has_knocked_meanwhile() {
+    for hang in [80, 110, 160, 180] {
+        let mut world = serving();
+
+        world.start(conf(150));
+        world.hang(0, ms(hang));
+        world.run_for(ms(60));
+        world.quit(0);
+        world.run_for(ms(3000));
+
+        world.assert_unnoticed();
+        assert_eq!(world.holder(), Some(1));
+    }
 }
 
 #[test]

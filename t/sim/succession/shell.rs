@@ -88,7 +88,7 @@ impl World {
     fn turn_for(&mut self, engine: EngineIndex, event: impl FnOnce(&mut Self)) {
         let run = self.engines[engine].run;
         self.beat_the_board(engine);
-        self.tell(engine, Incident::Turned);
+        self.begin_turn(engine);
         self.perform_commands(engine);
         if !self.goes_on(engine, run) {
             return;
@@ -103,6 +103,11 @@ impl World {
         if self.goes_on(engine, run) {
             self.settle(engine);
         }
+    }
+
+    fn begin_turn(&mut self, engine: EngineIndex) {
+        let is_superseded = self.boards[self.engines[engine].board].is_superseded;
+        self.tell(engine, Incident::Turned { is_superseded });
     }
 
     fn goes_on(&self, engine: EngineIndex, run: u32) -> bool {
@@ -136,7 +141,7 @@ impl World {
             return;
         }
         // It may have been interrupted since the turn began.
-        self.tell(engine, Incident::Turned);
+        self.begin_turn(engine);
         self.perform_commands(engine);
         if !self.goes_on(engine, run) {
             return;
@@ -149,8 +154,6 @@ impl World {
         }
         self.perform_actions(engine);
         let it = &mut self.engines[engine];
-        let is_superseded = self.boards[it.board].is_superseded;
-        it.succession.handle(Incident::Superseded(is_superseded), now);
         if it.succession.is_leaving() && !it.node.holds_any() {
             it.succession.handle(Incident::Released, now);
         }

@@ -265,10 +265,10 @@ impl Happening {
     /// Returns in which order a loop that wakes looks at what has happened.
     pub(super) fn urgency(&self) -> u8 {
         match self {
-            Self::Stop(_) => 0,
-            Self::Turn { event: LoopEvent::Deadline, .. } => 1,
-            Self::Turn { event: LoopEvent::LinksKnown | LoopEvent::LetGo, .. } => 2,
-            Self::Deliver { .. } | Self::Turn { event: LoopEvent::Visited { .. }, .. } => 3,
+            Self::Turn { event: LoopEvent::Deadline, .. } => 0,
+            Self::Turn { event: LoopEvent::LinksKnown | LoopEvent::LetGo, .. } => 1,
+            Self::Deliver { .. } | Self::Turn { event: LoopEvent::Visited { .. }, .. } => 2,
+            Self::Stop(_) => 3,
             Self::Turn { event: LoopEvent::Judged(_), .. } => 4,
             Self::Turn { event: LoopEvent::Beat, .. } => 5,
             Self::Turn { event: LoopEvent::Datagram(_), .. } => 6,
