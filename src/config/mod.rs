@@ -7,6 +7,7 @@ mod address;
 mod conflicts;
 mod error;
 mod groups;
+mod lifetime;
 mod probe;
 mod reach;
 mod read;

@@ -82,7 +82,8 @@ fn config(value: &Value, problems: &Problems) -> Option<Config> {
     let instances = table.list("instances", MAX_INSTANCES, instance);
     let HealthOptions { liveness, probe, reach } = health(&mut table);
     let announce = announce(&mut table);
-    let lifetime_s = table.or("address_lifetime_s", 4, whole(0..=3600, "s (0 = permanent)"));
+    let address_lifetime =
+        super::lifetime::read(&mut table, instances.as_deref().unwrap_or_default());
     let last_one_standing = table.or("last_one_standing", false, boolean);
     let run_dir = table.optional("run_dir", run_dir);
     let realtime = table.or("realtime", false, boolean);
@@ -113,7 +114,7 @@ fn config(value: &Value, problems: &Problems) -> Option<Config> {
         probe,
         reach,
         announce,
-        address_lifetime: (lifetime_s > 0).then(|| Duration::from_secs(lifetime_s)),
+        address_lifetime,
         last_one_standing,
     })
 }
