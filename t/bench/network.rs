@@ -11,12 +11,15 @@ pub(crate) enum Network {
     Ipv6,
     /// Unicast over IPv4.
     Unicast,
+    /// Unicast over IPv6.
+    UnicastIpv6,
     /// Multicast over IPv4; an address of IPv6 moves with that of IPv4.
     Dual,
 }
 
 impl Network {
-    pub(crate) const ALL: [Self; 4] = [Self::Ipv4, Self::Ipv6, Self::Unicast, Self::Dual];
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Ipv4, Self::Ipv6, Self::Unicast, Self::UnicastIpv6, Self::Dual];
 
     /// Returns what `NETWORK` calls it.
     pub(crate) fn name(self) -> &'static str {
@@ -24,25 +27,26 @@ impl Network {
             Self::Ipv4 => "ipv4",
             Self::Ipv6 => "ipv6",
             Self::Unicast => "unicast",
+            Self::UnicastIpv6 => "unicast-ipv6",
             Self::Dual => "dual",
         }
     }
 
     /// Tells whether the nodes speak to each other one by one.
     pub(crate) fn is_unicast(self) -> bool {
-        self == Self::Unicast
+        matches!(self, Self::Unicast | Self::UnicastIpv6)
     }
 
     /// Tells whether anything has addresses of IPv6.
     pub(crate) fn has_ipv6(self) -> bool {
-        matches!(self, Self::Ipv6 | Self::Dual)
+        matches!(self, Self::Ipv6 | Self::UnicastIpv6 | Self::Dual)
     }
 
     /// Returns the virtual addresses that clients ask. The first is of the family of the election.
     pub(crate) fn services(self) -> &'static [&'static str] {
         match self {
             Self::Ipv4 | Self::Unicast => &[ADDRESS],
-            Self::Ipv6 => &[ADDRESS_OF_IPV6],
+            Self::Ipv6 | Self::UnicastIpv6 => &[ADDRESS_OF_IPV6],
             Self::Dual => &[ADDRESS, ADDRESS_OF_IPV6],
         }
     }
@@ -62,7 +66,7 @@ impl Network {
         let ipv6 = format!("2001:db8:77:{link:x}::{vrid:x}/128");
         match self {
             Self::Ipv4 | Self::Unicast => vec![ipv4],
-            Self::Ipv6 => vec![ipv6],
+            Self::Ipv6 | Self::UnicastIpv6 => vec![ipv6],
             Self::Dual => vec![ipv4, ipv6],
         }
     }
@@ -74,7 +78,7 @@ impl Network {
         let ipv6 = |n: usize| format!("2001:db8:77::{:x}/128", n + 1);
         let (all, most): (Vec<String>, usize) = match self {
             Self::Ipv4 | Self::Unicast => ((0..count).map(ipv4).collect(), 250),
-            Self::Ipv6 => ((0..count).map(ipv6).collect(), MOST_OF_IPV6),
+            Self::Ipv6 | Self::UnicastIpv6 => ((0..count).map(ipv6).collect(), MOST_OF_IPV6),
             Self::Dual => {
                 let half = count / 2;
                 ((0..half).map(ipv4).chain((half..count).map(ipv6)).collect(), half.min(250))
@@ -97,6 +101,11 @@ impl Network {
         if self.is_unicast() { second } else { client }
     }
 
+    /// Returns the address by which the other node of a pair knows one on a link.
+    pub(crate) fn peer_address(self, link: usize, host: u8) -> String {
+        if self.has_ipv6() { address_of_ipv6(link, host) } else { Self::host_address(link, host) }
+    }
+
     /// Gives a host its addresses of IPv6, where there are any.
     ///
     /// The kernel would make link-local ones out of MAC addresses, and take a second. These are
@@ -109,9 +118,18 @@ impl Network {
             host.ip(&format!("link set eth{link} down"));
             host.ip(&format!("link set eth{link} addrgenmode none"));
             host.ip(&format!("link set eth{link} up"));
-            host.ip(&format!("address add fe80::{number:x}/64 dev eth{link} nodad"));
+            for address in [format!("fe80::{number:x}"), address_of_ipv6(link, number)] {
+                host.ip(&format!("address add {address}/64 dev eth{link} nodad"));
+            }
         }
-        host.ip(&format!("address add 2001:db8::{number:x}/64 dev eth0 nodad"));
+    }
+}
+
+/// Returns the address of IPv6 that a host has on a link.
+fn address_of_ipv6(link: usize, host: u8) -> String {
+    match link {
+        0 => format!("2001:db8::{host:x}"),
+        _ => format!("2001:db8:78:{link:x}::{host:x}"),
     }
 }
 

@@ -19,7 +19,9 @@ pub(crate) fn over_ipv6(options: &Options) -> Section {
 
 pub(crate) fn unicast(options: &Options) -> Section {
     let mut section = Section::new("Outages between nodes that speak to each other one by one");
-    measure(&mut section, options, Network::Unicast);
+    for network in [Network::Unicast, Network::UnicastIpv6] {
+        measure(&mut section, options, network);
+    }
     section.remark("`peers`; of keepalived, `unicast_peer`.");
     section
 }
@@ -35,10 +37,11 @@ pub(crate) fn dual_stack(options: &Options) -> Section {
 }
 
 fn measure(section: &mut Section, options: &Options, network: Network) {
-    for (name, interval_ms) in [("v3, 100 ms", 100), ("v3, 1 s", 1000)] {
+    for (interval, interval_ms) in [("100 ms", 100), ("1 s", 1000)] {
         if options.quick && interval_ms > 100 {
             continue;
         }
+        let name = &format!("{}, {interval}", network.name());
         let plan = Plan::single_over(network, Duration::from_millis(interval_ms));
         host_dies(section, options, name, &plan);
         drained(section, options, name, &plan);

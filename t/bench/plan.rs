@@ -160,7 +160,7 @@ impl Plan {
                     format!(", addresses_excluded = {{ {} }}", quoted(excluded))
                 },
                 if self.network.is_unicast() {
-                    let peer = Network::host_address(*link, NUMBERS[1 - node]);
+                    let peer = self.network.peer_address(*link, NUMBERS[1 - node]);
                     format!(", peers = {{ \"{peer}\" }}")
                 } else {
                     String::new()
@@ -195,7 +195,7 @@ impl Plan {
                 self.dead_factor,
                 if self.network.is_unicast() {
                     let [own, peer] =
-                        [node, 1 - node].map(|it| Network::host_address(*link, NUMBERS[it]));
+                        [node, 1 - node].map(|it| self.network.peer_address(*link, NUMBERS[it]));
                     format!("unicast_src_ip {own}\n    unicast_peer {{\n{peer}\n    }}")
                 } else {
                     String::new()
