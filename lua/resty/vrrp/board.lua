@@ -30,7 +30,7 @@ local worker_pid = ngx.worker.pid
 
 
 ffi.cdef [[
-int resty_vrrp_memfd_create(const char *, unsigned) __asm__("memfd_create");
+long resty_vrrp_syscall(long, ...) __asm__("syscall");
 long resty_vrrp_lseek(int, long, int) __asm__("lseek");
 void *resty_vrrp_mmap(void *, size_t, int, int, int, long) __asm__("mmap");
 void *resty_vrrp_mremap(void *, size_t, size_t, int) __asm__("mremap");
@@ -52,8 +52,11 @@ local mt = { __index = _M }
 
 local NAME = "resty.vrrp"
 local PAGE_NAME = "resty.vrrp.page"
-local MFD_CLOEXEC = 1
-local MFD_ALLOW_SEALING = 2
+-- By number: a C library before glibc 2.27 has no function for it. It is the
+-- same number wherever the kernel uses the common table.
+local SYS_MEMFD_CREATE = jit.arch == "x64" and 319 or 279
+-- Close on exec, and allow sealing.
+local MEMFD_FLAGS = 3
 local SEEK_END = 2
 local PROT_READ = 1
 local PROT_READ_WRITE = 3
@@ -170,7 +173,8 @@ end
 
 -- Makes an empty memfd.
 local function make(name)
-    local fd = C.resty_vrrp_memfd_create(name, MFD_CLOEXEC + MFD_ALLOW_SEALING)
+    local fd = tonumber(C.resty_vrrp_syscall(SYS_MEMFD_CREATE, name,
+                                             cast("long", MEMFD_FLAGS)))
     if fd < 0 then
         return nil, "cannot make shared memory: " .. why()
     end
