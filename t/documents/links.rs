@@ -24,6 +24,16 @@ fn every_folder_introduces_itself_and_the_readme_leads_there() {
     }
 }
 
+/// What is typed and pasted is the same in every language.
+#[test]
+fn the_chinese_readme_has_the_code_of_the_english_one() {
+    let (english, chinese) =
+        (Document::read("README.md"), Document::read("nginx-conf/README.zh-CN.md"));
+    let of_english: Vec<_> = english.blocks().collect();
+
+    assert_eq!(chinese.blocks().collect::<Vec<_>>(), of_english);
+}
+
 #[test]
 fn every_link_leads_to_a_file_and_a_heading_that_exist() {
     let mut broken = Vec::new();

@@ -35,7 +35,7 @@ mod refusals;
 mod requests;
 mod rights;
 mod track;
-mod unit;
+pub(crate) mod unit;
 mod units;
 mod verdicts;
 mod weight;

@@ -110,13 +110,16 @@ fn another_program_of_www_data_can_neither_stop_nginx_of_a_unit_nor_meet_its_eng
 }
 
 /// What the drop-in sets.
-struct Unit {
+pub(crate) struct Unit {
     settings: Vec<(String, String)>,
 }
 
 impl Unit {
     fn read() -> Self {
-        let text = conf("systemd/nginx.service.d/resty-vrrp.conf");
+        Self::of(&conf("systemd/nginx.service.d/resty-vrrp.conf"))
+    }
+
+    pub(crate) fn of(text: &str) -> Self {
         let lines = text.lines().filter(|line| !line.starts_with('#'));
         let settings = lines.filter_map(|line| line.split_once('='));
         let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned()));
@@ -135,7 +138,7 @@ impl Unit {
 
     /// Does what systemd does to start the unit.
     #[track_caller]
-    fn start(&self, host: &Host) {
+    pub(crate) fn start(&self, host: &Host) {
         let owner = format!("{}:{}", self.one("User"), self.one("Group"));
         for (setting, place) in [("RuntimeDirectory", "/run"), ("StateDirectory", "/var/lib")] {
             for name in self.one(setting).split(' ') {
