@@ -2,13 +2,13 @@
 //! removed.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use harness::{Host, Lab, Nginx, Probe, Role, library, project, wait_until};
+use harness::{Host, Lab, Nginx, Probe, Role, conf, library, project, wait_until};
 
-use crate::pair::{INTERVAL, PATIENCE, SERVER, conf, on_every_prepared_pair, options};
+use crate::pair::{self, INTERVAL, PATIENCE, SERVER, on_every_prepared_pair, options};
 use crate::{ONE, conf_with, get, on_every_nginx, status_when};
 
 #[test]
@@ -18,7 +18,7 @@ fn nobody_notices_that_the_package_of_a_running_nginx_is_upgraded_or_removed() {
         have_own_files(host);
         host.exec("dpkg", &["-i", old]);
     };
-    let conf = |number| on_usual_paths(&conf(&options(number)));
+    let conf = |number| on_usual_paths(&pair::conf(&options(number)));
     on_every_prepared_pair("packages", prepare, conf, |pair, _| {
         let (nginx, host) = (&pair.one.nginx, &pair.one.host);
         let probe = Probe::start(&pair.client, SERVER, "/");
@@ -98,17 +98,75 @@ fn a_package_is_not_installed_over_what_make_has_installed() {
     assert!(!host.enter(|| Path::new("/usr/lib/resty-vrrp").exists()));
 }
 
+#[test]
+fn the_container_is_made_of_the_package() {
+    let lab = Lab::new("container");
+    let host = lab.host("worker-01", "192.168.56.101/24");
+    have_own_files(&host);
+    let file = conf("Containerfile");
+    let lines = |word: &str| {
+        let lines = file.lines().filter_map(|line| line.strip_prefix(word));
+        lines.map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(lines("COPY "), ["target/packages/resty-vrrp_*.deb /tmp/"]);
+    host.exec("mount", &["-t", "tmpfs", "tmpfs", "/tmp"]);
+    let [package, _] = debs();
+    // Where it is may be hidden now, but for this process.
+    let octets = fs::read(package).expect("it was made");
+    host.enter(|| fs::write("/tmp/resty-vrrp_1.0_amd64.deb", octets)).expect("/tmp is writable");
+
+    for command in lines("RUN ") {
+        host.exec("sh", &["-c", &command]);
+    }
+
+    let openresty = "/usr/local/openresty/site/lualib/resty/vrrp/core.so";
+    assert!(host.enter(|| Path::new(openresty).exists()));
+    assert_eq!(lines("STOPSIGNAL "), ["SIGQUIT"]);
+}
+
+#[test]
+fn luarocks_makes_a_rock_that_nginx_runs_with() {
+    let built = built();
+    let rockspec = project().join("nginx-conf/packages/resty-vrrp-0.1.0-1.rockspec");
+    on_every_nginx("rock", |host, carrier| {
+        let tree = host.exec("mktemp", &["-d", "/run/rocks-XXXX"]);
+        let tree = tree.trim();
+        host.exec("chmod", &["755", tree]);
+        let files = [
+            ("CORE", "libresty_vrrp_core.so"),
+            ("GUARD", "resty-vrrp-guard"),
+            ("CLI", "resty-vrrp"),
+            ("SHARE", "share"),
+            ("BUILT", ".built"),
+        ];
+        let places = files.map(|(name, file)| format!("{name}={}", built.join(file).display()));
+        let mut luarocks = Command::new("luarocks");
+        luarocks.args(["--lua-version", "5.1", "--tree", tree, "make"]).arg(&rockspec);
+        // As `make build` has compiled it already.
+        luarocks.env("MAKEFLAGS", format!("CARGO=true {}", places.join(" ")));
+
+        host.try_exec(luarocks.current_dir(project())).expect("it makes the rock");
+
+        let (lua, lib) = (format!("{tree}/share/lua/5.1"), format!("{tree}/lib/lua/5.1"));
+        let paths = format!(
+            "http {{\nlua_package_path '{lua}/?.lua;;';\nlua_package_cpath '{lib}/?.so;;';\n"
+        );
+        let _nginx = Nginx::start(host, carrier, &conf_with(ONE).replacen("http {", &paths, 1));
+        let status = status_when(host, "active");
+        assert_eq!(status["node"]["warnings"], serde_json::json!([]), "the guard is there, too");
+    });
+}
+
 /// Returns two versions of the package for Debian.
-fn debs() -> &'static [String; 2] {
+pub(crate) fn debs() -> &'static [String; 2] {
     static DEBS: OnceLock<[String; 2]> = OnceLock::new();
     DEBS.get_or_init(|| ["1.0", "1.1"].map(|version| package("deb", version)))
 }
 
 /// Returns a package of what is tested, which has some version.
 fn package(format: &str, version: &str) -> String {
-    let built = library().parent().expect("it is a file").to_owned();
+    let built = built();
     let out = built.join("packages");
-    fs::write(built.join(".built"), "").expect("Cargo has written there, too");
     let mut command = Command::new(project().join("nginx-conf/packages/build"));
     command.arg(format).arg(&built).arg(&out).env("VERSION", version);
     let ended = command.output().expect("it is a script");
@@ -117,9 +175,16 @@ fn package(format: &str, version: &str) -> String {
     said.lines().last().expect("it names the package").to_owned()
 }
 
+/// Returns the directory of what is packed, as `make build` leaves it.
+fn built() -> PathBuf {
+    let built = library().parent().expect("it is a file").to_owned();
+    fs::write(built.join(".built"), "").expect("Cargo has written there, too");
+    built
+}
+
 /// Gives a host files of its own where packages install some: what is written there goes with it.
-fn have_own_files(host: &Host) {
-    for (number, place) in ["/etc", "/usr", "/var/lib"].into_iter().enumerate() {
+pub(crate) fn have_own_files(host: &Host) {
+    for (number, place) in ["/etc", "/usr", "/var/lib", "/var/log"].into_iter().enumerate() {
         let [upper, work] = ["upper", "work"].map(|it| format!("/run/files/{number}/{it}"));
         host.exec("mkdir", &["-p", &upper, &work]);
         let layers = format!("lowerdir={place},upperdir={upper},workdir={work}");
