@@ -32,6 +32,16 @@ pub(super) enum CommandName {
     Status(StatusArguments),
     /// Shows the status again every second, until interrupted
     Watch(NodeArguments),
+    /// Says what is well on a node and how that is known, and what is not and what helps
+    ///
+    /// Exits with 1 if anything is a fault; a warning needs a look, and is none.
+    Doctor {
+        #[command(flatten)]
+        node: NodeArguments,
+        /// Prints a list of { test, verdict, text }: one line for each node
+        #[arg(long)]
+        json: bool,
+    },
     /// Gives the addresses to another node and stays away from them, over reloads too
     ///
     /// Returns when another node has the addresses. Works without `control = true` in setup, which

@@ -8,6 +8,7 @@
 )]
 
 mod arguments;
+mod doctor;
 mod generate;
 mod leftovers;
 mod nodes;
@@ -37,6 +38,7 @@ pub fn run() -> ExitCode {
     let outcome = match command {
         CommandName::Status(arguments) => show_status(&arguments),
         CommandName::Watch(node) => watch(&node.choice()),
+        CommandName::Doctor { node, json } => doctor::examine(&node.choice(), json),
         CommandName::Drain(node) => requests::drain(&node.choice(), true),
         CommandName::Undrain(node) => requests::drain(&node.choice(), false),
         CommandName::Check(arguments) => return check(arguments),

@@ -17,6 +17,7 @@ use rustix::process::geteuid;
 
 use crate::net::{Rights, abstract_listeners, clock};
 use crate::status::document::Clocks;
+use crate::status::layout::Header;
 use crate::status::{Board, BoardError, EngineSight, Page, Status};
 
 /// What was found on this machine.
@@ -147,6 +148,11 @@ impl FoundNode {
     /// Returns the status of now.
     pub(super) fn status(&self) -> Status {
         Status::of(&self.board, now())
+    }
+
+    /// Returns what the board says of the whole node.
+    pub(super) fn header(&self) -> &Header {
+        self.board.header()
     }
 
     /// Tells whether its engine runs.

@@ -18,6 +18,15 @@ pub fn wall_ms() -> u64 {
     nanos(ClockId::Realtime) / 1_000_000
 }
 
+/// Tells whether the kernel takes its wall clock for synchronised.
+#[must_use]
+pub fn is_synchronised() -> bool {
+    let mut time = std::mem::MaybeUninit::<libc::timex>::zeroed();
+    // SAFETY: zeros ask for nothing to be set, and the kernel writes no more than the structure.
+    let state = unsafe { libc::adjtimex(time.as_mut_ptr()) };
+    state != libc::TIME_ERROR && state >= 0
+}
+
 /// Returns how long this machine has been suspended since its start: for so long `CLOCK_MONOTONIC`
 /// has stood still, and `CLOCK_BOOTTIME` has not. It is that, or less by what passes between two
 /// readings.
