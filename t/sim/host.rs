@@ -9,7 +9,9 @@ use resty_vrrp::proto::{
     Action, Bequests, Datagram, Health, Input, LinkCarrier, LinkFacts, LinkId, Node, RouterId,
     SendOutcome, State,
 };
-use resty_vrrp::types::{Instant, Priority, Sources, Version, Vrid};
+use resty_vrrp::types::{Family, Instant, Priority, Sources, Version, Vrid};
+
+use crate::packet::{family, link_local, vrid};
 
 /// The only link there is.
 pub(crate) const LINK: LinkId = LinkId(0);
@@ -137,7 +139,10 @@ impl Host {
         match cause {
             Cause::Timeout => self.node.handle_timeout(now),
             Cause::Datagram(bytes) => {
-                let received = Datagram::parse_ipv4(bytes);
+                let received = match family(bytes) {
+                    Family::Ipv4 => Datagram::parse_ipv4(bytes),
+                    Family::Ipv6 => Datagram::parse_with(bytes).map(|(_, datagram)| datagram),
+                };
                 let link = self.link_of(bytes);
                 self.node.handle(Input::Datagram { link, received }, now);
             }
@@ -215,7 +220,7 @@ impl Host {
 
     /// Tells the engine of the link, and of those of its addresses that routers speak from or to.
     fn tell_link(&mut self, now: Instant) {
-        let own: Vec<IpAddr> = self.primary.map(IpAddr::from).into_iter().collect();
+        let own: Vec<IpAddr> = self.primary.into_iter().flat_map(both).collect();
         for router in self.routers().filter(|it| self.instances[it.0].unicast.is_some()) {
             self.node.handle(Input::OwnAddresses { router, addresses: &own }, now);
         }
@@ -301,8 +306,8 @@ impl Host {
         let config = |host: &Self| host.router_of(vrid).map(|it| host.instance(it).clone());
         let (Some(ours), Some(theirs)) = (config(self), config(other)) else { return false };
         let lists = |config: &InstanceConfig, host: &Self| {
-            let primary = host.primary.map(IpAddr::from);
-            config.unicast.is_none() || primary.is_some_and(|it| config.peers().contains(&it))
+            let mut own = host.primary.into_iter().flat_map(both);
+            config.unicast.is_none() || own.any(|it| config.peers().contains(&it))
         };
         ours.unicast.is_some() == theirs.unicast.is_some()
             && lists(&ours, other)
@@ -368,7 +373,7 @@ impl Host {
 
     /// The link that a datagram arrives on: each virtual router of a group has its own.
     fn link_of(&self, datagram: &[u8]) -> LinkId {
-        let vrid = datagram.get(21).copied().and_then(Vrid::new);
+        let vrid = vrid(datagram).and_then(Vrid::new);
         vrid.and_then(|vrid| self.router_of(vrid))
             .map_or(LINK, |it| self.node.site_of(it).listens_on)
     }
@@ -385,8 +390,15 @@ impl Host {
     fn facts(&self, link: LinkId) -> LinkFacts {
         let is_dark = self.dark.contains(&link) && self.carrier == LinkCarrier::Up;
         let carrier = if is_dark { LinkCarrier::Down } else { self.carrier };
-        LinkFacts::new(carrier, Sources { ipv4: self.address_on(link), ..Sources::default() })
+        let ipv4 = self.address_on(link);
+        let ipv6 = ipv4.map(link_local);
+        LinkFacts::new(carrier, Sources { ipv4, ipv6, ..Sources::default() })
     }
+}
+
+/// The addresses that a host with this one has.
+fn both(primary: Ipv4Addr) -> [IpAddr; 2] {
+    [primary.into(), link_local(primary).into()]
 }
 
 fn slowest(instances: &[InstanceConfig]) -> Duration {

@@ -15,7 +15,7 @@ use resty_vrrp::types::{Priority, Vrid};
 use crate::host::{Cause, Condition, Host};
 use crate::network::{Fate, Network};
 use crate::oracle::Oracle;
-use crate::packet::{GROUP, Packet, encoded};
+use crate::packet::{GROUP, Packet, cross, encoded};
 use crate::setup::{US, Vary as _, b3};
 use crate::trace::{Deed, Record};
 use crate::unity::Unity;
@@ -423,8 +423,7 @@ impl Lan {
                     self.frames += 1;
                     let arrival = (self.now + delay, self.frames);
                     let mut octets = octets.to_vec();
-                    // Time to Live.
-                    octets[8] -= self.network.routers;
+                    cross(&mut octets, self.network.routers);
                     self.under_way.insert(arrival, (to, octets));
                 }
             }

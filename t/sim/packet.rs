@@ -1,12 +1,14 @@
 //! Advertisements written and read independently of the crate, from RFC 3768 §5 and RFC 9568 §5.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use resty_vrrp::proto::{Datagram, Node, RouterId};
-use resty_vrrp::types::{ChecksumForm, Priority};
+use resty_vrrp::types::{ChecksumForm, Family, Priority};
 
 pub(crate) const GROUP: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 18);
+const GROUP_IPV6: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0x12);
 const PROTOCOL: u8 = 112;
+const IPV6_HEADER: usize = 40;
 
 /// A whole IPv4 datagram with one advertisement.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -55,6 +57,40 @@ impl Packet {
 
     /// Reads what a router sent, and checks everything a strict receiver would.
     pub(crate) fn read(octets: &[u8]) -> Self {
+        if family(octets) == Family::Ipv6 {
+            Self::read_ipv6(octets)
+        } else {
+            Self::read_ipv4(octets)
+        }
+    }
+
+    /// Reads what a router sent over IPv6, as if it had been sent by IPv4.
+    fn read_ipv6(octets: &[u8]) -> Self {
+        let (header, message) = octets.split_at(IPV6_HEADER);
+        assert_eq!(header[4..6], u16::try_from(message.len()).unwrap().to_be_bytes());
+        assert_eq!(header[6], PROTOCOL);
+        assert_eq!(message[0], 3 << 4 | 1, "version 3, the type ADVERTISEMENT");
+        assert_eq!(message.len(), 8 + 16 * usize::from(message[3]));
+        let length = u16::try_from(message.len()).expect("it is short").to_be_bytes();
+        let tail = [0, 0, length[0], length[1], 0, 0, 0, PROTOCOL];
+        assert_eq!(sum(&[&header[8..], &tail, message]), 0xffff, "the checksum");
+        let addresses: Vec<_> = message[8..].chunks(16).map(ipv6_address).collect();
+        assert!(addresses[0].is_unicast_link_local(), "{addresses:?} (RFC 9568 §5.2.9)");
+        let destination = ipv6_address(&header[24..]);
+        Self {
+            source: counterpart(ipv6_address(&header[8..24])),
+            destination: if destination == GROUP_IPV6 { GROUP } else { counterpart(destination) },
+            ttl: header[7],
+            version: 3,
+            vrid: message[1],
+            priority: message[2],
+            interval: u16::from_be_bytes([message[4], message[5]]),
+            addresses: addresses.into_iter().map(counterpart).collect(),
+            form: ChecksumForm::PseudoHeader,
+        }
+    }
+
+    fn read_ipv4(octets: &[u8]) -> Self {
         let (header, message) = octets.split_at(20);
         assert_eq!(header[0], 0x45, "an IPv4 header without options");
         assert_eq!(header[2..4], u16::try_from(octets.len()).unwrap().to_be_bytes());
@@ -106,6 +142,39 @@ impl Packet {
         header[10..12].copy_from_slice(&sum.to_be_bytes());
         header
     }
+}
+
+/// Lets a datagram cross so many routers.
+pub(crate) fn cross(octets: &mut [u8], routers: u8) {
+    octets[if family(octets) == Family::Ipv4 { 8 } else { 7 }] -= routers;
+}
+
+/// The VRID of a datagram, if it is long enough to have one.
+pub(crate) fn vrid(octets: &[u8]) -> Option<u8> {
+    octets.get(if family(octets) == Family::Ipv4 { 21 } else { IPV6_HEADER + 1 }).copied()
+}
+
+/// What is no datagram at all is one of IPv4: that is what its socket would give.
+pub(crate) fn family(octets: &[u8]) -> Family {
+    let is_ipv6 = octets.len() >= IPV6_HEADER && octets[0] >> 4 == 6 && octets[6] == PROTOCOL;
+    if is_ipv6 { Family::Ipv6 } else { Family::Ipv4 }
+}
+
+/// The link-local address of whoever has that one of IPv4. The order of addresses stays the same.
+pub(crate) fn link_local(address: Ipv4Addr) -> Ipv6Addr {
+    Ipv6Addr::from_bits(0xfe80 << 112 | u128::from(address.to_bits()))
+}
+
+/// The address of IPv4 of whoever has that [link-local](link_local) one.
+fn counterpart(address: Ipv6Addr) -> Ipv4Addr {
+    let octets = address.octets();
+    assert_eq!(octets[..12], link_local(Ipv4Addr::UNSPECIFIED).octets()[..12], "{address}");
+    Ipv4Addr::new(octets[12], octets[13], octets[14], octets[15])
+}
+
+fn ipv6_address(octets: &[u8]) -> Ipv6Addr {
+    let octets: [u8; 16] = octets.try_into().expect("sixteen octets");
+    Ipv6Addr::from(octets)
 }
 
 fn address(octets: &[u8]) -> Ipv4Addr {

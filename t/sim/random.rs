@@ -10,22 +10,24 @@ use std::time::Duration;
 
 use resty_vrrp::config::InstanceConfig;
 use resty_vrrp::proto::{Health, LinkCarrier};
+use resty_vrrp::types::Family;
 
 use crate::host::{Condition, Host};
 use crate::lan::Lan;
-use crate::setup::{Vary as _, b2, b3, ms, secs, us};
+use crate::packet::link_local;
+use crate::setup::{A, Stack, US, Vary as _, b2, b3, ms, secs, us};
 use crate::sync;
 
 const NAMES: [&str; 5] = ["a", "b", "c", "d", "e"];
 
 #[test]
 fn version_3_survives_any_trouble_on_a_reliable_link() {
-    explore(0..150, |seed| trouble(seed, &b3(), 0));
+    explore(0..150, |seed| trouble(seed, &b3().over(Stack::of(seed)), 0));
 }
 
 #[test]
 fn version_3_survives_any_trouble_on_a_lossy_link() {
-    explore(1_000..1_150, |seed| trouble(seed, &b3(), 20));
+    explore(1_000..1_150, |seed| trouble(seed, &b3().over(Stack::of(seed)), 20));
 }
 
 #[test]
@@ -44,8 +46,8 @@ fn two_routers_per_host_survive_any_trouble() {
         let mut lan = weather(seed, 5);
         let hosts = 2 + lan.rng.index(3);
         for (name, last) in NAMES.iter().zip(2..).take(hosts) {
-            let first = vary(&mut lan, b3().vrid(1));
-            let second = vary(&mut lan, b3().vrid(2));
+            let first = vary(&mut lan, b3().vrid(1).over(Stack::of(seed)));
+            let second = vary(&mut lan, b3().vrid(2).over(Stack::of(seed / 4)));
             lan.add(name, Ipv4Addr::new(192, 0, 2, last), vec![first, second]);
             lan.restart(name);
         }
@@ -61,7 +63,7 @@ fn routers_with_peers_survive_any_trouble_on_a_lossy_link() {
         let addresses: Vec<_> = (2..4 + lan.rng.below(4)).map(node).collect();
         for (name, primary) in NAMES.iter().zip(&addresses) {
             let peers: Vec<_> = addresses.iter().filter(|it| *it != primary).copied().collect();
-            let instance = vary(&mut lan, b3()).peers(&peers);
+            let instance = vary(&mut lan, b3()).peers(&peers).over(Stack::of(seed / 2));
             lan.add(name, *primary, vec![instance]);
             lan.restart(name);
         }
@@ -76,7 +78,7 @@ fn sync_groups_survive_any_trouble_and_come_to_rest_on_one_host() {
         let mut lan = weather(seed, if seed % 2 == 0 { 0 } else { 20 });
         let hosts = 2 + lan.rng.index(3);
         for (name, last) in NAMES.iter().zip(2..).take(hosts) {
-            let both = vary_group(&mut lan);
+            let both = vary_group(&mut lan, &b3().over(Stack::of(seed / 2)));
             sync::add(&mut lan, name, Ipv4Addr::new(192, 0, 2, last), both);
         }
         disturb(&mut lan);
@@ -89,9 +91,27 @@ fn sync_groups_survive_any_trouble_and_come_to_rest_on_one_host() {
     });
 }
 
+/// Random runs are of both families: so that they are what they seem to be.
+#[test]
+fn a_pair_of_either_family_elects_one_router_over_that_family() {
+    let families = [Family::Ipv4, Family::Ipv6, Family::Ipv4, Family::Ipv6];
+    for (seed, family) in (0..).zip(families) {
+        let router = |priority| vec![b3().over(Stack::of(seed)).priority(priority)];
+        let mut lan = Lan::seeded(seed).with("a", US, router(200)).with("b", A, router(100));
+        lan.run_until(secs(10));
+
+        assert_eq!(lan.active(), ["a"]);
+        let seen = lan.snapshot("b");
+        assert_eq!((seen.family, seen.addresses.len()), (family, if seed < 2 { 2 } else { 4 }));
+        let source = if family == Family::Ipv4 { US.into() } else { link_local(US).into() };
+        assert_eq!(seen.active.map(|active| active.address), Some(source));
+        assert!(lan.packets("a").iter().all(|(_, packet)| packet.addresses.len() == 2));
+    }
+}
+
 /// The members of a group have one priority, but not one interval.
-fn vary_group(lan: &mut Lan) -> Vec<InstanceConfig> {
-    let both = vary(lan, b3());
+fn vary_group(lan: &mut Lan, base: &InstanceConfig) -> Vec<InstanceConfig> {
+    let both = vary(lan, base.clone());
     let mut members = sync::members(&both);
     members[1] = members[1].clone().every_cs(*lan.rng.pick(&[10, 100, 100, 300]));
     members
@@ -261,7 +281,8 @@ fn upset(lan: &mut Lan) {
             let instances = if lan.hosts[index].groups.is_empty() {
                 instances.into_iter().map(|it| vary(lan, it)).collect()
             } else {
-                vary_group(lan)
+                let base = InstanceConfig { addresses: instances[0].addresses.clone(), ..b3() };
+                vary_group(lan, &base)
             };
             lan.reload(name, instances);
         }

@@ -9,7 +9,7 @@ use resty_vrrp::types::{
     Version, VirtualAddress, Vrid,
 };
 
-use crate::packet::{GROUP, Packet};
+use crate::packet::{GROUP, Packet, link_local};
 
 /// Primary addresses: two peers with lower ones than ours, ours, and a peer with a higher one.
 pub(crate) const A: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 2);
@@ -63,6 +63,28 @@ pub(crate) trait Vary: Sized {
     fn preempt_delay(self, delay: Duration) -> Self;
     fn startup_hold(self, hold: Duration) -> Self;
     fn peers(self, peers: &[Ipv4Addr]) -> Self;
+    fn over(self, stack: Stack) -> Self;
+}
+
+/// Which families the addresses of a virtual router have, that of the election first.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Stack {
+    Ipv4,
+    Ipv6,
+    Ipv4AndIpv6,
+    Ipv6AndIpv4,
+}
+
+impl Stack {
+    /// Each of them in turn.
+    pub(crate) const fn of(seed: u64) -> Self {
+        match seed % 4 {
+            0 => Self::Ipv4,
+            1 => Self::Ipv6,
+            2 => Self::Ipv4AndIpv6,
+            _ => Self::Ipv6AndIpv4,
+        }
+    }
 }
 
 impl Vary for InstanceConfig {
@@ -98,6 +120,26 @@ impl Vary for InstanceConfig {
         let peers = peers.iter().copied().map(IpAddr::from).collect();
         let unicast = UnicastConfig { peers, source: None, hop_limit: 255, min_hop_limit: 255 };
         Self { unicast: Some(unicast), ..self }
+    }
+
+    fn over(mut self, stack: Stack) -> Self {
+        let other = |address| match address {
+            IpAddr::V4(address) => IpAddr::from(link_local(address)),
+            IpAddr::V6(address) => panic!("{address} has no counterpart"),
+        };
+        let ipv4 = self.addresses.clone();
+        let ipv6 = ipv4.iter().map(|it| VirtualAddress { address: other(it.address), prefix: 64 });
+        let ipv6: Vec<_> = ipv6.collect();
+        self.addresses = match stack {
+            Stack::Ipv4 => ipv4,
+            Stack::Ipv6 => ipv6,
+            Stack::Ipv4AndIpv6 => [ipv4, ipv6].concat(),
+            Stack::Ipv6AndIpv4 => [ipv6, ipv4].concat(),
+        };
+        if let (Stack::Ipv6 | Stack::Ipv6AndIpv4, Some(unicast)) = (stack, &mut self.unicast) {
+            unicast.peers.iter_mut().for_each(|peer| *peer = other(*peer));
+        }
+        self
     }
 }
 
