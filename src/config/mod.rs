@@ -15,6 +15,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod timing;
+mod token;
 mod unicast;
 mod warnings;
 
@@ -23,6 +24,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use error::{ConfigError, ConfigErrors};
+pub use token::RequestToken;
 
 use crate::types::{
     AddressList, Centiseconds, ChecksumPolicy, Family, HOP_LIMIT, LinkName, Priority,
@@ -40,6 +42,8 @@ pub struct Config {
     pub run_dir: Option<PathBuf>,
     /// Whether an operator's requests are taken over HTTP, too.
     pub control: bool,
+    /// What such a request must show.
+    pub token: Option<RequestToken>,
     /// Whether the thread `vrrp` runs before all ordinary ones.
     pub realtime: bool,
     /// The virtual routers, in the order written.

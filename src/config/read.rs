@@ -87,7 +87,7 @@ fn config(value: &Value, problems: &Problems) -> Option<Config> {
     let last_one_standing = table.or("last_one_standing", false, boolean);
     let run_dir = table.optional("run_dir", run_dir);
     let realtime = table.or("realtime", false, boolean);
-    let control = table.or("control", false, boolean);
+    let (control, token) = super::token::read(&mut table);
     let sync_groups = super::groups::read(&mut table, instances.as_deref(), problems);
 
     if instances.as_ref().is_some_and(Vec::is_empty) {
@@ -107,6 +107,7 @@ fn config(value: &Value, problems: &Problems) -> Option<Config> {
         carrier,
         run_dir,
         control,
+        token,
         realtime,
         instances: instances?,
         sync_groups,

@@ -11,7 +11,12 @@ impl Config {
     pub fn warnings(&self) -> Vec<ConfigError> {
         let all = self.instances.iter().enumerate();
         let all = all.flat_map(|(index, one)| one.warnings(&format!("instances[{}]", index + 1)));
-        all.take(MAX_WARNINGS).collect()
+        let token = self.token.iter().filter(|_| !self.control).map(|_| ConfigError {
+            path: "token".to_owned(),
+            problem: "does nothing without control = true: no request is taken over HTTP"
+                .to_owned(),
+        });
+        token.chain(all).take(MAX_WARNINGS).collect()
     }
 
     /// Returns the warnings about checks with these names and weights, which count for every

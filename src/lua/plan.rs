@@ -4,7 +4,7 @@ use std::fs;
 use std::net::IpAddr;
 use std::sync::atomic::AtomicU64;
 
-use resty_vrrp::config::{Config, InstanceConfig};
+use resty_vrrp::config::{Config, InstanceConfig, RequestToken};
 use resty_vrrp::runtime::BoardWord as _;
 use resty_vrrp::status::Plan;
 use resty_vrrp::status::layout::{AddressSlot, InstanceSlot, PeerSlot, text};
@@ -16,6 +16,7 @@ pub(super) fn of(config: &Config) -> Plan {
         router_id: config.router_id.clone().unwrap_or_else(host_name),
         worker_timeout: config.health.worker_timeout,
         control: config.control,
+        token: config.token.as_ref().map(RequestToken::as_str).unwrap_or_default().to_owned(),
         instances: Vec::new(),
         addresses: Vec::new(),
         peers: Vec::new(),

@@ -37,6 +37,8 @@ pub struct Plan {
     pub worker_timeout: Duration,
     /// Whether an operator's requests are taken over HTTP, too.
     pub control: bool,
+    /// What such a request must show; empty if nothing.
+    pub token: String,
     /// The virtual routers.
     pub instances: Vec<InstanceSlot>,
     /// The addresses of all virtual routers.
@@ -350,6 +352,7 @@ impl Board {
         header.worker_timeout_ms.store(timeout, Relaxed);
         header.engine_state.store(EngineState::None as u32, Relaxed);
         header.control.store(u32::from(plan.control), Relaxed);
+        write_text(&header.token, &plan.token);
         write_text(&header.router_id, &plan.router_id);
         write_text(&header.module, env!("CARGO_PKG_VERSION"));
     }

@@ -161,6 +161,8 @@ on_the_board! {
         pub events_delivered: AtomicU64,
         /// From when on this process tells them; until then another one may.
         pub events_from_ms: AtomicU64,
+        /// What a request over HTTP must show; empty if nothing.
+        pub token: [AtomicU8; 136],
         /// Name of this node.
         pub router_id: [AtomicU8; 128],
         /// Version of the library.

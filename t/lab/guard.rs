@@ -263,6 +263,7 @@ impl Nginx {
             router_id: "worker-01".to_owned(),
             worker_timeout: WORKER_TIMEOUT,
             control: false,
+            token: String::new(),
             instances: Vec::new(),
             addresses: Vec::new(),
             peers: Vec::new(),

@@ -216,6 +216,7 @@ fn plan(instances: usize) -> Plan {
     };
     Plan {
         control: false,
+        token: String::new(),
         router_id: "worker-01".to_owned(),
         worker_timeout: Duration::from_secs(2),
         instances: (1..=instances).map(named).collect(),

@@ -47,20 +47,31 @@ local function allows(methods, method)
 end
 
 
--- Answers the current request.
-function _M.serve(board)
-    local segment = ngx.var.uri:match("([^/]*)$")
+-- Returns the row of REQUESTS and the last segment of a path; or nil, the
+-- status code, what is wrong, and the methods that are allowed.
+function _M.find(path, method)
+    local segment = path:match("([^/]*)$")
     local request = REQUEST[segment]
     if not request then
-        return answer.refuse(ngx.HTTP_NOT_FOUND, "known requests: " .. KNOWN)
+        return nil, 404, "known requests: " .. KNOWN
     end
     local methods = request[2]
-    if not allows(methods, ngx.req.get_method()) then
-        ngx.header["Allow"] = methods
-        return answer.refuse(ngx.HTTP_NOT_ALLOWED,
-                             "only " .. methods:gsub(", ", " and "))
+    if not allows(methods, method) then
+        return nil, 405, "only " .. methods:gsub(", ", " and "), methods
     end
-    return require(request[3]).serve(board, segment)
+    return request, segment
+end
+
+
+-- Answers the current request.
+function _M.serve(board)
+    local request, found, problem, methods =
+        _M.find(ngx.var.uri, ngx.req.get_method())
+    if not request then
+        ngx.header["Allow"] = methods
+        return answer.refuse(found, problem)
+    end
+    return require(request[3]).serve(board, found)
 end
 
 

@@ -48,6 +48,7 @@ typedef struct {
     uint64_t events_begun;
     uint64_t events_delivered;
     uint64_t events_from_ms;
+    char token[136];
     char router_id[128];
     char module[32];
     char nginx[64];

@@ -326,6 +326,17 @@ function _M.read(board)
 end
 
 
+-- Tells whether the engine runs, or has yet to start. Returns false and the
+-- reason if not.
+function _M.is_alive(board)
+    local running, err, awaited = board:engine()
+    if running or awaited then
+        return true
+    end
+    return false, "the engine is not running: " .. err
+end
+
+
 -- Tells whether the engine runs and no router is in fault. With a name, only
 -- that router counts; with a wanted state, it must be in that state. Returns
 -- false and the reason if not.

@@ -25,6 +25,7 @@ fn board_of_the_killed() -> Board {
         router_id: "a".to_owned(),
         worker_timeout: Duration::from_secs(2),
         control: false,
+        token: String::new(),
         instances: vec![InstanceSlot { addresses: 1, ..InstanceSlot::EMPTY }],
         addresses: vec![address],
         peers: Vec::new(),

@@ -22,6 +22,7 @@ fn board() -> Board {
         router_id: "a".to_owned(),
         worker_timeout: Duration::from_secs(2),
         control: false,
+        token: String::new(),
         instances: vec![InstanceSlot::EMPTY; 2],
         addresses: Vec::new(),
         peers: Vec::new(),

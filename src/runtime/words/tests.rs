@@ -392,6 +392,7 @@ pub(super) fn board() -> ([File; 2], Board) {
         router_id: "a".to_owned(),
         worker_timeout: Duration::from_secs(2),
         control: false,
+        token: String::new(),
         instances: vec![InstanceSlot { addresses: 1, ..InstanceSlot::EMPTY }],
         addresses: vec![address.to_board()],
         peers: Vec::new(),

@@ -16,6 +16,7 @@ fn a_missing_interface_is_a_fault_until_it_appears() {
 
         assert_eq!(status["instances"][0]["reason"], "link_missing");
         assert_eq!(get(host, "/ha/healthz").status, 503);
+        assert_eq!(get(host, "/ha/healthz?live").status, 200);
         let log = nginx.error_log();
         assert!(log.contains("VI_1: there is no interface eth0 yet"), "{log}");
 

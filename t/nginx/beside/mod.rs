@@ -17,6 +17,7 @@ mod gate;
 mod guard;
 mod health;
 mod host;
+mod hostile;
 mod installation;
 mod interfaces;
 mod ipv6;

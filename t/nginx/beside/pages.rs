@@ -85,6 +85,11 @@ fn health_is_asked_of_the_node_or_of_one_instance() {
         assert_eq!(status("?instance=VI_2&state=active"), 404);
         assert_eq!(status("?instance=VI_1&state=master"), 400);
         assert_eq!(status("?state=active"), 400);
+        assert_eq!(status("?instance=VI_1&instance=VI_1"), 400);
+        assert_eq!(status("?instnace=VI_1"), 400);
+        assert_eq!((status("?live"), status("?live&instance=VI_1")), (200, 400));
+        assert_eq!((status("?draining=false"), status("?draining=true")), (200, 503));
+        assert_eq!(status("?draining=perhaps"), 400);
         let reason = get(host, "/ha/healthz?instance=VI_1&state=backup").json()["reason"].clone();
         assert_eq!(reason, "VI_1 is in state active, not backup");
     });
@@ -108,6 +113,12 @@ fn a_dead_engine_is_unhealthy_and_nothing_is_active() {
         });
 
         assert!(answer.body.contains("the engine is not running"), "{}", answer.body);
+        eventually("it does not live", Duration::from_secs(5), || {
+            match host.get("127.0.0.1:80", "/ha/healthz?live") {
+                Ok(answer) if answer.status == 503 => Ok(()),
+                other => Err(format!("{other:?}")),
+            }
+        });
         harness::signal(carrier_pid, harness::Signal::SIGCONT);
         drop(nginx);
     });
