@@ -418,6 +418,7 @@ impl Node {
             active_down_interval: router.active_down_interval(),
             longest_down_interval: router.longest_down_interval(),
             active: router.active_router(own_source),
+            replaced: router.replaced,
             peers: &router.peers,
             checksum: router.form,
             addresses: &router.config.addresses,

@@ -53,6 +53,8 @@ pub(super) struct VirtualRouter {
     pub(super) form: ChecksumForm,
     pub(super) counters: Counters,
     pub(super) history: History,
+    /// Who was Active when this router last became it, as far as it knew.
+    pub(super) replaced: Option<IpAddr>,
     phase: Phase,
     /// Priority 1 means that no router serves (`last_one_standing`).
     lowest_is_reserved: bool,
@@ -98,6 +100,7 @@ impl VirtualRouter {
             },
             counters: Counters::default(),
             history: History::new(),
+            replaced: None,
             phase: Phase::Initialize { hold: Hold::Stopped, listen_first: true },
             lowest_is_reserved: false,
             late_until: Instant::default(),
@@ -421,6 +424,9 @@ impl VirtualRouter {
     /// Enters a phase; that is a transition if it looks different from outside.
     fn enter(&mut self, phase: Phase, reason: Reason, now: Instant) {
         let from = self.state();
+        if let (Phase::Backup(backup), Phase::Active { .. }) = (self.phase, phase) {
+            self.replaced = backup.active.map(|active| active.address);
+        }
         self.phase = phase;
         self.conflict = self.conflict.filter(|_| self.phase.is_running());
         self.discarded = self.discarded.filter(|_| self.phase.is_running());

@@ -69,6 +69,8 @@ pub struct Snapshot<'a> {
     pub longest_down_interval: Duration,
     /// Who is Active, as far as this router knows.
     pub active: Option<ActiveRouter>,
+    /// Who was Active when this router last became it, as far as it knew.
+    pub replaced: Option<IpAddr>,
     /// The peers that it speaks to one by one; none if it speaks to the group.
     pub peers: &'a [PeerRouter],
     /// The checksum form of our next advertisement.

@@ -5,28 +5,54 @@ use std::error::Error;
 
 use crate::proto::{Node, Problem, Reason, Report, RouterId, State, Transition};
 
-/// Logs a change of state, at `warn` if it matters to an operator.
+/// Logs a change of state: at `error` if clients have noticed it, at `warn` if nobody asked for it.
 pub(super) fn transition(node: &Node, transition: &Transition) {
     let snapshot = node.snapshot(transition.router);
-    let why = match &snapshot.fault {
-        Some(fault) => format!("{} ({fault})", transition.reason),
-        None => transition.reason.to_string(),
+    let Transition { from, to, reason, .. } = *transition;
+    let replaced = snapshot.replaced.filter(|_| to == State::Active);
+    let why = match (&snapshot.fault, replaced) {
+        (Some(fault), _) => format!("{reason} ({fault})"),
+        (None, Some(replaced)) => format!("{reason} (before: {replaced})"),
+        (None, None) => reason.to_string(),
     };
-    let line = format!(
-        "{} (vrid {} on {}): {} -> {}, reason: {why}, priority {}",
-        snapshot.name,
-        snapshot.vrid,
-        snapshot.link,
-        transition.from,
-        transition.to,
-        snapshot.effective_priority
-    );
-    let unexpected = transition.to == State::Fault
-        || (transition.to == State::Active && transition.reason == Reason::NoResponse);
-    if unexpected {
+    let router = subject(node, transition.router);
+    let (priority, next) = (snapshot.effective_priority, what_follows(from, to));
+    let line = format!("{router}: {from} -> {to}, reason: {why}, priority {priority}; {next}");
+    if was_noticed(from, to, reason, replaced.is_some()) {
+        tracing::error!("{line}");
+    } else if to == State::Fault || to == State::Active && reason == Reason::NoResponse {
         tracing::warn!("{line}");
     } else {
         tracing::info!("{line}");
+    }
+}
+
+/// Tells whether clients have had to wait for a change of state, or do from now on. nginx logs that
+/// unless it was told otherwise.
+const fn was_noticed(from: State, to: State, reason: Reason, has_replaced: bool) -> bool {
+    match (from, to) {
+        (_, State::Active) => {
+            matches!(reason, Reason::LastOneStanding)
+                || matches!(reason, Reason::NoResponse) && has_replaced
+        }
+        (State::Active, State::Fault) => true,
+        (State::Active, State::Backup) => matches!(reason, Reason::Overslept),
+        (_, State::Initialize | State::Backup | State::Fault) => false,
+    }
+}
+
+/// Returns what the router does next.
+const fn what_follows(from: State, to: State) -> &'static str {
+    match (from, to) {
+        (_, State::Active) => "it adds and announces its addresses",
+        (State::Active, State::Fault) => {
+            "it gives its addresses up, for another node if there is one, until this has ended"
+        }
+        (State::Active, State::Backup) => "it gives its addresses up, and listens",
+        (State::Active, State::Initialize) => "it gives its addresses away",
+        (_, State::Fault) => "it takes no part until this has ended",
+        (_, State::Backup) => "it listens",
+        (_, State::Initialize) => "it takes no part",
     }
 }
 
@@ -96,5 +122,26 @@ pub(super) fn problem(problem: &Problem) -> String {
              no other router has a priority above {lowered} and preempts. A weight moves the \
              addresses if it takes the priority below that of a peer"
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_clients_have_noticed_is_told_from_what_they_have_not() {
+        let noticed = |from, to| {
+            move |reason: &Reason| was_noticed(from, to, *reason, true).then_some(*reason)
+        };
+        let all = |from, to| Reason::ALL.iter().filter_map(noticed(from, to)).collect::<Vec<_>>();
+
+        let (active, backup) = (State::Active, State::Backup);
+        assert_eq!(all(backup, active), [Reason::NoResponse, Reason::LastOneStanding]);
+        assert_eq!(all(active, State::Fault), Reason::ALL);
+        assert_eq!(all(active, backup), [Reason::Overslept]);
+        assert_eq!(all(active, State::Initialize), []);
+        assert_eq!(all(backup, State::Fault), []);
+        assert!(!was_noticed(backup, active, Reason::NoResponse, false), "a node that begins");
     }
 }

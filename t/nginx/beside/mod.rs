@@ -22,6 +22,7 @@ mod installation;
 mod interfaces;
 mod ipv6;
 mod layout;
+mod levels;
 mod life;
 mod listeners;
 mod metrics;
