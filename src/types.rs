@@ -1,6 +1,8 @@
 //! The words of VRRP as types: an impossible value cannot be built, a number knows its unit.
 
+mod link_name;
 mod sources;
+mod virtual_mac;
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -10,7 +12,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::link_name::LinkName;
 pub use self::sources::{NoLinkLocal, Sources, is_link_local};
+pub use self::virtual_mac::{MacAddress, virtual_link_local, virtual_mac};
 
 /// A moment on `CLOCK_MONOTONIC`, in nanoseconds.
 ///
@@ -336,64 +340,6 @@ pub struct KnownLink {
     pub is_up: bool,
     /// The addresses to send from.
     pub sources: Sources,
-}
-
-/// The name of a network interface: 1–15 bytes, no `/`, no white space (Linux's `dev_valid_name`).
-#[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct LinkName {
-    /// Zeros follow the name.
-    octets: [u8; Self::LONGEST],
-}
-
-impl LinkName {
-    const LONGEST: usize = 15;
-
-    /// Returns the name, or `None` if no interface can be called so.
-    #[must_use]
-    pub fn new(name: &str) -> Option<Self> {
-        let valid = (1..=Self::LONGEST).contains(&name.len())
-            && name != "."
-            && name != ".."
-            && !name
-                .contains(|c: char| c == '/' || c == ':' || c == '\0' || c.is_ascii_whitespace());
-        let mut octets = [0; Self::LONGEST];
-        octets.get_mut(..name.len())?.copy_from_slice(name.as_bytes());
-        valid.then_some(Self { octets })
-    }
-
-    /// Returns the name as text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        let length = self.octets.iter().position(|&octet| octet == 0).unwrap_or(Self::LONGEST);
-        std::str::from_utf8(&self.octets[..length]).unwrap_or_default()
-    }
-}
-
-impl TryFrom<String> for LinkName {
-    type Error = &'static str;
-
-    fn try_from(name: String) -> Result<Self, Self::Error> {
-        Self::new(&name).ok_or("no interface can be called so")
-    }
-}
-
-impl From<LinkName> for String {
-    fn from(name: LinkName) -> Self {
-        name.as_str().to_owned()
-    }
-}
-
-impl fmt::Debug for LinkName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("LinkName").field(&self.as_str()).finish()
-    }
-}
-
-impl fmt::Display for LinkName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.as_str().fmt(f)
-    }
 }
 
 /// Which octets the checksum of a version 3 advertisement over IPv4 covers.

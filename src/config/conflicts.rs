@@ -1,10 +1,12 @@
 //! What instances, each of which is right, must not have in common.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::net::IpAddr;
 
 use super::table::Problems;
 use super::{InstanceConfig, ProbeConfig, ReachConfig};
+use crate::types::is_link_local;
 
 /// Refuses two instances with one name, one (interface, family, vrid), or one address.
 pub(super) fn refuse_common(instances: &[InstanceConfig], problems: &Problems) {
@@ -29,11 +31,40 @@ pub(super) fn refuse_common(instances: &[InstanceConfig], problems: &Problems) {
             problems.add(format!("{here}.vrid"), problem);
         }
         for address in instance.addresses.iter().chain(&instance.addresses_excluded) {
-            let other = *owners.entry(address.address).or_insert(index);
+            // One that means something on its link alone may be there on each.
+            let link = is_link_local(&address.address).then_some(&instance.interface);
+            let other = *owners.entry((address.address, link)).or_insert(index);
             if other != index {
                 let problem =
                     format!("{} belongs to instances[{}], too", address.address, other + 1);
                 problems.add(format!("{here}.addresses"), problem);
+            }
+        }
+    }
+}
+
+/// Refuses an interface that is to be made for a virtual router, and has another purpose, too.
+pub(super) fn refuse_macvlans_in_use(instances: &[InstanceConfig], problems: &Problems) {
+    let mut in_use = BTreeMap::new();
+    for (index, instance) in instances.iter().enumerate() {
+        let place = index + 1;
+        let own = (instance.interface, format!("the interface of instances[{place}]"));
+        let tracked = instance.track.iter();
+        let tracked = tracked.map(|it| (it.interface, format!("tracked by instances[{place}]")));
+        for (name, use_of_it) in std::iter::once(own).chain(tracked) {
+            in_use.entry(name).or_insert(use_of_it);
+        }
+    }
+    for (index, instance) in instances.iter().enumerate() {
+        let Some(name) = instance.macvlan else { continue };
+        let use_of_it = format!("made for instances[{}]", index + 1);
+        match in_use.entry(name) {
+            Entry::Vacant(free) => drop(free.insert(use_of_it)),
+            Entry::Occupied(other) => {
+                let path = format!("instances[{}].virtual_mac", index + 1);
+                let other = other.get();
+                let instead = "give it a name of its own, such as virtual_mac = \"vrrp.lan\"";
+                problems.add(path, format!("{name} is {other}, too: {instead}"));
             }
         }
     }

@@ -17,6 +17,7 @@ mod tests;
 mod timing;
 mod token;
 mod unicast;
+mod virtual_mac;
 mod warnings;
 
 use std::net::{IpAddr, SocketAddr};
@@ -126,6 +127,11 @@ pub struct InstanceConfig {
     pub track: Vec<TrackConfig>,
     /// The peers that it speaks to, if it does not speak to the group.
     pub unicast: Option<UnicastConfig>,
+    /// The interface to be made that has the hardware address of the virtual router, and its
+    /// addresses (RFC 9568 §7.3); without one, its addresses are on `interface`.
+    pub macvlan: Option<LinkName>,
+    /// With such an interface: from which hardware address it advertises.
+    pub advert_mac: AdvertMac,
 }
 
 impl InstanceConfig {
@@ -288,6 +294,15 @@ pub struct AnnounceConfig {
     pub count: u8,
     /// Time between two announcements of an Active router's addresses afterwards; `None` is never.
     pub refresh: Option<Duration>,
+}
+
+/// The hardware address from which advertisements come.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum AdvertMac {
+    /// That of the virtual router (RFC 9568 §7.2).
+    Virtual,
+    /// That of the interface.
+    Interface,
 }
 
 /// The `carrier` option.

@@ -13,6 +13,7 @@ use super::error::{ConfigError, ConfigErrors};
 use super::table::{
     Problems, Read, Table, boolean, exact, interface, one_of, shown, text, weight, whole,
 };
+use super::virtual_mac::VirtualMac;
 use super::{
     AnnounceConfig, Carrier, Config, HealthConfig, InstanceConfig, MAX_ADDRESSES, MAX_EXCLUDED,
     MAX_INSTANCES, MAX_IPV6_ADDRESSES, MAX_TRACKED, MAX_WORKERS, ProbeConfig, ReachConfig,
@@ -98,6 +99,7 @@ fn config(value: &Value, problems: &Problems) -> Option<Config> {
     }
     let all = instances.as_deref().unwrap_or_default();
     conflicts::refuse_common(all, problems);
+    conflicts::refuse_macvlans_in_use(all, problems);
     conflicts::refuse_speakers_that_move(all, problems);
     conflicts::refuse_questions_to_a_peer(probe.as_ref(), &reach, all, problems);
     table.finish();
@@ -186,7 +188,9 @@ fn instance(value: &Value, path: &str, problems: &Problems) -> Option<InstanceCo
     let hold_ms = if table.has("peers") { SEARCH_MS } else { 0 };
     let startup_hold_ms = table.or("startup_hold_ms", hold_ms, whole(0..=MAX_DELAY_MS, "ms"));
     let auth = auth(&mut table, version);
-    let (addresses, addresses_excluded) = addresses(&mut table);
+    let virtual_mac = VirtualMac::read(&mut table);
+    let given = vrid.and_then(|vrid| Vrid::new(narrow(vrid)));
+    let (addresses, addresses_excluded) = addresses(&mut table, virtual_mac, given);
     let first = addresses.as_ref().and_then(|all| all.first());
     let form = Form { version, family: first.map(|first| Family::of(first.address)) };
     if form == (Form { version: Version::V2, family: Some(Family::Ipv6) }) {
@@ -201,14 +205,15 @@ fn instance(value: &Value, path: &str, problems: &Problems) -> Option<InstanceCo
     let accept = table.or("accept", true, boolean);
     let first = addresses.iter().flatten().next();
     let unicast = super::unicast::read(&mut table, first.map(|first| Family::of(first.address)));
-    table.not_yet(&["virtual_mac"]);
+    let advert_mac = super::virtual_mac::advert_mac(&mut table, virtual_mac);
     table.finish();
+    let family = form.family.unwrap_or(Family::Ipv4);
 
     Some(InstanceConfig {
         name: name?,
         interface: interface?,
         version,
-        vrid: Vrid::new(narrow(vrid?))?,
+        vrid: given?,
         priority: Priority::new(narrow(priority)),
         addresses: addresses?,
         addresses_excluded,
@@ -224,6 +229,8 @@ fn instance(value: &Value, path: &str, problems: &Problems) -> Option<InstanceCo
         accept,
         track,
         unicast,
+        macvlan: virtual_mac.name(family, given?),
+        advert_mac,
     })
 }
 
@@ -329,7 +336,7 @@ fn address_list(table: &mut Table<'_>, form: Form, first: Option<IpAddr>) -> Add
 
 type Addresses = (Option<Vec<VirtualAddress>>, Vec<VirtualAddress>);
 
-fn addresses(table: &mut Table<'_>) -> Addresses {
+fn addresses(table: &mut Table<'_>, virtual_mac: VirtualMac, vrid: Option<Vrid>) -> Addresses {
     let carried = table.list("addresses", MAX_ADDRESSES, address);
     let excluded = table.list("addresses_excluded", MAX_EXCLUDED, address).unwrap_or_default();
     let is_refused = carried.is_none() && table.has("addresses");
@@ -343,7 +350,7 @@ fn addresses(table: &mut Table<'_>) -> Addresses {
             table.refuse("addresses", format!("{} is given twice", given.address));
         }
     }
-    let carried = carried.map(link_local_first);
+    let carried = carried.map(link_local_first).map(|all| virtual_mac.complete(all, vrid));
     let advertised = carried.as_deref().map_or(0, ipv6_advertised);
     if advertised > MAX_IPV6_ADDRESSES {
         let problem = format!(

@@ -154,16 +154,6 @@ impl<'a> Table<'a> {
         Table::new(value, &self.path_of(name), self.problems)
     }
 
-    /// Refuses options that belong to the contract but that this version cannot fulfil.
-    pub(super) fn not_yet(&mut self, names: &[&'static str]) {
-        for name in names {
-            self.asked.push(name);
-            if self.given(name).is_some() {
-                self.refuse(name, "not available in this version");
-            }
-        }
-    }
-
     /// Refuses every unknown option, and names the one that was probably meant.
     pub(super) fn finish(self) {
         let names = self.fields.iter().flat_map(|fields| fields.keys());

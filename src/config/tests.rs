@@ -1,4 +1,5 @@
 mod ipv6;
+mod virtual_mac;
 
 use std::net::IpAddr;
 
@@ -234,11 +235,6 @@ fn every_problem_is_listed_not_only_the_first() {
     let problems = problems(&options);
 
     assert_eq!(problems.len(), 3, "{problems:?}");
-}
-
-#[test]
-fn options_of_later_versions_are_refused_rather_than_ignored() {
-    assert!(said(&json!({ "virtual_mac": true })).contains("not available in this version"));
 }
 
 #[test]

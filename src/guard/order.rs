@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use super::door::DoorId;
-use crate::types::{Family, LinkName, VirtualAddress, Vrid};
+use crate::types::{Family, LinkName, MacAddress, VirtualAddress, Vrid};
 use crate::wire::advertisement::CHECKSUM;
 use crate::wire::ip::{Datagram, Endpoints, Envelope};
 
@@ -40,8 +40,12 @@ pub struct Claim {
     pub family: Family,
     /// Its virtual router identifier.
     pub vrid: Vrid,
-    /// The index of the link that has its addresses, and on which it advertises.
-    pub link: u32,
+    /// The index of the link on which it advertises.
+    pub speaks_on: u32,
+    /// The index of the link that has its addresses, and its name.
+    pub addresses_on: (u32, LinkName),
+    /// The hardware address from which it advertises, if it is not that of the link.
+    pub virtual_mac: Option<MacAddress>,
     /// `Active_Down_Interval` of the least patient peers, those of its own priority.
     pub active_down_interval: Duration,
     /// `Active_Down_Interval` of the most patient peers.
@@ -83,7 +87,10 @@ impl Order {
                     Family::Ipv6 => IPV6,
                 });
                 message.push(claim.vrid.get());
-                message.extend(claim.link.to_be_bytes());
+                message.extend(claim.speaks_on.to_be_bytes());
+                message.extend(claim.addresses_on.0.to_be_bytes());
+                emit_name(&claim.addresses_on.1, message);
+                message.extend(claim.virtual_mac.unwrap_or_default());
                 emit_millis(claim.active_down_interval, message);
                 emit_millis(claim.longest_down_interval, message);
                 message.push(count);
@@ -199,7 +206,9 @@ impl<'a> Rest<'a> {
             _ => return None,
         };
         let vrid = Vrid::new(u8::from_be_bytes(self.array()?))?;
-        let link = self.number()?;
+        let speaks_on = self.number()?;
+        let addresses_on = (self.number()?, self.name()?);
+        let virtual_mac = Some(self.array()?).filter(|mac| *mac != MacAddress::default());
         let active_down_interval = Duration::from_millis(self.number()?.into());
         let longest_down_interval = Duration::from_millis(self.number()?.into());
         let count = u8::from_be_bytes(self.array()?);
@@ -215,7 +224,9 @@ impl<'a> Rest<'a> {
             interface,
             family,
             vrid,
-            link,
+            speaks_on,
+            addresses_on,
+            virtual_mac,
             active_down_interval,
             longest_down_interval,
             resignations,
@@ -330,7 +341,9 @@ pub(super) mod tests {
             interface: LinkName::new("eth0").unwrap(),
             family: Family::Ipv4,
             vrid: Vrid::new(51).unwrap(),
-            link: 3,
+            speaks_on: 3,
+            addresses_on: (4, LinkName::new("vrrp4.51").unwrap()),
+            virtual_mac: Some([0, 0, 0x5e, 0, 1, 51]),
             active_down_interval: Duration::from_millis(341),
             longest_down_interval: Duration::from_millis(399),
             resignations: endpoints

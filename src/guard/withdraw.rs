@@ -8,8 +8,8 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use super::order::Claim;
-use crate::net::address;
 use crate::net::{KernelEvent, Links, NetError, Netlink, SendSocket};
+use crate::net::{address, macvlan};
 use crate::status::on_one_line;
 use crate::types::VirtualAddress;
 
@@ -79,9 +79,15 @@ fn resign(claims: &BTreeMap<u32, Claim>, socket: &SendSocket, silence: Duration)
     for claim in claims.values().filter(|claim| claim.active_down_interval > silence) {
         let mut is_sent = false;
         for resignation in &claim.resignations {
-            match socket.send(claim.link, resignation.datagram()) {
+            let (link, datagram) = (claim.speaks_on, resignation.datagram());
+            let is_to_group = datagram.envelope.endpoints.destination().is_multicast();
+            let sent = match claim.virtual_mac.filter(|_| is_to_group) {
+                Some(mac) => socket.send_from(link, mac, datagram),
+                None => socket.send(link, datagram),
+            };
+            match sent {
                 Ok(()) => is_sent = true,
-                Err(error) => say(&format!("cannot resign on link {}: {error}", claim.link)),
+                Err(error) => say(&format!("cannot resign on link {link}: {error}")),
             }
         }
         resigned += usize::from(is_sent);
@@ -104,19 +110,31 @@ fn remove(claims: &BTreeMap<u32, Claim>) -> Result<usize, NetError> {
         let present = link.addresses();
         let ours = if tags_are_kept { address::tagged(&claimed, present) } else { claimed };
         let changes = address::reconcile(&nothing, present, &nothing, &ours);
-        let applied = address::apply(&mut kernel, (index, link.name()), &changes, None)?;
+        let target = address::Target::of(index, link);
+        let applied = address::apply(&mut kernel, target, &changes, None)?;
         removed += changes.remove.len() - applied.refused.len();
         if let Some((_, error)) = applied.refused.into_iter().next() {
             return Err(error);
         }
     }
+    macvlan::delete(&mut kernel, &links, &ours_among(&links, claims))?;
     Ok(removed)
+}
+
+/// Returns the macvlans of the claims; if there are any, with all others of the same engine, which
+/// has to be dead or hangs.
+fn ours_among(links: &Links, claims: &BTreeMap<u32, Claim>) -> BTreeSet<u32> {
+    let place_of = |index| Some(&links.at(index)?.macvlan()?.tag.as_ref()?.place);
+    let places = claims.values().filter_map(|claim| place_of(claim.addresses_on.0));
+    let places: BTreeSet<_> = places.collect();
+    let all = links.iter().map(|(index, _)| index);
+    all.filter(|index| place_of(*index).is_some_and(|place| places.contains(place))).collect()
 }
 
 fn by_link(claims: &BTreeMap<u32, Claim>) -> BTreeMap<u32, BTreeSet<VirtualAddress>> {
     let mut all: BTreeMap<u32, BTreeSet<_>> = BTreeMap::new();
     for claim in claims.values() {
-        all.entry(claim.link).or_default().extend(&claim.addresses);
+        all.entry(claim.addresses_on.0).or_default().extend(&claim.addresses);
     }
     all
 }

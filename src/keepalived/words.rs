@@ -164,10 +164,6 @@ pub(super) const INSTANCE: Words = &[
     (&["linkbeat_use_polling"], LINK),
     (&["track_bfd"], BFD),
     (&["use_vmac_addr", "use_ipvlan"], VMAC),
-    (
-        &["vmac_xmit_base"],
-        Warn("no counterpart: with virtual_mac, advertisements have its MAC address (RFC 9568)"),
-    ),
     (&["dont_track_primary"], Warn("no counterpart: nobody is heard on a link that is down")),
     (
         &["mcast_src_ip"],

@@ -16,7 +16,7 @@ use rtnetlink::packet_route::address::{
 use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage};
 
 use crate::net::netlink::Request;
-use crate::net::{NetError, Netlink, Present};
+use crate::net::{KernelLink, NetError, Netlink, Present};
 use crate::types::VirtualAddress;
 
 pub use crate::net::link::PROTOCOL;
@@ -93,6 +93,26 @@ pub struct Applied {
     pub refused: Vec<(VirtualAddress, NetError)>,
 }
 
+/// The link whose addresses are changed.
+#[derive(Clone, Copy, Debug)]
+pub struct Target<'a> {
+    /// Its index.
+    pub index: u32,
+    /// Its name.
+    pub name: &'a str,
+    /// Whether it is one of a virtual router, whose parent has the routes to its networks.
+    pub is_virtual: bool,
+}
+
+impl<'a> Target<'a> {
+    /// Returns a link as the target of changes.
+    #[must_use]
+    pub fn of(index: u32, link: &'a KernelLink) -> Self {
+        let is_virtual = link.macvlan().is_some_and(|macvlan| macvlan.tag.is_some());
+        Self { index, name: link.name(), is_virtual }
+    }
+}
+
 /// Makes the changes on a link in one batch of requests.
 ///
 /// With a `lifetime` the kernel removes the addresses by itself that long (in whole seconds) after
@@ -103,17 +123,16 @@ pub struct Applied {
 /// When the socket failed.
 pub fn apply(
     netlink: &mut Netlink,
-    link: (u32, &str),
+    link: Target<'_>,
     changes: &Changes,
     lifetime: Option<Duration>,
 ) -> Result<Applied, NetError> {
-    let (index, name) = link;
     let removals = changes.remove.iter().map(|address| (Step::Remove, *address));
     let additions = changes.add.iter().map(|address| (Step::Add, *address));
     let adoptions = changes.adopt.iter().map(|address| (Step::Replace, *address));
     let steps: Vec<_> = removals.chain(additions).chain(adoptions).collect();
     let requests: Vec<_> =
-        steps.iter().map(|(step, address)| step.request(index, *address, lifetime)).collect();
+        steps.iter().map(|(step, address)| step.request(link, *address, lifetime)).collect();
 
     let mut applied = Applied::default();
     for ((step, address), answer) in steps.into_iter().zip(netlink.request(&requests)?) {
@@ -122,8 +141,8 @@ pub fn apply(
             (Step::Add | Step::Replace, Ok(())) => applied.gained.push(address),
             (step, Err(error)) if step.is_moot(&address, &error) => {}
             (step, Err(error)) => {
-                let object = format!("{address} {} {name}", step.preposition());
-                let error = explained(&address, error, name);
+                let object = format!("{address} {} {}", step.preposition(), link.name);
+                let error = explained(&address, error, link.name);
                 applied.refused.push((address, NetError::new(step.name(), object, error)));
             }
         }
@@ -138,7 +157,7 @@ pub fn apply(
 /// When the socket failed.
 pub fn refresh(
     netlink: &mut Netlink,
-    link: (u32, &str),
+    link: Target<'_>,
     addresses: impl IntoIterator<Item = VirtualAddress>,
     lifetime: Duration,
 ) -> Result<Applied, NetError> {
@@ -154,12 +173,18 @@ enum Step {
 }
 
 impl Step {
-    fn request(self, index: u32, address: VirtualAddress, lifetime: Option<Duration>) -> Request {
-        let bare = bare_message(index, address);
+    fn request(
+        self,
+        link: Target<'_>,
+        address: VirtualAddress,
+        lifetime: Option<Duration>,
+    ) -> Request {
+        let bare = bare_message(link.index, address);
+        let added = |flags, bare| added(flags, bare, lifetime, link.is_virtual);
         match self {
             // Without `NLM_F_REPLACE` an identical address of another program does not become ours.
-            Self::Add => added(NLM_F_CREATE | NLM_F_EXCL, bare, lifetime),
-            Self::Replace => added(NLM_F_CREATE | NLM_F_REPLACE, bare, lifetime),
+            Self::Add => added(NLM_F_CREATE | NLM_F_EXCL, bare),
+            Self::Replace => added(NLM_F_CREATE | NLM_F_REPLACE, bare),
             Self::Remove => Request::new(0, RouteNetlinkMessage::DelAddress(bare)),
         }
     }
@@ -221,19 +246,28 @@ fn explained(address: &VirtualAddress, error: io::Error, link: &str) -> io::Erro
     io::Error::new(error.kind(), why)
 }
 
-fn added(flags: u16, mut message: AddressMessage, lifetime: Option<Duration>) -> Request {
+fn added(
+    flags: u16,
+    mut message: AddressMessage,
+    lifetime: Option<Duration>,
+    is_virtual: bool,
+) -> Request {
     message.attributes.push(AddressAttribute::Protocol(AddressProtocol::Other(PROTOCOL)));
     // The kernel counts whole seconds, takes 0 for a mistake and the largest value for ever.
     let seconds = lifetime.map(|it| u32::try_from(it.as_secs()).unwrap_or(u32::MAX).max(1));
     let mut validity = CacheInfo::default();
     validity.ifa_valid = seconds.unwrap_or(u32::MAX);
     validity.ifa_preferred = validity.ifa_valid;
-    if message.header.family == AddressFamily::Inet6 {
+    let is_ipv6 = message.header.family == AddressFamily::Inet6;
+    if is_ipv6 {
         // The election proves that no other host has the address (RFC 9568 §8.2.2).
         message.attributes.push(AddressAttribute::Flags(AddressFlags::Nodad));
         // This host does not begin to speak from it: it may be another one's a moment later.
         validity.ifa_preferred = 0;
-        // Its lifetime would become that of the route that the network has already.
+    }
+    if is_ipv6 || is_virtual {
+        // Its lifetime would become that of the route that the network has already; and this host
+        // would speak to the network of its own address from the virtual one.
         let metric = DefaultNla::new(IFA_RT_PRIORITY, METRIC.to_ne_bytes().to_vec());
         message.attributes.push(AddressAttribute::Other(metric));
     }

@@ -1,6 +1,7 @@
 //! The links of this host and their addresses, as the kernel has reported them.
 
 mod addresses;
+mod macvlan;
 #[cfg(test)]
 mod tests;
 
@@ -10,6 +11,7 @@ use rustix::net::netdevice::name_to_index;
 use rustix::net::{AddressFamily, SocketType, socket};
 
 pub use self::addresses::{DuplicateDetection, KernelLink, Present};
+pub use self::macvlan::{ArpSettings, Macvlan, Tag};
 use crate::types::{Families, LinkName, VirtualAddress};
 
 /// Every link of this host, and the addresses on them.
@@ -62,10 +64,11 @@ impl Links {
     /// twice changes nothing; nor does one about the lifetime of an address.
     pub fn handle(&mut self, event: KernelEvent) -> Option<KernelChange> {
         match event {
-            KernelEvent::Link { index, name, carrier, hardware, families } => {
+            KernelEvent::Link { index, name, carrier, hardware, families, macvlan } => {
                 let link = self.by_index.entry(index).or_default();
                 let before = (&link.name, link.carrier, link.hardware, link.families);
-                if before == (&name, carrier, hardware, families) {
+                let is_same = before == (&name, carrier, hardware, families);
+                if is_same && link.macvlan == macvlan {
                     return None;
                 }
                 if families.iter().any(|family| !link.families.has(family)) {
@@ -73,7 +76,7 @@ impl Links {
                     link.generation = self.generations;
                 }
                 link.families = families;
-                (link.carrier, link.hardware) = (carrier, hardware);
+                (link.carrier, link.hardware, link.macvlan) = (carrier, hardware, macvlan);
                 let before = std::mem::replace(&mut link.name, name.clone());
                 self.forget_name(&before, index);
                 self.by_name.entry(name).or_default().insert(index);
@@ -162,6 +165,8 @@ pub enum KernelEvent {
         hardware: HardwareAddress,
         /// The families for which its MTU is large enough.
         families: Families,
+        /// What it is if it is a macvlan.
+        macvlan: Option<Macvlan>,
     },
     /// A link was deleted, or left for another network namespace.
     LinkGone {

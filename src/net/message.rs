@@ -10,7 +10,7 @@ use rtnetlink::packet_route::AddressFamily;
 use rtnetlink::packet_route::address::{AddressHeader, AddressHeaderFlags};
 use rtnetlink::packet_route::link::{LinkFlags, LinkHeader};
 
-use crate::net::{DuplicateDetection, HardwareAddress, KernelEvent, LinkSignal};
+use crate::net::{DuplicateDetection, HardwareAddress, KernelEvent, LinkSignal, Macvlan, Tag};
 use crate::types::{Families, Family, VirtualAddress};
 
 /// Parses a message; `None` if it is about something else.
@@ -60,13 +60,14 @@ fn link(header: &LinkHeader, payload: &[u8]) -> KernelEvent {
     let mut name = String::new();
     let mut hardware = HardwareAddress::None;
     let mut families = Families::ALL;
+    let (mut parent, mut is_macvlan, mut tag) = (None, false, None);
     for attribute in attributes(payload, LINK_HEADER) {
         match attribute.kind() {
-            libc::IFLA_IFNAME => {
-                let text = attribute.value().strip_suffix(b"\0").unwrap_or(attribute.value());
-                name = String::from_utf8_lossy(text).into_owned();
-            }
+            libc::IFLA_IFNAME => name = text(attribute.value()),
             libc::IFLA_ADDRESS => hardware = hardware_address(attribute.value()),
+            libc::IFLA_LINK => parent = attribute.value().try_into().ok().map(u32::from_ne_bytes),
+            libc::IFLA_LINKINFO => is_macvlan = is_kind(attribute.value(), b"macvlan"),
+            libc::IFLA_IFALIAS => tag = Tag::parse(&text(attribute.value())),
             libc::IFLA_MTU => {
                 let mtu = attribute.value().try_into().map_or(0, u32::from_ne_bytes);
                 let fit = SMALLEST_MTU.into_iter().filter(|(_, smallest)| mtu >= *smallest);
@@ -77,7 +78,20 @@ fn link(header: &LinkHeader, payload: &[u8]) -> KernelEvent {
     }
     let is_up = up && families.has(Family::Ipv4);
     let carrier = if is_up { LinkSignal::Up } else { LinkSignal::Down };
-    KernelEvent::Link { index: header.index, name, carrier, hardware, families }
+    let is_on = header.flags.contains(LinkFlags::Up);
+    let macvlan = is_macvlan.then_some(Macvlan { parent, is_on, tag });
+    KernelEvent::Link { index: header.index, name, carrier, hardware, families, macvlan }
+}
+
+fn text(octets: &[u8]) -> String {
+    let octets = octets.strip_suffix(b"\0").unwrap_or(octets);
+    String::from_utf8_lossy(octets).into_owned()
+}
+
+/// Tells whether what a message says of the kind of a link names that one.
+fn is_kind(information: &[u8], kind: &[u8]) -> bool {
+    let mut kinds = attributes(information, 0).filter(|it| it.kind() == IFLA_INFO_KIND);
+    kinds.any(|it| it.value().strip_suffix(b"\0").unwrap_or(it.value()) == kind)
 }
 
 /// Reads how far the kernel is in finding out whether another host has an address. One that it may
@@ -143,6 +157,7 @@ fn ip(octets: &[u8]) -> Option<IpAddr> {
 /// A link with less takes no part in a family: the kernel forgets its addresses and memberships.
 const SMALLEST_MTU: [(Family, u32); 2] = [(Family::Ipv4, 68), (Family::Ipv6, 1280)];
 
+const IFLA_INFO_KIND: u16 = 1;
 /// Octets of `ifinfomsg`.
 const LINK_HEADER: usize = 16;
 
@@ -167,8 +182,8 @@ mod tests {
 
         let (name, carrier) = ("eth0".to_owned(), LinkSignal::Up);
         let hardware = HardwareAddress::Ethernet([2, 0, 0, 0, 0, 7]);
-        let expected =
-            KernelEvent::Link { index: 2, name, carrier, hardware, families: Families::ALL };
+        let (families, macvlan) = (Families::ALL, None);
+        let expected = KernelEvent::Link { index: 2, name, carrier, hardware, families, macvlan };
         assert_eq!(read, Some(expected));
     }
 
@@ -204,6 +219,22 @@ mod tests {
             matches!(read, Some(KernelEvent::Link { hardware: it, .. }) if it == hardware),
             "{read:?}"
         );
+    }
+
+    #[test]
+    fn a_macvlan_is_read_with_its_parent_and_its_tag() {
+        let parent = [8, 0, 5, 0, 7, 0, 0, 0];
+        let kind = [&[20, 0, 18, 0, 12, 0, 1, 0][..], b"macvlan\0", &[4, 0, 2, 0]].concat();
+        let alias = b"resty.vrrp arp_ignore=1 arp_announce=0 1a-2f\0\0\0\0";
+        let alias = [&[49, 0, 20, 0][..], alias].concat();
+
+        let read = read(16, &[&link_header_octets(0, 0x1)[..], &parent, &kind, &alias].concat());
+
+        let before = crate::net::ArpSettings { ignore: 1, announce: 0 };
+        let tag = Some(Tag { place: "1a-2f".to_owned(), before });
+        let expected = Macvlan { parent: Some(7), is_on: true, tag };
+        let Some(KernelEvent::Link { macvlan, .. }) = read else { panic!("{read:?}") };
+        assert_eq!(macvlan, Some(expected));
     }
 
     #[test]

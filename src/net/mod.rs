@@ -30,6 +30,7 @@ mod link;
 mod listeners;
 pub mod local;
 mod lock;
+pub mod macvlan;
 mod message;
 mod mutex;
 mod netlink;
@@ -47,7 +48,7 @@ pub mod sysctl;
 mod timer;
 mod watched;
 
-pub use announce::Announcer;
+pub use announce::{Announcer, FrameSocket};
 pub use channel::Channel;
 pub use confine::{allow_only, forbid_serving, keep_owners};
 pub use descriptors::make_room_for;
@@ -55,8 +56,8 @@ pub use echo::echo;
 pub use error::NetError;
 pub use heap::return_free_pages;
 pub use link::{
-    DuplicateDetection, HardwareAddress, KernelChange, KernelEvent, KernelLink, LinkSignal, Links,
-    Present, index_by_any_name,
+    ArpSettings, DuplicateDetection, HardwareAddress, KernelChange, KernelEvent, KernelLink,
+    LinkSignal, Links, Macvlan, Present, Tag, index_by_any_name,
 };
 pub use listeners::{ForeignListener, abstract_listeners};
 pub use lock::Lock;

@@ -17,9 +17,10 @@ use rustix::net::sockopt::{
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, recv, sendmsg_addr};
 use socket2::{Domain, InterfaceIndexOrAddress, Protocol, SockFilter, SockRef, Socket, Type};
 
-use crate::net::NetError;
+use crate::net::announce::PRIORITY_CONTROL;
 use crate::net::watched::Watched;
-use crate::types::{Family, GROUP_IPV4, GROUP_IPV6, IP_PROTOCOL};
+use crate::net::{FrameSocket, NetError};
+use crate::types::{Family, GROUP_IPV4, GROUP_IPV6, IP_PROTOCOL, MacAddress};
 use crate::wire::ip::{Datagram, Endpoints, Envelope, Malformed};
 
 /// A raw socket for VRRP over one family on one link.
@@ -137,6 +138,8 @@ pub struct SendSocket {
     ipv4: Socket,
     /// A host may be without IPv6.
     ipv6: io::Result<Socket>,
+    /// A sandbox may forbid it.
+    frames: io::Result<FrameSocket>,
 }
 
 impl SendSocket {
@@ -157,7 +160,17 @@ impl SendSocket {
             socket.set_nonblocking(true)?;
             socket.set_priority(PRIORITY_CONTROL)?;
         }
-        Ok(Self { ipv4, ipv6 })
+        Ok(Self { ipv4, ipv6, frames: FrameSocket::open() })
+    }
+
+    /// Sends a datagram to a group on the link of that index, from the hardware address of a
+    /// virtual router.
+    ///
+    /// # Errors
+    ///
+    /// When the link does not exist, or cannot take it at once.
+    pub fn send_from(&self, link: u32, mac: MacAddress, datagram: Datagram<'_>) -> io::Result<()> {
+        self.frames.as_ref().map_err(io::Error::kind)?.send(link, mac, datagram)
     }
 
     /// Sends a datagram on the link of that index.
@@ -292,6 +305,3 @@ const CONTROL: usize = 128;
 /// Room for some 1,300 advertisements; when it is full the kernel drops the newest, and the
 /// election lives with lost advertisements by design.
 const RECEIVE_BUFFER: usize = 1 << 20;
-
-/// `TC_PRIO_CONTROL`: queued before everything else on the link.
-const PRIORITY_CONTROL: u32 = 7;

@@ -49,6 +49,26 @@ pub fn disables_ipv6(link: &str) -> bool {
     ipv6(link, "disable_ipv6") != Some(0)
 }
 
+/// Switches IPv6 off on a link, or has it take no address or route from a router.
+///
+/// # Errors
+///
+/// As those of [`promote_secondaries`].
+pub fn quiet_ipv6(link: &str, is_used: bool) -> Result<(), NetError> {
+    let (disabled, heeds_routers) = if is_used { ("0", "0") } else { ("1", "0") };
+    for (setting, value) in [("accept_ra", heeds_routers), ("disable_ipv6", disabled)] {
+        let path = format!("/proc/sys/net/ipv6/conf/{link}/{setting}");
+        match fs::read_to_string(&path) {
+            Ok(present) if present.trim() != value => {
+                fs::write(&path, value).map_err(|error| NetError::new("write", path, error))?;
+            }
+            // Without the file, there is no IPv6.
+            Ok(_) | Err(_) => {}
+        }
+    }
+    Ok(())
+}
+
 /// The kernel heeds such a setting of the link or that of all links, whichever is on.
 fn switch_on(link: &str, setting: &str) -> Result<(), NetError> {
     if highest(link, setting) > Some(0) {
@@ -60,8 +80,12 @@ fn switch_on(link: &str, setting: &str) -> Result<(), NetError> {
 
 /// Returns a setting of which the kernel takes the higher one of the link's and that of all links.
 fn highest(link: &str, setting: &str) -> Option<u32> {
-    let read = |scope| fs::read_to_string(path(scope, setting)).ok()?.trim().parse().ok();
-    read("all").max(read(link))
+    own_ipv4("all", setting).max(own_ipv4(link, setting))
+}
+
+/// Returns a setting of IPv4 of a link, whatever that of all links is.
+pub(super) fn own_ipv4(link: &str, setting: &str) -> Option<u32> {
+    fs::read_to_string(path(link, setting)).ok()?.trim().parse().ok()
 }
 
 fn ipv6(link: &str, setting: &str) -> Option<u32> {

@@ -19,23 +19,6 @@ pub struct RouterId(pub usize);
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct LinkId(pub usize);
 
-/// The links of a virtual router.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Site {
-    /// The link on which it receives advertisements.
-    pub listens_on: LinkId,
-    /// The link that has its addresses, and on which it advertises and announces them.
-    pub speaks_on: LinkId,
-}
-
-impl Site {
-    /// Returns the site of a router that listens and speaks on the same link.
-    #[must_use]
-    pub const fn on(link: LinkId) -> Self {
-        Self { listens_on: link, speaks_on: link }
-    }
-}
-
 /// An input of the core.
 #[derive(Clone, Debug)]
 pub enum Input<'a> {
@@ -335,6 +318,8 @@ pub enum Problem {
         source: IpAddr,
         /// The first of its addresses.
         address: IpAddr,
+        /// Whether the one of lower rank yields all the same, as both have one hardware address.
+        one_yields: bool,
     },
     /// A weight has lowered the priority of an Active router, but no peer has taken over.
     WeightInVain {

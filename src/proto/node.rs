@@ -14,7 +14,7 @@ use self::held::Obstacle;
 pub use self::sight::{Sighted, Sighting};
 use super::deadlines::Deadlines;
 use super::event::{
-    Action, Health, Input, LinkCarrier, LinkFacts, LinkId, Problem, Report, RouterId, Site,
+    Action, Health, Input, LinkCarrier, LinkFacts, LinkId, Problem, Report, RouterId,
 };
 use super::hold::Hold;
 use super::receive::{Discard, Expectations, Heard, ReceiveCounters};
@@ -84,12 +84,12 @@ impl Node {
     pub fn new(instances: &[InstanceConfig]) -> Self {
         let mut node = Self::with_room_for(instances.len());
         for config in instances {
-            node.add(config, &config.interface, &config.interface);
+            node.add(config);
         }
         node
     }
 
-    pub(super) fn with_room_for(routers: usize) -> Self {
+    fn with_room_for(routers: usize) -> Self {
         Self {
             names: Vec::new(),
             links: Vec::new(),
@@ -112,19 +112,12 @@ impl Node {
         }
     }
 
-    pub(super) fn add(
-        &mut self,
-        config: &InstanceConfig,
-        listens_on: &LinkName,
-        speaks_on: &LinkName,
-    ) {
+    fn add(&mut self, config: &InstanceConfig) {
         let id = RouterId(self.routers.len());
-        let [listens_on, speaks_on] = [listens_on, speaks_on].map(|it| self.find_or_add_link(it));
-        for link in BTreeSet::from([listens_on, speaks_on]) {
-            self.links[link.0].routers.push(id);
-        }
-        self.by_vrid.insert((listens_on, config.family(), config.vrid), id);
-        self.routers.push(VirtualRouter::new(id, Site { listens_on, speaks_on }, config));
+        let link = self.find_or_add_link(&config.interface);
+        self.links[link.0].routers.push(id);
+        self.by_vrid.insert((link, config.family(), config.vrid), id);
+        self.routers.push(VirtualRouter::new(id, link, config));
     }
 
     fn find_or_add_link(&mut self, name: &LinkName) -> LinkId {
@@ -159,13 +152,13 @@ impl Node {
         (0..self.routers.len()).map(RouterId)
     }
 
-    /// Returns the links of a router.
+    /// Returns the link on which a router listens and advertises.
     #[must_use]
-    pub fn site_of(&self, router: RouterId) -> Site {
-        self.routers[router.0].site
+    pub fn link_of(&self, router: RouterId) -> LinkId {
+        self.routers[router.0].link
     }
 
-    /// Returns the families of the routers that listen or speak on a link.
+    /// Returns the families of the routers on a link.
     #[must_use]
     pub fn families_on(&self, link: LinkId) -> Families {
         let routers = self.links[link.0].routers.iter();
@@ -180,10 +173,11 @@ impl Node {
         to_group.map(|router| router.config.family()).collect()
     }
 
-    /// Returns whether frames can pass the links of a router; `None` if that is not known yet.
+    /// Returns whether frames can pass the link of a router; `None` if that is not known yet.
     #[must_use]
     pub fn carrier_of(&self, router: RouterId) -> Option<LinkCarrier> {
-        self.worst_link(router).map(|(carrier, _)| carrier)
+        let family = self.routers[router.0].config.family();
+        self.facts(self.link_of(router)).map(|facts| facts.carrier_for(family))
     }
 
     /// Returns the address that a router sends from: the one that it is told to, or one of its
@@ -191,7 +185,7 @@ impl Node {
     #[must_use]
     pub fn source_of(&self, router: RouterId) -> Option<IpAddr> {
         let router = &self.routers[router.0];
-        router.config.source_among(self.links[router.site.speaks_on.0].sources)
+        router.config.source_among(self.links[router.link.0].sources)
     }
 
     /// Tells whether a router holds its addresses.
@@ -391,7 +385,7 @@ impl Node {
     pub fn snapshot(&self, router: RouterId) -> Snapshot<'_> {
         let own_source = self.source_of(router);
         let router = &self.routers[router.0];
-        let link = &self.links[router.site.listens_on.0];
+        let link = &self.links[router.link.0];
         let last = router.history.latest();
         Snapshot {
             name: &router.config.name,

@@ -24,7 +24,7 @@ use self::conflict::VridConflict;
 use self::group::Membership;
 pub(super) use self::group::Standing;
 use super::bequest::{Lowering, Rival};
-use super::event::{Action, Problem, Report, RouterId, Site, Transition};
+use super::event::{Action, LinkId, Problem, Report, RouterId, Transition};
 use super::history::History;
 use super::hold::Hold;
 use super::interval;
@@ -43,7 +43,7 @@ use crate::types::{Centiseconds, ChecksumForm, ChecksumPolicy, Instant, Priority
 #[derive(Debug)]
 pub(super) struct VirtualRouter {
     pub(super) id: RouterId,
-    pub(super) site: Site,
+    pub(super) link: LinkId,
     pub(super) config: InstanceConfig,
     /// The configured priority unless tracking changed it.
     priority: Priority,
@@ -87,10 +87,10 @@ pub(super) struct VirtualRouter {
 
 impl VirtualRouter {
     /// Creates a router in Initialize; nothing happens before [`let_go`](Self::let_go).
-    pub(super) fn new(id: RouterId, site: Site, config: &InstanceConfig) -> Self {
+    pub(super) fn new(id: RouterId, link: LinkId, config: &InstanceConfig) -> Self {
         Self {
             id,
-            site,
+            link,
             config: config.clone(),
             priority: config.priority,
             lowering: None,
@@ -173,7 +173,12 @@ impl VirtualRouter {
         self.end_blink(now);
         self.listen_if_overslept(now);
         if heard.lists == AddressLists::Disjoint {
-            return self.meet_stranger(heard, now);
+            self.meet_stranger(heard, now);
+            // One hardware address on two ports of a switch would be worse than to yield.
+            let shares_mac = self.config.macvlan.is_some();
+            if !(shares_mac && self.is_outranked_by(heard.priority, heard.source, own_source)) {
+                return;
+            }
         }
         self.note(heard, now);
         match self.phase {
@@ -345,9 +350,9 @@ impl VirtualRouter {
             self.report(Problem::IntervalDiffers { theirs_ms, ours_ms }, Some(heard.source), now);
         }
         let of_the_lists = match heard.lists {
-            AddressLists::Same => None,
+            AddressLists::Same | AddressLists::Disjoint => None,
             AddressLists::Disordered => Some(Problem::AddressesDisordered),
-            AddressLists::Overlapping | AddressLists::Disjoint => Some(Problem::AddressesDiffer),
+            AddressLists::Overlapping => Some(Problem::AddressesDiffer),
         };
         if let Some(problem) = of_the_lists {
             self.report(problem, Some(heard.source), now);
@@ -416,7 +421,7 @@ impl VirtualRouter {
 
     fn report(&mut self, problem: Problem, source: Option<IpAddr>, now: Instant) {
         let Some(suppressed) = self.limiter.admit(&problem, now) else { return };
-        let (link, router) = (self.site.listens_on, Some(self.id));
+        let (link, router) = (self.link, Some(self.id));
         let report = Report { link, router, source, problem, suppressed };
         self.actions.push_back(Action::Report(report));
     }

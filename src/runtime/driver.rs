@@ -2,6 +2,7 @@
 //! actions.
 
 mod attend;
+mod guarding;
 mod known_links;
 mod link;
 mod look;
@@ -28,7 +29,7 @@ use self::known_links::{PATIENCE_WITH_NET, state_given, state_in};
 use self::link::LinkSockets;
 use self::look::Looks;
 use self::neighbours::Neighbourhood;
-use self::plan::{families, node_of, plan, start_filter};
+use self::plan::{families, node_of, plan};
 use self::pulse::Pulse;
 use self::sending::Unreachable;
 pub(super) use self::succession::Start;
@@ -39,10 +40,10 @@ use super::checks::{Check, PlannedCheck, Weighing};
 use super::clock;
 use super::events;
 use super::failpoint::failpoint;
-use super::guard::{self, Guard, Held};
+use super::guard::{self, Guard};
 use super::handover::{Meeting, Neighbours, Outlook, Place};
 use super::health::{self, Liveness};
-use super::kernel::{AcceptFilter, KernelPlan, KernelThread, LinkView};
+use super::kernel::{AcceptFilter, KernelThread, LinkView, Site};
 use super::report;
 use super::surroundings::Surroundings;
 use super::tracking::Tracking;
@@ -64,6 +65,8 @@ pub(super) struct Driver<'a> {
     filter: Option<Arc<AcceptFilter>>,
     guard: Guard,
     links: LinkSockets,
+    /// The links of each router.
+    sites: Vec<Site>,
     /// The links that `vrrp-net` watches.
     watched: Vec<LinkName>,
     /// The facts about each of them; empty until the first facts.
@@ -136,17 +139,16 @@ impl<'a> Driver<'a> {
         let place = Place::find(config.run_dir.as_deref());
         board.set_run_dir(place.as_ref().map_or(Path::new(""), Place::directory));
         let will = will::read(board, &guard::recall(place.as_ref().ok()));
-        let node = node_of(config);
-        let mut plan = KernelPlan { filter: start_filter(config), ..plan(config, &node) };
+        let (node, place_id) = (node_of(config), place.as_ref().ok().and_then(Place::id));
+        let mut plan = plan(config, &node, place_id);
         let tracking = Tracking::new(config, &mut plan.links);
-        let watched = plan.links.clone();
+        let (watched, sites) = (plan.links.clone(), plan.sites());
         let (door, filter) = (place.as_ref().ok(), plan.filter.clone());
         let guard = Guard::new(surroundings, door, filter.clone(), clock::now());
         let kernel = KernelThread::start(plan)?;
         let went_on = will.as_ref().is_some_and(Will::has_running_routers);
         let liveness = Liveness::new(config.health, &surroundings.checks, went_on, clock::now());
         let routers: Vec<_> = node.routers().map(|router| node.key_of(router)).collect();
-        let place_id = place.as_ref().ok().and_then(Place::id);
         let neighbours = Neighbours::new(place_id, routers.iter().cloned());
         let meeting = Meeting::new(place, start.holder);
         let given = state_given(&start.beginning).cloned();
@@ -155,6 +157,7 @@ impl<'a> Driver<'a> {
         let mut driver = Self {
             links: LinkSockets::new(families(&node)),
             unreachable: Unreachable::new(),
+            sites,
             watched,
             known_links: Vec::new(),
             links_before: Vec::new(),
@@ -454,20 +457,6 @@ impl<'a> Driver<'a> {
         report::transition(&self.node, transition);
         self.board_writer.show(self.board, &self.view, &self.node, transition.router);
         events::push(self.board, self.node.snapshot(transition.router).name, transition);
-    }
-
-    /// Informs the guard of changes; with a beat, compares everything.
-    fn tell_guard(&mut self, beat: Option<Instant>) {
-        let Self { node, links, view, guard, .. } = self;
-        let held = Held {
-            node,
-            index_of: &|link| links.index_of(link),
-            is_foreign: &|router, place| view.is_foreign(router, place),
-        };
-        match beat {
-            Some(now) => guard.beat(&held, now),
-            None => guard.tell(&held),
-        }
     }
 }
 

@@ -21,8 +21,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use self::next::NextGuard;
-pub(super) use self::process::Held;
 use self::process::{GuardProcess, GuardSign};
+pub(super) use self::process::{Held, HeldLinks};
 use super::backoff::Backoff;
 use super::handover::Place;
 use super::kernel::AcceptFilter;

@@ -41,7 +41,7 @@ pub(super) use self::fight::accusation;
 pub(in crate::runtime) use self::networks::Networks;
 pub use self::orders::NetSigns;
 use self::orders::{Disposal, OrderReader, OrderWriter, Relay, Yield, orders};
-pub use self::plan::{KernelPlan, PlannedRouter};
+pub use self::plan::{KernelPlan, PlannedRouter, Site};
 use self::publication::FactsWriter;
 use self::takeover::Takeover;
 use super::clock;
@@ -283,7 +283,10 @@ async fn stop(takeover: &mut Takeover, timer: &Timer) {
     let started = clock::now();
     loop {
         takeover.release();
-        if takeover.owns_nothing() || clock::now().since(started) > STOP_PATIENCE {
+        if takeover.owns_nothing() {
+            return takeover.remove_macvlans();
+        }
+        if clock::now().since(started) > STOP_PATIENCE {
             return;
         }
         if sleep_until(timer, clock::now() + STOP_PAUSE).await.is_err() {

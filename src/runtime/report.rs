@@ -113,7 +113,12 @@ pub(super) fn problem(problem: &Problem) -> String {
         Problem::AnotherActive { priority } => {
             format!("another router is active although this one is, with priority {priority}")
         }
-        Problem::VridConflict { source, address } => format!(
+        Problem::VridConflict { source, address, one_yields: true } => format!(
+            "{source} uses this VRID for other addresses ({address}): as both have its hardware \
+             address, the one of lower rank yields. Give one of the two virtual routers another \
+             VRID"
+        ),
+        Problem::VridConflict { source, address, one_yields: false } => format!(
             "{source} uses this VRID for other addresses ({address}): it is no peer, and its \
              advertisements are ignored. Give one of the two virtual routers another VRID"
         ),

@@ -13,7 +13,7 @@ use super::words::{address_places, countable};
 use crate::config::Config;
 use crate::proto::{Node, RouterId, Snapshot};
 use crate::status::Board;
-use crate::types::HeldAddress;
+use crate::types::{HeldAddress, LinkName};
 
 /// The facts about the virtual routers, and which routers have changed.
 pub(super) struct View {
@@ -120,7 +120,14 @@ impl View {
 
     /// Returns what the kernel refuses to a router.
     pub(super) fn refusal(&self, router: RouterId) -> Option<&str> {
-        self.routers.get(router.0)?.problem.as_deref()
+        let facts = self.routers.get(router.0)?;
+        facts.macvlan_problem.as_deref().or(facts.problem.as_deref())
+    }
+
+    /// Returns the routers that cannot have the link that is to be made for them, and why.
+    pub(super) fn without_macvlan(&self) -> impl Iterator<Item = (RouterId, &str)> {
+        let all = self.routers.iter().enumerate();
+        all.filter_map(|(router, it)| Some((RouterId(router), it.macvlan_problem.as_deref()?)))
     }
 
     /// Returns which of the addresses that a router with peers speaks from and to this host has.
@@ -187,14 +194,18 @@ impl View {
     }
 
     /// Returns the addresses that this engine has put on links.
-    pub(super) fn held_addresses(&self, node: &Node) -> Vec<HeldAddress> {
+    pub(super) fn held_addresses(
+        &self,
+        node: &Node,
+        link_of: impl Fn(RouterId) -> LinkName,
+    ) -> Vec<HeldAddress> {
         let mut held = Vec::new();
         for router in node.routers() {
             let Snapshot { addresses, addresses_excluded, .. } = node.snapshot(router);
-            let link = &node.links()[node.site_of(router).speaks_on.0];
+            let link = link_of(router);
             let all = addresses.iter().chain(addresses_excluded).zip(self.addresses(router));
             let ours = all.filter(|(_, facts)| facts.ours);
-            held.extend(ours.map(|(it, _)| HeldAddress { link: *link, address: *it }));
+            held.extend(ours.map(|(it, _)| HeldAddress { link, address: *it }));
         }
         held
     }

@@ -62,8 +62,8 @@ fn key_of(claim: &Claim) -> RouterKey {
 }
 
 fn addresses_of(claim: &Claim) -> impl Iterator<Item = HeldAddress> {
-    let link = &claim.interface;
-    claim.addresses.iter().map(|address| HeldAddress { link: *link, address: *address })
+    let (_, link) = claim.addresses_on;
+    claim.addresses.iter().map(move |address| HeldAddress { link, address: *address })
 }
 
 fn found_before(planned: &PlannedCheck, slot: &InstanceSlot) -> Option<Check> {

@@ -8,6 +8,7 @@
 //! |---|---|
 //! | [`advertisement`] | the VRRP message: RFC 9568 §5.2 (version 3), RFC 3768 §5.3 (version 2) |
 //! | [`ip`] | what is around it: RFC 791 §3.1, RFC 8200 §3, RFC 9568 §5.1 |
+//! | [`ethernet`] | the header of a frame: RFC 894, RFC 1112, RFC 2464 |
 //! | [`arp`] | the announcement of an IPv4 address: RFC 826, RFC 9568 §8.1.2 |
 //! | [`ndisc`] | the announcement of an IPv6 address: RFC 4861 §7.2.6, RFC 9568 §8.2.2 |
 //! | [`checksum`] | the Internet checksum: RFC 1071 |
@@ -15,5 +16,6 @@
 pub mod advertisement;
 pub mod arp;
 pub mod checksum;
+pub mod ethernet;
 pub mod ip;
 pub mod ndisc;

@@ -235,7 +235,7 @@ fn base(version: u8) -> Value {
         "announce": {},
         "instances": [{ "name": "VI_1", "interface": "eth0", "vrid": 51, "version": version,
             "addresses": ["192.0.2.1/24"], "track": [{ "interface": "eth1" }],
-            "peers": ["192.0.2.9"] }],
+            "peers": ["192.0.2.9"], "virtual_mac": true }],
     });
     if version == 2 {
         base["instances"][0]["auth"] = json!({ "type": "simple", "secret": "secret" });

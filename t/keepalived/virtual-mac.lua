@@ -2,7 +2,6 @@
 -- note: virtual-mac.conf:3:5: vrrp_iptables: the engine has rules of its own while addresses move
 -- note: virtual-mac.conf:4:5: vrrp_ipsets: the engine has rules of its own while addresses move
 -- note: virtual-mac.conf:8:5 (and once more): state: nothing to set: the election decides
--- virtual-mac.conf:12:5: vmac_xmit_base: no counterpart: with virtual_mac, advertisements have its MAC address (RFC 9568)
 -- note: virtual-mac.conf:16:9: track_interface: the interface of an instance is always watched: a fault when it is down
 -- virtual-mac.conf:22:5: notify_master: becomes a Lua function: on_state(fn) is called once for each change of state, in order
 require("resty.vrrp").setup {
@@ -15,6 +14,7 @@ require("resty.vrrp").setup {
             version = 2,
             advert_interval_ms = 1000,
             virtual_mac = "vrrp.2",
+            advert_mac = "interface",
             track = { { interface = "lo" } },
             addresses = { "192.168.56.200/24" },
         },

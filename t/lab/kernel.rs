@@ -7,10 +7,9 @@ use std::{fs, io};
 
 use harness::{Host, Lab, Sniffer, eventually, holds_for, wait_until};
 use resty_vrrp::config::AnnounceConfig;
-use resty_vrrp::net::address::{self, Changes};
+use resty_vrrp::net::address::{self, Changes, Target};
 use resty_vrrp::net::{LinkSignal, Links, Netlink, Rights};
-use resty_vrrp::proto::{LinkId, Site};
-use resty_vrrp::runtime::kernel::{Facts, KernelPlan, KernelThread, LinkView, PlannedRouter};
+use resty_vrrp::runtime::kernel::{Facts, KernelPlan, KernelThread, LinkView, PlannedRouter, Site};
 use resty_vrrp::types::{HeldAddress, LinkName, VirtualAddress};
 use tokio::runtime::{Builder, Runtime};
 
@@ -343,8 +342,13 @@ pub(crate) fn leave(host: &Host, address: &str) {
         host.enter(|| fs::read_to_string("/sys/class/net/eth0/ifindex")).expect("eth0 is there");
     let index = index.trim().parse().expect("an index is a number");
     let changes = Changes { add: vec![parse(address)], ..Changes::default() };
-    let applied =
-        address::apply(&mut netlink, (index, "eth0"), &changes, None).expect("the kernel answers");
+    let applied = address::apply(
+        &mut netlink,
+        Target { index, name: "eth0", is_virtual: false },
+        &changes,
+        None,
+    )
+    .expect("the kernel answers");
     assert_eq!(applied.gained, changes.add);
 }
 
@@ -382,7 +386,7 @@ pub(crate) fn one_host(name: &str) -> (Lab, Host) {
 
 pub(crate) fn plan(routers: &[&[&str]]) -> KernelPlan {
     let router = |addresses: &&[&str]| PlannedRouter {
-        site: Site::on(LinkId(0)),
+        site: Site::on(0),
         addresses: addresses.iter().map(|text| parse(text)).collect(),
         endpoints: Arc::new([]),
         accepts: true,
@@ -394,6 +398,7 @@ pub(crate) fn plan(routers: &[&[&str]]) -> KernelPlan {
         announce: AnnounceConfig { count: 3, refresh: None },
         lifetime: None,
         filter: None,
+        place: "lab".to_owned(),
     }
 }
 

@@ -374,8 +374,7 @@ impl Host {
     /// The link that a datagram arrives on: each virtual router of a group has its own.
     fn link_of(&self, datagram: &[u8]) -> LinkId {
         let vrid = vrid(datagram).and_then(Vrid::new);
-        vrid.and_then(|vrid| self.router_of(vrid))
-            .map_or(LINK, |it| self.node.site_of(it).listens_on)
+        vrid.and_then(|vrid| self.router_of(vrid)).map_or(LINK, |it| self.node.link_of(it))
     }
 
     /// Tells whether a link works for what is sent or received there.

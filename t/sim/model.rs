@@ -23,7 +23,7 @@ impl Candidate {
         Some(Self {
             name: host.name,
             priority: priority.get(),
-            address: host.address_on(host.node.site_of(router).speaks_on)?,
+            address: host.address_on(host.node.link_of(router))?,
             preempts: host
                 .together(router)
                 .into_iter()

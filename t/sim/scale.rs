@@ -19,7 +19,7 @@ fn a_link_that_changes_settles_its_own_routers_and_no_others() {
     assert_eq!(settled, u64::from(PER_LINK));
     let blinks = |router: &RouterId| crowd.node.snapshot(*router).interruption.is_some();
     let interrupted = crowd.node.routers().filter(blinks);
-    let links = interrupted.map(|router| crowd.node.site_of(router).listens_on);
+    let links = interrupted.map(|router| crowd.node.link_of(router));
     assert_eq!(links.collect::<Vec<_>>(), [LinkId(2); PER_LINK as usize]);
 }
 

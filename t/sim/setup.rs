@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-use resty_vrrp::config::{InstanceConfig, UnicastConfig};
+use resty_vrrp::config::{AdvertMac, InstanceConfig, UnicastConfig};
 use resty_vrrp::types::{
     AddressList, Centiseconds, ChecksumForm, ChecksumPolicy, LinkName, Priority, TrailingOctets,
     Version, VirtualAddress, Vrid,
@@ -39,6 +39,8 @@ pub(crate) fn b3() -> InstanceConfig {
         accept: true,
         track: Vec::new(),
         unicast: None,
+        macvlan: None,
+        advert_mac: AdvertMac::Virtual,
     }
 }
 

@@ -5,7 +5,7 @@ mod over_ipv6;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-use resty_vrrp::config::{InstanceConfig, UnicastConfig};
+use resty_vrrp::config::{AdvertMac, InstanceConfig, UnicastConfig};
 use resty_vrrp::proto::AddressLists::{self, Disjoint, Overlapping, Same};
 use resty_vrrp::proto::{Accepted, Discard, Expectations, Heard};
 use resty_vrrp::types::{
@@ -272,6 +272,8 @@ pub(crate) fn config(version: Version) -> InstanceConfig {
         accept: true,
         track: Vec::new(),
         unicast: None,
+        macvlan: None,
+        advert_mac: AdvertMac::Virtual,
     }
 }
 

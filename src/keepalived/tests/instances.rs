@@ -175,6 +175,9 @@ fn a_virtual_mac_may_have_a_name() {
     let given = with_instance(&format!("use_vmac name vrrp.51 02:00:5e:00:01:02\n{VIP}"));
     assert_eq!(options(&given)["instances"][0]["virtual_mac"], "vrrp.51");
     assert!(remarks(&given).contains("no counterpart for another MAC address"));
+    let as_host = instance(&format!("use_vmac\nvmac_xmit_base\n{VIP}"));
+    assert_eq!(as_host["advert_mac"], "interface");
+    assert_eq!(instance(&format!("vmac_xmit_base\n{VIP}"))["advert_mac"], Value::Null);
 }
 
 #[test]

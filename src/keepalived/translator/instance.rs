@@ -48,6 +48,8 @@ struct Instance {
     /// The last of `accept` and `no_accept`.
     accept: Option<(bool, Spot)>,
     virtual_mac: Option<Placed>,
+    /// `vmac_xmit_base`.
+    advertises_as_host: Option<Spot>,
     source: Option<Word>,
     peers: Option<Peers>,
     hop_limit: Option<Placed>,
@@ -122,6 +124,7 @@ impl Instance {
             message_checksum: context.globals.message_checksum.clone(),
             accept: None,
             virtual_mac: None,
+            advertises_as_host: None,
             source: None,
             peers: None,
             hop_limit: None,
@@ -169,6 +172,10 @@ impl Instance {
         match line.head().text.as_str() {
             "interface" => self.interface = translator.value(line).cloned(),
             "use_vmac" => self.virtual_mac = Some(virtual_mac(line, translator)),
+            "vmac_xmit_base" => {
+                translator.plain(line);
+                self.advertises_as_host = Some(line.place().clone());
+            }
             word @ ("accept" | "no_accept") => {
                 translator.plain(line);
                 self.accept = Some((word == "accept", line.place().clone()));
@@ -348,6 +355,7 @@ const READ: &[&str] = &[
     "nopreempt",
     "accept",
     "no_accept",
+    "vmac_xmit_base",
     "authentication",
     "auth_hmac",
     "unicast_peer",

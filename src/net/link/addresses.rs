@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use super::{HardwareAddress, LinkSignal, PROTOCOL};
+use super::{HardwareAddress, LinkSignal, Macvlan, PROTOCOL};
 use crate::types::{Families, Family, NoLinkLocal, Sources, VirtualAddress};
 
 /// A link and the addresses on it.
@@ -14,6 +14,7 @@ pub struct KernelLink {
     pub(super) hardware: HardwareAddress,
     pub(super) families: Families,
     pub(super) generation: u64,
+    pub(super) macvlan: Option<Macvlan>,
     pub(super) addresses: BTreeMap<VirtualAddress, Present>,
 }
 
@@ -43,6 +44,12 @@ impl KernelLink {
     #[must_use]
     pub fn hardware(&self) -> HardwareAddress {
         self.hardware
+    }
+
+    /// Returns what it is if it is a macvlan.
+    #[must_use]
+    pub fn macvlan(&self) -> Option<&Macvlan> {
+        self.macvlan.as_ref()
     }
 
     /// Returns a number that changes when the kernel has made the link anew, or its part in a

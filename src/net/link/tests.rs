@@ -274,6 +274,7 @@ fn link_with(families: Families, index: u32, name: &str) -> KernelEvent {
         carrier: LinkSignal::Up,
         hardware: HardwareAddress::Ethernet([2; 6]),
         families,
+        macvlan: None,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 
-use super::{Family, Health, Hold, Life, LinkCarrier, LinkId, Node, RouterId, Site, VirtualRouter};
+use super::{Family, Health, Hold, Life, LinkCarrier, LinkId, Node, RouterId, VirtualRouter};
 use crate::types::NoLinkLocal;
 
 /// What keeps a single router from taking part, besides its links and the whole node.
@@ -160,16 +160,8 @@ impl Node {
         if let Some(source) = router.config.source() {
             return self.own_addresses.get(&id).is_some_and(|all| all.contains(&source));
         }
-        let facts = self.links[router.site.speaks_on.0].facts;
+        let facts = self.links[router.link.0].facts;
         facts.is_some_and(|facts| router.config.source_among(facts.sources).is_some())
-    }
-
-    /// Returns the carrier of the worse link of a router, once both are known.
-    pub(super) fn worst_link(&self, router: RouterId) -> Option<(LinkCarrier, LinkId)> {
-        let Site { listens_on, speaks_on } = self.site_of(router);
-        let family = self.routers[router.0].config.family();
-        let carrier = |link: LinkId| Some((self.facts(link)?.carrier_for(family), link));
-        Some(carrier(speaks_on)?.min(carrier(listens_on)?))
     }
 
     /// Returns what is wrong, while a router is in fault.
@@ -201,15 +193,14 @@ impl Node {
     }
 
     fn explain(&self, router: &VirtualRouter, hold: Hold) -> Option<Cow<'_, str>> {
-        let worst = self.worst_link(router.id).map_or(router.site.speaks_on, |(_, link)| link);
-        let [worst, speaks_on] = [worst, router.site.speaks_on].map(|link| &self.names[link.0]);
+        let link = &self.names[router.link.0];
         let obstacle = |kind| self.obstacle(router.id, kind).map(Cow::from);
         match hold {
             Hold::Stopped | Hold::Unknown | Hold::Drained | Hold::Left => None,
-            Hold::LinkMissing => Some(format!("interface {worst} does not exist").into()),
-            Hold::LinkDown => Some(format!("interface {worst} is down").into()),
+            Hold::LinkMissing => Some(format!("interface {link} does not exist").into()),
+            Hold::LinkDown => Some(format!("interface {link} is down").into()),
             Hold::CannotListen => match obstacle(Obstacle::Deafness) {
-                None => Some(format!("nothing can be received on {worst}").into()),
+                None => Some(format!("nothing can be received on {link}").into()),
                 why => why,
             },
             Hold::NoPrimaryAddress if router.config.source().is_some() => {
@@ -217,13 +208,13 @@ impl Node {
                 Some(format!("source {source} is not an address of this host").into())
             }
             Hold::NoPrimaryAddress => Some(match router.config.family() {
-                Family::Ipv4 => format!("interface {speaks_on} has no IPv4 address").into(),
+                Family::Ipv4 => format!("interface {link} has no IPv4 address").into(),
                 Family::Ipv6 if router.config.speaks_globally() => format!(
-                    "interface {speaks_on} has no IPv6 address that reaches beyond the link and is \
+                    "interface {link} has no IPv6 address that reaches beyond the link and is \
                      known to be its alone: add one, or set source"
                 )
                 .into(),
-                Family::Ipv6 => self.no_link_local(router.site.speaks_on).into(),
+                Family::Ipv6 => self.no_link_local(router.link).into(),
             }),
             Hold::AlreadyHere => obstacle(Obstacle::AnotherEngine),
             Hold::OwnPeer => obstacle(Obstacle::OwnPeer),

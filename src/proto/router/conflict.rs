@@ -12,8 +12,8 @@ pub(super) struct VridConflict {
 }
 
 impl VirtualRouter {
-    /// Handles an advertisement for addresses none of which is ours: it changes no state, and is
-    /// not answered. Of several such routers the first one is shown until it is gone.
+    /// Notes an advertisement for addresses none of which is ours. Of several such routers the
+    /// first one is shown until it is gone.
     pub(super) fn meet_stranger(&mut self, heard: &Accepted<'_>, now: Instant) {
         let Some(address) = heard.advertisement.addresses().next() else { return };
         let source = heard.source;
@@ -22,8 +22,8 @@ impl VirtualRouter {
         }
         let ends_at = now + self.patience(heard.adver_interval).max(SHORTEST_CONFLICT);
         let known = self.conflict.replace(VridConflict { source, address, ends_at });
-        if known.is_none() {
-            self.report(Problem::VridConflict { source, address }, None, now);
+        if let (None, Some(problem)) = (known, self.conflict()) {
+            self.report(problem, None, now);
         }
     }
 
@@ -40,7 +40,8 @@ impl VirtualRouter {
     /// Returns the warning about the other router.
     pub(in crate::proto) fn conflict(&self) -> Option<Problem> {
         let VridConflict { source, address, .. } = self.conflict?;
-        Some(Problem::VridConflict { source, address })
+        let one_yields = self.config.macvlan.is_some();
+        Some(Problem::VridConflict { source, address, one_yields })
     }
 }
 

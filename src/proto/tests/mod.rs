@@ -13,7 +13,6 @@ mod leaving;
 mod mute;
 mod reception;
 mod sight;
-mod sites;
 mod table;
 mod timers;
 mod unheeded;
@@ -24,7 +23,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use super::*;
-use crate::config::InstanceConfig;
+use crate::config::{AdvertMac, InstanceConfig};
 use crate::types::{
     AddressList, Centiseconds, ChecksumForm, ChecksumPolicy, Family, GROUP_IPV4, HOP_LIMIT,
     Instant, LinkName, Priority, Sources, TrailingOctets, Version, VirtualAddress, Vrid,
@@ -278,6 +277,8 @@ fn config() -> InstanceConfig {
         accept: true,
         track: Vec::new(),
         unicast: None,
+        macvlan: None,
+        advert_mac: AdvertMac::Virtual,
     }
 }
 

@@ -124,7 +124,11 @@ fn a_router_with_none_of_our_addresses_teaches_us_nothing_and_is_shown_until_it_
         form: ChecksumForm::Message,
         ..Advert::new(200).every(300)
     };
-    let conflict = Problem::VridConflict { source: LOWER.into(), address: [192, 0, 2, 77].into() };
+    let conflict = Problem::VridConflict {
+        source: LOWER.into(),
+        address: [192, 0, 2, 77].into(),
+        one_yields: false,
+    };
 
     let done = subject.hears(&stranger);
 
@@ -137,6 +141,25 @@ fn a_router_with_none_of_our_addresses_teaches_us_nothing_and_is_shown_until_it_
     assert_eq!(subject.snapshot().conflict, Some(conflict));
     subject.run(10 * SECOND);
     assert_eq!(subject.snapshot().conflict, None);
+}
+
+#[test]
+fn a_router_with_a_virtual_mac_yields_to_a_stranger_that_outranks_it_and_to_no_other() {
+    let config = InstanceConfig { macvlan: LinkName::new("vrrp4.10"), ..config() };
+    let mut subject = Subject::active(&config);
+    let stranger = |priority| Advert {
+        addresses: vec![VirtualAddress { address: [192, 0, 2, 77].into(), prefix: 24 }],
+        ..Advert::new(priority)
+    };
+
+    let beside = effects(subject.hears(&stranger(99)));
+    let above = effects(subject.hears(&stranger(101)));
+
+    assert_eq!((beside, subject.state()), (vec![], State::Backup));
+    assert!(above.iter().any(|it| matches!(it, Action::Release(_) | Action::Yield { .. })));
+    let conflict = subject.snapshot().conflict;
+    assert!(matches!(conflict, Some(Problem::VridConflict { one_yields: true, .. })));
+    assert_eq!(subject.timeout(), Some(DOWN), "it is the Active router");
 }
 
 #[test]

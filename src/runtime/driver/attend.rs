@@ -59,6 +59,7 @@ impl Driver<'_> {
         }
         let empty_handed = self.attendance.empty_handed(self.kernel.signs(), now).into_iter();
         let refused = self.attendance.refused(now).into_iter();
+        let refused = refused.chain(self.view.without_macvlan());
         let refused = refused.map(|(router, problem)| (router, problem.to_owned()));
         let empty_handed = empty_handed.map(|router| (router, STALLED.to_owned()));
         let mut all: BTreeMap<_, _> = empty_handed.chain(refused).collect();

@@ -5,14 +5,14 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use super::ready::ReadyList;
-use crate::net::{LinkSignal, VrrpSocket};
+use crate::net::{FrameSocket, LinkSignal, VrrpSocket};
 use crate::proto::{LinkCarrier, LinkFacts, LinkId};
 use crate::runtime::backoff::Backoff;
 use crate::runtime::clock;
 use crate::runtime::failpoint::failpoint;
 use crate::runtime::kernel::LinkView;
 use crate::runtime::report;
-use crate::types::{Families, Family, Instant};
+use crate::types::{Families, Family, Instant, MacAddress};
 use crate::wire::ip::{Datagram, Malformed};
 
 /// All interfaces, in the order of [`Node::links`](crate::proto::Node::links).
@@ -28,6 +28,8 @@ struct LinkSocket {
     /// The latest facts of `vrrp-net`.
     view: Option<LinkView>,
     families: Vec<FamilySocket>,
+    /// The socket of routers with a hardware address of their own, opened with the first datagram.
+    frames: Option<FrameSocket>,
 }
 
 /// The socket that receives and sends in one family on an interface.
@@ -140,6 +142,22 @@ impl LinkSockets {
         }
     }
 
+    /// Sends a datagram from the hardware address of a virtual router.
+    pub(super) fn send_from(
+        &mut self,
+        id: LinkId,
+        mac: MacAddress,
+        datagram: Datagram<'_>,
+    ) -> io::Result<()> {
+        let LinkSocket { view, frames, .. } = &mut self.links[id.0];
+        let index = view.and_then(|view| view.index).ok_or(io::ErrorKind::NotConnected)?;
+        let frames = match frames {
+            Some(frames) => frames,
+            none => none.insert(FrameSocket::open()?),
+        };
+        frames.send(index, mac, datagram)
+    }
+
     /// Notes what became of an advertisement of a family that was to be sent on a link.
     pub(super) fn note_sent(&mut self, id: LinkId, family: Family, outcome: &io::Result<()>) {
         let Some(link) = self.links[id.0].of_mut(family) else { return };
@@ -206,7 +224,7 @@ fn is_same_link(before: &LinkView, now: &LinkView) -> bool {
 impl LinkSocket {
     fn new([families, groups]: [Families; 2]) -> Self {
         let of_family = |family| FamilySocket::new(family, groups.has(family));
-        Self { view: None, families: families.iter().map(of_family).collect() }
+        Self { view: None, families: families.iter().map(of_family).collect(), frames: None }
     }
 
     fn groups(&self) -> Families {

@@ -45,7 +45,7 @@ impl Driver<'_> {
         let all = node.routers().map(|router| {
             let (received, accepted) = node.received(router);
             let reception = Reception {
-                link: node.site_of(router).listens_on,
+                link: node.link_of(router),
                 is_active: node.holds(router),
                 received,
                 accepted,
@@ -69,7 +69,7 @@ impl Driver<'_> {
     }
 
     fn begin_look(&mut self, link: LinkId, now: Instant) {
-        let of_link = |router: &RouterId| self.node.site_of(*router).listens_on == link;
+        let of_link = |router: &RouterId| self.node.link_of(*router) == link;
         let routers: Vec<_> = self.node.routers().filter(of_link).collect();
         let longest = routers.iter().map(|router| self.node.patience_of(*router)).max();
         let within = longest.unwrap_or_default().clamp(SHORTEST_LOOK, LONGEST_LOOK);

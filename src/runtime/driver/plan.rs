@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::config::Config;
+use crate::config::{AdvertMac, Config, InstanceConfig};
+use crate::guard::DoorId;
 use crate::proto::{LinkId, Node, RouterId};
-use crate::runtime::kernel::{AcceptFilter, KernelPlan, PlannedRouter};
-use crate::types::Families;
+use crate::runtime::kernel::{AcceptFilter, KernelPlan, PlannedRouter, Site};
+use crate::types::{Families, LinkName, virtual_mac};
 
 /// Creates the election of a configuration.
 pub(super) fn node_of(config: &Config) -> Node {
@@ -14,10 +15,17 @@ pub(super) fn node_of(config: &Config) -> Node {
         .with_sync_groups(&config.sync_groups)
 }
 
-/// Returns what `vrrp-net` has to watch, and what may be claimed.
-pub(super) fn plan(config: &Config, node: &Node) -> KernelPlan {
-    let routers = config.instances.iter().enumerate().map(|(index, instance)| PlannedRouter {
-        site: node.site_of(RouterId(index)),
+/// Returns what `vrrp-net` has to watch, and what may be claimed. The links of the election come
+/// first, then those that are made for routers.
+///
+/// `place` is where engines of this host meet; without one, no other engine knows this one's links.
+pub(super) fn plan(config: &Config, node: &Node, place: Option<DoorId>) -> KernelPlan {
+    let mut links = node.links().to_vec();
+    let sites: Vec<_> =
+        node.routers().zip(&config.instances).map(|it| site(node, it, &mut links)).collect();
+    let all = config.instances.iter().zip(sites).enumerate();
+    let routers = all.map(|(index, (instance, site))| PlannedRouter {
+        site,
         endpoints: instance.source().iter().chain(instance.peers()).copied().collect(),
         addresses: [instance.addresses.as_slice(), &instance.addresses_excluded].concat().into(),
         accepts: instance.accepts(),
@@ -26,12 +34,14 @@ pub(super) fn plan(config: &Config, node: &Node) -> KernelPlan {
             .active_down_interval
             .min(config.health.worker_timeout),
     });
+    let of_this_process = || format!("pid-{}", std::process::id());
     KernelPlan {
-        links: node.links().to_vec(),
         routers: routers.collect(),
+        links,
         announce: config.announce,
         lifetime: config.address_lifetime,
-        filter: None,
+        filter: start_filter(config),
+        place: place.map_or_else(of_this_process, |place| place.to_string()),
     }
 }
 
@@ -42,7 +52,7 @@ pub(super) fn families(node: &Node) -> impl Iterator<Item = [Families; 2]> {
 }
 
 /// Begins to keep this host from answering on the addresses that are not to be answered on.
-pub(super) fn start_filter(config: &Config) -> Option<Arc<AcceptFilter>> {
+fn start_filter(config: &Config) -> Option<Arc<AcceptFilter>> {
     let all = config.instances.iter().enumerate();
     let unanswered: Vec<_> = all.filter(|(_, instance)| !instance.accepts()).collect();
     let addresses = unanswered.iter().flat_map(|(_, instance)| {
@@ -51,4 +61,18 @@ pub(super) fn start_filter(config: &Config) -> Option<Arc<AcceptFilter>> {
     });
     let routers = unanswered.iter().map(|(router, _)| *router).collect();
     (!unanswered.is_empty()).then(|| Arc::new(AcceptFilter::start(routers, addresses.collect())))
+}
+
+/// Returns the links of a router; one that is to be made for it is added to `links`.
+fn site(
+    node: &Node,
+    (router, instance): (RouterId, &InstanceConfig),
+    links: &mut Vec<LinkName>,
+) -> Site {
+    let LinkId(link) = node.link_of(router);
+    let Some(macvlan) = instance.macvlan else { return Site::on(link) };
+    links.push(macvlan);
+    let virtual_mac = Some(virtual_mac(instance.family(), instance.vrid));
+    let advertises_from = virtual_mac.filter(|_| instance.advert_mac == AdvertMac::Virtual);
+    Site { link, addresses_on: links.len() - 1, virtual_mac, advertises_from }
 }

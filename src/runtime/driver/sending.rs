@@ -25,7 +25,7 @@ pub(super) struct UnreachablePeer {
 impl Driver<'_> {
     /// Sends one advertisement to each destination, or drops it: the next one is never far.
     pub(super) fn advertise(&mut self, router: RouterId, priority: Priority) {
-        let outcome = self.send(router, priority, |datagram| datagram);
+        let outcome = self.send(router, priority, false);
         self.node.handle(Input::Sent { router, priority, outcome }, clock::now());
     }
 
@@ -40,29 +40,33 @@ impl Driver<'_> {
                 continue;
             }
             let priority = self.node.snapshot(router).effective_priority;
-            let outcome = self.send(router, priority, |Datagram { envelope, .. }| {
-                let envelope = Envelope { hop_limit: 0, ..envelope };
-                Datagram { envelope, payload: &[] }
-            });
+            let outcome = self.send(router, priority, true);
             self.node.handle(Input::Tried { router, outcome }, now);
         }
     }
 
-    /// Sends an advertisement in some form to each destination, whatever becomes of the others. Any
-    /// one that can be reached makes it one that was sent.
-    fn send(
-        &mut self,
-        router: RouterId,
-        priority: Priority,
-        form: impl Fn(Datagram<'_>) -> Datagram<'_>,
-    ) -> SendOutcome {
-        let Self { node, links, outgoing, unreachable, .. } = self;
-        let (link, family) = (node.site_of(router).speaks_on, node.snapshot(router).family);
+    /// Sends an advertisement to each destination, whatever becomes of the others. Any one that can
+    /// be reached makes it one that was sent. A trial is not heard by the group.
+    fn send(&mut self, router: RouterId, priority: Priority, is_trial: bool) -> SendOutcome {
+        let Self { node, links, sites, outgoing, unreachable, .. } = self;
+        let (link, family) = (node.link_of(router), node.snapshot(router).family);
+        let advertises_from = sites[router.0].advertises_from;
         let (mut sent, mut refused) = (0_usize, None);
         for destination in node.destinations(router) {
             let envelope = node.encode(router, priority, destination, outgoing);
             let Some(envelope) = envelope else { continue };
-            match links.send(link, form(Datagram { envelope, payload: outgoing })) {
+            let datagram = if is_trial {
+                Datagram { envelope: Envelope { hop_limit: 0, ..envelope }, payload: &[] }
+            } else {
+                Datagram { envelope, payload: outgoing }
+            };
+            // To a peer it goes as any other datagram of this host.
+            let mac = advertises_from.filter(|_| destination.is_multicast() && !is_trial);
+            let outcome = match mac {
+                Some(mac) => links.send_from(link, mac, datagram),
+                None => links.send(link, datagram),
+            };
+            match outcome {
                 Ok(()) => sent += 1,
                 Err(error) => {
                     let new = UnreachablePeer { peer: destination, error, others: 0 };

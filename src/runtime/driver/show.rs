@@ -39,7 +39,7 @@ impl Driver<'_> {
 
     fn look_at_sending(&mut self, router: RouterId, now: Instant) {
         let mute = self.node.is_mute(router).then(|| {
-            let link = self.node.site_of(router).speaks_on;
+            let link = self.node.link_of(router);
             let family = self.node.key_of(router).family;
             let refusal = self.links.refusal(link, family).map(|error| format!(" ({error})"));
             format!(

@@ -165,7 +165,9 @@ impl Driver<'_> {
     /// Returns all that the next engine must know. `ends` says whether this process ends.
     fn bequeath(&mut self, ends: bool, now: Instant) -> Box<Bequests> {
         let undelivered = events::bequeath(self.board, ends, now);
-        let addresses = self.view.held_addresses(&self.node);
+        let addresses = self
+            .view
+            .held_addresses(&self.node, |router| self.watched[self.sites[router.0].addresses_on]);
         let links = self.links_for_the_next();
         Box::new(Bequests { undelivered, addresses, links, ..self.node.bequeath(now) })
     }

@@ -6,8 +6,8 @@ use std::io;
 use crate::guard::{Claim, DoorId, Order, Resignation};
 use crate::net::Channel;
 use crate::net::spawn::ErrorOutput;
-use crate::proto::{LinkId, Node, RouterId};
-use crate::types::Priority;
+use crate::proto::{Node, RouterId};
+use crate::types::{LinkName, MacAddress, Priority};
 
 /// The engine's end of one guard.
 #[derive(Debug)]
@@ -145,16 +145,28 @@ impl GuardProcess {
 /// Where the claims of the routers are taken from.
 pub(in crate::runtime) struct Held<'a> {
     pub(in crate::runtime) node: &'a Node,
-    pub(in crate::runtime) index_of: &'a dyn Fn(LinkId) -> Option<u32>,
+    /// Finds the links of a router; `None` while one is missing.
+    pub(in crate::runtime) links_of: &'a dyn Fn(RouterId) -> Option<HeldLinks>,
     /// Tells whether another process has added an address: router, then place in its list.
     pub(in crate::runtime) is_foreign: &'a dyn Fn(RouterId, usize) -> bool,
+}
+
+/// The links of a router, by their present indices.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::runtime) struct HeldLinks {
+    /// The link on which it advertises.
+    pub(in crate::runtime) speaks_on: u32,
+    /// The link that has its addresses, and its name.
+    pub(in crate::runtime) addresses_on: (u32, LinkName),
+    /// The hardware address from which it advertises, if it is not that of the link.
+    pub(in crate::runtime) virtual_mac: Option<MacAddress>,
 }
 
 impl Held<'_> {
     /// Returns what has to be withdrawn for a router that holds its addresses, without addresses
     /// that another process has added: that is known only a moment after the claim.
     fn claim(&self, router: RouterId, is_known: bool) -> Option<Claim> {
-        let link = (self.index_of)(self.node.site_of(router).speaks_on)?;
+        let HeldLinks { speaks_on, addresses_on, virtual_mac } = (self.links_of)(router)?;
         let snapshot = self.node.snapshot(router);
         let resignations = self.node.destinations(router).filter_map(|destination| {
             let mut message = Vec::new();
@@ -170,7 +182,9 @@ impl Held<'_> {
             interface: *snapshot.link,
             family: snapshot.family,
             vrid: snapshot.vrid,
-            link,
+            speaks_on,
+            addresses_on,
+            virtual_mac,
             active_down_interval,
             longest_down_interval,
             resignations: resignations.collect(),

@@ -6,7 +6,8 @@ use tokio::task::yield_now;
 use super::*;
 use crate::config::Config;
 use crate::guard::Order;
-use crate::proto::{LinkId, Node};
+use crate::proto::Node;
+use crate::types::LinkName;
 
 #[test]
 fn a_change_of_one_router_is_all_that_is_looked_at_until_a_second_has_passed() {
@@ -15,20 +16,20 @@ fn a_change_of_one_router_is_all_that_is_looked_at_until_a_second_has_passed() {
     let (mut guard, _other_end) = guarding();
     let node = node_of(100);
     let looks = Cell::new(0);
-    let index_of = |_| {
+    let links_of = |_| {
         looks.set(looks.get() + 1);
-        Some(1)
+        Some(links())
     };
 
     for router in node.routers() {
         guard.claim(router);
-        guard.tell(&held(&node, &index_of));
+        guard.tell(&held(&node, &links_of));
     }
 
     assert_eq!((looks.get(), process_of(&mut guard).sent.len()), (100, 100));
     let mut looks_after = |ms: u64| {
         looks.set(0);
-        guard.beat(&held(&node, &index_of), Instant::default() + Duration::from_millis(ms));
+        guard.beat(&held(&node, &links_of), Instant::default() + Duration::from_millis(ms));
         looks.get()
     };
     assert_eq!([0, 100, 900, 1_000, 1_100].map(&mut looks_after), [100, 0, 0, 100, 0]);
@@ -42,7 +43,7 @@ fn what_finds_no_room_is_told_as_soon_as_there_is_some() {
     let node = node_of(250);
     while process_of(&mut guard).send(&Order::Bye).is_ok() {}
     node.routers().for_each(|router| guard.claim(router));
-    let held = held(&node, &|_| Some(1));
+    let held = held(&node, &|_| Some(links()));
     guard.tell(&held);
     assert_eq!(process_of(&mut guard).sent.len(), 0);
 
@@ -64,7 +65,7 @@ fn a_guard_that_has_acted_is_told_everything_anew() {
     let node = node_of(1);
     guard.claim(RouterId(0));
     let mut orders_of_a_beat = || {
-        guard.beat(&held(&node, &|_| Some(1)), Instant::default());
+        guard.beat(&held(&node, &|_| Some(links())), Instant::default());
         guard.tell_anew();
         let mut order = Vec::with_capacity(1024);
         std::iter::from_fn(|| {
@@ -83,7 +84,7 @@ fn an_address_that_somebody_else_has_put_there_is_not_told() {
     let _context = runtime.enter();
     let (mut guard, other_end) = guarding();
     let node = node_of(1);
-    let held = Held { is_foreign: &|_, _| true, ..held(&node, &|_| Some(1)) };
+    let held = Held { is_foreign: &|_, _| true, ..held(&node, &|_| Some(links())) };
     guard.claim(RouterId(0));
     // What is claimed is not there yet, or is about to be adopted.
     guard.tell(&held);
@@ -108,7 +109,7 @@ fn a_guard_is_replaced_by_one_that_guards_and_by_no_other() {
     let _context = runtime.enter();
     let (mut guard, first) = guarding();
     let node = node_of(2);
-    let held = held(&node, &|_| Some(1));
+    let held = held(&node, &|_| Some(links()));
     guard.claim(RouterId(0));
     guard.claim(RouterId(1));
     guard.tell(&held);
@@ -188,8 +189,13 @@ fn at(millis: u64) -> Instant {
     Instant::default() + Duration::from_millis(millis)
 }
 
-fn held<'a>(node: &'a Node, index_of: &'a dyn Fn(LinkId) -> Option<u32>) -> Held<'a> {
-    Held { node, index_of, is_foreign: &|_, _| false }
+fn held<'a>(node: &'a Node, links_of: &'a dyn Fn(RouterId) -> Option<HeldLinks>) -> Held<'a> {
+    Held { node, links_of, is_foreign: &|_, _| false }
+}
+
+fn links() -> HeldLinks {
+    let eth0 = LinkName::new("eth0").unwrap();
+    HeldLinks { speaks_on: 1, addresses_on: (1, eth0), virtual_mac: None }
 }
 
 fn event_loop() -> Runtime {

@@ -67,6 +67,8 @@ pub struct RouterFacts {
     pub problem: Option<String>,
     /// How often in a row it has refused that.
     pub refusals: u32,
+    /// Why it cannot have the link that is to be made for it.
+    pub macvlan_problem: Option<String>,
     /// What is wrong with the prefix of an address, if it is not that of its network.
     pub prefix_problem: Option<String>,
     /// Addresses that another program has added on this host, by their place.

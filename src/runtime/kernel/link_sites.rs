@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use super::facts::{HostFinding, LinkView};
 use super::networks::Networks;
-use super::plan::KernelPlan;
+use super::plan::{KernelPlan, Site};
 use super::unsettled::Scope;
 use crate::net::{Announcer, KernelLink, NetError, address, sysctl};
-use crate::types::{HeldAddress, Instant, Ipv6Role, LinkName, VirtualAddress};
+use crate::types::{
+    Families, Family, HeldAddress, Instant, Ipv6Role, LinkName, MacAddress, VirtualAddress,
+};
 
 /// An address of a virtual router: the router, then the place in its list.
 pub(super) type AddressIndex = (usize, usize);
@@ -28,8 +30,14 @@ pub(super) struct LinkSites {
 #[derive(Debug)]
 pub(super) struct LinkSite {
     pub(super) name: LinkName,
-    /// The virtual routers that speak here.
+    /// The virtual routers that have their addresses here.
     pub(super) routers: Vec<usize>,
+    /// The virtual routers that listen and advertise here.
+    pub(super) speakers: Vec<usize>,
+    /// What it is to be, if it is the macvlan of a virtual router.
+    pub(super) macvlan: Option<PlannedMacvlan>,
+    /// The macvlans of virtual routers that are to be on it.
+    pub(super) macvlans: Vec<usize>,
     /// Every virtual address of the link, and its routers.
     pub(super) planned: BTreeMap<VirtualAddress, Vec<AddressIndex>>,
     /// The networks of the link.
@@ -52,6 +60,20 @@ pub(super) struct LinkSite {
     leftovers_are_cleared: bool,
 }
 
+/// What the macvlan of a virtual router is to be.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PlannedMacvlan {
+    /// The link that it is on.
+    pub(super) parent: usize,
+    pub(super) mac: MacAddress,
+    /// The families of its addresses.
+    pub(super) families: Families,
+    /// Whether the link of the present index has got its settings.
+    pub(super) is_prepared: bool,
+    /// Whether it can have addresses now.
+    pub(super) is_ready: bool,
+}
+
 /// What is compared with the kernel in one step, of one link.
 #[derive(Debug)]
 pub(super) struct Settling {
@@ -65,8 +87,20 @@ impl LinkSites {
     pub(super) fn new(plan: &KernelPlan) -> Self {
         let mut sites: Vec<_> = plan.links.iter().copied().map(LinkSite::new).collect();
         for (router, planned) in plan.routers.iter().enumerate() {
-            let site = &mut sites[planned.site.speaks_on.0];
+            let Site { link, addresses_on, virtual_mac, .. } = planned.site;
+            sites[link].speakers.push(router);
+            if virtual_mac.is_some() {
+                sites[link].macvlans.push(addresses_on);
+            }
+            let site = &mut sites[addresses_on];
             site.routers.push(router);
+            site.macvlan = virtual_mac.map(|mac| PlannedMacvlan {
+                parent: link,
+                mac,
+                families: planned.addresses.iter().map(|held| Family::of(held.address)).collect(),
+                is_prepared: false,
+                is_ready: false,
+            });
             for (place, address) in planned.addresses.iter().enumerate() {
                 site.planned.entry(*address).or_default().push((router, place));
             }
@@ -88,17 +122,15 @@ impl LinkSites {
         self.by_name.get(name).copied()
     }
 
-    /// Finds the index of some links by their names, and returns those that have another one now.
+    /// Takes the present index of some links, and returns those that had another one.
     ///
     /// What is ours on a link goes with the index.
     pub(super) fn find(
         &mut self,
-        links: impl IntoIterator<Item = usize>,
-        index_of: impl Fn(&LinkName) -> Option<u32>,
+        links: impl IntoIterator<Item = (usize, Option<u32>)>,
     ) -> BTreeSet<usize> {
         let mut moved = BTreeSet::new();
-        for link in links {
-            let index = index_of(&self.sites[link].name);
+        for (link, index) in links {
             let before = self.sites[link].take_place_of(index);
             let Some((before, owned)) = before else { continue };
             moved.insert(link);
@@ -212,6 +244,9 @@ impl LinkSite {
         Self {
             name,
             routers: Vec::new(),
+            speakers: Vec::new(),
+            macvlan: None,
+            macvlans: Vec::new(),
             planned: BTreeMap::new(),
             networks: Networks::default(),
             view: None,
@@ -238,8 +273,15 @@ impl LinkSite {
             return None;
         }
         let fresh = Self { index, ..Self::new(self.name) };
-        let Self { routers, planned, view, index, owned, .. } = std::mem::replace(self, fresh);
+        let before = std::mem::replace(self, fresh);
+        let Self { routers, speakers, macvlan, macvlans, planned, view, index, owned, .. } = before;
         (self.routers, self.planned, self.view) = (routers, planned, view);
+        (self.speakers, self.macvlans) = (speakers, macvlans);
+        self.macvlan = macvlan.map(|planned| PlannedMacvlan {
+            is_prepared: false,
+            is_ready: false,
+            ..planned
+        });
         Some((index, owned))
     }
 
@@ -378,17 +420,16 @@ mod tests {
 
     use super::*;
     use crate::config::AnnounceConfig;
-    use crate::proto::{LinkId, Site};
     use crate::runtime::kernel::PlannedRouter;
 
     #[test]
     fn what_is_ours_on_links_that_swap_their_names_stays_with_the_index() {
         let mut links = links(&["eth0", "eth1"]);
-        links.find([0, 1], |name| Some(if name.as_str() == "eth0" { 2 } else { 3 }));
+        links.find([(0, Some(2)), (1, Some(3))]);
         links[0].owned.insert(vip(0));
         links[1].owned.insert(vip(1));
 
-        let moved = links.find([0, 1], |name| Some(if name.as_str() == "eth0" { 3 } else { 2 }));
+        let moved = links.find([(0, Some(3)), (1, Some(2))]);
 
         assert_eq!(moved, BTreeSet::from([0, 1]));
         assert_eq!(links[0].owned, BTreeSet::from([vip(1)]));
@@ -399,14 +440,14 @@ mod tests {
     #[test]
     fn what_is_ours_on_a_link_that_gives_its_name_away_is_misplaced_until_it_is_back() {
         let mut links = links(&["eth0"]);
-        links.find([0], |_| Some(2));
+        links.find([(0, Some(2))]);
         links[0].owned.extend([vip(0), vip(1)]);
 
-        links.find([0], |_| None);
+        links.find([(0, None)]);
         assert_eq!(links.misplaced, BTreeMap::from([(2, BTreeSet::from([vip(0), vip(1)]))]));
         assert!(!links.own_nothing());
         links.address_gone(2, &vip(1));
-        links.find([0], |_| Some(2));
+        links.find([(0, Some(2))]);
 
         assert_eq!(links[0].owned, BTreeSet::from([vip(0)]));
         links.link_gone(2);
@@ -425,7 +466,7 @@ mod tests {
     /// Returns links with one virtual router on each.
     fn links(names: &[&str]) -> LinkSites {
         let routers = (0..names.len()).map(|link| PlannedRouter {
-            site: Site::on(LinkId(link)),
+            site: Site::on(link),
             addresses: Arc::new([vip(link)]),
             endpoints: Arc::new([]),
             accepts: true,
@@ -437,6 +478,7 @@ mod tests {
             announce: AnnounceConfig { count: 3, refresh: None },
             lifetime: None,
             filter: None,
+            place: String::new(),
         })
     }
 

@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use super::accept::AcceptFilter;
 use crate::config::AnnounceConfig;
-use crate::proto::Site;
-use crate::types::{LinkName, VirtualAddress};
+use crate::types::{LinkName, MacAddress, VirtualAddress};
 
 /// The links and virtual routers of an engine.
 #[derive(Clone, Debug)]
@@ -23,12 +22,44 @@ pub struct KernelPlan {
     /// Keeps this host from answering on the addresses of the routers that do not
     /// [accept](PlannedRouter::accepts).
     pub filter: Option<Arc<AcceptFilter>>,
+    /// The name of the place where engines of this host meet, by which each knows the interfaces
+    /// that one before it has made.
+    pub place: String,
+}
+
+impl KernelPlan {
+    /// Returns the links of each router.
+    #[must_use]
+    pub fn sites(&self) -> Vec<Site> {
+        self.routers.iter().map(|router| router.site).collect()
+    }
+}
+
+/// The links of a virtual router, by their places in [`KernelPlan::links`].
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Site {
+    /// The link on which it listens and advertises.
+    pub link: usize,
+    /// The link that has its addresses.
+    pub addresses_on: usize,
+    /// The hardware address of that link, if it is one that the engine makes.
+    pub virtual_mac: Option<MacAddress>,
+    /// The hardware address from which it advertises, if it is not that of the link.
+    pub advertises_from: Option<MacAddress>,
+}
+
+impl Site {
+    /// Returns the site of a router that does everything on one link.
+    #[must_use]
+    pub const fn on(link: usize) -> Self {
+        Self { link, addresses_on: link, virtual_mac: None, advertises_from: None }
+    }
 }
 
 /// A virtual router and its addresses.
 #[derive(Clone, Debug)]
 pub struct PlannedRouter {
-    /// Its links, whose identifiers are places in [`KernelPlan::links`].
+    /// Its links.
     pub site: Site,
     /// The addresses that are on the link while the router is Active.
     pub addresses: Arc<[VirtualAddress]>,

@@ -1,6 +1,6 @@
 //! Where strict reverse path filtering drops what peers send.
 
-use crate::net::{LinkSignal, Links};
+use crate::net::{KernelLink, LinkSignal, Links};
 use crate::types::VirtualAddress;
 
 /// Returns another link that has an address of a network of the link of that index, and which one.
@@ -9,8 +9,12 @@ use crate::types::VirtualAddress;
 /// where an answer would be sent.
 pub(super) fn rival(links: &Links, index: u32) -> Option<(&str, VirtualAddress)> {
     let own: Vec<_> = links.at(index)?.addresses().keys().filter_map(network).collect();
-    let others =
-        links.iter().filter(|(other, link)| *other != index && link.carrier() == LinkSignal::Up);
+    // The macvlan of a virtual router has routes that come after all others.
+    let is_ours = |link: &KernelLink| link.macvlan().is_some_and(|it| it.tag.is_some());
+    let is_other = |other: u32, link: &KernelLink| {
+        other != index && link.carrier() == LinkSignal::Up && !is_ours(link)
+    };
+    let others = links.iter().filter(|(other, link)| is_other(*other, link));
     let mut all = others.flat_map(|(_, link)| link.addresses().keys().map(move |it| (link, it)));
     let found = all.find(|(_, held)| network(held).is_some_and(|it| own.contains(&it)));
     found.map(|(link, held)| (link.name(), *held))

@@ -4,6 +4,7 @@ mod accept;
 mod announce;
 mod endpoints;
 mod foreign;
+mod macvlans;
 mod moving;
 mod observe;
 mod settle;
@@ -35,7 +36,7 @@ use super::retry::Retry;
 use super::router_site::RouterSite;
 use super::unsettled::{Scope, Unsettled};
 use crate::net::address::PROTOCOL;
-use crate::net::{KernelChange, KernelEvent, Links, NetError, Netlink, Speaker};
+use crate::net::{KernelChange, KernelEvent, KernelLink, Links, NetError, Netlink, Speaker};
 use crate::runtime::clock;
 use crate::runtime::failpoint::failpoint;
 use crate::types::{HeldAddress, Instant, VirtualAddress};
@@ -48,6 +49,14 @@ pub(super) struct Takeover {
     lifetime: Option<Duration>,
     /// For the addresses on which this host does not answer.
     filter: Option<Arc<AcceptFilter>>,
+    /// See [`KernelPlan::place`].
+    place: String,
+    /// The macvlans of earlier engines that are in no plan any more were deleted.
+    macvlans_are_cleared: bool,
+    /// The macvlans that cannot be had.
+    troubled_macvlans: BTreeSet<usize>,
+    /// The thread is about to end, and all macvlans with it.
+    is_ending: bool,
     holders: Holders<AddressIndex>,
     /// Where the addresses are that routers with peers speak from and to.
     endpoints: Holders<usize>,
@@ -110,6 +119,10 @@ impl Takeover {
             routers: plan.routers.into_iter().map(RouterSite::new).collect(),
             lifetime: plan.lifetime,
             filter: plan.filter,
+            place: plan.place,
+            macvlans_are_cleared: false,
+            troubled_macvlans: BTreeSet::new(),
+            is_ending: false,
             confirmed_at: Some(Instant::default()),
             inherited: None,
             kernel: None,
@@ -165,6 +178,7 @@ impl Takeover {
             router.keeps_addresses = false;
         }
         self.unsettle_everything();
+        self.is_ending = true;
         self.retry = Retry::default();
         self.correct(&Current { at: clock::now() });
     }
@@ -290,7 +304,8 @@ impl Takeover {
             // The next attempt opens another socket and dumps everything again.
             self.kernel = None;
         }
-        self.retry.after(problem.is_some() || !self.refusals.is_empty(), now);
+        let is_refused = !self.refusals.is_empty() || !self.troubled_macvlans.is_empty();
+        self.retry.after(problem.is_some() || is_refused, now);
         self.note_problem(problem);
         Corrected
     }
@@ -300,9 +315,11 @@ impl Takeover {
             self.connect()?;
         }
         self.read_events()?;
+        self.clear_macvlans()?;
         self.unsettle_due(now);
-        // What the corrections caused is read at once, so that it can be announced at once.
-        for _ in 0..2 {
+        // What the corrections caused is read at once, so that it can be announced at once: first a
+        // link that was made, then its addresses.
+        for _ in 0..3 {
             if !self.unsettled.is_empty() {
                 let observed = self.observe(now);
                 self.settle(&observed, now)?;
@@ -348,6 +365,13 @@ impl Takeover {
     fn read_events(&mut self) -> Result<(), NetError> {
         let Some(kernel) = &mut self.kernel else { return Ok(()) };
         for event in kernel.events()? {
+            // A name that is free now may be one of the plan.
+            if let KernelEvent::Link { index, .. } | KernelEvent::LinkGone { index } = &event {
+                let named = self.kernel_links.at(*index).map(KernelLink::name);
+                if let Some(link) = named.and_then(|name| self.links.named(name)) {
+                    self.unsettled.link(link);
+                }
+            }
             self.tags_are_kept |= event.is_tagged();
             self.holders.handle(&event);
             self.endpoints.handle(&event);
@@ -403,17 +427,18 @@ impl Takeover {
                     self.unsettled.link(link);
                 }
             }
+            self.troubled_macvlans.iter().for_each(|link| self.unsettled.link(*link));
         }
         for (router, place) in self.fights.age(now) {
             let planned = &self.routers[router].planned;
-            self.unsettled.address(planned.site.speaks_on.0, planned.addresses[place]);
+            self.unsettled.address(planned.site.addresses_on, planned.addresses[place]);
         }
     }
 
     fn unsettle_router(&mut self, router: usize) {
         let planned = &self.routers[router].planned;
         for address in planned.addresses.iter() {
-            self.unsettled.address(planned.site.speaks_on.0, *address);
+            self.unsettled.address(planned.site.addresses_on, *address);
         }
     }
 

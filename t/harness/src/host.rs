@@ -95,17 +95,19 @@ impl Host {
         })
     }
 
-    /// Returns the addresses of `eth0`.
+    /// Returns the addresses of `eth0`, and of interfaces of virtual routers: `vrrp4.51`.
     #[must_use]
     pub fn addresses(&self) -> Vec<IpAddr> {
         self.enter(|| {
             let all = getifaddrs().expect("interfaces can be listed");
-            let here = all.filter(|one| one.interface_name == INTERFACE);
+            let is_here =
+                |name: &str| name == INTERFACE || name.starts_with("vrrp") && name.contains('.');
+            let here = all.filter(|one| is_here(&one.interface_name));
             here.filter_map(|one| ip(one.address.as_ref()?)).collect()
         })
     }
 
-    /// Tells whether `eth0` has an address.
+    /// Tells whether an address is among the [`addresses`](Self::addresses).
     #[must_use]
     pub fn has(&self, address: &str) -> bool {
         let address: IpAddr = address.parse().expect("a valid address");

@@ -8,8 +8,7 @@ use std::time::{Duration, Instant};
 use harness::{Host, Sniffer, eventually, wait_until};
 use resty_vrrp::config::AnnounceConfig;
 use resty_vrrp::net::LinkSignal;
-use resty_vrrp::proto::{LinkId, Site};
-use resty_vrrp::runtime::kernel::{Facts, KernelPlan, KernelThread, PlannedRouter};
+use resty_vrrp::runtime::kernel::{Facts, KernelPlan, KernelThread, PlannedRouter, Site};
 use resty_vrrp::types::{LinkName, VirtualAddress};
 
 use crate::kernel::{OWN, SECOND, assigned, one_host, plan, sorted, start};
@@ -93,7 +92,7 @@ fn announced(facts: &Facts) -> u64 {
 /// Returns a plan of routers with one address each, dealt out to the links in turn.
 fn many(routers: usize, links: &[String]) -> KernelPlan {
     let router = |router| PlannedRouter {
-        site: Site::on(LinkId(router % links.len())),
+        site: Site::on(router % links.len()),
         addresses: Arc::new([VirtualAddress { address: address(router).into(), prefix: 32 }]),
         endpoints: Arc::new([]),
         accepts: true,

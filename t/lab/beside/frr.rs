@@ -35,6 +35,18 @@ fn over_ipv6_frr_leads_and_we_follow_without_a_link_local_address() {
     they_lead_and_we_follow(v6_without_link_local(150), v6_without_link_local(100));
 }
 
+/// FRR always has the virtual MAC, so both send from the same.
+#[test]
+fn with_the_virtual_mac_we_lead_and_frr_follows() {
+    we_lead_and_follow(v3(150).with(VIRTUAL_MAC), v3(100));
+}
+
+#[test]
+fn with_the_virtual_mac_frr_leads_and_we_follow_over_ipv6_too() {
+    they_lead_and_we_follow(v3(150), v3(100).with(VIRTUAL_MAC));
+    they_lead_and_we_follow(v6(150), v6(100).with(VIRTUAL_MAC));
+}
+
 /// FRR sends the pseudo-header, and insists on it.
 #[test]
 fn a_checksum_over_the_message_alone_is_refused_by_frr_and_theirs_by_us() {
@@ -89,6 +101,8 @@ fn they_lead_and_we_follow(high: Setup, low: Setup) {
         ours.nginx.assert_no_complaints();
     });
 }
+
+const VIRTUAL_MAC: &str = "virtual_mac = true";
 
 /// Configures FRR as a router of ours is.
 pub(super) fn like(setup: Setup) -> FrrConfig {

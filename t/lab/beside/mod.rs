@@ -9,6 +9,7 @@ mod three_kinds;
 mod unheard;
 mod unicast;
 mod unicast_ipv6;
+mod virtual_mac;
 
 use std::time::Duration;
 

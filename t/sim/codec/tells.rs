@@ -50,7 +50,7 @@ fn a_list_without_an_address_of_ours_is_counted_and_told_once_and_not_heeded() {
     }
 
     assert_eq!((station.heard().accepted, station.heard().addresses_differ), (5, 5));
-    let conflict = Problem::VridConflict { source, address: address.into() };
+    let conflict = Problem::VridConflict { source, address: address.into(), one_yields: false };
     assert_eq!(station.told, std::slice::from_ref(&conflict));
     assert_eq!((station.snapshot().active, station.snapshot().conflict), (None, Some(conflict)));
 }

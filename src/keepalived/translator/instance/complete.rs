@@ -46,7 +46,11 @@ impl Instance {
             ignores.map(|it| ("trailing_octets", Setting::Text("ignore".to_owned()).at(&it))),
         );
         fields.extend(self.acceptance(is_v2, is_owner, translator));
+        // Without `use_vmac` it changes nothing.
+        let as_host = self.advertises_as_host.take().filter(|_| self.virtual_mac.is_some());
+        let as_host = as_host.map(|it| Setting::Text("interface".to_owned()).at(&it));
         fields.extend(self.virtual_mac.take().map(|mac| ("virtual_mac", mac)));
+        fields.extend(as_host.map(|it| ("advert_mac", it)));
         self.unicast(&mut fields, translator);
         fields.extend(tracked.map(|tracked| ("track", tracked)));
         fields.extend(list(self.addresses, &own).map(|list| ("addresses", list)));

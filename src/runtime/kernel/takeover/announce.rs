@@ -25,7 +25,7 @@ impl Takeover {
         }
         for slot in due {
             let sent = self.send(slot);
-            let link = self.routers[slot.0].planned.site.speaks_on.0;
+            let link = self.routers[slot.0].planned.site.addresses_on;
             self.links[link].note_announcing(sent.as_ref().err(), now);
             let facts = &mut self.routers[slot.0].facts;
             match sent {
@@ -49,7 +49,7 @@ impl Takeover {
     /// Announces one address. Returns `false` if its link has no announcements.
     fn send(&mut self, (router, place): AddressIndex) -> Result<bool, NetError> {
         let planned = &self.routers[router].planned;
-        let link = &mut self.links[planned.site.speaks_on.0];
+        let link = &mut self.links[planned.site.addresses_on];
         let Some(LinkView { index: Some(index), mac: Some(mac), .. }) = link.view else {
             return Ok(false);
         };

@@ -12,8 +12,8 @@ impl Takeover {
     pub(super) fn look_for_endpoints(&mut self) {
         for changed in self.endpoints.take_changed() {
             for router in changed.slots {
-                let speaks_on = self.routers[router].planned.site.speaks_on.0;
-                let index = self.links[speaks_on].index;
+                let link = self.routers[router].planned.site.link;
+                let index = self.links[link].index;
                 // A link-local address of another link is another address.
                 let is_here = |on: u32| !is_link_local(&changed.address) || Some(on) == index;
                 let own = self.routers[router].facts.own_addresses.get_or_insert_default();

@@ -60,7 +60,7 @@ impl Takeover {
                 let of_family = all.filter(|it| it.is_ipv4() == relay.to.is_ipv4());
                 rules.relayed.extend(of_family.map(|address| (address, relay.to)));
             }
-            let link = &self.links[router.planned.site.speaks_on.0];
+            let link = &self.links[router.planned.site.link];
             let sources = link.view.map_or_else(Default::default, |view| view.sources);
             if !claim.claimed {
                 // While this host has the address, for any reason.
@@ -81,7 +81,7 @@ impl Takeover {
 
     fn has_claimed(&self, router: usize) -> bool {
         let router = &self.routers[router];
-        router.claim.claimed && self.links[router.planned.site.speaks_on.0].index.is_some()
+        router.claim.claimed && self.links[router.planned.site.addresses_on].index.is_some()
     }
 }
 

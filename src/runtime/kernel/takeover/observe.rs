@@ -1,5 +1,6 @@
 //! Reads from the kernel what has changed about links and addresses.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::{Scope, Takeover};
@@ -14,10 +15,8 @@ impl Takeover {
     /// Reads everything that is marked, and returns what to correct on each link.
     pub(super) fn observe(&mut self, now: Instant) -> Vec<Settling> {
         let mut scopes = self.unsettled.take();
-        let found = |name: &_| self.kernel_links.named(name).map(|(index, _)| index);
-        for link in self.links.find(scopes.keys().copied(), found) {
+        for link in self.find_links(scopes.keys().copied().collect()) {
             scopes.insert(link, Scope::All);
-            self.forget_assignments(link);
             self.endpoints.look_at_all();
         }
         let mut all = Vec::with_capacity(scopes.len());
@@ -47,6 +46,34 @@ impl Takeover {
         all
     }
 
+    /// Finds the present index of some links, and returns those that have another one now: links
+    /// first, then what is made on them.
+    fn find_links(&mut self, links: BTreeSet<usize>) -> BTreeSet<usize> {
+        let (made, others): (BTreeSet<_>, BTreeSet<_>) =
+            links.into_iter().partition(|link| self.links[*link].macvlan.is_some());
+        let mut moved = self.find_each(others);
+        let on_moved = moved.iter().flat_map(|link| &self.links[*link].macvlans).copied();
+        let made = made.into_iter().chain(on_moved).collect();
+        let is_new: BTreeSet<_> = self.find_each(made);
+        moved.extend(is_new);
+        moved
+    }
+
+    fn find_each(&mut self, links: BTreeSet<usize>) -> BTreeSet<usize> {
+        let present = links.into_iter().map(|link| (link, self.present_index(link)));
+        let present: Vec<_> = present.collect();
+        let moved = self.links.find(present);
+        for &link in &moved {
+            // One that we have made, and that somebody else has deleted, is a loss.
+            let parent = self.links[link].macvlan.map(|planned| planned.parent);
+            let is_deleted = parent.is_some_and(|parent| self.links[parent].index.is_some());
+            if !is_deleted {
+                self.forget_assignments(link);
+            }
+        }
+        moved
+    }
+
     /// The addresses were on another link of that name: this is no loss.
     fn forget_assignments(&mut self, link: usize) {
         for &router in &self.links[link].routers {
@@ -58,6 +85,8 @@ impl Takeover {
     }
 
     fn observe_link(&mut self, link: usize, now: Instant) {
+        let holds_any = |link: &usize| !self.links[*link].owned.is_empty();
+        let holds_any = holds_any(&link) || self.links[link].macvlans.iter().any(holds_any);
         let site = &mut self.links[link];
         let found = site.index.and_then(|index| Some((index, self.kernel_links.at(index)?)));
         let view = found.map_or_else(LinkView::default, |(index, link)| {
@@ -77,7 +106,7 @@ impl Takeover {
         }
         let came_up = before.is_some_and(|it| it.carrier == LinkSignal::Down)
             && view.carrier == LinkSignal::Up
-            && !site.owned.is_empty();
+            && holds_any;
         self.came_up.extend(view.index.filter(|_| came_up));
         let mac_before = before.and_then(|before| before.mac);
         if mac_before.is_some() && mac_before != view.mac {
@@ -87,6 +116,9 @@ impl Takeover {
         }
         if before != Some(view) {
             self.facts.link_changed(link);
+        }
+        if site.macvlan.is_some() {
+            return;
         }
         let networks = found.map_or_else(Networks::default, |(_, link)| {
             Networks::of(link, |held| self.holders.looks_for(held))
@@ -100,7 +132,8 @@ impl Takeover {
     /// Compares the prefixes of the addresses of a link with those of its networks.
     fn compare_prefixes(&mut self, link: usize) {
         let site = &self.links[link];
-        for &router in &site.routers {
+        let on_it = site.macvlans.iter().flat_map(|link| &self.links[*link].routers);
+        for &router in site.routers.iter().chain(on_it) {
             let RouterSite { planned, facts, .. } = &mut self.routers[router];
             let complaint = |held| site.networks.complaint(held, site.name.as_str());
             let problem = planned.addresses.iter().find_map(complaint);

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::{RouterSite, Takeover};
-use crate::net::address;
+use crate::net::address::{self, Target};
 use crate::net::{KernelLink, NetError, Present};
 use crate::runtime::kernel::link_sites::Settling;
 use crate::types::{Instant, VirtualAddress};
@@ -14,7 +14,9 @@ impl Takeover {
     pub(super) fn settle(&mut self, all: &[Settling], now: Instant) -> Result<(), NetError> {
         let in_doubt = self.is_in_doubt(now);
         for settling in all {
+            self.settle_macvlan(settling.link, in_doubt)?;
             self.settle_link(settling, in_doubt, now)?;
+            self.rest_macvlan(settling.link)?;
         }
         self.clear_misplaced()?;
         let Self { links, refusals, .. } = self;
@@ -61,9 +63,12 @@ impl Takeover {
         if !wanted.is_empty() {
             site.prepare();
         }
+        if site.macvlan.is_some_and(|planned| !planned.is_ready) {
+            changes.add.clear();
+        }
         let mut refused = Vec::new();
         if !changes.is_empty() {
-            let at = (index, kernel_link.name());
+            let at = Target::of(index, kernel_link);
             // If the request fails, some of them may be present.
             let tried = changes.add.iter().chain(&changes.adopt).map(|held| (index, *held));
             let tried: BTreeSet<_> = tried.collect();
@@ -103,7 +108,7 @@ impl Takeover {
             if changes.is_empty() {
                 continue;
             }
-            let applied = address::apply(kernel, (index, link.name()), &changes, self.lifetime)?;
+            let applied = address::apply(kernel, Target::of(index, link), &changes, self.lifetime)?;
             let removed = changes.remove.len();
             tracing::info!(link = link.name(), added = 0, removed, "addresses changed");
             let refused = applied.refused.into_iter();
@@ -152,12 +157,14 @@ impl Takeover {
     }
 
     fn start_lifetime(&mut self, lifetime: Duration) -> Result<(), NetError> {
-        let Self { links, kernel: Some(kernel), gained, .. } = self else { return Ok(()) };
+        let Self { links, kernel_links, kernel: Some(kernel), gained, .. } = self else {
+            return Ok(());
+        };
         for site in links.iter() {
             let Some(index) = site.index.filter(|_| !site.owned.is_empty()) else { continue };
+            let Some(link) = kernel_links.at(index) else { continue };
             let owned = site.owned.iter().copied();
-            let link = (index, site.name.as_str());
-            let refreshed = address::refresh(kernel, link, owned, lifetime)?;
+            let refreshed = address::refresh(kernel, Target::of(index, link), owned, lifetime)?;
             // The refresh has added an address again that was just removed.
             gained.extend(refreshed.gained.into_iter().map(|held| (index, held)));
             // If that goes on, the address is lost, put back and counted.

@@ -26,8 +26,13 @@ impl Takeover {
     fn survey_link(&mut self, link: usize) {
         let Self { links, kernel_links, .. } = self;
         let site = &mut links[link];
+        if site.macvlan.is_some() {
+            return self.survey_macvlan(link);
+        }
         let found = site.index.and_then(|index| Some((index, kernel_links.at(index)?)));
-        let Some((index, kernel_link)) = found.filter(|_| !site.routers.is_empty()) else { return };
+        let Some((index, kernel_link)) = found.filter(|_| !site.speakers.is_empty()) else {
+            return;
+        };
         if !site.owned.is_empty() {
             site.look_at_settings();
         }

@@ -8,9 +8,8 @@ use tokio::sync::watch;
 use super::*;
 use crate::config::AnnounceConfig;
 use crate::net::{DuplicateDetection, samples};
-use crate::proto::{LinkId, Site};
 use crate::runtime::kernel::facts::Facts;
-use crate::runtime::kernel::{LinkView, PlannedRouter};
+use crate::runtime::kernel::{LinkView, PlannedRouter, Site};
 use crate::types::{LinkName, Sources};
 
 /// The kernel tells of an address of IPv6 a moment after it has answered.
@@ -69,7 +68,7 @@ fn a_host_that_gives_way_is_silent_from_whatever_address_it_has() {
 fn takeover(address: VirtualAddress) -> Takeover {
     let name = LinkName::new("eth0").unwrap();
     let router = PlannedRouter {
-        site: Site::on(LinkId(0)),
+        site: Site::on(0),
         addresses: Arc::new([address]),
         endpoints: Arc::default(),
         accepts: true,
@@ -81,10 +80,11 @@ fn takeover(address: VirtualAddress) -> Takeover {
         announce: AnnounceConfig { count: 3, refresh: None },
         lifetime: None,
         filter: None,
+        place: String::new(),
     };
     let (readers, _) = watch::channel(Facts::default());
     let mut takeover = Takeover::new(plan, FactsWriter::new(readers));
-    takeover.links.find([0], |_| Some(INDEX));
+    takeover.links.find([(0, Some(INDEX))]);
     takeover.kernel_links.handle(samples::link(INDEX, "eth0"));
     takeover.unsettled.take();
     takeover
