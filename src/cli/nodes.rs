@@ -175,7 +175,7 @@ impl FoundNode {
     fn key(&self) -> (Option<u64>, String) {
         let place =
             if self.run_dir.is_empty() { self.pid.to_string() } else { self.run_dir.clone() };
-        (namespace_of(&self.pid.to_string()), place)
+        (namespace_of(&self.pid.to_string(), "net"), place)
     }
 
     fn is_superseded(&self) -> bool {
@@ -204,7 +204,12 @@ impl SharedMemory {
     /// Tells whether it may be of an nginx: root has made it, or we, or a process has it that may
     /// change addresses. Anybody can make memory of that name.
     fn is_trusted(&self) -> bool {
-        let may = |pid: &i32| Rights::NETWORK.are_held_by(*pid).unwrap_or(false);
+        // Anybody has all rights in a user namespace that he has made himself.
+        let may = |pid: &i32| {
+            let user_namespace = |process: &str| namespace_of(process, "user");
+            user_namespace(&pid.to_string()) == user_namespace("self")
+                && Rights::NETWORK.are_held_by(*pid).unwrap_or(false)
+        };
         self.user == 0 || self.user == geteuid().as_raw() || self.paths.keys().any(may)
     }
 }
@@ -255,11 +260,11 @@ fn memories(names: [&str; 2]) -> [BTreeMap<u64, SharedMemory>; 2] {
 }
 
 fn is_here(pid: i32) -> bool {
-    namespace_of(&pid.to_string()) == namespace_of("self")
+    namespace_of(&pid.to_string(), "net") == namespace_of("self", "net")
 }
 
-fn namespace_of(process: &str) -> Option<u64> {
-    Some(fs::metadata(format!("/proc/{process}/ns/net")).ok()?.ino())
+fn namespace_of(process: &str, kind: &str) -> Option<u64> {
+    Some(fs::metadata(format!("/proc/{process}/ns/{kind}")).ok()?.ino())
 }
 
 const BOARD: &str = "/memfd:resty.vrrp (deleted)";
