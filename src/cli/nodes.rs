@@ -15,6 +15,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use rustix::process::geteuid;
 
+use super::words::shown;
 use crate::net::{Rights, abstract_listeners, clock};
 use crate::status::document::Clocks;
 use crate::status::layout::Header;
@@ -223,7 +224,7 @@ pub(super) fn engines_that_listen() -> Vec<String> {
         .map(|listener| {
             let pid = listener.name.split('.').nth(1).unwrap_or("?");
             let user = listener.user.map(|user| format!(" of user {user}")).unwrap_or_default();
-            format!("process {pid}{user}")
+            format!("process {}{user}", shown(pid))
         })
         .collect();
     engines.dedup();
