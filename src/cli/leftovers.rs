@@ -18,7 +18,10 @@ pub(super) fn text() -> String {
         );
     }
     for pid in guards() {
-        text += &format!("process {pid} is the guard of an engine that has ended\n");
+        text += &format!(
+            "process {pid} is a guard, which ends by itself: its engine has just ended, or runs \
+             where this program cannot look\n"
+        );
     }
     text
 }
