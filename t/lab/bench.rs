@@ -46,7 +46,8 @@ fn every_nginx_of_this_machine_starts_reloads_and_quits_without_a_complaint() {
         let answer = host.get("127.0.0.1:80", "/").expect("nginx answers");
         assert_eq!((answer.status, answer.body.as_str()), (200, "page\n"));
         assert_eq!(answer.header("x-served-by"), Some("worker-01"));
-        assert_eq!(nginx.pids(Role::Worker).len(), 2);
+        // The first worker may answer before the second one has been forked.
+        wait_until("both workers run", PATIENCE, || nginx.pids(Role::Worker).len() == 2);
 
         nginx.reload();
         nginx.assert_no_complaints();
