@@ -42,3 +42,39 @@ fn a_node_is_drained_and_undrained_by_keyboard() {
     browser.assert_no_complaints();
     one.nginx.assert_no_complaints();
 }
+
+#[test]
+fn a_token_is_asked_for_once_and_stays_in_the_page() {
+    let mut pair = Pair::start_with_token("a token", TOKEN);
+    let Pair { one, two, browser, .. } = &mut pair;
+    browser.open(&one.host);
+    browser.wait_for_headline("worker-01 is active");
+
+    browser.tab_to("switch");
+    browser.press("Enter");
+    browser.tab_to("ask-yes");
+    browser.press("Enter");
+    browser.wait_for("it is asked for", "document.activeElement.id === 'ask-token'");
+    assert_accessible(browser);
+    for (given, answer) in [("wrong-but-as-long-as-a-token", "That is not the token."), (TOKEN, "")]
+    {
+        browser.write(given);
+        browser.press("Enter");
+        let said = format!("document.getElementById('ask-failed').textContent === '{answer}'");
+        browser.wait_for(
+            "it is answered",
+            &format!("{said} && !document.getElementById('ask-yes').disabled"),
+        );
+    }
+    browser.wait_for_headline("worker-01 is drained");
+    two.wait_for("active");
+
+    browser.press("Enter");
+    browser.tab_to("ask-yes");
+    browser.press("Enter");
+    browser.wait_for_headline("worker-01 is active");
+    assert_eq!(browser.eval("localStorage.length + sessionStorage.length"), 0);
+    assert_eq!(browser.text("document.cookie"), "");
+}
+
+const TOKEN: &str = "correct-horse-battery-staple";

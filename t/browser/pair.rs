@@ -33,6 +33,12 @@ impl Pair {
         Self::start_with(name, instance, &format!("router_id = [==[{node}]==],"), "")
     }
 
+    /// Starts both with a token for drain and undrain.
+    #[track_caller]
+    pub(crate) fn start_with_token(name: &str, token: &str) -> Self {
+        Self::start_with(name, "VI_1", &format!("token = '{token}',"), "")
+    }
+
     #[track_caller]
     fn start_with(name: &str, called: &str, more: &str, server: &str) -> Self {
         let lab = Lab::new(name);
