@@ -1,11 +1,11 @@
 //! The command line `resty-vrrp`, beside nginx.
 
 use std::fs::{self, File};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Duration;
 
-use harness::{Host, Nginx, Role, Signal, eventually, library};
+use harness::{Host, Nginx, Role, Signal, eventually, library, wait_until};
 use serde_json::Value;
 
 use crate::{ONE, PATIENCE, conf_with, get, on_every_nginx, start_active, status_when};
@@ -171,6 +171,33 @@ fn a_name_cannot_steer_a_terminal() {
         }
     });
 }
+
+#[test]
+fn who_has_all_rights_in_a_namespace_of_his_own_is_not_taken_for_a_node() {
+    on_every_nginx("impostor", |host, carrier| {
+        let _nginx = start_active(host, carrier);
+        // Memory of the right name, made by somebody who may do anything in what he made himself.
+        let number = libc::SYS_memfd_create;
+        let make = format!(r#"my $name = "resty.vrrp"; syscall({number}, $name, 2); sleep 60"#);
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid", "65534", "--regid", "65534", "--clear-groups", "--inh-caps=-all"]);
+        command.args(["unshare", "--user", "--map-root-user", "perl", "-e", &make]);
+        let impostor = host.spawn(&mut command);
+        let memory = format!("/proc/{}/fd", impostor.pid());
+        wait_until("the memory is made", PATIENCE, || {
+            let links = fs::read_dir(&memory).into_iter().flatten().flatten();
+            links.flat_map(|it| fs::read_link(it.path())).any(|it| it == Path::new(BOARD))
+        });
+
+        let pid = impostor.pid().to_string();
+        let said = called(host, &["status", "--pid", &pid], 3);
+
+        assert!(said.contains("there is no such node here"), "{said}");
+        assert!(called(host, &["status"], 0).contains("worker-01: "));
+    });
+}
+
+const BOARD: &str = "/memfd:resty.vrrp (deleted)";
 
 #[test]
 fn there_are_colours_where_they_are_wanted() {
