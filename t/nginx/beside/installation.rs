@@ -16,7 +16,8 @@ fn make_installs_what_was_built_and_compiles_nothing() {
         let built = nginx.prefix().join("built");
         let destination = format!("DESTDIR={}", place.display());
         let built_at = format!("BUILT={}", built.display());
-        let install = |target| make(&["CARGO=false", &destination, &built_at, target]);
+        let install =
+            |target| make(&["CARGO=false", "PREFIX=/usr", &destination, &built_at, target]);
 
         let refused = install("install");
         assert!(!refused.status.success());
@@ -94,7 +95,6 @@ pub(super) fn make(arguments: &[&str]) -> Output {
     command.current_dir(project()).arg("LUA_LIB_DIR=/usr/lua").args(arguments);
     command.arg(format!("CORE={}", core.display())).arg(format!("GUARD={}", guard.display()));
     command.arg(format!("CLI={}", program.display())).arg(format!("SHARE={}", share.display()));
-    command.arg("PREFIX=/usr");
     run(&mut command)
 }
 

@@ -235,7 +235,8 @@ impl Debian<'_> {
         let built = format!("BUILT={}", self.path("/built").display());
         let places =
             ["LUA_LIB_DIR=/usr/local/share/lua/5.1", "LUA_CLIB_DIR=/usr/local/lib/lua/5.1"];
-        let arguments = [&["CARGO=false", &built], &places[..], &["install"]].concat();
+        let prefix = "PREFIX=/usr/local";
+        let arguments = [&["CARGO=false", prefix, &built], &places[..], &["install"]].concat();
         let installed = self.host.enter(|| make(&arguments));
         assert!(installed.status.success(), "{}", String::from_utf8_lossy(&installed.stderr));
     }
