@@ -8,7 +8,7 @@ use std::{env, fs, process, thread};
 use resty_vrrp::config::Config;
 use resty_vrrp::runtime::{StartError, Surroundings, start};
 use resty_vrrp::status::layout::{
-    AddressSlot, EVENTS, EventSlot, InstanceSlot, LAYOUT, WorkerWords, text, untext,
+    AddressSlot, EVENTS, EventSlot, InstanceSlot, LAYOUT, WorkerSlot, WorkerWords, text, untext,
 };
 use resty_vrrp::status::{Board, BoardError, EngineState, Page, Plan, Workers};
 use resty_vrrp::types::Instant;
@@ -116,7 +116,7 @@ fn workers_are_alive_as_long_as_they_beat() {
     // Beaten just now, in the last moment, too late, and never.
     let mut bytes = fs::read(&page.0).unwrap();
     for (worker, beat_ms) in [60_000_u64, 58_000, 57_999, 0].into_iter().enumerate() {
-        let at = std::mem::offset_of!(WorkerWords, workers) + worker * 16;
+        let at = std::mem::offset_of!(WorkerWords, workers) + worker * size_of::<WorkerSlot>();
         bytes[at..at + 8].copy_from_slice(&beat_ms.to_ne_bytes());
     }
     fs::write(&page.0, bytes).unwrap();
