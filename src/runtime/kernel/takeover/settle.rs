@@ -16,6 +16,9 @@ impl Takeover {
         for settling in all {
             self.settle_macvlan(settling.link, in_doubt)?;
             self.settle_link(settling, in_doubt, now)?;
+        }
+        // The kernel takes milliseconds for each: no address waits for the link of another router.
+        for settling in all {
             self.rest_macvlan(settling.link)?;
         }
         self.clear_misplaced()?;
