@@ -245,10 +245,12 @@ impl Takeover {
         let (parent, families, was_prepared) =
             (planned.parent, planned.families, planned.is_prepared);
         planned.is_prepared = true;
-        if !was_prepared {
+        let (name, above) = (links[link].name, links[parent].name);
+        // udev, or a setting of all links that came later, may have made it strict: what clients
+        // send would be dropped, since the parent has the route to them.
+        if !was_prepared || sysctl::filters_reverse_path(name.as_str()) {
             macvlan::keep(kernel, index, &Tag { place: place.clone(), before })?;
         }
-        let (name, above) = (links[link].name, links[parent].name);
         let mut problems = Vec::new();
         if let Err(error) = sysctl::quiet_ipv6(name.as_str(), families.has(Family::Ipv6)) {
             let harm = "router advertisements may give it addresses and routes of its own";
