@@ -182,13 +182,13 @@ function _M:write(view, place)
 end
 
 
--- Writes instances of which only numbers have changed, each in its turn.
-function _M:refresh(view)
+-- Chooses instances of which only numbers have changed, each in its turn.
+function _M:refresh()
     local count = self.board.count.instances
     local place, left = self.next_old, MAX_REFRESHED
     for _ = 1, count do
         if left > 0 and self.is_old[place] and not self.is_pending[place] then
-            self:write(view, place)
+            self:must_write(place)
             left = left - 1
         end
         if left == 0 then
@@ -223,11 +223,11 @@ function _M:turn()
         if is_due or self.pending[1] then
             self.number = self.number + 1
             self.last = nil
-            self:write_pending(view)
             if now >= self.refresh_ms then
                 self.refresh_ms = now + REFRESH_MS
-                self:refresh(view)
+                self:refresh()
             end
+            self:write_pending(view)
             self.node = show(view.node)
         end
         self.look_ms = now + (self.pending[1] and NEXT_MS or LOOK_MS)
