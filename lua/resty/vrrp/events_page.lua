@@ -102,6 +102,12 @@ end
 
 
 function _M.serve(board)
+    if ngx.is_subrequest then
+        -- Who has captured it waits for an end that never comes, and nginx
+        -- keeps for him all that was said.
+        return answer.refuse(ngx.HTTP_BAD_REQUEST,
+                             "events are for a client, not for a subrequest")
+    end
     local version = ngx.req.http_version()
     if version and version < 1.1 then
         return answer.refuse(505, "events need HTTP/1.1 or later; behind a"

@@ -138,6 +138,8 @@ fn events_pass_through_compression_and_http2_and_need_http_1_1() {
         }
         let refused = read_until(&mut connect(host, "HTTP/1.0"), "\n}");
         assert!(refused.contains(" 505 ") && refused.contains("HTTP/1.1"), "{refused}");
+        // It would never end, and nginx would keep all of it.
+        assert_eq!(lua(host, "return ngx.location.capture('/ha/events').status"), "400");
         nginx.assert_no_complaints();
     });
 }
