@@ -12,8 +12,9 @@ function _M.read()
     local var = ngx.var
     return {
         origin = var.http_origin, site = var.http_sec_fetch_site,
-        host_and_port = var.http_host, host = var.host, scheme = var.scheme,
-        server_name = var.server_name,
+        -- Over HTTP/3 some versions of nginx have the host alone.
+        host_and_port = var.http_host or var.host, host = var.host,
+        scheme = var.scheme, server_name = var.server_name,
     }
 end
 
