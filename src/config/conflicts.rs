@@ -30,7 +30,7 @@ pub(super) fn refuse_common(instances: &[InstanceConfig], problems: &Problems) {
             );
             problems.add(format!("{here}.vrid"), problem);
         }
-        for address in instance.addresses.iter().chain(&instance.addresses_excluded) {
+        for address in instance.moving() {
             // One that means something on its link alone may be there on each.
             let link = is_link_local(&address.address).then_some(&instance.interface);
             let other = *owners.entry((address.address, link)).or_insert(index);
@@ -78,8 +78,7 @@ pub(super) fn refuse_speakers_that_move(instances: &[InstanceConfig], problems: 
     }
     let mut moving = BTreeMap::new();
     for instance in instances {
-        let all = instance.addresses.iter().chain(&instance.addresses_excluded);
-        moving.extend(all.map(|held| (held.address, instance)));
+        moving.extend(instance.moving().map(|held| (held.address, instance)));
     }
     for (index, instance) in instances.iter().enumerate() {
         let here = format!("instances[{}]", index + 1);
@@ -118,10 +117,8 @@ pub(super) fn refuse_questions_to_a_peer(
     });
     for (path, asked, instead) in probed.chain(reached) {
         let mut moving = instances.iter().filter(|instance| !instance.priority.is_owner());
-        let is_asked = |instance: &&InstanceConfig| {
-            let mut all = instance.addresses.iter().chain(&instance.addresses_excluded);
-            all.any(|held| held.address == asked)
-        };
+        let is_asked =
+            |instance: &&InstanceConfig| instance.moving().any(|held| held.address == asked);
         if let Some(instance) = moving.find(is_asked) {
             let name = &instance.name;
             let whose = format!("{asked} is an address of {name:?}, which may be on another node");

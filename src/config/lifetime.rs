@@ -20,21 +20,21 @@ pub(super) fn read(table: &mut Table<'_>, instances: &[InstanceConfig]) -> Optio
 /// (`ipv6_find_idev` joins their multicast groups anew): a thousand on a link, refreshed as often
 /// as one, would need a tenth of a core.
 fn default_s(instances: &[InstanceConfig]) -> u64 {
-    let mut on_links: BTreeMap<&LinkName, u64> = BTreeMap::new();
+    let mut on_links: BTreeMap<&LinkName, usize> = BTreeMap::new();
     for instance in instances {
-        let all = instance.addresses.iter().chain(&instance.addresses_excluded);
-        let ipv6 = all.filter(|held| held.address.is_ipv6()).map(|_| 1_u64);
-        *on_links.entry(&instance.interface).or_default() += ipv6.sum::<u64>();
+        let ipv6 = instance.moving().filter(|held| held.address.is_ipv6());
+        *on_links.entry(&instance.interface).or_default() += ipv6.count();
     }
     let most = on_links.into_values().max().unwrap_or_default();
-    most.div_ceil(IPV6_ADDRESSES_A_SECOND).clamp(OF_FEW_S, LONGEST_S)
+    let seconds = u64::try_from(most.div_ceil(IPV6_ADDRESSES_A_SECOND)).unwrap_or(LONGEST_S);
+    seconds.clamp(OF_FEW_S, LONGEST_S)
 }
 
 /// As long as they are few on each link.
 const OF_FEW_S: u64 = 4;
 const LONGEST_S: u64 = 3600;
 /// For so many addresses of IPv6 on a link all of them live for a second longer.
-const IPV6_ADDRESSES_A_SECOND: u64 = 25;
+const IPV6_ADDRESSES_A_SECOND: usize = 25;
 
 #[cfg(test)]
 mod tests {

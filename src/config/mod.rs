@@ -142,6 +142,11 @@ impl InstanceConfig {
         all.filter(move |address| Family::of(*address) == family)
     }
 
+    /// Returns all addresses that move, advertised or not.
+    pub fn moving(&self) -> impl Iterator<Item = &VirtualAddress> + Clone {
+        self.addresses.iter().chain(&self.addresses_excluded)
+    }
+
     /// Returns the family of the election, which is that of the first address.
     #[must_use]
     pub fn family(&self) -> Family {

@@ -56,10 +56,7 @@ fn links_of_this_host() -> Option<Links> {
 fn compare(config: &Config, links: &Links, index_of: impl Fn(&LinkName) -> Option<u32>) -> Survey {
     let mut survey = Survey::default();
     let all = config.instances.iter();
-    let moving: BTreeSet<_> = all
-        .flat_map(|it| it.addresses.iter().chain(&it.addresses_excluded))
-        .map(|it| it.address)
-        .collect();
+    let moving: BTreeSet<_> = all.flat_map(InstanceConfig::moving).map(|it| it.address).collect();
     for (index, instance) in config.instances.iter().enumerate() {
         let path = format!("instances[{}]", index + 1);
         let mut look = |name: &LinkName, path: String| {

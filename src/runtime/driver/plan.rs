@@ -27,7 +27,7 @@ pub(super) fn plan(config: &Config, node: &Node, place: Option<DoorId>) -> Kerne
     let routers = all.map(|(index, (instance, site))| PlannedRouter {
         site,
         endpoints: instance.source().iter().chain(instance.peers()).copied().collect(),
-        addresses: [instance.addresses.as_slice(), &instance.addresses_excluded].concat().into(),
+        addresses: instance.moving().copied().collect(),
         accepts: instance.accepts(),
         patience: node
             .snapshot(RouterId(index))
@@ -55,10 +55,8 @@ pub(super) fn families(node: &Node) -> impl Iterator<Item = [Families; 2]> {
 fn start_filter(config: &Config) -> Option<Arc<AcceptFilter>> {
     let all = config.instances.iter().enumerate();
     let unanswered: Vec<_> = all.filter(|(_, instance)| !instance.accepts()).collect();
-    let addresses = unanswered.iter().flat_map(|(_, instance)| {
-        let all = instance.addresses.iter().chain(&instance.addresses_excluded);
-        all.map(|held| held.address)
-    });
+    let moving = unanswered.iter().flat_map(|(_, instance)| instance.moving());
+    let addresses = moving.map(|held| held.address);
     let routers = unanswered.iter().map(|(router, _)| *router).collect();
     (!unanswered.is_empty()).then(|| Arc::new(AcceptFilter::start(routers, addresses.collect())))
 }
