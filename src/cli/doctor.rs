@@ -58,7 +58,7 @@ pub(super) fn examine(choice: &Choice, as_json: bool) -> io::Result<Exit> {
 fn findings(node: &FoundNode, status: &Status) -> Vec<DoctorFinding> {
     let mut findings = vec![version(status), nginx(status), time()];
     findings.extend(listening(node, status));
-    if let Some(why) = node.engine().problem() {
+    if let Some(why) = status.engine.problem() {
         let text = format!("the engine does not run: {why}");
         findings.insert(0, DoctorFinding { test: "engine", verdict: DoctorVerdict::Fault, text });
         return findings;

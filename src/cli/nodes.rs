@@ -19,7 +19,7 @@ use super::words::shown;
 use crate::net::{Rights, abstract_listeners, clock};
 use crate::status::document::Clocks;
 use crate::status::layout::Header;
-use crate::status::{Board, BoardError, EngineSight, Page, Status};
+use crate::status::{Board, BoardError, Page, Status};
 
 /// What was found on this machine.
 #[derive(Debug, Default)]
@@ -154,11 +154,6 @@ impl FoundNode {
     /// Returns what the board says of the whole node.
     pub(super) fn header(&self) -> &Header {
         self.board.header()
-    }
-
-    /// Tells whether its engine runs.
-    pub(super) fn engine(&self) -> EngineSight {
-        self.board.engine(now().board_ms)
     }
 
     /// Returns the board with a page on which requests can be written.

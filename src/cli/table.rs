@@ -12,23 +12,21 @@ use crate::status::{EngineSight, Status};
 /// Returns the status of a node: who it is, whether its engine runs and its nginx serves, one row
 /// for each virtual router, and what needs a look.
 pub(super) fn table(node: &FoundNode, status: &Status) -> String {
-    let engine = node.engine();
-    let runs = engine == EngineSight::Runs;
-    let mut text = heading(node, status, engine);
+    let mut text = heading(node, status);
     let now = status.node.now;
     let mut rows = vec![COLUMNS.map(|title| Cell::new(title, BOLD))];
     rows.extend(status.instances.iter().map(|one| row(one, now)));
     text += &aligned(&rows);
-    // Of an engine that does not run, the heading says all.
-    for one in status.instances.iter().filter(|_| runs) {
+    // Of an engine that does not run, the heading and the node say all.
+    let runs = status.engine == EngineSight::Runs;
+    let told = if runs { &status.instances[..] } else { &[] };
+    for one in told {
         if let Some(fault) = &one.fault {
             text += &format!("{} {}: {}\n", styled("fault", RED), shown(&one.name), shown(fault));
         }
     }
     let of_node = status.node.warnings.iter().map(|warning| ("node", warning));
-    // Of an engine that does not run, the node says all.
-    let each = status.instances.iter().filter(|_| runs);
-    let of_each = each.flat_map(|one| one.warnings.iter().map(|it| (one.name.as_str(), it)));
+    let of_each = told.iter().flat_map(|one| one.warnings.iter().map(|it| (one.name.as_str(), it)));
     for (name, warning) in of_node.chain(of_each) {
         text += &warning_line(name, warning, now);
     }
@@ -45,17 +43,17 @@ pub(super) fn list<'a>(nodes: impl IntoIterator<Item = &'a FoundNode>) -> String
     nodes.into_iter().map(line).collect()
 }
 
-fn heading(node: &FoundNode, status: &Status, engine: EngineSight) -> String {
-    let runs = engine == EngineSight::Runs;
+fn heading(node: &FoundNode, status: &Status) -> String {
+    let runs = status.engine == EngineSight::Runs;
     let one = &status.node;
     let carrier = one.carrier.unwrap_or("no carrier");
     let workers = format!("{} of {} live", one.workers.alive, count_of_workers(one.workers.total));
-    let engine = match engine {
+    let engine = match &status.engine {
         EngineSight::Runs => styled("the engine runs", GREEN),
         EngineSight::Awaited(why) => {
-            styled(&format!("the engine has yet to run: {}", shown(&why)), YELLOW)
+            styled(&format!("the engine has yet to run: {}", shown(why)), YELLOW)
         }
-        EngineSight::Down(why) => styled(&format!("the engine does not run: {}", shown(&why)), RED),
+        EngineSight::Down(why) => styled(&format!("the engine does not run: {}", shown(why)), RED),
     };
     let nginx = if one.workers.alive == 0 {
         styled(&format!("nginx does not serve: {workers}"), RED)

@@ -23,6 +23,9 @@ use crate::types::Instant;
 pub struct Status {
     /// Of the document. It changes when a name or a meaning changes.
     pub version: u8,
+    /// Whether the engine ran at that time: all members depend on that.
+    #[serde(skip)]
+    pub engine: EngineSight,
     /// The node.
     pub node: NodeStatus,
     /// Its virtual routers, in the order of the configuration.
@@ -87,6 +90,7 @@ impl Status {
             version: VERSION,
             node: NodeStatus::of(board, &engine, about(NODE), clocks),
             instances: instances.collect(),
+            engine,
         }
     }
 }
