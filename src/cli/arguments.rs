@@ -12,7 +12,8 @@ use super::nodes::Choice;
 /// Finds each nginx with resty.vrrp by its shared memory: no URL is needed, and it works when nginx
 /// answers no request, too. Needs root, or the user of nginx.
 #[derive(Debug, Parser)]
-#[command(name = "resty-vrrp", version, after_help = EXAMPLES, after_long_help = LONG_EXAMPLES)]
+#[command(name = "resty-vrrp", version, after_help = EXIT_STATUS)]
+#[command(after_long_help = format!("{EXIT_STATUS}\n\n{EXAMPLES}"))]
 #[command(arg_required_else_help = true, disable_help_subcommand = true, max_term_width = 100)]
 pub(super) struct CommandLine {
     #[command(subcommand)]
@@ -137,7 +138,7 @@ impl StateName {
     }
 }
 
-const EXAMPLES: &str = "\
+const EXIT_STATUS: &str = "\
 Exit status:
   0  done; or everything is well
   1  something is wrong, is not as asked, or cannot be done
@@ -145,14 +146,7 @@ Exit status:
   3  no nginx with resty.vrrp runs here
   4  this user may not look";
 
-const LONG_EXAMPLES: &str = "\
-Exit status:
-  0  done; or everything is well
-  1  something is wrong, is not as asked, or cannot be done
-  2  wrong arguments
-  3  no nginx with resty.vrrp runs here
-  4  this user may not look
-
+const EXAMPLES: &str = "\
 Examples:
   resty-vrrp status                                    what is the case on this machine
   resty-vrrp status --json | jq '.instances[].state'   the same for programs
