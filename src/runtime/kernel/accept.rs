@@ -1,7 +1,8 @@
 //! Keeps this host from answering on the addresses of routers with `accept = false`.
 //!
-//! The rules are in force as long as the engine runs, whoever has the addresses: so there is no
-//! moment in which it has one without them. The guard has a descriptor of their socket, too: they
+//! The rules are in force as long as the engine runs, whoever has the addresses: so it adds none
+//! without them. Those that it is given by the engine before stay while the rules are being put in
+//! force for the first time. The guard has a descriptor of their socket, too: they
 //! outlive an engine that was killed until the guard has removed the addresses.
 //!
 //! A change of `nf_tables` may wait for other programs, and is made by a thread of its own.
