@@ -29,10 +29,10 @@ local REQUESTS = {
 
 local REQUEST, KNOWN = {}, {}
 for index, request in ipairs(REQUESTS) do
+    local segment, methods, module = request[1], request[2], request[3]
     -- Now, in the master: what is installed later is of another version.
-    require(request[3])
-    REQUEST[request[1]] = request
-    KNOWN[index] = request[1] == "" and "/" or request[1]
+    REQUEST[segment] = { methods = methods, handler = require(module) }
+    KNOWN[index] = segment == "" and "/" or segment
 end
 KNOWN = concat(KNOWN, ", ")
 
@@ -47,7 +47,7 @@ local function allows(methods, method)
 end
 
 
--- Returns the row of REQUESTS and the last segment of a path; or nil, the
+-- Returns what answers a request, and the last segment of its path; or nil, the
 -- status code, what is wrong, and the methods that are allowed.
 function _M.find(path, method)
     local segment = path:match("([^/]*)$")
@@ -55,23 +55,23 @@ function _M.find(path, method)
     if not request then
         return nil, 404, "known requests: " .. KNOWN
     end
-    local methods = request[2]
+    local methods = request.methods
     if not allows(methods, method) then
         return nil, 405, "only " .. methods:gsub(", ", " and "), methods
     end
-    return request, segment
+    return request.handler, segment
 end
 
 
 -- Answers the current request.
 function _M.serve(board)
-    local request, found, problem, methods =
+    local handler, found, problem, methods =
         _M.find(ngx.var.uri, ngx.req.get_method())
-    if not request then
+    if not handler then
         ngx.header["Allow"] = methods
         return answer.refuse(found, problem)
     end
-    return require(request[3]).serve(board, found)
+    return handler.serve(board, found)
 end
 
 
