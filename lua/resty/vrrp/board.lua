@@ -551,6 +551,25 @@ function _M:each_peer(slot)
 end
 
 
+-- Iterates over the checks of a slot.
+function _M.each_check(slot)
+    return each(slot.check, layout.CHECKS, 0, min(slot.checks, layout.CHECKS))
+end
+
+
+-- Iterates over copies of the warnings.
+function _M:each_warning()
+    local next_place, last = 0, min(self.header.warnings, layout.WARNINGS) - 1
+    return function()
+        local place = next_place
+        next_place = place + 1
+        if place <= last then
+            return _M.read_warning(self.warnings + place)
+        end
+    end
+end
+
+
 -- Returns a key that identifies an address within its slot.
 local function address_key(one)
     return ffi_string(one.address, sizeof(one.address)) .. one.prefix
@@ -592,8 +611,7 @@ local function carry_warnings_over(board, previous)
         place[text_of(slot.name)] = index - 1
     end
     local count = 0
-    for index = 0, previous:count_warnings() - 1 do
-        local warning = _M.read_warning(previous.warnings + index)
+    for warning in previous:each_warning() do
         local about = previous.instances[warning.instance + 1]
         local instance = about and place[text_of(about.name)]
         if instance or warning.instance == layout.NODE then
@@ -638,12 +656,6 @@ function _M:carry_over(previous)
     header.guarded_ms = earlier.guarded_ms
     header.engine_state = earlier.engine_state
     header.draining = earlier.draining
-end
-
-
--- Returns how many warning slots are in use.
-function _M:count_warnings()
-    return min(self.header.warnings, layout.WARNINGS)
 end
 
 

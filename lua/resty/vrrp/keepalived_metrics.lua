@@ -6,10 +6,8 @@ local exposition = require "resty.vrrp.exposition"
 local layout = require "resty.vrrp.layout"
 local status = require "resty.vrrp.status"
 
-local address_of = status.address_of
 local ipairs = ipairs
 local label = exposition.label
-local min = math.min
 local text_of = board_module.text_of
 local tonumber = tonumber
 
@@ -75,8 +73,7 @@ end
 
 
 local function add_scripts(page, slot)
-    for index = 0, min(slot.checks, layout.CHECKS) - 1 do
-        local check = slot.check[index]
+    for check in board_module.each_check(slot) do
         local name = text_of(check.name)
         local is_script = not NO_SCRIPT[name] and not name:find("^track ")
         if is_script and not page.scripts[name] then
@@ -102,9 +99,8 @@ local function add_instance(page, board, index, breathe)
     page:add(LEFT.name, labels, sum(counters.left_active))
     add_scripts(page, slot)
     for one in board:each_address(slot) do
-        local address = address_of(one.address, one.family) .. "/" .. one.prefix
         page:add(one.excluded == 1 and EXCLUDED[1] or STATE[1], labels, state,
-                 ',ip_address="' .. address .. '"')
+                 ',ip_address="' .. status.prefix_of(one) .. '"')
         breathe()
     end
 end

@@ -9,7 +9,6 @@ local status = require "resty.vrrp.status"
 local address_of = status.address_of
 local ipairs = ipairs
 local label = exposition.label
-local min = math.min
 local text_of = board_module.text_of
 local tonumber = tonumber
 
@@ -88,7 +87,6 @@ local METRICS = {
       "Advertisements that were dropped or reported." },
 }
 
-local FAMILY = { [4] = "ipv4", [6] = "ipv6" }
 -- The reasons to become active. All others are reasons to be it no longer, but
 -- for the start.
 local ACTIVE_REASONS = {
@@ -228,8 +226,7 @@ end
 
 
 local function add_checks(page, labels, slot)
-    for index = 0, min(slot.checks, layout.CHECKS) - 1 do
-        local check = slot.check[index]
+    for check in board_module.each_check(slot) do
         page:add("vrrp_check_ok", labels, one_if(check.ok == 1),
                  "," .. label("check", text_of(check.name)))
     end
@@ -237,8 +234,7 @@ end
 
 
 local function add_address(page, labels, one, running)
-    local address = ',address="' .. address_of(one.address, one.family) .. "/"
-                    .. one.prefix .. '"'
+    local address = ',address="' .. status.prefix_of(one) .. '"'
     if running then
         page:add("vrrp_address_assigned", labels, one_if(one.assigned == 1),
                  address)
@@ -256,7 +252,7 @@ local function add_instance(page, board, index, engine, breathe)
     local labels = label("name", text_of(slot.name)) .. ","
                    .. label("interface", text_of(slot.interface))
                    .. ',vrid="' .. slot.vrid .. '",family="'
-                   .. (FAMILY[slot.family] or "") .. '"'
+                   .. (status.FAMILY[slot.family] or "") .. '"'
     add_state(page, labels, slot, engine)
     if engine.running then
         add_active(page, labels, slot)
@@ -287,8 +283,7 @@ local function read_warnings(board, engine)
         return { [layout.NODE] = { status.ENGINE_DOWN } }
     end
     local about = {}
-    for index = 0, board:count_warnings() - 1 do
-        local warning = board.read_warning(board.warnings + index)
+    for warning in board:each_warning() do
         local names = about[warning.instance] or {}
         about[warning.instance] = names
         names[#names + 1] = text_of(warning.name)
@@ -328,9 +323,7 @@ end
 
 -- Returns the metrics in pieces. Calls breathe() between any two steps.
 function _M.read(board, breathe)
-    -- Asked once for all instances: the engine may start meanwhile.
-    local running, _, awaited = board:engine()
-    local engine = { running = running == true, awaited = awaited }
+    local engine = status.engine_of(board)
     local page = exposition.new(METRICS)
     page.to_wall_ms = clock.to_wall_ms()
     page.warnings = read_warnings(board, engine)

@@ -40,7 +40,7 @@ local CARRIER = {
 }
 local ENGINE_DOWN = "engine_not_running"
 
-_M.CARRIER, _M.ENGINE_DOWN = CARRIER, ENGINE_DOWN
+_M.CARRIER, _M.ENGINE_DOWN, _M.FAMILY = CARRIER, ENGINE_DOWN, FAMILY
 
 local text = ffi.new("char[64]")
 
@@ -52,6 +52,15 @@ end
 
 
 _M.address_of = address_of
+
+
+-- Returns an address of a router with its prefix length.
+local function prefix_of(one)
+    return address_of(one.address, one.family) .. "/" .. one.prefix
+end
+
+
+_M.prefix_of = prefix_of
 
 
 local function time_or_null(ms)
@@ -95,7 +104,7 @@ local function addresses_of(board, slot)
     local addresses = {}
     for one in board:each_address(slot) do
         addresses[#addresses + 1] = {
-            address = address_of(one.address, one.family) .. "/" .. one.prefix,
+            address = prefix_of(one),
             assigned = one.assigned == 1,
             lost = tonumber(one.lost),
             contested = one.contested == 1,
@@ -119,9 +128,8 @@ end
 
 local function checks_of(slot)
     local checks = {}
-    for index = 1, min(slot.checks, layout.CHECKS) do
-        local check = slot.check[index - 1]
-        checks[index] = {
+    for check in board_module.each_check(slot) do
+        checks[#checks + 1] = {
             name = text_of(check.name),
             ok = check.ok == 1,
             weight = check.weighted == 1 and check.weight or null,
@@ -135,8 +143,7 @@ end
 -- instances, and one for layout.NODE.
 local function read_warnings(board)
     local about = {}
-    for index = 0, board:count_warnings() - 1 do
-        local warning = board.read_warning(board.warnings + index)
+    for warning in board:each_warning() do
         local list = about[warning.instance] or {}
         about[warning.instance] = list
         list[#list + 1] = {
@@ -272,16 +279,21 @@ local function node_of(board, warnings, running)
 end
 
 
+-- Returns whether the engine runs, else the problem, and whether it has yet to
+-- start. Asked once for a whole answer: the engine may start meanwhile.
+function _M.engine_of(board)
+    local running, problem, awaited = board:engine()
+    return { running = running == true, problem = problem, awaited = awaited }
+end
+
+
 -- Returns what the status says at this moment, to be read piece by piece: the
 -- engine (running; else problem, and awaited if it has yet to start), the node,
 -- and by the place of an instance its warnings and all that is known of it.
 -- Unknown values are json.null (ngx.null).
 function _M.view(board)
-    -- Asked once for the whole status: the engine may start meanwhile.
-    local running, problem, awaited = board:engine()
-    local engine = {
-        running = running == true, problem = problem, awaited = awaited,
-    }
+    local engine = _M.engine_of(board)
+    local problem = engine.problem
     -- Of an engine that does not run, only the reason is known.
     local down = problem
                  and { { name = ENGINE_DOWN, since = null, text = problem } }
