@@ -55,15 +55,10 @@ pub fn disables_ipv6(link: &str) -> bool {
 ///
 /// As those of [`promote_secondaries`].
 pub fn quiet_ipv6(link: &str, is_used: bool) -> Result<(), NetError> {
-    let (disabled, heeds_routers) = if is_used { ("0", "0") } else { ("1", "0") };
-    for (setting, value) in [("accept_ra", heeds_routers), ("disable_ipv6", disabled)] {
-        let path = format!("/proc/sys/net/ipv6/conf/{link}/{setting}");
-        match fs::read_to_string(&path) {
-            Ok(present) if present.trim() != value => {
-                fs::write(&path, value).map_err(|error| NetError::new("write", path, error))?;
-            }
-            // Without the file, there is no IPv6.
-            Ok(_) | Err(_) => {}
+    for (setting, value) in [("accept_ra", 0), ("disable_ipv6", u32::from(!is_used))] {
+        // Without the setting, there is no IPv6.
+        if ipv6(link, setting).is_some_and(|present| present != value) {
+            write(ipv6_path(link, setting), value)?;
         }
     }
     Ok(())
@@ -74,8 +69,11 @@ fn switch_on(link: &str, setting: &str) -> Result<(), NetError> {
     if highest(link, setting) > Some(0) {
         return Ok(());
     }
-    let path = path(link, setting);
-    fs::write(&path, "1").map_err(|error| NetError::new("write", path, error))
+    write(path(link, setting), 1)
+}
+
+fn write(path: String, value: u32) -> Result<(), NetError> {
+    fs::write(&path, value.to_string()).map_err(|error| NetError::new("write", path, error))
 }
 
 /// Returns a setting of which the kernel takes the higher one of the link's and that of all links.
@@ -85,14 +83,21 @@ fn highest(link: &str, setting: &str) -> Option<u32> {
 
 /// Returns a setting of IPv4 of a link, whatever that of all links is.
 pub(super) fn own_ipv4(link: &str, setting: &str) -> Option<u32> {
-    fs::read_to_string(path(link, setting)).ok()?.trim().parse().ok()
+    read(&path(link, setting))
 }
 
 fn ipv6(link: &str, setting: &str) -> Option<u32> {
-    let path = format!("/proc/sys/net/ipv6/conf/{link}/{setting}");
+    read(&ipv6_path(link, setting))
+}
+
+fn read(path: &str) -> Option<u32> {
     fs::read_to_string(path).ok()?.trim().parse().ok()
 }
 
 fn path(scope: &str, setting: &str) -> String {
     format!("/proc/sys/net/ipv4/conf/{scope}/{setting}")
+}
+
+fn ipv6_path(link: &str, setting: &str) -> String {
+    format!("/proc/sys/net/ipv6/conf/{link}/{setting}")
 }
