@@ -9,6 +9,7 @@ use harness::{Host, Lab, Nginx, wait_until};
 use crate::figures::Figures;
 use crate::options::Options;
 use crate::report::{Line, Section};
+use crate::requests::requests_at_full_speed;
 
 pub(crate) fn is_active(options: &Options) -> Section {
     let mut section = Section::new("Asking is_active()");
@@ -75,15 +76,8 @@ fn measure_requests(section: &mut Section, host: &Host, options: &Options) {
 }
 
 /// Returns requests per second.
-fn load(host: &Host, path: &str, seconds: u32) -> Result<f64, String> {
-    let url = format!("http://127.0.0.1{path}");
-    let mut wrk = Command::new("wrk");
-    let said = host.try_exec(wrk.args(["-t1", "-c32", &format!("-d{seconds}s"), &url]))?;
-    if said.contains("Non-2xx") {
-        return Err(format!("{path} did not answer 200"));
-    }
-    let line = said.lines().find_map(|line| line.strip_prefix("Requests/sec:"));
-    line.and_then(|value| value.trim().parse().ok()).ok_or(format!("wrk said: {said}"))
+fn load(host: &Host, path: &str, seconds: u64) -> Result<f64, String> {
+    requests_at_full_speed(host, &format!("http://127.0.0.1{path}"), seconds)
 }
 
 fn is_installed(program: &str) -> bool {

@@ -27,6 +27,7 @@ mod partition;
 mod plan;
 mod reload;
 mod report;
+mod requests;
 mod scale;
 mod script;
 mod side;
@@ -96,6 +97,7 @@ const SECTIONS: &[(&str, &str, Measure)] = &[
     ("gate", "is_active()", gate::is_active),
     ("cost", "processor time and memory", cost::processor_and_memory),
     ("jitter", "all cores are busy", jitter::busy_cores),
+    ("requests", "many ask for the state", requests::many_requests),
     ("loss", "advertisements are lost", loss::lost_advertisements),
     ("addresses", "hundreds of addresses", addresses::many_addresses),
     ("scale", "thousands of virtual routers", scale::many_routers),
