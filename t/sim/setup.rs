@@ -3,11 +3,8 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-use resty_vrrp::config::{AdvertMac, InstanceConfig, UnicastConfig};
-use resty_vrrp::types::{
-    AddressList, Centiseconds, ChecksumForm, ChecksumPolicy, LinkName, Priority, TrailingOctets,
-    Version, VirtualAddress, Vrid,
-};
+use resty_vrrp::config::{Config, InstanceConfig, UnicastConfig};
+use resty_vrrp::types::{Centiseconds, ChecksumForm, Priority, Version, VirtualAddress, Vrid};
 
 use crate::packet::{GROUP, Packet, link_local};
 
@@ -19,29 +16,9 @@ pub(crate) const HIGHEST: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 200);
 
 /// Version 3, VRID 10, priority 100, one second, preempting, two addresses.
 pub(crate) fn b3() -> InstanceConfig {
-    InstanceConfig {
-        name: "VI_10".to_owned(),
-        interface: LinkName::new("eth0").unwrap(),
-        version: Version::V3,
-        vrid: Vrid::new(10).unwrap(),
-        priority: Priority::new(100),
-        addresses: vec![vip(1), vip(9)],
-        addresses_excluded: Vec::new(),
-        adver_interval: Centiseconds::new(100).unwrap(),
-        dead_factor: 3,
-        preempt: true,
-        preempt_delay: Duration::ZERO,
-        startup_hold: Duration::ZERO,
-        auth: None,
-        checksum: ChecksumPolicy::Auto,
-        trailing_octets: TrailingOctets::Reject,
-        address_list: AddressList::Report,
-        accept: true,
-        track: Vec::new(),
-        unicast: None,
-        macvlan: None,
-        advert_mac: AdvertMac::Virtual,
-    }
+    let options = r#"{ "instances": [{ "name": "VI_10", "interface": "eth0", "vrid": 10,
+        "addresses": ["192.0.2.1/24", "192.0.2.9/24"] }] }"#;
+    Config::from_json(options).expect("it is valid").instances.remove(0)
 }
 
 /// Version 2, VRID 1, priority 100, one second, one address.

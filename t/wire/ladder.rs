@@ -3,14 +3,12 @@
 mod over_ipv6;
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::time::Duration;
 
-use resty_vrrp::config::{AdvertMac, InstanceConfig, UnicastConfig};
+use resty_vrrp::config::{Config, InstanceConfig, UnicastConfig};
 use resty_vrrp::proto::AddressLists::{self, Disjoint, Overlapping, Same};
 use resty_vrrp::proto::{Accepted, Discard, Expectations, Heard};
 use resty_vrrp::types::{
-    AddressList, Centiseconds, ChecksumPolicy, Family, LinkName, Priority, SimplePassword,
-    TrailingOctets, Version, VirtualAddress, Vrid,
+    AddressList, Centiseconds, Family, Priority, SimplePassword, Version, VirtualAddress, Vrid,
 };
 use resty_vrrp::wire::checksum;
 use resty_vrrp::wire::ip::Datagram;
@@ -252,28 +250,14 @@ pub(crate) fn config(version: Version) -> InstanceConfig {
         Version::V2 => (1, &[VIP][..]),
         Version::V3 => (10, &[VIP, VIP_9][..]),
     };
+    let options = r#"{ "instances": [{ "name": "VI_1", "interface": "eth0", "vrid": 10,
+        "addresses": ["192.0.2.1/24"] }] }"#;
+    let defaults = Config::from_json(options).expect("it is valid").instances.remove(0);
     InstanceConfig {
-        name: "VI_1".to_owned(),
-        interface: LinkName::new("eth0").expect("it is valid"),
         version,
         vrid: Vrid::new(vrid).expect("it is not 0"),
-        priority: Priority::new(100),
         addresses: addresses.iter().copied().map(virtual_address).collect(),
-        addresses_excluded: Vec::new(),
-        adver_interval: Centiseconds::new(100).expect("it is not 0"),
-        dead_factor: 3,
-        preempt: true,
-        preempt_delay: Duration::ZERO,
-        startup_hold: Duration::ZERO,
-        auth: None,
-        checksum: ChecksumPolicy::Auto,
-        trailing_octets: TrailingOctets::Reject,
-        address_list: AddressList::Report,
-        accept: true,
-        track: Vec::new(),
-        unicast: None,
-        macvlan: None,
-        advert_mac: AdvertMac::Virtual,
+        ..defaults
     }
 }
 

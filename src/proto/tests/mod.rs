@@ -23,10 +23,10 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use super::*;
-use crate::config::{AdvertMac, InstanceConfig};
+use crate::config::{Config, InstanceConfig};
 use crate::types::{
     AddressList, Centiseconds, ChecksumForm, ChecksumPolicy, Family, GROUP_IPV4, HOP_LIMIT,
-    Instant, LinkName, Priority, Sources, TrailingOctets, Version, VirtualAddress, Vrid,
+    Instant, LinkName, Priority, Sources, Version, VirtualAddress, Vrid,
 };
 use crate::wire::advertisement::Outgoing;
 use crate::wire::ip::{Datagram, Endpoints, Envelope};
@@ -257,29 +257,9 @@ impl Advert {
 
 /// Version 3, virtual router 10, priority 100, one second, preempting.
 fn config() -> InstanceConfig {
-    InstanceConfig {
-        name: "VI_1".to_owned(),
-        interface: LinkName::new("eth0").unwrap(),
-        version: Version::V3,
-        vrid: Vrid::new(10).unwrap(),
-        priority: Priority::new(100),
-        addresses: addresses(),
-        addresses_excluded: Vec::new(),
-        adver_interval: Centiseconds::new(100).unwrap(),
-        dead_factor: 3,
-        preempt: true,
-        preempt_delay: Duration::ZERO,
-        startup_hold: Duration::ZERO,
-        auth: None,
-        checksum: ChecksumPolicy::Auto,
-        trailing_octets: TrailingOctets::Reject,
-        address_list: AddressList::Report,
-        accept: true,
-        track: Vec::new(),
-        unicast: None,
-        macvlan: None,
-        advert_mac: AdvertMac::Virtual,
-    }
+    let options = r#"{ "instances": [{ "name": "VI_1", "interface": "eth0", "vrid": 10,
+        "addresses": ["192.0.2.1/24", "192.0.2.9/24"] }] }"#;
+    Config::from_json(options).expect("it is valid").instances.remove(0)
 }
 
 fn v2() -> InstanceConfig {
