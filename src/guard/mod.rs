@@ -86,7 +86,7 @@ use crate::net::{Channel, Lock, NetError, Rights, pidfd};
 pub use check::check;
 pub use door::DoorId;
 pub use memory::recall;
-pub use order::{Claim, Order, Resignation};
+pub use order::{Claim, ClaimedPlace, Order, Resignation};
 pub use watch::run;
 
 /// A guard that is about to be started, with everything that is passed to it.

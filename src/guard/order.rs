@@ -42,8 +42,6 @@ pub struct Claim {
     pub vrid: Vrid,
     /// The index of the link on which it advertises.
     pub speaks_on: u32,
-    /// The index of the link that has its addresses, and its name.
-    pub addresses_on: (u32, LinkName),
     /// The hardware address from which it advertises, if it is not that of the link.
     pub virtual_mac: Option<MacAddress>,
     /// `Active_Down_Interval` of the least patient peers, those of its own priority.
@@ -52,7 +50,18 @@ pub struct Claim {
     pub longest_down_interval: Duration,
     /// Its resignation, one for each destination.
     pub resignations: Vec<Resignation>,
-    /// The addresses that it holds.
+    /// The links that have its addresses.
+    pub places: Vec<ClaimedPlace>,
+}
+
+/// A link that has addresses of a virtual router.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ClaimedPlace {
+    /// Its index.
+    pub link: u32,
+    /// Its name.
+    pub name: LinkName,
+    /// The addresses.
     pub addresses: Vec<VirtualAddress>,
 }
 
@@ -88,8 +97,6 @@ impl Order {
                 });
                 message.push(claim.vrid.get());
                 message.extend(claim.speaks_on.to_be_bytes());
-                message.extend(claim.addresses_on.0.to_be_bytes());
-                emit_name(&claim.addresses_on.1, message);
                 message.extend(claim.virtual_mac.unwrap_or_default());
                 emit_millis(claim.active_down_interval, message);
                 emit_millis(claim.longest_down_interval, message);
@@ -99,7 +106,7 @@ impl Order {
                     emit_resignation(resignation, before, message);
                     before = Some(resignation);
                 }
-                claim.addresses.iter().for_each(|address| emit_address(address, message));
+                claim.places.iter().for_each(|place| emit_place(place, message));
             }
             Self::Release { router } => {
                 message.push(RELEASE);
@@ -176,6 +183,15 @@ fn emit_name(name: &LinkName, order: &mut Vec<u8>) {
     order.extend(octets);
 }
 
+fn emit_place(place: &ClaimedPlace, order: &mut Vec<u8>) {
+    let count = u16::try_from(place.addresses.len()).unwrap_or(u16::MAX);
+    order.extend(place.link.to_be_bytes());
+    emit_name(&place.name, order);
+    order.extend(count.to_be_bytes());
+    let addresses = place.addresses.iter().take(count.into());
+    addresses.for_each(|address| emit_address(address, order));
+}
+
 fn emit_address(held: &VirtualAddress, order: &mut Vec<u8>) {
     emit_ip(held.address, order);
     order.push(held.prefix);
@@ -207,7 +223,6 @@ impl<'a> Rest<'a> {
         };
         let vrid = Vrid::new(u8::from_be_bytes(self.array()?))?;
         let speaks_on = self.number()?;
-        let addresses_on = (self.number()?, self.name()?);
         let virtual_mac = Some(self.array()?).filter(|mac| *mac != MacAddress::default());
         let active_down_interval = Duration::from_millis(self.number()?.into());
         let longest_down_interval = Duration::from_millis(self.number()?.into());
@@ -216,21 +231,20 @@ impl<'a> Rest<'a> {
         for _ in 0..count {
             resignations.push(self.resignation(resignations.last())?);
         }
-        let mut addresses = Vec::new();
+        let mut places = Vec::new();
         while !self.0.is_empty() {
-            addresses.push(self.address()?);
+            places.push(self.place()?);
         }
         Some(Claim {
             interface,
             family,
             vrid,
             speaks_on,
-            addresses_on,
             virtual_mac,
             active_down_interval,
             longest_down_interval,
             resignations,
-            addresses,
+            places,
         })
     }
 
@@ -252,6 +266,13 @@ impl<'a> Rest<'a> {
     fn door(&mut self) -> Option<DoorId> {
         let [device, inode] = [self.array()?, self.array()?].map(u64::from_be_bytes);
         Some(DoorId { device, inode })
+    }
+
+    fn place(&mut self) -> Option<ClaimedPlace> {
+        let (link, name) = (self.number()?, self.name()?);
+        let count = u16::from_be_bytes(self.array()?);
+        let addresses = (0..count).map(|_| self.address()).collect::<Option<_>>()?;
+        Some(ClaimedPlace { link, name, addresses })
     }
 
     fn address(&mut self) -> Option<VirtualAddress> {
@@ -281,7 +302,7 @@ impl<'a> Rest<'a> {
     }
 }
 
-const CLAIM: u8 = 1;
+const CLAIM: u8 = 5;
 const RELEASE: u8 = 2;
 const BYE: u8 = 3;
 const DOOR: u8 = 4;
@@ -325,16 +346,19 @@ pub(super) mod tests {
     #[test]
     fn an_order_that_is_cut_off_or_too_long_is_none() {
         let whole = written(&claim());
-        let ends_of_addresses = [whole.len() - 24, whole.len() - 18];
-        for length in (0..whole.len()).filter(|length| !ends_of_addresses.contains(length)) {
+        let ends_of_places = [whole.len() - 50, whole.len() - 29];
+        for length in (0..whole.len()).filter(|length| !ends_of_places.contains(length)) {
             assert_eq!(Order::parse(&whole[..length]), None, "the first {length} octets");
         }
         assert_eq!(Order::parse(&[BYE, 0]), None);
     }
 
     pub(in crate::guard) fn claim() -> Order {
-        let addresses = ["192.0.2.1", "2001:db8::1"]
-            .map(|address| VirtualAddress { address: address.parse().unwrap(), prefix: 24 });
+        let place = |link, name, address: &str| ClaimedPlace {
+            link,
+            name: LinkName::new(name).unwrap(),
+            addresses: vec![VirtualAddress { address: address.parse().unwrap(), prefix: 24 }],
+        };
         let endpoints = [("192.0.2.2", "224.0.0.18"), ("fe80::2", "ff02::12")]
             .map(|(from, to)| Endpoints::new(from.parse().unwrap(), to.parse().unwrap()).unwrap());
         let claim = Claim {
@@ -342,7 +366,6 @@ pub(super) mod tests {
             family: Family::Ipv4,
             vrid: Vrid::new(51).unwrap(),
             speaks_on: 3,
-            addresses_on: (4, LinkName::new("vrrp4.51").unwrap()),
             virtual_mac: Some([0, 0, 0x5e, 0, 1, 51]),
             active_down_interval: Duration::from_millis(341),
             longest_down_interval: Duration::from_millis(399),
@@ -352,7 +375,7 @@ pub(super) mod tests {
                     message: vec![0x31, 51, 0],
                 })
                 .to_vec(),
-            addresses: addresses.to_vec(),
+            places: vec![place(4, "vrrp4.51", "192.0.2.1"), place(5, "eth1", "2001:db8::1")],
         };
         Order::Claim { router: 7, claim }
     }

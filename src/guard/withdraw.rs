@@ -125,16 +125,16 @@ fn remove(claims: &BTreeMap<u32, Claim>) -> Result<usize, NetError> {
 /// has to be dead or hangs.
 fn ours_among(links: &Links, claims: &BTreeMap<u32, Claim>) -> BTreeSet<u32> {
     let place_of = |index| Some(&links.at(index)?.macvlan()?.tag.as_ref()?.place);
-    let places = claims.values().filter_map(|claim| place_of(claim.addresses_on.0));
-    let places: BTreeSet<_> = places.collect();
+    let claimed = claims.values().flat_map(|claim| &claim.places);
+    let places: BTreeSet<_> = claimed.filter_map(|it| place_of(it.link)).collect();
     let all = links.iter().map(|(index, _)| index);
     all.filter(|index| place_of(*index).is_some_and(|place| places.contains(place))).collect()
 }
 
 fn by_link(claims: &BTreeMap<u32, Claim>) -> BTreeMap<u32, BTreeSet<VirtualAddress>> {
     let mut all: BTreeMap<u32, BTreeSet<_>> = BTreeMap::new();
-    for claim in claims.values() {
-        all.entry(claim.addresses_on.0).or_default().extend(&claim.addresses);
+    for place in claims.values().flat_map(|claim| &claim.places) {
+        all.entry(place.link).or_default().extend(&place.addresses);
     }
     all
 }

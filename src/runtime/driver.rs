@@ -43,7 +43,7 @@ use super::failpoint::failpoint;
 use super::guard::{self, Guard};
 use super::handover::{Meeting, Neighbours, Outlook, Place};
 use super::health::{self, Liveness};
-use super::kernel::{AcceptFilter, KernelThread, LinkView, Site};
+use super::kernel::{AcceptFilter, KernelThread, LinkView, PlannedRouter};
 use super::report;
 use super::surroundings::Surroundings;
 use super::tracking::Tracking;
@@ -65,8 +65,8 @@ pub(super) struct Driver<'a> {
     filter: Option<Arc<AcceptFilter>>,
     guard: Guard,
     links: LinkSockets,
-    /// The links of each router.
-    sites: Vec<Site>,
+    /// What `vrrp-net` knows of each router.
+    planned_routers: Vec<PlannedRouter>,
     /// The links that `vrrp-net` watches.
     watched: Vec<LinkName>,
     /// The facts about each of them; empty until the first facts.
@@ -142,7 +142,7 @@ impl<'a> Driver<'a> {
         let (node, place_id) = (node_of(config), place.as_ref().ok().and_then(Place::id));
         let mut plan = plan(config, &node, place_id);
         let tracking = Tracking::new(config, &mut plan.links);
-        let (watched, sites) = (plan.links.clone(), plan.sites());
+        let (watched, planned_routers) = (plan.links.clone(), plan.routers.clone());
         let (door, filter) = (place.as_ref().ok(), plan.filter.clone());
         let guard = Guard::new(surroundings, door, filter.clone(), clock::now());
         let kernel = KernelThread::start(plan)?;
@@ -157,7 +157,7 @@ impl<'a> Driver<'a> {
         let mut driver = Self {
             links: LinkSockets::new(families(&node)),
             unreachable: Unreachable::new(),
-            sites,
+            planned_routers,
             watched,
             known_links: Vec::new(),
             links_before: Vec::new(),

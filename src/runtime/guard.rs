@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use self::next::NextGuard;
 use self::process::{GuardProcess, GuardSign};
-pub(super) use self::process::{Held, HeldLinks};
+pub(super) use self::process::{Held, HeldSite};
 use super::backoff::Backoff;
 use super::handover::Place;
 use super::kernel::AcceptFilter;

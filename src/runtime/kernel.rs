@@ -41,7 +41,7 @@ pub(super) use self::fight::accusation;
 pub(in crate::runtime) use self::networks::Networks;
 pub use self::orders::NetSigns;
 use self::orders::{Disposal, OrderReader, OrderWriter, Relay, Yield, orders};
-pub use self::plan::{KernelPlan, PlannedRouter, Site};
+pub use self::plan::{KernelPlan, PlannedAddress, PlannedRouter, Site};
 use self::publication::FactsWriter;
 use self::takeover::Takeover;
 use super::clock;

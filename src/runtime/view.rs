@@ -8,10 +8,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::checks::Check;
-use super::kernel::{AddressFacts, Facts, ForeignAddress, HostFinding, RouterFacts};
+use super::kernel::{AddressFacts, Facts, ForeignAddress, HostFinding, PlannedRouter, RouterFacts};
 use super::words::{address_places, countable};
 use crate::config::Config;
-use crate::proto::{Node, RouterId, Snapshot};
+use crate::proto::RouterId;
 use crate::status::Board;
 use crate::types::{HeldAddress, LinkName};
 
@@ -196,16 +196,15 @@ impl View {
     /// Returns the addresses that this engine has put on links.
     pub(super) fn held_addresses(
         &self,
-        node: &Node,
-        link_of: impl Fn(RouterId) -> LinkName,
+        routers: &[PlannedRouter],
+        links: &[LinkName],
     ) -> Vec<HeldAddress> {
         let mut held = Vec::new();
-        for router in node.routers() {
-            let Snapshot { addresses, addresses_excluded, .. } = node.snapshot(router);
-            let link = link_of(router);
-            let all = addresses.iter().chain(addresses_excluded).zip(self.addresses(router));
+        for (router, planned) in routers.iter().enumerate() {
+            let all = planned.addresses.iter().zip(self.addresses(RouterId(router)));
             let ours = all.filter(|(_, facts)| facts.ours);
-            held.extend(ours.map(|(it, _)| HeldAddress { link, address: *it }));
+            let ours = ours.map(|(it, _)| HeldAddress { link: links[it.link], address: it.held });
+            held.extend(ours);
         }
         held
     }

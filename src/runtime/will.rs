@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::checks::{Check, PlannedCheck, failure};
 use super::words::{BoardWord as _, bequest_from_board};
-use crate::guard::Claim;
+use crate::guard::{Claim, ClaimedPlace};
 use crate::proto::{Bequests, Hold, Phase, RouterKey, UndeliveredEvents};
 use crate::status::layout::{InstanceSlot, untext};
 use crate::status::{Beat, Board};
@@ -62,8 +62,9 @@ fn key_of(claim: &Claim) -> RouterKey {
 }
 
 fn addresses_of(claim: &Claim) -> impl Iterator<Item = HeldAddress> {
-    let (_, link) = claim.addresses_on;
-    claim.addresses.iter().map(move |address| HeldAddress { link, address: *address })
+    claim.places.iter().flat_map(|ClaimedPlace { name, addresses, .. }| {
+        addresses.iter().map(|address| HeldAddress { link: *name, address: *address })
+    })
 }
 
 fn found_before(planned: &PlannedCheck, slot: &InstanceSlot) -> Option<Check> {

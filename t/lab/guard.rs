@@ -15,7 +15,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use harness::{Host, Lab, Process, Signal, Sniffer, eventually, holds_for, wait_until};
-use resty_vrrp::guard::{self, Claim, DoorId, Kept, Order, Resignation};
+use resty_vrrp::guard::{self, Claim, ClaimedPlace, DoorId, Kept, Order, Resignation};
 use resty_vrrp::net::spawn::Program;
 use resty_vrrp::net::{Channel, HeldMutex, Lock};
 use resty_vrrp::status::{Board, Plan};
@@ -425,12 +425,15 @@ fn claim_of(host: &Host, router: u8, addresses: &[&str]) -> Order {
         family: Family::Ipv4,
         vrid: Vrid::new(51 + router).expect("it is not 0"),
         speaks_on: index(host),
-        addresses_on: (index(host), LinkName::new("eth0").expect("a valid name")),
         virtual_mac: None,
         active_down_interval: ACTIVE_DOWN_INTERVAL,
         longest_down_interval: ACTIVE_DOWN_INTERVAL,
         resignations: vec![resignation(51 + router, &addresses)],
-        addresses,
+        places: vec![ClaimedPlace {
+            link: index(host),
+            name: LinkName::new("eth0").expect("a valid name"),
+            addresses,
+        }],
     };
     Order::Claim { router: router.into(), claim }
 }

@@ -9,7 +9,9 @@ use harness::{Host, Lab, Sniffer, eventually, holds_for, wait_until};
 use resty_vrrp::config::AnnounceConfig;
 use resty_vrrp::net::address::{self, Changes, Target};
 use resty_vrrp::net::{LinkSignal, Links, Netlink, Rights};
-use resty_vrrp::runtime::kernel::{Facts, KernelPlan, KernelThread, LinkView, PlannedRouter, Site};
+use resty_vrrp::runtime::kernel::{
+    Facts, KernelPlan, KernelThread, LinkView, PlannedAddress, PlannedRouter, Site,
+};
 use resty_vrrp::types::{HeldAddress, LinkName, VirtualAddress};
 use tokio::runtime::{Builder, Runtime};
 
@@ -387,7 +389,7 @@ pub(crate) fn one_host(name: &str) -> (Lab, Host) {
 pub(crate) fn plan(routers: &[&[&str]]) -> KernelPlan {
     let router = |addresses: &&[&str]| PlannedRouter {
         site: Site::on(0),
-        addresses: addresses.iter().map(|text| parse(text)).collect(),
+        addresses: addresses.iter().map(|text| PlannedAddress::on(0, parse(text))).collect(),
         endpoints: Arc::new([]),
         accepts: true,
         patience: Duration::MAX,

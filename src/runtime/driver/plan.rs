@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::config::{AdvertMac, Config, InstanceConfig};
 use crate::guard::DoorId;
 use crate::proto::{LinkId, Node, RouterId};
-use crate::runtime::kernel::{AcceptFilter, KernelPlan, PlannedRouter, Site};
+use crate::runtime::kernel::{AcceptFilter, KernelPlan, PlannedAddress, PlannedRouter, Site};
 use crate::types::{Families, LinkName, virtual_mac};
 
 /// Creates the election of a configuration.
@@ -27,7 +27,10 @@ pub(super) fn plan(config: &Config, node: &Node, place: Option<DoorId>) -> Kerne
     let routers = all.map(|(index, (instance, site))| PlannedRouter {
         site,
         endpoints: instance.source().iter().chain(instance.peers()).copied().collect(),
-        addresses: instance.moving().copied().collect(),
+        addresses: instance
+            .moving()
+            .map(|held| PlannedAddress::on(site.addresses_on, *held))
+            .collect(),
         accepts: instance.accepts(),
         patience: node
             .snapshot(RouterId(index))

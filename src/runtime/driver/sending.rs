@@ -48,9 +48,9 @@ impl Driver<'_> {
     /// Sends an advertisement to each destination, whatever becomes of the others. Any one that can
     /// be reached makes it one that was sent. A trial is not heard by the group.
     fn send(&mut self, router: RouterId, priority: Priority, is_trial: bool) -> SendOutcome {
-        let Self { node, links, sites, outgoing, unreachable, .. } = self;
+        let Self { node, links, planned_routers, outgoing, unreachable, .. } = self;
         let (link, family) = (node.link_of(router), node.snapshot(router).family);
-        let advertises_from = sites[router.0].advertises_from;
+        let advertises_from = planned_routers[router.0].site.advertises_from;
         let (mut sent, mut refused) = (0_usize, None);
         for destination in node.destinations(router) {
             let envelope = node.encode(router, priority, destination, outgoing);

@@ -165,9 +165,7 @@ impl Driver<'_> {
     /// Returns all that the next engine must know. `ends` says whether this process ends.
     fn bequeath(&mut self, ends: bool, now: Instant) -> Box<Bequests> {
         let undelivered = events::bequeath(self.board, ends, now);
-        let addresses = self
-            .view
-            .held_addresses(&self.node, |router| self.watched[self.sites[router.0].addresses_on]);
+        let addresses = self.view.held_addresses(&self.planned_routers, &self.watched);
         let links = self.links_for_the_next();
         Box::new(Bequests { undelivered, addresses, links, ..self.node.bequeath(now) })
     }

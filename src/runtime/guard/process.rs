@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
-use crate::guard::{Claim, DoorId, Order, Resignation};
+use crate::guard::{Claim, ClaimedPlace, DoorId, Order, Resignation};
 use crate::net::Channel;
 use crate::net::spawn::ErrorOutput;
 use crate::proto::{Node, RouterId};
@@ -145,19 +145,22 @@ impl GuardProcess {
 /// Where the claims of the routers are taken from.
 pub(in crate::runtime) struct Held<'a> {
     pub(in crate::runtime) node: &'a Node,
-    /// Finds the links of a router; `None` while one is missing.
-    pub(in crate::runtime) links_of: &'a dyn Fn(RouterId) -> Option<HeldLinks>,
+    /// Finds the links of a router; `None` while that on which it advertises is missing.
+    pub(in crate::runtime) site_of: &'a dyn Fn(RouterId) -> Option<HeldSite>,
+    /// Finds the link of an address: router, then place in its list; `None` while it is missing.
+    pub(in crate::runtime) link_of: &'a dyn Fn(RouterId, usize) -> Option<(u32, LinkName)>,
     /// Tells whether another process has added an address: router, then place in its list.
     pub(in crate::runtime) is_foreign: &'a dyn Fn(RouterId, usize) -> bool,
 }
 
 /// The links of a router, by their present indices.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::runtime) struct HeldLinks {
+pub(in crate::runtime) struct HeldSite {
     /// The link on which it advertises.
     pub(in crate::runtime) speaks_on: u32,
-    /// The link that has its addresses, and its name.
-    pub(in crate::runtime) addresses_on: (u32, LinkName),
+    /// The link that has its addresses, unless they are elsewhere, and its name; `None` while it is
+    /// missing.
+    pub(in crate::runtime) addresses_on: Option<(u32, LinkName)>,
     /// The hardware address from which it advertises, if it is not that of the link.
     pub(in crate::runtime) virtual_mac: Option<MacAddress>,
 }
@@ -166,7 +169,7 @@ impl Held<'_> {
     /// Returns what has to be withdrawn for a router that holds its addresses, without addresses
     /// that another process has added: that is known only a moment after the claim.
     fn claim(&self, router: RouterId, is_known: bool) -> Option<Claim> {
-        let HeldLinks { speaks_on, addresses_on, virtual_mac } = (self.links_of)(router)?;
+        let HeldSite { speaks_on, addresses_on, virtual_mac } = (self.site_of)(router)?;
         let snapshot = self.node.snapshot(router);
         let resignations = self.node.destinations(router).filter_map(|destination| {
             let mut message = Vec::new();
@@ -175,20 +178,29 @@ impl Held<'_> {
         });
         let [active_down_interval, longest_down_interval] = self.node.patience_of_peers(router);
         let all = snapshot.addresses.iter().chain(snapshot.addresses_excluded).enumerate();
-        let addresses = all
-            .filter(|(place, _)| !(is_known && (self.is_foreign)(router, *place)))
-            .map(|(_, address)| *address);
+        let counts = |place| !(is_known && (self.is_foreign)(router, place));
+        let mut places: BTreeMap<_, Vec<_>> =
+            addresses_on.map(|it| (it, vec![])).into_iter().collect();
+        for (place, address) in all.filter(|(place, _)| counts(*place)) {
+            if let Some(link) = (self.link_of)(router, place) {
+                places.entry(link).or_default().push(*address);
+            }
+        }
+        let places = places.into_iter().map(|((link, name), addresses)| ClaimedPlace {
+            link,
+            name,
+            addresses,
+        });
         Some(Claim {
             interface: *snapshot.link,
             family: snapshot.family,
             vrid: snapshot.vrid,
             speaks_on,
-            addresses_on,
             virtual_mac,
             active_down_interval,
             longest_down_interval,
             resignations: resignations.collect(),
-            addresses: addresses.collect(),
+            places: places.collect(),
         })
     }
 }

@@ -16,20 +16,20 @@ fn a_change_of_one_router_is_all_that_is_looked_at_until_a_second_has_passed() {
     let (mut guard, _other_end) = guarding();
     let node = node_of(100);
     let looks = Cell::new(0);
-    let links_of = |_| {
+    let site_of = |_| {
         looks.set(looks.get() + 1);
-        Some(links())
+        Some(site())
     };
 
     for router in node.routers() {
         guard.claim(router);
-        guard.tell(&held(&node, &links_of));
+        guard.tell(&held(&node, &site_of));
     }
 
     assert_eq!((looks.get(), process_of(&mut guard).sent.len()), (100, 100));
     let mut looks_after = |ms: u64| {
         looks.set(0);
-        guard.beat(&held(&node, &links_of), Instant::default() + Duration::from_millis(ms));
+        guard.beat(&held(&node, &site_of), Instant::default() + Duration::from_millis(ms));
         looks.get()
     };
     assert_eq!([0, 100, 900, 1_000, 1_100].map(&mut looks_after), [100, 0, 0, 100, 0]);
@@ -43,7 +43,7 @@ fn what_finds_no_room_is_told_as_soon_as_there_is_some() {
     let node = node_of(250);
     while process_of(&mut guard).send(&Order::Bye).is_ok() {}
     node.routers().for_each(|router| guard.claim(router));
-    let held = held(&node, &|_| Some(links()));
+    let held = held(&node, &|_| Some(site()));
     guard.tell(&held);
     assert_eq!(process_of(&mut guard).sent.len(), 0);
 
@@ -65,7 +65,7 @@ fn a_guard_that_has_acted_is_told_everything_anew() {
     let node = node_of(1);
     guard.claim(RouterId(0));
     let mut orders_of_a_beat = || {
-        guard.beat(&held(&node, &|_| Some(links())), Instant::default());
+        guard.beat(&held(&node, &|_| Some(site())), Instant::default());
         guard.tell_anew();
         let mut order = Vec::with_capacity(1024);
         std::iter::from_fn(|| {
@@ -84,7 +84,7 @@ fn an_address_that_somebody_else_has_put_there_is_not_told() {
     let _context = runtime.enter();
     let (mut guard, other_end) = guarding();
     let node = node_of(1);
-    let held = Held { is_foreign: &|_, _| true, ..held(&node, &|_| Some(links())) };
+    let held = Held { is_foreign: &|_, _| true, ..held(&node, &|_| Some(site())) };
     guard.claim(RouterId(0));
     // What is claimed is not there yet, or is about to be adopted.
     guard.tell(&held);
@@ -95,7 +95,9 @@ fn an_address_that_somebody_else_has_put_there_is_not_told() {
     let told = std::iter::from_fn(|| {
         other_end.try_recv(&mut order).ok()?;
         match Order::parse(&order)? {
-            Order::Claim { claim, .. } => Some(claim.addresses.len()),
+            Order::Claim { claim, .. } => {
+                Some(claim.places.iter().map(|place| place.addresses.len()).sum::<usize>())
+            }
             Order::Release { .. } | Order::Door(_) | Order::Bye => None,
         }
     });
@@ -109,7 +111,7 @@ fn a_guard_is_replaced_by_one_that_guards_and_by_no_other() {
     let _context = runtime.enter();
     let (mut guard, first) = guarding();
     let node = node_of(2);
-    let held = held(&node, &|_| Some(links()));
+    let held = held(&node, &|_| Some(site()));
     guard.claim(RouterId(0));
     guard.claim(RouterId(1));
     guard.tell(&held);
@@ -189,13 +191,16 @@ fn at(millis: u64) -> Instant {
     Instant::default() + Duration::from_millis(millis)
 }
 
-fn held<'a>(node: &'a Node, links_of: &'a dyn Fn(RouterId) -> Option<HeldLinks>) -> Held<'a> {
-    Held { node, links_of, is_foreign: &|_, _| false }
+fn held<'a>(node: &'a Node, site_of: &'a dyn Fn(RouterId) -> Option<HeldSite>) -> Held<'a> {
+    Held { node, site_of, link_of: &|_, _| Some(eth0()), is_foreign: &|_, _| false }
 }
 
-fn links() -> HeldLinks {
-    let eth0 = LinkName::new("eth0").unwrap();
-    HeldLinks { speaks_on: 1, addresses_on: (1, eth0), virtual_mac: None }
+fn site() -> HeldSite {
+    HeldSite { speaks_on: 1, addresses_on: Some(eth0()), virtual_mac: None }
+}
+
+fn eth0() -> (u32, LinkName) {
+    (1, LinkName::new("eth0").unwrap())
 }
 
 fn event_loop() -> Runtime {

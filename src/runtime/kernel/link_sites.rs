@@ -30,7 +30,7 @@ pub(super) struct LinkSites {
 #[derive(Debug)]
 pub(super) struct LinkSite {
     pub(super) name: LinkName,
-    /// The virtual routers that have their addresses here.
+    /// The virtual routers that have addresses here.
     pub(super) routers: Vec<usize>,
     /// The virtual routers that listen and advertise here.
     pub(super) speakers: Vec<usize>,
@@ -92,17 +92,21 @@ impl LinkSites {
             if virtual_mac.is_some() {
                 sites[link].macvlans.push(addresses_on);
             }
-            let site = &mut sites[addresses_on];
-            site.routers.push(router);
-            site.macvlan = virtual_mac.map(|mac| PlannedMacvlan {
+            let there = planned.addresses.iter().filter(|address| address.link == addresses_on);
+            sites[addresses_on].routers.push(router);
+            sites[addresses_on].macvlan = virtual_mac.map(|mac| PlannedMacvlan {
                 parent: link,
                 mac,
-                families: planned.addresses.iter().map(|held| Family::of(held.address)).collect(),
+                families: there.map(|address| Family::of(address.held.address)).collect(),
                 is_prepared: false,
                 is_ready: false,
             });
             for (place, address) in planned.addresses.iter().enumerate() {
-                site.planned.entry(*address).or_default().push((router, place));
+                let site = &mut sites[address.link];
+                if site.routers.last() != Some(&router) {
+                    site.routers.push(router);
+                }
+                site.planned.entry(address.held).or_default().push((router, place));
             }
         }
         let by_name = plan.links.iter().map(|name| name.as_str().to_owned()).zip(0..).collect();
@@ -120,6 +124,13 @@ impl LinkSites {
 
     pub(super) fn named(&self, name: &str) -> Option<usize> {
         self.by_name.get(name).copied()
+    }
+
+    /// Returns the link whose networks the addresses of a link are in: for a macvlan, the one that it
+    /// is on.
+    pub(super) fn with_networks_of(&self, link: usize) -> &LinkSite {
+        let site = &self.sites[link];
+        site.macvlan.map_or(site, |planned| &self.sites[planned.parent])
     }
 
     /// Takes the present index of some links, and returns those that had another one.
@@ -420,7 +431,7 @@ mod tests {
 
     use super::*;
     use crate::config::AnnounceConfig;
-    use crate::runtime::kernel::PlannedRouter;
+    use crate::runtime::kernel::{PlannedAddress, PlannedRouter};
 
     #[test]
     fn what_is_ours_on_links_that_swap_their_names_stays_with_the_index() {
@@ -467,7 +478,7 @@ mod tests {
     fn links(names: &[&str]) -> LinkSites {
         let routers = (0..names.len()).map(|link| PlannedRouter {
             site: Site::on(link),
-            addresses: Arc::new([vip(link)]),
+            addresses: Arc::new([PlannedAddress::on(link, vip(link))]),
             endpoints: Arc::new([]),
             accepts: true,
             patience: Duration::MAX,

@@ -27,20 +27,12 @@ pub struct KernelPlan {
     pub place: String,
 }
 
-impl KernelPlan {
-    /// Returns the links of each router.
-    #[must_use]
-    pub fn sites(&self) -> Vec<Site> {
-        self.routers.iter().map(|router| router.site).collect()
-    }
-}
-
 /// The links of a virtual router, by their places in [`KernelPlan::links`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Site {
     /// The link on which it listens and advertises.
     pub link: usize,
-    /// The link that has its addresses.
+    /// The link that has its addresses, but for those that are [elsewhere](PlannedAddress::link).
     pub addresses_on: usize,
     /// The hardware address of that link, if it is one that the engine makes.
     pub virtual_mac: Option<MacAddress>,
@@ -56,13 +48,30 @@ impl Site {
     }
 }
 
+/// A virtual address, and where it is put.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct PlannedAddress {
+    /// The address with its prefix.
+    pub held: VirtualAddress,
+    /// The link that has it, by its place in [`KernelPlan::links`].
+    pub link: usize,
+}
+
+impl PlannedAddress {
+    /// Returns an address that is put on a link as usual.
+    #[must_use]
+    pub const fn on(link: usize, held: VirtualAddress) -> Self {
+        Self { held, link }
+    }
+}
+
 /// A virtual router and its addresses.
 #[derive(Clone, Debug)]
 pub struct PlannedRouter {
     /// Its links.
     pub site: Site,
-    /// The addresses that are on the link while the router is Active.
-    pub addresses: Arc<[VirtualAddress]>,
+    /// The addresses that this host has while the router is Active.
+    pub addresses: Arc<[PlannedAddress]>,
     /// The addresses that it speaks from and to, if it has peers: see
     /// [`RouterFacts::own_addresses`](super::RouterFacts::own_addresses).
     pub endpoints: Arc<[IpAddr]>,

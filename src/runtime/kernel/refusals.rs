@@ -63,10 +63,9 @@ impl Refusals {
         self.links.get(&index).into_iter().flat_map(|link| link.keys().copied())
     }
 
-    /// Returns why the first of some addresses of a link is refused.
-    pub(super) fn first_of(&self, index: u32, addresses: &[VirtualAddress]) -> Option<&Refusal> {
-        let link = self.links.get(&index)?;
-        addresses.iter().find_map(|address| link.get(address))
+    /// Returns why an address of a link is refused, if it is.
+    pub(super) fn of(&self, index: u32, address: &VirtualAddress) -> Option<&Refusal> {
+        self.links.get(&index)?.get(address)
     }
 
     /// Logs the refusals, if they have changed.

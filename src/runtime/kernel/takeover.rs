@@ -60,8 +60,8 @@ pub(super) struct Takeover {
     holders: Holders<AddressIndex>,
     /// Where the addresses are that routers with peers speak from and to.
     endpoints: Holders<usize>,
-    /// Addresses of more than one virtual router, with these routers.
-    shared_addresses: Vec<(IpAddr, Vec<usize>)>,
+    /// Addresses of more than one virtual router, with their places in these.
+    shared_addresses: Vec<(IpAddr, Vec<AddressIndex>)>,
     shortest_patience: Duration,
     /// When the election last confirmed all claims; `None` if they are another engine's now.
     confirmed_at: Option<Instant>,
@@ -430,15 +430,14 @@ impl Takeover {
             self.troubled_macvlans.iter().for_each(|link| self.unsettled.link(*link));
         }
         for (router, place) in self.fights.age(now) {
-            let planned = &self.routers[router].planned;
-            self.unsettled.address(planned.site.addresses_on, planned.addresses[place]);
+            let address = &self.routers[router].planned.addresses[place];
+            self.unsettled.address(address.link, address.held);
         }
     }
 
     fn unsettle_router(&mut self, router: usize) {
-        let planned = &self.routers[router].planned;
-        for address in planned.addresses.iter() {
-            self.unsettled.address(planned.site.addresses_on, *address);
+        for address in self.routers[router].planned.addresses.iter() {
+            self.unsettled.address(address.link, address.held);
         }
     }
 

@@ -11,7 +11,7 @@ use harness::Rng;
 
 use super::instance_to_board;
 use super::tests::{NOW, ROUTER, SLOTS, UNCHECKED, board, heir, read_everything, ready};
-use crate::guard::{Claim, Order, Resignation};
+use crate::guard::{Claim, ClaimedPlace, Order, Resignation};
 use crate::proto::{Input, Node};
 use crate::status::Board;
 use crate::status::layout::Header;
@@ -147,12 +147,15 @@ fn claim() -> Order {
         family: Family::Ipv4,
         vrid: snapshot.vrid,
         speaks_on: 3,
-        addresses_on: (3, *snapshot.link),
         virtual_mac: None,
         active_down_interval: snapshot.active_down_interval,
         longest_down_interval: snapshot.active_down_interval,
         resignations: resignations.collect(),
-        addresses: snapshot.addresses.to_vec(),
+        places: vec![ClaimedPlace {
+            link: 3,
+            name: *snapshot.link,
+            addresses: snapshot.addresses.to_vec(),
+        }],
     };
     Order::Claim { router: 7, claim }
 }

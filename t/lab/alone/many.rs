@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 use harness::{Host, Sniffer, eventually, wait_until};
 use resty_vrrp::config::AnnounceConfig;
 use resty_vrrp::net::LinkSignal;
-use resty_vrrp::runtime::kernel::{Facts, KernelPlan, KernelThread, PlannedRouter, Site};
+use resty_vrrp::runtime::kernel::{
+    Facts, KernelPlan, KernelThread, PlannedAddress, PlannedRouter, Site,
+};
 use resty_vrrp::types::{LinkName, VirtualAddress};
 
 use crate::kernel::{OWN, SECOND, assigned, one_host, plan, sorted, start};
@@ -93,7 +95,10 @@ fn announced(facts: &Facts) -> u64 {
 fn many(routers: usize, links: &[String]) -> KernelPlan {
     let router = |router| PlannedRouter {
         site: Site::on(router % links.len()),
-        addresses: Arc::new([VirtualAddress { address: address(router).into(), prefix: 32 }]),
+        addresses: Arc::new([PlannedAddress::on(
+            router % links.len(),
+            VirtualAddress { address: address(router).into(), prefix: 32 },
+        )]),
         endpoints: Arc::new([]),
         accepts: true,
         patience: Duration::MAX,

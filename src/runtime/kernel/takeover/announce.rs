@@ -25,7 +25,7 @@ impl Takeover {
         }
         for slot in due {
             let sent = self.send(slot);
-            let link = self.routers[slot.0].planned.site.addresses_on;
+            let link = self.routers[slot.0].planned.addresses[slot.1].link;
             self.links[link].note_announcing(sent.as_ref().err(), now);
             let facts = &mut self.routers[slot.0].facts;
             match sent {
@@ -48,12 +48,12 @@ impl Takeover {
 
     /// Announces one address. Returns `false` if its link has no announcements.
     fn send(&mut self, (router, place): AddressIndex) -> Result<bool, NetError> {
-        let planned = &self.routers[router].planned;
-        let link = &mut self.links[planned.site.addresses_on];
+        let planned = &self.routers[router].planned.addresses[place];
+        let link = &mut self.links[planned.link];
         let Some(LinkView { index: Some(index), mac: Some(mac), .. }) = link.view else {
             return Ok(false);
         };
-        let address = planned.addresses[place].address;
+        let address = planned.held.address;
         failpoint("announce").map_err(|why| {
             NetError::new("announce on", link.name.to_string(), io::Error::other(why))
         })?;

@@ -55,6 +55,6 @@ pub(super) fn virtual_addresses(
 ) -> impl Iterator<Item = (IpAddr, AddressIndex)> {
     routers.iter().enumerate().flat_map(|(router, planned)| {
         let all = planned.addresses.iter().enumerate();
-        all.map(move |(place, held)| (held.address, (router, place)))
+        all.map(move |(place, address)| (address.held.address, (router, place)))
     })
 }

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use super::Takeover;
+use super::foreign::virtual_addresses;
 use crate::net::Rules;
-use crate::runtime::kernel::PlannedRouter;
+use crate::runtime::kernel::link_sites::AddressIndex;
+use crate::runtime::kernel::{PlannedAddress, PlannedRouter};
 use crate::types::{Families, Family, Instant};
 
 impl Takeover {
@@ -56,48 +58,48 @@ impl Takeover {
             let accepts = router.planned.accepts;
             let relays = claim.relays.filter(|relay| accepts && claim.claimed && now < relay.until);
             if let Some(relay) = relays.filter(|relay| !self.holders.looks_for(relay.to)) {
-                let all = router.planned.addresses.iter().map(|held| held.address);
+                let all = router.planned.addresses.iter().map(|address| address.held.address);
                 let of_family = all.filter(|it| it.is_ipv4() == relay.to.is_ipv4());
                 rules.relayed.extend(of_family.map(|address| (address, relay.to)));
             }
-            let link = &self.links[router.planned.site.link];
-            let sources = link.view.map_or_else(Default::default, |view| view.sources);
             if !claim.claimed {
                 // While this host has the address, for any reason.
                 let all = router.planned.addresses.iter().zip(&router.facts.addresses);
-                let ours = all.filter(|(_, facts)| facts.ours).map(|(held, _)| held.address);
-                let source = |it| Some((it, sources.any_of(Family::of(it))?));
+                let ours = all.filter(|(_, facts)| facts.ours).map(|(address, _)| address);
+                let source = |it: &PlannedAddress| {
+                    let sources = self.links.with_networks_of(it.link).view?.sources;
+                    let address = it.held.address;
+                    Some((address, sources.any_of(Family::of(address))?))
+                };
                 rules.silent.extend(ours.filter_map(source));
             }
         }
-        for (address, routers) in &self.shared_addresses {
+        for (address, slots) in &self.shared_addresses {
             // Another virtual router of this host may claim it.
-            if routers.iter().any(|router| self.has_claimed(*router)) {
+            if slots.iter().any(|slot| self.has_claimed(*slot)) {
                 rules.silent.remove(address);
             }
         }
         rules
     }
 
-    fn has_claimed(&self, router: usize) -> bool {
+    fn has_claimed(&self, (router, place): AddressIndex) -> bool {
         let router = &self.routers[router];
-        router.claim.claimed && self.links[router.planned.site.addresses_on].index.is_some()
+        router.claim.claimed && self.links[router.planned.addresses[place].link].index.is_some()
     }
 }
 
-/// Returns the addresses of more than one virtual router, with these routers.
-pub(super) fn shared_addresses(routers: &[PlannedRouter]) -> Vec<(IpAddr, Vec<usize>)> {
+/// Returns the addresses of more than one virtual router, with their places in these.
+pub(super) fn shared_addresses(routers: &[PlannedRouter]) -> Vec<(IpAddr, Vec<AddressIndex>)> {
     let mut all: BTreeMap<_, Vec<_>> = BTreeMap::new();
-    for (router, planned) in routers.iter().enumerate() {
-        for address in planned.addresses.iter().map(|held| held.address) {
-            all.entry(address).or_default().push(router);
-        }
+    for (address, slot) in virtual_addresses(routers) {
+        all.entry(address).or_default().push(slot);
     }
-    all.into_iter().filter(|(_, routers)| routers.len() > 1).collect()
+    all.into_iter().filter(|(_, slots)| slots.len() > 1).collect()
 }
 
 /// Returns the families of the addresses of all virtual routers.
 pub(super) fn families(routers: &[PlannedRouter]) -> Families {
     let all = routers.iter().flat_map(|planned| planned.addresses.iter());
-    all.map(|held| Family::of(held.address)).collect()
+    all.map(|address| Family::of(address.held.address)).collect()
 }

@@ -41,7 +41,7 @@ impl Takeover {
         }
         for line in self.fights.lines(now) {
             let address = &self.routers[line.slot.0].planned.addresses[line.slot.1];
-            line.log(address, &self.links[line.link].name);
+            line.log(&address.held, &self.links[line.link].name);
         }
         all
     }
@@ -77,7 +77,9 @@ impl Takeover {
     /// The addresses were on another link of that name: this is no loss.
     fn forget_assignments(&mut self, link: usize) {
         for &router in &self.links[link].routers {
-            for held in &mut self.routers[router].facts.addresses {
+            let RouterSite { planned, facts, .. } = &mut self.routers[router];
+            let all = planned.addresses.iter().zip(&mut facts.addresses);
+            for (_, held) in all.filter(|(address, _)| address.link == link) {
                 held.assigned = false;
             }
             self.facts.router_changed(router);
@@ -129,14 +131,17 @@ impl Takeover {
         }
     }
 
-    /// Compares the prefixes of the addresses of a link with those of its networks.
+    /// Compares the prefixes of the addresses of routers with those of their networks, after those
+    /// of a link have changed.
     fn compare_prefixes(&mut self, link: usize) {
         let site = &self.links[link];
         let on_it = site.macvlans.iter().flat_map(|link| &self.links[*link].routers);
         for &router in site.routers.iter().chain(on_it) {
             let RouterSite { planned, facts, .. } = &mut self.routers[router];
-            let complaint = |held| site.networks.complaint(held, site.name.as_str());
-            let problem = planned.addresses.iter().find_map(complaint);
+            let problem = planned.addresses.iter().find_map(|address| {
+                let site = self.links.with_networks_of(address.link);
+                site.networks.complaint(&address.held, site.name.as_str())
+            });
             if facts.prefix_problem != problem {
                 facts.prefix_problem = problem;
                 self.facts.router_changed(router);

@@ -125,7 +125,10 @@ impl Takeover {
         let site = &self.links[link];
         for router in site.routers_of(addresses) {
             let RouterSite { planned, facts, .. } = &mut self.routers[router];
-            let refusal = site.index.and_then(|it| self.refusals.first_of(it, &planned.addresses));
+            let refusals = planned.addresses.iter().filter_map(|address| {
+                self.refusals.of(self.links[address.link].index?, &address.held)
+            });
+            let refusal = refusals.max_by_key(|refusal| refusal.times);
             let times = refusal.map_or(0, |refusal| refusal.times);
             if facts.refusals != times {
                 facts.problem = refusal.map(|refusal| refusal.problem.clone());

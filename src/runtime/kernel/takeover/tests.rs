@@ -9,7 +9,7 @@ use super::*;
 use crate::config::AnnounceConfig;
 use crate::net::{DuplicateDetection, samples};
 use crate::runtime::kernel::facts::Facts;
-use crate::runtime::kernel::{LinkView, PlannedRouter, Site};
+use crate::runtime::kernel::{LinkView, PlannedAddress, PlannedRouter, Site};
 use crate::types::{LinkName, Sources};
 
 /// The kernel tells of an address of IPv6 a moment after it has answered.
@@ -69,7 +69,7 @@ fn takeover(address: VirtualAddress) -> Takeover {
     let name = LinkName::new("eth0").unwrap();
     let router = PlannedRouter {
         site: Site::on(0),
-        addresses: Arc::new([address]),
+        addresses: Arc::new([PlannedAddress::on(0, address)]),
         endpoints: Arc::default(),
         accepts: true,
         patience: Duration::MAX,
