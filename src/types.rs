@@ -1,6 +1,7 @@
 //! The words of VRRP as types: an impossible value cannot be built, a number knows its unit.
 
 mod link_name;
+mod look;
 mod sources;
 mod virtual_mac;
 
@@ -13,6 +14,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use self::link_name::LinkName;
+pub use self::look::{AddressLabel, AddressLook};
 pub use self::sources::{NoLinkLocal, Sources, is_link_local};
 pub use self::virtual_mac::{MacAddress, virtual_link_local, virtual_mac};
 

@@ -17,7 +17,7 @@ use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage};
 
 use crate::net::netlink::Request;
 use crate::net::{KernelLink, NetError, Netlink, Present};
-use crate::types::VirtualAddress;
+use crate::types::{AddressLabel, AddressLook, VirtualAddress};
 
 pub use crate::net::link::PROTOCOL;
 
@@ -28,6 +28,8 @@ pub struct Changes {
     pub add: Vec<VirtualAddress>,
     /// Wanted, and left behind by another process of ours.
     pub adopt: Vec<VirtualAddress>,
+    /// Wanted and ours, but with another [look](AddressLook): to be removed and added again.
+    pub renew: Vec<VirtualAddress>,
     /// Ours, but not wanted. Secondary addresses come first.
     pub remove: Vec<VirtualAddress>,
 }
@@ -36,7 +38,24 @@ impl Changes {
     /// Tells whether there is no difference.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.add.is_empty() && self.adopt.is_empty() && self.remove.is_empty()
+        let Self { add, adopt, renew, remove } = self;
+        [add, adopt, renew, remove].into_iter().all(Vec::is_empty)
+    }
+
+    /// Has those of some addresses renewed that are ours and do not look as they should: the kernel
+    /// changes nothing of that while an address is there.
+    pub fn renew_unlike(
+        &mut self,
+        wanted: &BTreeSet<VirtualAddress>,
+        present: &BTreeMap<VirtualAddress, Present>,
+        owned: &BTreeSet<VirtualAddress>,
+        at: Target<'_>,
+    ) {
+        let is_ours = |held: &&VirtualAddress| owned.contains(held) || self.adopt.contains(held);
+        let is_unlike = |held: &&VirtualAddress| {
+            present.get(held).is_some_and(|it| !at.is_right(held, &it.look))
+        };
+        self.renew = wanted.iter().filter(is_unlike).filter(is_ours).copied().collect();
     }
 }
 
@@ -102,6 +121,8 @@ pub struct Target<'a> {
     pub name: &'a str,
     /// Whether it is one of a virtual router, whose parent has the routes to its networks.
     pub is_virtual: bool,
+    /// The looks of addresses that are not the usual ones.
+    pub looks: Option<&'a BTreeMap<VirtualAddress, AddressLook>>,
 }
 
 impl<'a> Target<'a> {
@@ -109,7 +130,19 @@ impl<'a> Target<'a> {
     #[must_use]
     pub fn of(index: u32, link: &'a KernelLink) -> Self {
         let is_virtual = link.macvlan().is_some_and(|macvlan| macvlan.tag.is_some());
-        Self { index, name: link.name(), is_virtual }
+        Self { index, name: link.name(), is_virtual, looks: None }
+    }
+
+    fn look_of(&self, held: &VirtualAddress) -> AddressLook {
+        let said = self.looks.and_then(|looks| looks.get(held)).copied();
+        said.unwrap_or_else(|| AddressLook::usual(held))
+    }
+
+    /// Tells whether an address looks as it should.
+    fn is_right(&self, held: &VirtualAddress, look: &AddressLook) -> bool {
+        let wanted = self.look_of(held);
+        let label = wanted.label.or_else(|| AddressLabel::new(self.name));
+        held.address.is_ipv6() || (label, wanted.broadcast) == (look.label, look.broadcast)
     }
 }
 
@@ -128,9 +161,12 @@ pub fn apply(
     lifetime: Option<Duration>,
 ) -> Result<Applied, NetError> {
     let removals = changes.remove.iter().map(|address| (Step::Remove, *address));
+    let renewals = changes.renew.iter();
+    let renewals = renewals.flat_map(|held| [(Step::Remove, *held), (Step::Add, *held)]);
     let additions = changes.add.iter().map(|address| (Step::Add, *address));
-    let adoptions = changes.adopt.iter().map(|address| (Step::Replace, *address));
-    let steps: Vec<_> = removals.chain(additions).chain(adoptions).collect();
+    let adoptions = changes.adopt.iter().filter(|held| !changes.renew.contains(held));
+    let adoptions = adoptions.map(|address| (Step::Replace, *address));
+    let steps: Vec<_> = removals.chain(renewals).chain(additions).chain(adoptions).collect();
     let requests: Vec<_> =
         steps.iter().map(|(step, address)| step.request(link, *address, lifetime)).collect();
 
@@ -179,8 +215,11 @@ impl Step {
         address: VirtualAddress,
         lifetime: Option<Duration>,
     ) -> Request {
-        let bare = bare_message(link.index, address);
+        let mut bare = bare_message(link.index, address);
         let added = |flags, bare| added(flags, bare, lifetime, link.is_virtual);
+        if !matches!(self, Self::Remove) {
+            set_look(&mut bare, link.look_of(&address));
+        }
         match self {
             // Without `NLM_F_REPLACE` an identical address of another program does not become ours.
             Self::Add => added(NLM_F_CREATE | NLM_F_EXCL, bare),
@@ -232,6 +271,13 @@ fn bare_message(index: u32, virtual_address: VirtualAddress) -> AddressMessage {
             AddressMessageBuilder::<Ipv6Addr>::new().index(index).address(address, prefix).build()
         }
     }
+}
+
+fn set_look(message: &mut AddressMessage, look: AddressLook) {
+    let all = &mut message.attributes;
+    all.retain(|it| !matches!(it, AddressAttribute::Broadcast(_)));
+    all.extend(look.broadcast.map(AddressAttribute::Broadcast));
+    all.extend(look.label.map(|label| AddressAttribute::Label(label.as_str().to_owned())));
 }
 
 /// Returns what the kernel means by a refusal.
@@ -352,6 +398,37 @@ mod tests {
         let changes = reconcile(&NONE, &held, &wanted(&[1, 2, 3]), &NONE);
 
         assert_eq!(changes.remove, [vip(1), vip(3), vip(2)]);
+    }
+
+    #[test]
+    fn what_is_ours_and_looks_unlike_what_is_planned_is_renewed() {
+        let (label, broadcast) = (AddressLabel::new("eth0:web"), Some([192, 0, 2, 255].into()));
+        let looks = BTreeMap::from([(vip(3), AddressLook { label, broadcast: None })]);
+        let at = Target { index: 2, name: "eth0", is_virtual: false, looks: Some(&looks) };
+        let eth0 = AddressLabel::new("eth0");
+        let seen = |last, label, broadcast| {
+            let look = AddressLook { label, broadcast };
+            let mut present = Present::default();
+            present.look = look;
+            (vip(last), present)
+        };
+        let ipv6 = VirtualAddress { address: "2001:db8::1".parse().unwrap(), prefix: 64 };
+        let present = BTreeMap::from([
+            seen(1, eth0, broadcast),
+            seen(2, label, broadcast),
+            seen(3, label, broadcast),
+            seen(4, eth0, None),
+            seen(5, label, broadcast),
+            (ipv6, Present::default()),
+        ]);
+        let mut all = wanted(&[1, 2, 3, 4, 5]);
+        all.insert(ipv6);
+        let owned = &all - &wanted(&[4, 5]);
+        let mut changes = Changes { adopt: vec![vip(4)], ..Changes::default() };
+
+        changes.renew_unlike(&all, &present, &owned, at);
+
+        assert_eq!(changes.renew, [vip(2), vip(3), vip(4)], "the fifth is somebody else's");
     }
 
     const NONE: BTreeSet<VirtualAddress> = BTreeSet::new();

@@ -12,7 +12,7 @@ use rustix::net::{AddressFamily, SocketType, socket};
 
 pub use self::addresses::{DuplicateDetection, KernelLink, Present};
 pub use self::macvlan::{ArpSettings, Macvlan, Tag};
-use crate::types::{Families, LinkName, VirtualAddress};
+use crate::types::{AddressLook, Families, LinkName, VirtualAddress};
 
 /// Every link of this host, and the addresses on them.
 ///
@@ -87,10 +87,19 @@ impl Links {
                 self.forget_name(&link.name, index);
                 Some(KernelChange::Link { index })
             }
-            KernelEvent::Address { index, address, secondary, protocol, detection, created } => {
+            KernelEvent::Address {
+                index,
+                address,
+                secondary,
+                protocol,
+                detection,
+                created,
+                look,
+            } => {
                 self.arrivals += 1;
                 let arrival = self.arrivals;
-                let mut present = Present { secondary, protocol, detection, created, arrival };
+                let mut present =
+                    Present { secondary, protocol, detection, look, created, arrival };
                 // An address of a link not heard of is one of a link that has gone.
                 let addresses = &mut self.by_index.get_mut(&index)?.addresses;
                 let before = addresses.get(&address);
@@ -187,6 +196,8 @@ pub enum KernelEvent {
         created: u32,
         /// See [`Present::detection`].
         detection: DuplicateDetection,
+        /// See [`Present::look`].
+        look: AddressLook,
     },
     /// An address was removed.
     AddressGone {

@@ -11,7 +11,7 @@ use rtnetlink::packet_route::address::{AddressHeader, AddressHeaderFlags};
 use rtnetlink::packet_route::link::{LinkFlags, LinkHeader};
 
 use crate::net::{DuplicateDetection, HardwareAddress, KernelEvent, LinkSignal, Macvlan, Tag};
-use crate::types::{Families, Family, VirtualAddress};
+use crate::types::{AddressLabel, AddressLook, Families, Family, VirtualAddress};
 
 /// Parses a message; `None` if it is about something else.
 pub(super) fn event(message: &NetlinkBuffer<&[u8]>) -> Option<KernelEvent> {
@@ -25,7 +25,7 @@ pub(super) fn event(message: &NetlinkBuffer<&[u8]>) -> Option<KernelEvent> {
             let header = AddressHeader::parse(payload).ok()?;
             let read = read_address(&header, payload)?;
             let secondary = header.flags.contains(AddressHeaderFlags::Secondary);
-            let ReadAddress { address, protocol, created } = read;
+            let ReadAddress { address, protocol, created, look } = read;
             Some(KernelEvent::Address {
                 index: header.index,
                 address,
@@ -33,6 +33,7 @@ pub(super) fn event(message: &NetlinkBuffer<&[u8]>) -> Option<KernelEvent> {
                 protocol,
                 detection: detection(header.flags),
                 created,
+                look,
             })
         }
         libc::RTM_DELADDR => {
@@ -118,24 +119,28 @@ struct ReadAddress {
     address: VirtualAddress,
     protocol: u8,
     created: u32,
+    look: AddressLook,
 }
 
 fn read_address(header: &AddressHeader, payload: &[u8]) -> Option<ReadAddress> {
     let mut end = None;
     let mut local = None;
     let (mut protocol, mut created) = (0, 0);
+    let mut look = AddressLook::default();
     for attribute in attributes(payload, ADDRESS_HEADER) {
         match attribute.kind() {
             libc::IFA_ADDRESS => end = ip(attribute.value()),
             libc::IFA_LOCAL => local = ip(attribute.value()),
             libc::IFA_CACHEINFO => created = created_at(attribute.value()),
+            libc::IFA_LABEL => look.label = AddressLabel::new(&text(attribute.value())),
+            libc::IFA_BROADCAST => look.broadcast = ipv4(attribute.value()),
             IFA_PROTO => protocol = attribute.value().first().copied().unwrap_or(0),
             _ => {}
         }
     }
     // Of a point-to-point link, `IFA_ADDRESS` is the other end; IPv6 has nothing else.
     let address = VirtualAddress { address: local.or(end)?, prefix: header.prefix_len };
-    Some(ReadAddress { address, protocol, created })
+    Some(ReadAddress { address, protocol, created, look })
 }
 
 /// Reads the third number of `ifa_cacheinfo`.
@@ -147,6 +152,10 @@ fn created_at(octets: &[u8]) -> u32 {
 /// Returns the attributes after a header, up to the first damaged one.
 fn attributes(payload: &[u8], header: usize) -> impl Iterator<Item = NlaBuffer<&[u8]>> {
     NlasIterator::new(payload.get(header..).unwrap_or_default()).map_while(Result::ok)
+}
+
+fn ipv4(octets: &[u8]) -> Option<Ipv4Addr> {
+    <[u8; 4]>::try_from(octets).ok().map(Ipv4Addr::from)
 }
 
 fn ip(octets: &[u8]) -> Option<IpAddr> {
@@ -263,8 +272,11 @@ mod tests {
         let local = [8, 0, 2, 0, 192, 0, 2, 3];
         let cache_info = [20, 0, 6, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 4, 0, 0, 0];
         let protocol = [5, 0, 11, 0, 112, 0, 0, 0];
+        let label = [11, 0, 3, 0, b'e', b't', b'h', b'0', b':', b'w', 0, 0];
+        let broadcast = [8, 0, 4, 0, 192, 0, 2, 255];
+        let all = [&header[..], &peer, &local, &cache_info, &protocol, &label, &broadcast];
 
-        let read = read(20, &[&header[..], &peer, &local, &cache_info, &protocol].concat());
+        let read = read(20, &all.concat());
 
         let address = VirtualAddress { address: IpAddr::from([192, 0, 2, 3]), prefix: 32 };
         let created = u32::from_ne_bytes([3, 0, 0, 0]);
@@ -275,6 +287,10 @@ mod tests {
             protocol: 112,
             detection: DuplicateDetection::Passed,
             created,
+            look: AddressLook {
+                label: AddressLabel::new("eth0:w"),
+                broadcast: Some(Ipv4Addr::new(192, 0, 2, 255)),
+            },
         };
         assert_eq!(read, Some(expected));
     }

@@ -1,7 +1,7 @@
 //! What the kernel tells, for tests.
 
 use crate::net::{DuplicateDetection, HardwareAddress, KernelEvent, LinkSignal};
-use crate::types::{Families, VirtualAddress};
+use crate::types::{AddressLook, Families, VirtualAddress};
 
 /// A link that is up.
 pub(crate) fn link(index: u32, name: &str) -> KernelEvent {
@@ -24,6 +24,7 @@ pub(crate) fn address(index: u32, address: &str) -> KernelEvent {
         protocol: 0,
         detection: DuplicateDetection::Passed,
         created: 100,
+        look: AddressLook::default(),
     }
 }
 

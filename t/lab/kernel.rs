@@ -346,7 +346,7 @@ pub(crate) fn leave(host: &Host, address: &str) {
     let changes = Changes { add: vec![parse(address)], ..Changes::default() };
     let applied = address::apply(
         &mut netlink,
-        Target { index, name: "eth0", is_virtual: false },
+        Target { index, name: "eth0", is_virtual: false, looks: None },
         &changes,
         None,
     )

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use super::{HardwareAddress, LinkSignal, Macvlan, PROTOCOL};
-use crate::types::{Families, Family, NoLinkLocal, Sources, VirtualAddress};
+use crate::types::{AddressLook, Families, Family, NoLinkLocal, Sources, VirtualAddress};
 
 /// A link and the addresses on it.
 #[derive(Debug, Default)]
@@ -157,6 +157,8 @@ pub struct Present {
     pub protocol: u8,
     /// What the kernel knows of other hosts that may have it.
     pub detection: DuplicateDetection,
+    /// How it is shown.
+    pub look: AddressLook,
     /// See [`KernelEvent::Address`](super::KernelEvent::Address).
     pub(super) created: u32,
     pub(super) arrival: u64,

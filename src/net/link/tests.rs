@@ -234,6 +234,7 @@ fn a_link_local_address_that_may_be_another_hosts_is_not_sent_from() {
             protocol,
             detection,
             created,
+            look: AddressLook::default(),
         });
         let (_, link) = links.named(&eth0()).unwrap();
         let source = link.sources(&BTreeSet::new(), |_| false).ipv6;
@@ -286,17 +287,16 @@ fn address(index: u32, address: &str, secondary: bool) -> KernelEvent {
         protocol: 0,
         detection: DuplicateDetection::Passed,
         created: 100,
+        look: AddressLook::default(),
     }
 }
 
 /// The same address, added a second later.
 fn later(event: &KernelEvent) -> KernelEvent {
-    let KernelEvent::Address { index, address, secondary, protocol, detection, created } = *event
-    else {
-        unreachable!()
-    };
-    let created = created + 100;
-    KernelEvent::Address { index, address, secondary, protocol, detection, created }
+    let mut event = event.clone();
+    let KernelEvent::Address { created, .. } = &mut event else { unreachable!() };
+    *created += 100;
+    event
 }
 
 fn primary(links: &Links) -> Option<Ipv4Addr> {

@@ -1,5 +1,8 @@
 //! The links of the plan.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Index, IndexMut};
 use std::time::Duration;
@@ -10,7 +13,8 @@ use super::plan::{KernelPlan, Site};
 use super::unsettled::Scope;
 use crate::net::{Announcer, KernelLink, NetError, address, sysctl};
 use crate::types::{
-    Families, Family, HeldAddress, Instant, Ipv6Role, LinkName, MacAddress, VirtualAddress,
+    AddressLook, Families, Family, HeldAddress, Instant, Ipv6Role, LinkName, MacAddress,
+    VirtualAddress,
 };
 
 /// An address of a virtual router: the router, then the place in its list.
@@ -40,6 +44,8 @@ pub(super) struct LinkSite {
     pub(super) macvlans: Vec<usize>,
     /// Every virtual address of the link, and its routers.
     pub(super) planned: BTreeMap<VirtualAddress, Vec<AddressIndex>>,
+    /// How those of them are shown that are not shown as usual.
+    pub(super) looks: BTreeMap<VirtualAddress, AddressLook>,
     /// The networks of the link.
     pub(super) networks: Networks,
     /// The link as the election knows it; `None` before the first dump.
@@ -48,6 +54,9 @@ pub(super) struct LinkSite {
     pub(super) index: Option<u32>,
     /// The addresses that this process added or adopted.
     pub(super) owned: BTreeSet<VirtualAddress>,
+    /// The addresses that were renewed, each once, so that a kernel which shows them in another way
+    /// is not asked for ever.
+    pub(super) renewed: BTreeSet<VirtualAddress>,
     /// How many addresses another program has just removed: they are added again.
     pub(super) removed_by_others: usize,
     announcer: Option<Announcer>,
@@ -107,6 +116,9 @@ impl LinkSites {
                     site.routers.push(router);
                 }
                 site.planned.entry(address.held).or_default().push((router, place));
+                if address.look != AddressLook::usual(&address.held) {
+                    site.looks.insert(address.held, address.look);
+                }
             }
         }
         let by_name = plan.links.iter().map(|name| name.as_str().to_owned()).zip(0..).collect();
@@ -126,8 +138,8 @@ impl LinkSites {
         self.by_name.get(name).copied()
     }
 
-    /// Returns the link whose networks the addresses of a link are in: for a macvlan, the one that it
-    /// is on.
+    /// Returns the link whose networks the addresses of a link are in: for a macvlan, the one that
+    /// it is on.
     pub(super) fn with_networks_of(&self, link: usize) -> &LinkSite {
         let site = &self.sites[link];
         site.macvlan.map_or(site, |planned| &self.sites[planned.parent])
@@ -158,6 +170,14 @@ impl LinkSites {
         }
         self.misplaced.retain(|_, owned| !owned.is_empty());
         moved
+    }
+
+    /// Notes that addresses on the link of that index are ours.
+    pub(super) fn own(&mut self, index: u32, addresses: BTreeSet<VirtualAddress>) {
+        match self.at_index(index) {
+            Some(link) => self.sites[link].owned.extend(addresses),
+            None => self.misplaced.entry(index).or_default().extend(addresses),
+        }
     }
 
     /// Notes that an address has gone from the link of that index.
@@ -259,10 +279,12 @@ impl LinkSite {
             macvlan: None,
             macvlans: Vec::new(),
             planned: BTreeMap::new(),
+            looks: BTreeMap::new(),
             networks: Networks::default(),
             view: None,
             index: None,
             owned: BTreeSet::new(),
+            renewed: BTreeSet::new(),
             removed_by_others: 0,
             announcer: None,
             ipv6_role: Ipv6Role::Host,
@@ -285,8 +307,10 @@ impl LinkSite {
         }
         let fresh = Self { index, ..Self::new(self.name) };
         let before = std::mem::replace(self, fresh);
-        let Self { routers, speakers, macvlan, macvlans, planned, view, index, owned, .. } = before;
-        (self.routers, self.planned, self.view) = (routers, planned, view);
+        let Self {
+            routers, speakers, macvlan, macvlans, planned, looks, view, index, owned, ..
+        } = before;
+        (self.routers, self.planned, self.looks, self.view) = (routers, planned, looks, view);
         (self.speakers, self.macvlans) = (speakers, macvlans);
         self.macvlan = macvlan.map(|planned| PlannedMacvlan {
             is_prepared: false,
@@ -424,77 +448,3 @@ impl LinkSite {
 
 /// How long announcements may fail before a warning.
 const LONGEST_FAILURE: Duration = Duration::from_secs(1);
-
-#[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use super::*;
-    use crate::config::AnnounceConfig;
-    use crate::runtime::kernel::{PlannedAddress, PlannedRouter};
-
-    #[test]
-    fn what_is_ours_on_links_that_swap_their_names_stays_with_the_index() {
-        let mut links = links(&["eth0", "eth1"]);
-        links.find([(0, Some(2)), (1, Some(3))]);
-        links[0].owned.insert(vip(0));
-        links[1].owned.insert(vip(1));
-
-        let moved = links.find([(0, Some(3)), (1, Some(2))]);
-
-        assert_eq!(moved, BTreeSet::from([0, 1]));
-        assert_eq!(links[0].owned, BTreeSet::from([vip(1)]));
-        assert_eq!((links.at_index(2), links.at_index(3)), (Some(1), Some(0)));
-        assert!(links.misplaced.is_empty());
-    }
-
-    #[test]
-    fn what_is_ours_on_a_link_that_gives_its_name_away_is_misplaced_until_it_is_back() {
-        let mut links = links(&["eth0"]);
-        links.find([(0, Some(2))]);
-        links[0].owned.extend([vip(0), vip(1)]);
-
-        links.find([(0, None)]);
-        assert_eq!(links.misplaced, BTreeMap::from([(2, BTreeSet::from([vip(0), vip(1)]))]));
-        assert!(!links.own_nothing());
-        links.address_gone(2, &vip(1));
-        links.find([(0, Some(2))]);
-
-        assert_eq!(links[0].owned, BTreeSet::from([vip(0)]));
-        links.link_gone(2);
-        assert!(links.own_nothing());
-    }
-
-    #[test]
-    fn a_link_knows_whose_its_addresses_are() {
-        let links = links(&["eth0", "eth1"]);
-
-        assert_eq!(links[1].slots(&vip(1)), [(1, 0)]);
-        assert_eq!(links[1].slots(&vip(0)), []);
-        assert_eq!(links[1].routers, [1]);
-    }
-
-    /// Returns links with one virtual router on each.
-    fn links(names: &[&str]) -> LinkSites {
-        let routers = (0..names.len()).map(|link| PlannedRouter {
-            site: Site::on(link),
-            addresses: Arc::new([PlannedAddress::on(link, vip(link))]),
-            endpoints: Arc::new([]),
-            accepts: true,
-            patience: Duration::MAX,
-        });
-        LinkSites::new(&KernelPlan {
-            links: names.iter().map(|name| LinkName::new(name).unwrap()).collect(),
-            routers: routers.collect(),
-            announce: AnnounceConfig { count: 3, refresh: None },
-            lifetime: None,
-            filter: None,
-            place: String::new(),
-        })
-    }
-
-    fn vip(link: usize) -> VirtualAddress {
-        let octet = u8::try_from(link).unwrap();
-        VirtualAddress { address: [192, 0, 2, octet].into(), prefix: 24 }
-    }
-}

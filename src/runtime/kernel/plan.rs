@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::accept::AcceptFilter;
 use crate::config::AnnounceConfig;
-use crate::types::{LinkName, MacAddress, VirtualAddress};
+use crate::types::{AddressLook, LinkName, MacAddress, VirtualAddress};
 
 /// The links and virtual routers of an engine.
 #[derive(Clone, Debug)]
@@ -55,13 +55,15 @@ pub struct PlannedAddress {
     pub held: VirtualAddress,
     /// The link that has it, by its place in [`KernelPlan::links`].
     pub link: usize,
+    /// How it is shown there.
+    pub look: AddressLook,
 }
 
 impl PlannedAddress {
     /// Returns an address that is put on a link as usual.
     #[must_use]
-    pub const fn on(link: usize, held: VirtualAddress) -> Self {
-        Self { held, link }
+    pub fn on(link: usize, held: VirtualAddress) -> Self {
+        Self { held, link, look: AddressLook::usual(&held) }
     }
 }
 
@@ -80,4 +82,13 @@ pub struct PlannedRouter {
     /// Age of the last [confirmation](super::KernelThread::confirm) after which a claim does not
     /// count: peers may have taken over, or the guard may have removed the addresses.
     pub patience: Duration,
+}
+
+impl PlannedRouter {
+    /// Tells whether what is sent to an address can be passed on to a host that is known on the
+    /// link of the election.
+    pub(super) fn reaches_by(&self, address: &PlannedAddress, host: IpAddr) -> bool {
+        let is_there = host.is_ipv4() || address.link == self.site.addresses_on;
+        is_there && address.held.address.is_ipv4() == host.is_ipv4()
+    }
 }

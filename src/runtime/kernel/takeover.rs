@@ -8,6 +8,7 @@ mod macvlans;
 mod moving;
 mod observe;
 mod settle;
+mod strays;
 mod survey;
 #[cfg(test)]
 mod tests;
@@ -68,6 +69,8 @@ pub(super) struct Takeover {
     /// The addresses that an earlier engine held. Once they are known, the unclaimed ones are
     /// removed.
     inherited: Option<Arc<[HeldAddress]>>,
+    /// The same list, until those of it are known that are on links where this engine has none.
+    strays: Option<Arc<[HeldAddress]>>,
     kernel: Option<Netlink>,
     kernel_links: Links,
     /// An address with a tag was seen: this kernel keeps tags.
@@ -125,6 +128,7 @@ impl Takeover {
             is_ending: false,
             confirmed_at: Some(Instant::default()),
             inherited: None,
+            strays: None,
             kernel: None,
             kernel_links: Links::default(),
             tags_are_kept: false,
@@ -263,6 +267,7 @@ impl Takeover {
         self.confirmed_at = Some(orders.confirmed_at);
         if self.inherited.is_none() && orders.inherited.is_some() {
             self.inherited = orders.inherited;
+            self.strays = self.inherited.clone();
             self.holders.look_at_all();
             self.unsettle_everything();
         }
@@ -315,6 +320,7 @@ impl Takeover {
             self.connect()?;
         }
         self.read_events()?;
+        self.own_strays();
         self.clear_macvlans()?;
         self.unsettle_due(now);
         // What the corrections caused is read at once, so that it can be announced at once: first a
@@ -378,7 +384,9 @@ impl Takeover {
             match &event {
                 KernelEvent::AddressGone { index, address } => {
                     self.links.address_gone(*index, address);
-                    self.gained.retain(|it| *it != (*index, *address));
+                    // One of IPv4 may have been renewed: whether it is there shows in the end.
+                    let is_waited_for = address.address.is_ipv6();
+                    self.gained.retain(|it| !is_waited_for || *it != (*index, *address));
                 }
                 KernelEvent::LinkGone { index } => {
                     self.gained.retain(|(on, _)| on != index);

@@ -3,6 +3,7 @@
 mod accept;
 mod frr;
 mod mute;
+mod places;
 mod seen;
 pub(crate) mod sync;
 mod three_kinds;

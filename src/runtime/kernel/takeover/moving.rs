@@ -48,7 +48,7 @@ impl Takeover {
     /// Returns the rules for the moves that are under way.
     ///
     /// Segments are relayed in the family of the election: of the other one no address of the host
-    /// before is known.
+    /// before is known. Over IPv6 that address may be one of the link alone.
     pub(super) fn rules(&self, now: Instant) -> Rules {
         let mut rules = Rules::default();
         for router in &self.moving {
@@ -58,9 +58,9 @@ impl Takeover {
             let accepts = router.planned.accepts;
             let relays = claim.relays.filter(|relay| accepts && claim.claimed && now < relay.until);
             if let Some(relay) = relays.filter(|relay| !self.holders.looks_for(relay.to)) {
-                let all = router.planned.addresses.iter().map(|address| address.held.address);
-                let of_family = all.filter(|it| it.is_ipv4() == relay.to.is_ipv4());
-                rules.relayed.extend(of_family.map(|address| (address, relay.to)));
+                let all = router.planned.addresses.iter();
+                let reached = all.filter(|it| router.planned.reaches_by(it, relay.to));
+                rules.relayed.extend(reached.map(|it| (it.held.address, relay.to)));
             }
             if !claim.claimed {
                 // While this host has the address, for any reason.

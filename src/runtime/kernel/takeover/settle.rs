@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::{RouterSite, Takeover};
-use crate::net::address::{self, Target};
+use crate::net::address::{self, Changes, Target};
 use crate::net::{KernelLink, NetError, Present};
 use crate::runtime::kernel::link_sites::Settling;
 use crate::types::{Instant, VirtualAddress};
@@ -41,11 +41,8 @@ impl Takeover {
         let unanswered = self.unanswered();
         let Self { links, routers, kernel_links, unsettled, .. } = self;
         let site = &mut links[*link];
-        let removed_by_others = std::mem::take(&mut site.removed_by_others);
         let found = site.index.and_then(|index| Some((index, kernel_links.at(index)?)));
-        let (Some((index, kernel_link)), Some(kernel)) = (found, &mut self.kernel) else {
-            return Ok(());
-        };
+        let Some((index, kernel_link)) = found else { return Ok(()) };
         let any = |held: &_, is_such: &dyn Fn(&RouterSite) -> bool| {
             site.slots(held).iter().any(|slot| is_such(&routers[slot.0]))
         };
@@ -54,13 +51,19 @@ impl Takeover {
         let wanted = addresses.iter().filter(|held| any(held, &keeps));
         let present = present(addresses, kernel_link);
         let wanted = wanted.copied().collect();
+        let at = Target { looks: Some(&site.looks), ..Target::of(index, kernel_link) };
         let mut changes = address::reconcile(&wanted, &present, &site.owned, leftovers);
+        changes.renew_unlike(&wanted, &present, &site.owned, at);
+        changes.renew.retain(|held| !site.renewed.contains(held));
         // A yielded address may stay, but is not added.
-        changes.add.retain(|held| any(held, &adds));
+        for all in [&mut changes.add, &mut changes.renew] {
+            all.retain(|held| any(held, &adds));
+        }
         // The kernel tells of an address of IPv6 a moment after it was added.
         changes.add.retain(|held| !self.gained.contains(&(index, *held)));
         if in_doubt {
-            changes.add.drain(..).for_each(|held| unsettled.address(*link, held));
+            let put_off = changes.add.drain(..).chain(changes.renew.drain(..));
+            put_off.for_each(|held| unsettled.address(*link, held));
         }
         // A link that was created anew may have got addresses before its creation was seen.
         if !wanted.is_empty() {
@@ -68,35 +71,54 @@ impl Takeover {
         }
         if site.macvlan.is_some_and(|planned| !planned.is_ready) {
             changes.add.clear();
+            changes.renew.clear();
         }
-        let mut refused = Vec::new();
-        if !changes.is_empty() {
-            let at = Target::of(index, kernel_link);
-            // If the request fails, some of them may be present.
-            let tried = changes.add.iter().chain(&changes.adopt).map(|held| (index, *held));
-            let tried: BTreeSet<_> = tried.collect();
-            self.gained.extend(&tried);
-            let applied = address::apply(kernel, at, &changes, self.lifetime)?;
-            self.gained.retain(|it| !tried.contains(it));
-            self.gained.extend(applied.gained.iter().map(|held| (index, *held)));
-            if let (Some(lifetime), None) = (self.lifetime, self.refresh_at) {
-                self.refresh_at = Some(now + pause_between_refreshes(lifetime));
-            }
-            // Addresses that were added again are logged by `fight`.
-            let (added, removed) = (applied.gained.len(), changes.remove.len());
-            if added > removed_by_others || removed > 0 {
-                tracing::info!(link = kernel_link.name(), added, removed, "addresses changed");
-            }
-            refused = applied.refused;
-        }
+        let refused = self.apply(*link, changes, now)?;
+        let site = &mut self.links[*link];
         if self.inherited.is_some() {
             site.leftovers_cleared();
         }
         let refused = refused.into_iter().map(|(held, error)| (held, error.with_cause()));
         let is_present = |held: &_| present.contains_key(held);
-        let refused = refused.chain(unanswered.refused(site, routers, addresses, is_present));
-        self.refusals.settled(index, addresses, refused);
+        let waiting = unanswered.refused(site, &self.routers, addresses, is_present);
+        self.refusals.settled(index, addresses, refused.chain(waiting));
         Ok(())
+    }
+
+    /// Makes changes on a link, and returns those that the kernel refuses.
+    fn apply(
+        &mut self,
+        link: usize,
+        changes: Changes,
+        now: Instant,
+    ) -> Result<Vec<(VirtualAddress, NetError)>, NetError> {
+        let site = &mut self.links[link];
+        let removed_by_others = std::mem::take(&mut site.removed_by_others);
+        let found = site.index.and_then(|index| Some((index, self.kernel_links.at(index)?)));
+        let (Some((index, kernel_link)), Some(kernel), false) =
+            (found, &mut self.kernel, changes.is_empty())
+        else {
+            return Ok(Vec::new());
+        };
+        let at = Target { looks: Some(&site.looks), ..Target::of(index, kernel_link) };
+        // If the request fails, some of them may be present.
+        let tried = [&changes.add, &changes.adopt, &changes.renew].into_iter().flatten();
+        let tried: BTreeSet<_> = tried.map(|held| (index, *held)).collect();
+        self.gained.extend(&tried);
+        let applied = address::apply(kernel, at, &changes, self.lifetime)?;
+        self.gained.retain(|it| !tried.contains(it));
+        self.gained.extend(applied.gained.iter().map(|held| (index, *held)));
+        if let (Some(lifetime), None) = (self.lifetime, self.refresh_at) {
+            self.refresh_at = Some(now + pause_between_refreshes(lifetime));
+        }
+        // Addresses that were added again are logged by `fight`.
+        let removed = changes.remove.len() + changes.renew.len();
+        let added = applied.gained.len();
+        site.renewed.extend(changes.renew);
+        if added > removed_by_others || removed > 0 {
+            tracing::info!(link = kernel_link.name(), added, removed, "addresses changed");
+        }
+        Ok(applied.refused)
     }
 
     /// Removes our addresses from links that have lost their planned name.
@@ -170,7 +192,8 @@ impl Takeover {
             let Some(index) = site.index.filter(|_| !site.owned.is_empty()) else { continue };
             let Some(link) = kernel_links.at(index) else { continue };
             let owned = site.owned.iter().copied();
-            let refreshed = address::refresh(kernel, Target::of(index, link), owned, lifetime)?;
+            let at = Target { looks: Some(&site.looks), ..Target::of(index, link) };
+            let refreshed = address::refresh(kernel, at, owned, lifetime)?;
             // The refresh has added an address again that was just removed.
             gained.extend(refreshed.gained.into_iter().map(|held| (index, held)));
             // If that goes on, the address is lost, put back and counted.

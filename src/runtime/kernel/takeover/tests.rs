@@ -10,7 +10,7 @@ use crate::config::AnnounceConfig;
 use crate::net::{DuplicateDetection, samples};
 use crate::runtime::kernel::facts::Facts;
 use crate::runtime::kernel::{LinkView, PlannedAddress, PlannedRouter, Site};
-use crate::types::{LinkName, Sources};
+use crate::types::{AddressLook, LinkName, Sources};
 
 /// The kernel tells of an address of IPv6 a moment after it has answered.
 #[test]
@@ -28,6 +28,7 @@ fn an_address_of_ipv6_that_was_added_is_ours_when_the_kernel_tells_of_it() {
         protocol: PROTOCOL,
         detection: DuplicateDetection::Passed,
         created: 0,
+        look: AddressLook::default(),
     });
     takeover.own_gained_addresses();
 
