@@ -1,5 +1,10 @@
 //! Reads virtual addresses, and tells what to write instead of what was pasted from elsewhere.
 
+pub(super) mod list;
+pub(super) mod placement;
+#[cfg(test)]
+mod table_tests;
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use serde_json::Value;
@@ -11,11 +16,6 @@ use crate::types::VirtualAddress;
 pub(super) fn virtual_address(value: &Value) -> Read<VirtualAddress> {
     let text = value.as_str().unwrap_or_default();
     let expected = || {
-        if value.is_object() {
-            return "an address is on the interface of its instance: write it alone, or make an \
-                    instance on the other interface, in a sync group with this one"
-                .to_owned();
-        }
         let hint = instead_of(text).map(|hint| format!(": {hint}")).unwrap_or_default();
         let example = "an address with prefix length, such as \"192.168.56.100/24\"";
         format!("expected {example}, got {}{hint}", shown(value))
@@ -53,13 +53,26 @@ fn instead_of(text: &str) -> Option<String> {
         return instead_of_ipv6(address, length, after("dev"));
     };
     let masks = [length, after("netmask"), words.get(1).copied()];
-    let address = match masks.into_iter().flatten().find_map(prefix_length) {
-        Some(prefix) => format!("write \"{address}/{prefix}\""),
-        None => format!("write \"{address}/24\" in a network of 256 addresses"),
-    };
-    let device = after("dev").map(|name| format!("; dev becomes interface = {name:?}"));
-    let label = after("label").map(|_| "; a label cannot be given");
-    Some(address + &device.unwrap_or_default() + label.unwrap_or_default())
+    let known = masks.into_iter().flatten().find_map(prefix_length);
+    let remark = if known.is_none() { " in a network of 256 addresses" } else { "" };
+    let fields = [
+        ("address", Some(format!("{address}/{}", known.unwrap_or(24)))),
+        ("interface", after("dev").map(str::to_owned)),
+        ("label", after("label").map(str::to_owned)),
+        ("broadcast", after("brd").or(after("broadcast")).map(str::to_owned)),
+    ];
+    Some(format!("write {}{remark}", written(fields)))
+}
+
+/// Returns an address as it is written in an option: alone, if there is nothing to say of it.
+fn written(fields: [(&str, Option<String>); 4]) -> String {
+    let given = fields.into_iter().filter_map(|(name, value)| Some((name, value?)));
+    let given: Vec<_> = given.collect();
+    if let [(_, address)] = &given[..] {
+        return format!("{address:?}");
+    }
+    let given: Vec<_> = given.iter().map(|(name, value)| format!("{name} = {value:?}")).collect();
+    format!("{{ {} }}", given.join(", "))
 }
 
 fn instead_of_ipv6(text: &str, length: Option<&str>, device: Option<&str>) -> Option<String> {
@@ -70,8 +83,10 @@ fn instead_of_ipv6(text: &str, length: Option<&str>, device: Option<&str>) -> Op
     let address: Ipv6Addr = text.parse().ok()?;
     let length = length.and_then(|text| text.split('%').next()?.parse().ok());
     let prefix = length.filter(|prefix| *prefix <= 128).unwrap_or(64);
-    let device = zone.or(device).map(|name| format!("; {name} is the interface"));
-    Some(format!("write \"{address}/{prefix}\"{}", device.unwrap_or_default()))
+    let interface = zone.or(device).map(str::to_owned);
+    let address = Some(format!("{address}/{prefix}"));
+    let fields = [("address", address), ("interface", interface), ("", None), ("", None)];
+    Some(format!("write {}", written(fields)))
 }
 
 /// Reads a prefix length, also one that is written as a netmask.
@@ -146,19 +161,27 @@ mod tests {
         for (pasted, instead) in [
             (
                 "10.0.0.1/24 dev eth1 label eth1:0",
-                "write \"10.0.0.1/24\"; dev becomes interface = \
-             \"eth1\"; a label cannot be given",
+                "write { address = \"10.0.0.1/24\", interface = \"eth1\", label = \"eth1:0\" }",
             ),
-            ("10.0.0.1/24 brd + scope global", "write \"10.0.0.1/24\""),
+            (
+                "10.0.0.1/24 brd + scope global",
+                "write { address = \"10.0.0.1/24\", broadcast = \"+\" }",
+            ),
             ("10.0.0.1/255.255.255.0", "write \"10.0.0.1/24\""),
             ("10.0.0.1 255.255.254.0", "write \"10.0.0.1/23\""),
-            ("10.0.0.1 netmask 255.255.0.0 dev lan", "write \"10.0.0.1/16\"; dev becomes"),
+            (
+                "10.0.0.1 netmask 255.255.0.0 dev lan",
+                "write { address = \"10.0.0.1/16\", interface = \"lan\" }",
+            ),
             ("10.0.0.1", "write \"10.0.0.1/24\" in a network of 256 addresses"),
             ("10.0.0.1/255.0.255.0", "write \"10.0.0.1/24\" in a network of 256 addresses"),
             ("2001:db8::1", "write \"2001:db8::1/64\""),
-            ("2001:db8::1/48 dev lan", "write \"2001:db8::1/48\"; lan is the interface"),
-            ("fe80::1%eth0", "write \"fe80::1/64\"; eth0 is the interface"),
-            ("fe80::1%eth0/64", "write \"fe80::1/64\"; eth0 is the interface"),
+            (
+                "2001:db8::1/48 dev lan",
+                "write { address = \"2001:db8::1/48\", interface = \"lan\" }",
+            ),
+            ("fe80::1%eth0", "write { address = \"fe80::1/64\", interface = \"eth0\" }"),
+            ("fe80::1%eth0/64", "write { address = \"fe80::1/64\", interface = \"eth0\" }"),
             ("2001:db8::1/129", "write \"2001:db8::1/64\""),
         ] {
             let said = said(pasted);

@@ -32,7 +32,7 @@ pub(super) fn refuse_common(instances: &[InstanceConfig], problems: &Problems) {
         }
         for address in instance.moving() {
             // One that means something on its link alone may be there on each.
-            let link = is_link_local(&address.address).then_some(&instance.interface);
+            let link = is_link_local(&address.address).then(|| instance.interface_of(address));
             let other = *owners.entry((address.address, link)).or_insert(index);
             if other != index {
                 let problem =
@@ -51,7 +51,9 @@ pub(super) fn refuse_macvlans_in_use(instances: &[InstanceConfig], problems: &Pr
         let own = (instance.interface, format!("the interface of instances[{place}]"));
         let tracked = instance.track.iter();
         let tracked = tracked.map(|it| (it.interface, format!("tracked by instances[{place}]")));
-        for (name, use_of_it) in std::iter::once(own).chain(tracked) {
+        let placed = instance.placements.values().filter_map(|it| it.interface);
+        let placed = placed.map(|it| (it, format!("that of an address of instances[{place}]")));
+        for (name, use_of_it) in std::iter::once(own).chain(tracked).chain(placed) {
             in_use.entry(name).or_insert(use_of_it);
         }
     }

@@ -20,10 +20,11 @@ pub(super) fn read(table: &mut Table<'_>, instances: &[InstanceConfig]) -> Optio
 /// (`ipv6_find_idev` joins their multicast groups anew): a thousand on a link, refreshed as often
 /// as one, would need a tenth of a core.
 fn default_s(instances: &[InstanceConfig]) -> u64 {
-    let mut on_links: BTreeMap<&LinkName, usize> = BTreeMap::new();
+    let mut on_links: BTreeMap<LinkName, usize> = BTreeMap::new();
     for instance in instances {
-        let ipv6 = instance.moving().filter(|held| held.address.is_ipv6());
-        *on_links.entry(&instance.interface).or_default() += ipv6.count();
+        for held in instance.moving().filter(|held| held.address.is_ipv6()) {
+            *on_links.entry(instance.interface_of(held)).or_default() += 1;
+        }
     }
     let most = on_links.into_values().max().unwrap_or_default();
     let seconds = u64::try_from(most.div_ceil(IPV6_ADDRESSES_A_SECOND)).unwrap_or(LONGEST_S);

@@ -20,10 +20,12 @@ mod unicast;
 mod virtual_mac;
 mod warnings;
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use address::placement::{Broadcast, Placement};
 pub use error::{ConfigError, ConfigErrors};
 pub use token::RequestToken;
 
@@ -101,6 +103,8 @@ pub struct InstanceConfig {
     pub addresses: Vec<VirtualAddress>,
     /// Addresses that move with the others but are not carried in advertisements.
     pub addresses_excluded: Vec<VirtualAddress>,
+    /// Where, and how, addresses are put of which that is said.
+    pub placements: BTreeMap<IpAddr, Placement>,
     /// Time between two of our advertisements while Active.
     pub adver_interval: Centiseconds,
     /// Advertisements missed before the Active router is taken for dead, 1–100 (the RFC's
@@ -123,7 +127,7 @@ pub struct InstanceConfig {
     pub address_list: AddressList,
     /// Whether packets to its addresses are answered (RFC 9568 §6.1 `Accept_Mode`).
     pub accept: bool,
-    /// Other interfaces that it depends on.
+    /// Other interfaces that it is told to depend on; see [`tracked`](Self::tracked).
     pub track: Vec<TrackConfig>,
     /// The peers that it speaks to, if it does not speak to the group.
     pub unicast: Option<UnicastConfig>,
@@ -145,6 +149,31 @@ impl InstanceConfig {
     /// Returns all addresses that move, advertised or not.
     pub fn moving(&self) -> impl Iterator<Item = &VirtualAddress> + Clone {
         self.addresses.iter().chain(&self.addresses_excluded)
+    }
+
+    /// Returns where, and how, an address is put.
+    #[must_use]
+    pub fn placement(&self, held: &VirtualAddress) -> Placement {
+        self.placements.get(&held.address).copied().unwrap_or_default()
+    }
+
+    /// Returns the interface that an address is on; with a macvlan, the one below that.
+    #[must_use]
+    pub fn interface_of(&self, held: &VirtualAddress) -> LinkName {
+        self.placement(held).interface.unwrap_or(self.interface)
+    }
+
+    /// Returns the interfaces that it depends on besides its own: those that it is told to track,
+    /// then those of its addresses, without which it cannot be Active.
+    #[must_use]
+    pub fn tracked(&self) -> Vec<TrackConfig> {
+        let mut tracked = self.track.clone();
+        for interface in self.placements.values().filter_map(|it| it.interface) {
+            if tracked.iter().all(|known| known.interface != interface) {
+                tracked.push(TrackConfig { interface, weight: None });
+            }
+        }
+        tracked
     }
 
     /// Returns the family of the election, which is that of the first address.

@@ -1,13 +1,12 @@
 //! Reads [`Config`] from JSON, which is what Lua tables and option files both become.
 
-use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::Value;
 
-use super::address::virtual_address;
+use super::address::list::Addresses;
 use super::conflicts;
 use super::error::{ConfigError, ConfigErrors};
 use super::table::{
@@ -15,13 +14,12 @@ use super::table::{
 };
 use super::virtual_mac::VirtualMac;
 use super::{
-    AnnounceConfig, Carrier, Config, HealthConfig, InstanceConfig, MAX_ADDRESSES, MAX_EXCLUDED,
-    MAX_INSTANCES, MAX_IPV6_ADDRESSES, MAX_TRACKED, MAX_WORKERS, ProbeConfig, ReachConfig,
-    TrackConfig,
+    AnnounceConfig, Carrier, Config, HealthConfig, InstanceConfig, MAX_INSTANCES, MAX_TRACKED,
+    MAX_WORKERS, ProbeConfig, ReachConfig, TrackConfig,
 };
 use crate::types::{
     AddressList, Centiseconds, ChecksumForm, ChecksumPolicy, Family, Priority, SimplePassword,
-    TrailingOctets, Version, VirtualAddress, Vrid,
+    TrailingOctets, Version, Vrid,
 };
 
 impl Config {
@@ -190,33 +188,38 @@ fn instance(value: &Value, path: &str, problems: &Problems) -> Option<InstanceCo
     let auth = auth(&mut table, version);
     let virtual_mac = VirtualMac::read(&mut table);
     let given = vrid.and_then(|vrid| Vrid::new(narrow(vrid)));
-    let (addresses, addresses_excluded) = addresses(&mut table, virtual_mac, given);
-    let first = addresses.as_ref().and_then(|all| all.first());
-    let form = Form { version, family: first.map(|first| Family::of(first.address)) };
+    let mut addresses = Addresses::read(&mut table, virtual_mac, given);
+    let first = addresses.carried.as_ref().and_then(|all| all.first());
+    let first = first.map(|first| first.address);
+    let form = Form { version, family: first.map(Family::of) };
     if form == (Form { version: Version::V2, family: Some(Family::Ipv6) }) {
         table.refuse("version", "version 2 has no IPv6 (RFC 3768); use version = 3");
     }
     let checksum = checksum(&mut table, form);
     let trailing_octets =
         table.or("trailing_octets", TrailingOctets::Reject, one_of(TRAILING_OCTETS));
-    let first = first.map(|first| first.address);
     let address_list = address_list(&mut table, form, first);
     let track = table.list("track", MAX_TRACKED, track).unwrap_or_default();
     let accept = table.or("accept", true, boolean);
-    let first = addresses.iter().flatten().next();
-    let unicast = super::unicast::read(&mut table, first.map(|first| Family::of(first.address)));
+    let unicast = super::unicast::read(&mut table, form.family);
     let advert_mac = super::virtual_mac::advert_mac(&mut table, virtual_mac);
     table.finish();
     let family = form.family.unwrap_or(Family::Ipv4);
+    let macvlan = given.and_then(|vrid| virtual_mac.name(family, vrid));
+    let placements = interface.map(|own| {
+        let usual = macvlan.unwrap_or(own);
+        addresses.placements(own, usual, problems)
+    });
 
-    Some(InstanceConfig {
+    let instance = InstanceConfig {
         name: name?,
         interface: interface?,
         version,
         vrid: given?,
         priority: Priority::new(narrow(priority)),
-        addresses: addresses?,
-        addresses_excluded,
+        addresses: addresses.carried?,
+        addresses_excluded: addresses.excluded,
+        placements: placements?,
         adver_interval: interval?,
         dead_factor: narrow(dead_factor),
         preempt,
@@ -229,9 +232,22 @@ fn instance(value: &Value, path: &str, problems: &Problems) -> Option<InstanceCo
         accept,
         track,
         unicast,
-        macvlan: virtual_mac.name(family, given?),
+        macvlan,
         advert_mac,
-    })
+    };
+    refuse_too_many_tracked(&instance, path, problems);
+    Some(instance)
+}
+
+fn refuse_too_many_tracked(instance: &InstanceConfig, path: &str, problems: &Problems) {
+    let tracked = instance.tracked().len();
+    if tracked > MAX_TRACKED {
+        let problem = format!(
+            "at most {MAX_TRACKED} interfaces, with those of the addresses, got {tracked}: make an \
+             instance on the other interface, in a sync group with this one"
+        );
+        problems.add(format!("{path}.track"), problem);
+    }
 }
 
 fn track(value: &Value, path: &str, problems: &Problems) -> Option<TrackConfig> {
@@ -332,63 +348,6 @@ fn address_list(table: &mut Table<'_>, form: Form, first: Option<IpAddr>) -> Add
         table.refuse("address_list", problem);
     }
     policy
-}
-
-type Addresses = (Option<Vec<VirtualAddress>>, Vec<VirtualAddress>);
-
-fn addresses(table: &mut Table<'_>, virtual_mac: VirtualMac, vrid: Option<Vrid>) -> Addresses {
-    let carried = table.list("addresses", MAX_ADDRESSES, address);
-    let excluded = table.list("addresses_excluded", MAX_EXCLUDED, address).unwrap_or_default();
-    let is_refused = carried.is_none() && table.has("addresses");
-    if !is_refused && carried.as_ref().is_none_or(Vec::is_empty) {
-        let problem = "at least one address is needed, such as \"192.168.56.100/24\"";
-        table.refuse("addresses", problem);
-    }
-    let mut seen = BTreeSet::new();
-    for given in carried.iter().flatten().chain(&excluded) {
-        if !seen.insert(given.address) {
-            table.refuse("addresses", format!("{} is given twice", given.address));
-        }
-    }
-    let carried = carried.map(link_local_first).map(|all| virtual_mac.complete(all, vrid));
-    let advertised = carried.as_deref().map_or(0, ipv6_advertised);
-    if advertised > MAX_IPV6_ADDRESSES {
-        let problem = format!(
-            "{advertised} of IPv6 do not fit into an advertisement, at most {MAX_IPV6_ADDRESSES} \
-             do (MTU 1500): write the others under addresses_excluded"
-        );
-        table.refuse("addresses", problem);
-    }
-    (carried, excluded)
-}
-
-/// Puts the link-local address of an IPv6 virtual router where it has to be advertised (RFC 9568
-/// §5.2.9).
-fn link_local_first(mut addresses: Vec<VirtualAddress>) -> Vec<VirtualAddress> {
-    if addresses.first().is_some_and(|first| first.address.is_ipv6()) {
-        // One of IPv4 must not come first: it would be that of the election.
-        addresses.sort_by_key(|held| match held.address {
-            IpAddr::V6(address) => !address.is_unicast_link_local(),
-            IpAddr::V4(_) => true,
-        });
-    }
-    addresses
-}
-
-/// Returns how many addresses of IPv6 are in an advertisement.
-fn ipv6_advertised(addresses: &[VirtualAddress]) -> usize {
-    let is_of_ipv6 = addresses.first().is_some_and(|first| first.address.is_ipv6());
-    addresses.iter().filter(|held| is_of_ipv6 && held.address.is_ipv6()).count()
-}
-
-fn address(value: &Value, path: &str, problems: &Problems) -> Option<VirtualAddress> {
-    match virtual_address(value) {
-        Ok(address) => Some(address),
-        Err(problem) => {
-            problems.add(path, problem);
-            None
-        }
-    }
 }
 
 /// Narrows a number whose range was just checked.

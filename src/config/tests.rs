@@ -281,17 +281,6 @@ fn peers_are_spoken_to_one_by_one_and_with_the_hop_limit_of_one_link() {
     assert_eq!(one.startup_hold, Duration::from_millis(1500), "a peer has to find this host");
 }
 
-#[test]
-fn an_address_that_is_a_table_is_refused_with_what_to_write() {
-    let elsewhere = json!([{ "address": "192.0.2.7/24", "interface": "eth1" }]);
-
-    let said = said(&json!({ "addresses": elsewhere }));
-
-    let expected = "instances[1].addresses[1]: an address is on the interface of its instance: \
-                    write it alone, or make an instance on the other interface";
-    assert!(said.starts_with(expected), "{said}");
-}
-
 /// A source on the link reaches only peers on it.
 #[test]
 fn over_ipv6_the_source_reaches_as_far_as_the_peers() {

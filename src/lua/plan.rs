@@ -4,11 +4,11 @@ use std::fs;
 use std::net::IpAddr;
 use std::sync::atomic::AtomicU64;
 
-use resty_vrrp::config::{Config, InstanceConfig, RequestToken};
+use resty_vrrp::config::{Config, InstanceConfig, Placement, RequestToken};
 use resty_vrrp::runtime::BoardWord as _;
 use resty_vrrp::status::Plan;
 use resty_vrrp::status::layout::{AddressSlot, InstanceSlot, PeerSlot, text};
-use resty_vrrp::types::{Family, VirtualAddress};
+use resty_vrrp::types::{AddressLabel, Family, LinkName, VirtualAddress};
 
 /// Plans the board of a configuration.
 pub(super) fn of(config: &Config) -> Plan {
@@ -23,8 +23,9 @@ pub(super) fn of(config: &Config) -> Plan {
     };
     for instance in &config.instances {
         let first_address = count(plan.addresses.len());
-        let carried = instance.addresses.iter().map(VirtualAddress::to_board);
-        let excluded = instance.addresses_excluded.iter().map(VirtualAddress::to_board);
+        let slot = |held| address_slot(instance, held);
+        let carried = instance.addresses.iter().map(slot);
+        let excluded = instance.addresses_excluded.iter().map(slot);
         let excluded = excluded.map(|slot| AddressSlot { excluded: 1, ..slot });
         plan.addresses.extend(carried.chain(excluded));
         let addresses = count(plan.addresses.len()) - first_address;
@@ -69,6 +70,16 @@ fn instance_slot(instance: &InstanceConfig) -> InstanceSlot {
         preempt: u8::from(instance.preempt),
         adver_interval_ms: instance.adver_interval.to_board(),
         ..InstanceSlot::EMPTY
+    }
+}
+
+/// Returns an address that is nowhere.
+fn address_slot(instance: &InstanceConfig, held: &VirtualAddress) -> AddressSlot {
+    let Placement { interface, label, .. } = instance.placement(held);
+    AddressSlot {
+        interface: text(interface.as_ref().map_or("", LinkName::as_str)),
+        label: text(label.as_ref().map_or("", AddressLabel::as_str)),
+        ..held.to_board()
     }
 }
 

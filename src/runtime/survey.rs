@@ -66,12 +66,15 @@ fn compare(config: &Config, links: &Links, index_of: impl Fn(&LinkName) -> Optio
         for (index, track) in instance.track.iter().enumerate() {
             look(&track.interface, format!("{path}.track[{}].interface", index + 1));
         }
+        for interface in instance.placements.values().filter_map(|it| it.interface) {
+            look(&interface, format!("{path}.addresses"));
+        }
         survey.look_at_endpoints(instance, &path, links);
-        let Some((_, link)) = links.named(&instance.interface) else { continue };
-        let networks = Networks::of(link, |address| moving.contains(&address));
         let carried = instance.addresses.iter().map(|held| ("addresses", held));
         let excluded = instance.addresses_excluded.iter().map(|held| ("addresses_excluded", held));
         for (list, held) in carried.chain(excluded) {
+            let Some((_, link)) = links.named(&instance.interface_of(held)) else { continue };
+            let networks = Networks::of(link, |address| moving.contains(&address));
             if let Some(problem) = networks.complaint(held, link.name()) {
                 survey.warn(format!("{path}.{list}"), problem);
             }

@@ -39,7 +39,8 @@ impl Tracking {
         let mut places: BTreeMap<_, _> = known.collect();
         let mut routers = BTreeMap::new();
         for (router, instance) in config.instances.iter().enumerate() {
-            let tracked = instance.track.iter().map(|track| Tracked {
+            let all = instance.tracked();
+            let tracked = all.iter().map(|track| Tracked {
                 link: *places.entry(track.interface).or_insert_with(|| {
                     links.push(track.interface);
                     links.len() - 1
@@ -48,7 +49,7 @@ impl Tracking {
                 weight: track.weight,
                 last: None,
             });
-            if !instance.track.is_empty() {
+            if !all.is_empty() {
                 routers.insert(RouterId(router), tracked.collect());
             }
         }

@@ -178,6 +178,8 @@ impl BoardWord for VirtualAddress {
             ours: AtomicU8::new(0),
             reserved: [0; 2],
             lost: AtomicU64::new(0),
+            interface: [0; 16],
+            label: [0; 16],
         }
     }
 

@@ -46,10 +46,14 @@ macro_rules! on_the_board {
     };
 }
 
+mod lists;
+
+pub use self::lists::{AddressSlot, PeerSlot};
+
 /// "RSTYVRRP", in the order of a little-endian machine.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"RSTYVRRP");
 /// Grows with every change of the layout.
-pub const LAYOUT: u32 = 14;
+pub const LAYOUT: u32 = 15;
 /// Added to [`Header::engine_beat_ms`] when the guard gives away what the engine held; no time is
 /// so long, and a double still counts it exactly.
 pub const WITHDRAWN: u64 = 1 << 52;
@@ -456,45 +460,5 @@ on_the_board! {
         pub reason: u8,
         /// Keeps the slot on whole words.
         pub reserved: [u8; 5],
-    }
-}
-
-on_the_board! {
-    /// An address of a virtual router.
-    #[derive(Debug)]
-    pub struct AddressSlot {
-        /// In network order; IPv4 takes the first four octets.
-        pub address: [u8; 16],
-        /// 4 or 6.
-        pub family: u8,
-        /// Bits of the network part.
-        pub prefix: u8,
-        /// Whether it is left out of advertisements, 0 or 1.
-        pub excluded: u8,
-        /// Whether the interface has it now, 0 or 1.
-        pub assigned: AtomicU8,
-        /// Whether another program keeps removing it, 0 or 1.
-        pub contested: AtomicU8,
-        /// Whether the interface has it from us, 0 or 1: a later engine may remove it then.
-        pub ours: AtomicU8,
-        /// Keeps what follows on a whole word.
-        pub reserved: [u8; 2],
-        /// How often another program removed it.
-        pub lost: AtomicU64,
-    }
-}
-
-on_the_board! {
-    /// A peer that a virtual router speaks to by its address.
-    #[derive(Debug)]
-    pub struct PeerSlot {
-        /// In network order; IPv4 takes the first four octets.
-        pub address: [u8; 16],
-        /// 4 or 6.
-        pub family: u8,
-        /// Keeps what follows on a whole word.
-        pub reserved: [u8; 7],
-        /// When an advertisement of it last counted; 0 if none has.
-        pub heard_ms: AtomicU64,
     }
 }

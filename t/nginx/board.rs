@@ -213,6 +213,8 @@ fn plan(instances: usize) -> Plan {
         ours: AtomicU8::new(0),
         reserved: [0; 2],
         lost: AtomicU64::new(0),
+        interface: [0; 16],
+        label: [0; 16],
     };
     Plan {
         control: false,

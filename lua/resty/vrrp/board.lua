@@ -573,6 +573,7 @@ end
 -- Returns a key that identifies an address within its slot.
 local function address_key(one)
     return ffi_string(one.address, sizeof(one.address)) .. one.prefix
+           .. text_of(one.interface)
 end
 
 

@@ -33,7 +33,7 @@ do
         name interface vrid family version node instances
         state since reason fault transitions
         address priority self last_advert_age_ms assigned
-        lost contested
+        label lost contested
         effective_priority preempt advert_interval_ms active_down_interval_ms
         active sync_group addresses peers checks ok weight warnings text
         counters history

@@ -174,6 +174,8 @@ typedef struct {
     uint8_t ours;
     uint8_t reserved[2];
     uint64_t lost;
+    char interface[16];
+    char label[16];
 } resty_vrrp_address;
 
 typedef struct {
@@ -188,7 +190,7 @@ typedef struct {
 return {
     -- "RSTYVRRP"
     MAGIC = 0x5052525659545352ULL,
-    VERSION = 14,
+    VERSION = 15,
     WITHDRAWN = 2 ^ 52,
     NEVER = 2 ^ 53,
     WORKERS = 1024,

@@ -69,6 +69,12 @@ local function time_or_null(ms)
 end
 
 
+local function text_or_nil(field)
+    local value = text_of(field)
+    return value ~= "" and value or nil
+end
+
+
 local function text_or_null(field)
     local value = text_of(field)
     return value ~= "" and value or null
@@ -105,6 +111,8 @@ local function addresses_of(board, slot)
     for one in board:each_address(slot) do
         addresses[#addresses + 1] = {
             address = prefix_of(one),
+            interface = text_or_nil(one.interface),
+            label = text_or_nil(one.label),
             assigned = one.assigned == 1,
             lost = tonumber(one.lost),
             contested = one.contested == 1,

@@ -6,7 +6,7 @@ use crate::config::{AdvertMac, Config, InstanceConfig};
 use crate::guard::DoorId;
 use crate::proto::{LinkId, Node, RouterId};
 use crate::runtime::kernel::{AcceptFilter, KernelPlan, PlannedAddress, PlannedRouter, Site};
-use crate::types::{Families, LinkName, virtual_mac};
+use crate::types::{Families, LinkName, VirtualAddress, virtual_mac};
 
 /// Creates the election of a configuration.
 pub(super) fn node_of(config: &Config) -> Node {
@@ -16,7 +16,7 @@ pub(super) fn node_of(config: &Config) -> Node {
 }
 
 /// Returns what `vrrp-net` has to watch, and what may be claimed. The links of the election come
-/// first, then those that are made for routers.
+/// first, then those that are made for routers, then others that have addresses.
 ///
 /// `place` is where engines of this host meet; without one, no other engine knows this one's links.
 pub(super) fn plan(config: &Config, node: &Node, place: Option<DoorId>) -> KernelPlan {
@@ -29,7 +29,7 @@ pub(super) fn plan(config: &Config, node: &Node, place: Option<DoorId>) -> Kerne
         endpoints: instance.source().iter().chain(instance.peers()).copied().collect(),
         addresses: instance
             .moving()
-            .map(|held| PlannedAddress::on(site.addresses_on, *held))
+            .map(|held| address(instance, held, site, &mut links))
             .collect(),
         accepts: instance.accepts(),
         patience: node
@@ -46,6 +46,23 @@ pub(super) fn plan(config: &Config, node: &Node, place: Option<DoorId>) -> Kerne
         filter: start_filter(config),
         place: place.map_or_else(of_this_process, |place| place.to_string()),
     }
+}
+
+/// Returns an address of a router; a link that only this one needs is added to `links`.
+fn address(
+    instance: &InstanceConfig,
+    held: &VirtualAddress,
+    site: Site,
+    links: &mut Vec<LinkName>,
+) -> PlannedAddress {
+    let placement = instance.placement(held);
+    let link = placement.interface.map_or(site.addresses_on, |name| {
+        links.iter().position(|known| *known == name).unwrap_or_else(|| {
+            links.push(name);
+            links.len() - 1
+        })
+    });
+    PlannedAddress { held: *held, link, look: placement.look(held) }
 }
 
 /// Returns the families that each link needs, and those whose group is heard there.

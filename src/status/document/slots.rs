@@ -58,6 +58,10 @@ pub struct ActiveStatus {
 #[expect(missing_docs, reason = "lua/README.md describes every member")]
 pub struct AddressStatus {
     pub address: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub interface: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
     pub assigned: bool,
     pub lost: u64,
     pub contested: bool,
@@ -252,6 +256,8 @@ fn addresses_of(board: &Board, slot: &InstanceSlot) -> Vec<AddressStatus> {
         .iter()
         .map(|one| AddressStatus {
             address: format!("{}/{}", address_text(&one.address, one.family), one.prefix),
+            interface: text_or_none(&untext(&one.interface)),
+            label: text_or_none(&untext(&one.label)),
             assigned: is_set(&one.assigned),
             lost: one.lost.load(Relaxed),
             contested: is_set(&one.contested),

@@ -1,0 +1,109 @@
+//! Addresses in tables: what is accepted, and what is said of the rest.
+
+use serde_json::{Value, json};
+
+use super::placement::{Broadcast, Placement};
+use crate::config::Config;
+use crate::types::{AddressLabel, AddressLook};
+
+#[test]
+fn an_address_stands_alone_or_in_a_table_with_what_is_said_of_it() {
+    let config = config(&json!({
+        "addresses": [
+            "192.0.2.1/24",
+            { "address": "192.0.2.2/24" },
+            { "address": "192.0.2.3/24", "label": "eth0:web", "broadcast": "-" },
+        ],
+        "addresses_excluded": [{ "address": "192.0.2.4/32", "broadcast": "192.0.2.255" }],
+    }));
+
+    let instance = &config.instances[0];
+    let looks: Vec<_> = instance.moving().map(|it| instance.placement(it).look(it)).collect();
+
+    let of_the_network = Some([192, 0, 2, 255].into());
+    let usual = AddressLook { label: None, broadcast: of_the_network };
+    let label = AddressLabel::new("eth0:web");
+    assert_eq!(looks, [usual, usual, AddressLook { label, broadcast: None }, usual]);
+    assert_eq!(instance.placements.len(), 2, "of two of them nothing is said");
+    assert_eq!(instance.placement(&instance.addresses[0]), Placement::default());
+    assert_eq!(Placement::default().broadcast, Broadcast::Network);
+}
+
+#[test]
+fn what_is_wrong_with_a_table_is_said_with_its_path_and_what_is_allowed() {
+    for (table, expected) in [
+        (json!({ "address": "192.0.2.1" }), ".address: expected an address with prefix length"),
+        (json!({ "label": "eth0:1" }), ".address: required, but not given"),
+        (json!({ "address": "192.0.2.1/24", "lable": "eth0:1" }), ".lable: unknown option; did"),
+        (
+            json!({ "address": "192.0.2.1/24", "label": "eth0:a-long-name" }),
+            ".label: expected the name of the interface with a colon and a few letters behind it, \
+             such as \"eth0:web\" (1 to 15 bytes), got \"eth0:a-long-name\"",
+        ),
+        (
+            json!({ "address": "192.0.2.1/24", "label": "web" }),
+            ".label: \"web\" is not the name of the interface, \"eth0\", with a colon and a few \
+             letters behind it, as ifconfig wants it: write \"eth0:web\"",
+        ),
+        (json!({ "address": "192.0.2.1/24", "label": "eth01" }), "write \"eth0:eth01\""),
+        (json!({ "address": "192.0.2.1/24", "label": "eth1:mailserver" }), "\"eth0:mailserver\""),
+        (
+            json!({ "address": "2001:db8::1/64", "label": "eth0:1" }),
+            ".label: 2001:db8::1/64 is of IPv6, which has none: leave it out",
+        ),
+        (json!({ "address": "2001:db8::1/64", "broadcast": "-" }), ".broadcast: 2001:db8::1/64 is"),
+        (
+            json!({ "address": "192.0.2.1/24", "broadcast": "all" }),
+            ".broadcast: expected \"+\" (that of the network), \"-\" (none) or an address such as \
+             \"192.168.56.255\", got \"all\"",
+        ),
+        (
+            json!({ "address": "192.0.2.1/32", "broadcast": "+" }),
+            ".broadcast: the network of 192.0.2.1/32 has none: leave it out",
+        ),
+        (json!({ "address": "192.0.2.1/24", "broadcast": "0.0.0.0" }), ".broadcast: expected"),
+        (json!(7), ": expected an address with prefix length"),
+    ] {
+        let said = said(&json!({ "addresses": [table] }));
+
+        assert!(said.starts_with("instances[1].addresses[1]"), "{said}");
+        assert!(said.contains(expected) && !said.contains('\n'), "{said}");
+    }
+}
+
+#[test]
+fn an_address_in_a_table_is_one_as_any_other() {
+    let twice = json!(["192.0.2.1/24", { "address": "192.0.2.1/24", "label": "eth0:1" }]);
+
+    assert!(said(&json!({ "addresses": twice })).contains("192.0.2.1 is given twice"));
+    assert!(said(&json!({ "addresses": [{}] })).contains("addresses[1].address: required"));
+}
+
+/// Of the macvlan, which has the address.
+#[test]
+fn with_virtual_mac_a_label_begins_with_the_name_of_the_macvlan() {
+    let with = |label| {
+        let address = json!({ "address": "192.0.2.1/24", "label": label });
+        said(&json!({ "virtual_mac": true, "addresses": [address] }))
+    };
+
+    assert_eq!(with("vrrp4.51:1"), "");
+    assert!(with("eth0:1").ends_with("write \"vrrp4.51:1\""));
+}
+
+fn config(changes: &Value) -> Config {
+    Config::from_json(&options(changes).to_string()).unwrap_or_else(|said| panic!("{said}"))
+}
+
+fn said(changes: &Value) -> String {
+    let problems = Config::from_json(&options(changes).to_string()).err();
+    problems.map(|problems| problems.to_string()).unwrap_or_default()
+}
+
+fn options(changes: &Value) -> Value {
+    let mut instance = json!({ "name": "VI_1", "interface": "eth0", "vrid": 51 });
+    for (name, value) in changes.as_object().unwrap() {
+        instance[name] = value.clone();
+    }
+    json!({ "instances": [instance] })
+}
