@@ -4,9 +4,7 @@
 -- note: appliance.conf:7:5: vrrp_garp_master_delay: addresses are announced at 0, 1, 5, 9 … s, and after a lower or equal router was heard; nothing waits for that
 -- appliance.conf:10:1: vrrp_script healthcheck_VLAN10 (/config/scripts/check.sh): becomes a function in Lua, unless it looks whether nginx runs: vrrp.check("healthcheck_VLAN10", function() … end, { interval_ms = 60000, fall = 3, rise = 1 })
 -- note: appliance.conf:17:5: state: nothing to set: the election decides
--- appliance.conf:29:37: label eth0.10v10:1: no counterpart: left out
 -- note: appliance.conf:30:26: brd: always so
--- appliance.conf:31:26: brd: no counterpart: that of the network is 10.0.10.255
 -- appliance.conf:37:17: vrrp_sync_group ALONE: left out: there is nobody to move with "VLAN10"
 -- appliance.conf:41:5: notify_master: becomes a Lua function: on_state(fn) is called once for each change of state, in order
 -- appliance.conf:42:5: notify_backup: becomes a Lua function: on_state(fn) is called once for each change of state, in order
@@ -24,7 +22,11 @@ require("resty.vrrp").setup {
             virtual_mac = "eth0.10v10",
             advert_mac = "interface",
             track = { { interface = "eth1" } },
-            addresses = { "10.0.10.1/24", "10.0.10.2/24", "10.0.10.3/24" },
+            addresses = {
+                { address = "10.0.10.1/24", label = "eth0.10v10:1" },
+                "10.0.10.2/24",
+                { address = "10.0.10.3/24", broadcast = "10.0.255.255" },
+            },
         },
     },
 }

@@ -5,7 +5,7 @@
 -- note: cluster.conf:24:14: priority 40 + 20 = 60: keepalived adds positive weights while all is well; here weights are taken off while something fails
 -- note: cluster.conf:27:5 (and once more): min_hop_limit = 1: keepalived hears its peers from behind any number of routers; where they are on one link, leave it out (255)
 -- cluster.conf:33:19: auth_pass: keepalived sends its first 8 octets, and so does this
--- cluster.conf:36:25: label vip: no counterpart: left out
+-- cluster.conf:36:31: label vip: left out: it has to be br-ex, or br-ex: and something behind it, in 15 bytes
 -- note: cluster.conf:47:14: priority 20 + 50 = 70: keepalived adds positive weights while all is well; here weights are taken off while something fails
 require("resty.vrrp").setup {
     instances = {

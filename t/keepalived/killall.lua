@@ -3,8 +3,7 @@
 -- note: killall.conf:11:13: priority 101 + 4 = 105: keepalived adds positive weights while all is well; here weights are taken off while something fails
 -- note: killall.conf:12:3: state: nothing to set: the election decides
 -- note: killall.conf:14:3: garp_master_delay: addresses are announced at 0, 1, 5, 9 … s, and after a lower or equal router was heard; nothing waits for that
--- killall.conf:18:30: label bond0:1: no counterpart: left out
--- killall.conf:19:36: label bond0.20:web: no counterpart: left out
+-- note: killall.conf:19:27: dev: while that interface is down or missing, the instance is in fault
 require("resty.vrrp").setup {
     instances = {
         {
@@ -15,8 +14,8 @@ require("resty.vrrp").setup {
             version = 2,
             auth = { type = "simple", secret = "s3cr3t" },
             addresses = {
-                "192.168.56.120/32",
-                { address = "192.168.56.121/24", interface = "bond0.20" },
+                { address = "192.168.56.120/32", label = "bond0:1" },
+                { address = "192.168.56.121/24", interface = "bond0.20", label = "bond0.20:web" },
             },
         },
     },

@@ -38,17 +38,63 @@ fn an_address_may_name_the_interface_that_keepalived_makes() {
 #[test]
 fn what_an_address_has_besides_is_told() {
     for (line, said) in [
-        ("10.0.0.1/24 label eth0:1", "label eth0:1: no counterpart: left out"),
         ("10.0.0.1/24 brd +", "brd: always so"),
         ("10.0.0.1/24 brd 10.0.0.255", "brd: always so"),
-        ("10.0.0.1/24 brd 10.0.0.7", "brd: no counterpart: that of the network is 10.0.0.255"),
-        ("10.0.0.1/24 brd -", "brd: no counterpart: that of the network is 10.0.0.255"),
+        (
+            "10.0.0.1/24 label web",
+            "label web: left out: it has to be eth0, or eth0: and something behind it, in 15 bytes",
+        ),
+        ("10.0.0.1/24 label eth0:a-long-name", "label eth0:a-long-name: left out: it has to be"),
+        ("10.0.0.1/24 scope link", "src of a route says from which one this host speaks"),
+        ("10.0.0.1/24 noprefixroute", "of a /32 or /128, the kernel makes no route"),
+        ("10.0.0.1/24 home", "it is for Mobile IPv6"),
     ] {
         let text = with_instance(&format!("virtual_ipaddress {{\n{line}\n}}"));
         assert_eq!(options(&text)["instances"][0]["addresses"], json!(["10.0.0.1/24"]));
         let remarks = remarks(&text);
         assert!(remarks.contains(said), "{line}: {remarks}");
     }
+}
+
+#[test]
+fn an_address_of_which_something_is_said_becomes_a_table() {
+    for (line, expected) in [
+        ("10.0.0.1/24 label eth0:1", json!({ "label": "eth0:1" })),
+        ("10.0.0.1/24 brd -", json!({ "broadcast": "-" })),
+        ("10.0.0.1/24 brd 10.0.0.7 dev eth0", json!({ "broadcast": "10.0.0.7" })),
+        (
+            "10.0.0.1/24 dev eth1 label eth1:web",
+            json!({ "interface": "eth1", "label": "eth1:web" }),
+        ),
+    ] {
+        let mut expected = expected;
+        expected["address"] = json!("10.0.0.1/24");
+        let address = &instance(&format!("virtual_ipaddress {{\n{line}\n}}"))["addresses"][0];
+        assert_eq!(*address, expected, "{line}");
+    }
+}
+
+/// The addresses are on the interface with the virtual MAC address, which has another name here.
+#[test]
+fn the_label_of_an_address_begins_with_the_name_that_its_interface_has_here() {
+    for (mac, label, is_kept) in [
+        ("use_vmac vm0", "vm0:1", true),
+        ("use_vmac", "vrrp4.51:1", true),
+        ("use_vmac", "vrrp.51:1", false),
+        ("use_vmac", "eth0:1", false),
+    ] {
+        let lines = format!("{mac}\nvirtual_ipaddress {{\n10.0.0.1/24 label {label}\n}}\n");
+        assert_eq!(instance(&lines)["addresses"][0].is_object(), is_kept, "{mac} {label}");
+    }
+}
+
+#[test]
+fn an_interface_without_which_an_instance_is_in_fault_is_told() {
+    let text = with_instance("virtual_ipaddress {\n10.0.0.1\n10.0.0.2 dev eth1\n}");
+
+    assert!(
+        remarks(&text).contains("dev: while that interface is down or missing, the instance is")
+    );
 }
 
 #[test]

@@ -11,7 +11,7 @@ use crate::keepalived::setting::{Placed, Setting};
 use crate::keepalived::tree::Statement;
 use crate::keepalived::words;
 
-use super::addresses::{self, Address};
+use super::addresses::{self, Address, OwnInterface};
 use super::announce::Announcing;
 use super::checks::{CheckKind, Checks};
 use super::globals::{self, Globals};

@@ -7,7 +7,7 @@ use crate::keepalived::place::Spot;
 use crate::keepalived::setting::{Placed, Setting};
 use crate::keepalived::translator::{Translator, shown};
 
-use super::{Address, Context, Instance, Peers};
+use super::{Address, Context, Instance, OwnInterface, Peers};
 
 type Fields = Vec<(&'static str, Placed)>;
 
@@ -15,8 +15,8 @@ impl Instance {
     /// Returns it as an element of `instances`.
     pub(super) fn option(mut self, context: Context<'_>, translator: &mut Translator) -> Placed {
         let place = self.name.place.clone();
-        let own = self.own_interfaces();
         let is_ipv6 = self.is_ipv6();
+        let own = self.own_interface(is_ipv6);
         let version = self.version(is_ipv6, context, translator);
         self.drop_other_family(is_ipv6, translator);
         self.obey_strict(translator);
@@ -53,8 +53,10 @@ impl Instance {
         fields.extend(as_host.map(|it| ("advert_mac", it)));
         self.unicast(&mut fields, translator);
         fields.extend(tracked.map(|tracked| ("track", tracked)));
-        fields.extend(list(self.addresses, &own).map(|list| ("addresses", list)));
-        fields.extend(list(self.excluded, &own).map(|list| ("addresses_excluded", list)));
+        let both = [("addresses", self.addresses), ("addresses_excluded", self.excluded)];
+        for (name, addresses) in both {
+            fields.extend(list(addresses, &own, translator).map(|list| (name, list)));
+        }
         Setting::Table(fields).at(&place)
     }
 
@@ -65,16 +67,20 @@ impl Instance {
         first.or(source).unwrap_or(false)
     }
 
-    /// Returns the names that an address may give its own interface: that of the instance, and
-    /// what keepalived calls the one with the virtual MAC address.
-    fn own_interfaces(&self) -> Vec<String> {
+    fn own_interface(&self, is_ipv6: bool) -> OwnInterface {
         let interface = self.interface.as_ref().map(|name| name.text.clone());
         let vrid = self.vrid.as_ref().and_then(Placed::number);
-        let with_mac = self.virtual_mac.as_ref().and_then(|given| match given.text() {
-            Some(name) => Some(name.to_owned()),
-            None => vrid.map(|vrid| format!("vrrp.{vrid}")),
-        });
-        interface.into_iter().chain(with_mac).collect()
+        let family = if is_ipv6 { 6 } else { 4 };
+        // What keepalived calls it, then what it is called here.
+        let [theirs, ours] = match self.virtual_mac.as_ref().map(Placed::text) {
+            None => [None, interface.clone()],
+            Some(Some(name)) => [Some(name.to_owned()), Some(name.to_owned())],
+            Some(None) => [
+                vrid.map(|vrid| format!("vrrp.{vrid}")),
+                vrid.map(|vrid| format!("vrrp{family}.{vrid}")),
+            ],
+        };
+        OwnInterface { names: interface.into_iter().chain(theirs).collect(), of_addresses: ours }
     }
 
     fn version(&self, is_ipv6: bool, context: Context<'_>, translator: &mut Translator) -> Placed {
@@ -339,8 +345,13 @@ impl Instance {
     }
 }
 
-fn list(addresses: Vec<Address>, own: &[String]) -> Option<Placed> {
-    let list: Vec<_> = addresses.into_iter().map(|address| address.option(own)).collect();
+fn list(
+    addresses: Vec<Address>,
+    own: &OwnInterface,
+    translator: &mut Translator,
+) -> Option<Placed> {
+    let list = addresses.into_iter().map(|address| address.option(own, translator));
+    let list: Vec<_> = list.collect();
     let place: Spot = list.first()?.place().clone();
     Some(Setting::List(list).at(&place))
 }
