@@ -6,7 +6,7 @@ use anstyle::{AnsiColor, Style};
 
 use super::nodes::FoundNode;
 use super::words::{age, count, shown};
-use crate::status::document::{InstanceStatus, WallTime, WarningStatus};
+use crate::status::document::{AddressStatus, InstanceStatus, WallTime, WarningStatus};
 use crate::status::{EngineSight, Status};
 
 /// Returns the status of a node: who it is, whether its engine runs and its nginx serves, one row
@@ -121,11 +121,19 @@ fn row(one: &InstanceStatus, now: WallTime) -> [Cell; 6] {
 
 fn addresses(one: &InstanceStatus) -> String {
     let held = one.addresses.iter().filter(|address| address.assigned).count();
-    let first = one.addresses.first().map_or("-", |address| address.address.as_str());
+    let first = one.addresses.first().map_or_else(|| "-".to_owned(), placed);
     match one.addresses.len() {
         0 | 1 if held == 1 => format!("{first} here"),
-        0 | 1 => first.to_owned(),
+        0 | 1 => first,
         all => format!("{first} and {} more, {held} of {all} here", all - 1),
+    }
+}
+
+/// Returns an address with its interface, if that is another one than the instance's.
+fn placed(one: &AddressStatus) -> String {
+    match &one.interface {
+        Some(interface) => format!("{} on {}", one.address, shown(interface)),
+        None => one.address.clone(),
     }
 }
 

@@ -11,7 +11,7 @@ use crate::markdown::{Document, spans, words};
 const REFERENCE: &str = "lua/README.md";
 
 /// Each table of options: its heading, and where it stands in a configuration.
-const TABLES: [(&str, &str); 9] = [
+const TABLES: [(&str, &str); 10] = [
     ("Options of a node", ""),
     ("sync_groups", "/sync_groups/0"),
     ("health", "/health"),
@@ -19,6 +19,7 @@ const TABLES: [(&str, &str); 9] = [
     ("health.reach", "/health/reach/0"),
     ("announce", "/announce"),
     ("Options of an instance", "/instances/0"),
+    ("addresses", "/instances/0/addresses/0"),
     ("auth", "/instances/0/auth"),
     ("track", "/instances/0/track/0"),
 ];
@@ -234,7 +235,7 @@ fn base(version: u8) -> Value {
             "reach": [{ "address": "192.0.2.254", "name": "gateway" }] },
         "announce": {},
         "instances": [{ "name": "VI_1", "interface": "eth0", "vrid": 51, "version": version,
-            "addresses": ["192.0.2.1/24"], "track": [{ "interface": "eth1" }],
+            "addresses": [{ "address": "192.0.2.1/24" }], "track": [{ "interface": "eth1" }],
             "peers": ["192.0.2.9"], "virtual_mac": true }],
     });
     if version == 2 {
