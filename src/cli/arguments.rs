@@ -39,7 +39,7 @@ pub(super) enum CommandName {
     Doctor {
         #[command(flatten)]
         node: NodeArguments,
-        /// Prints a list of { test, verdict, text }: one line for each node
+        /// Prints the JSON of GET /ha/doctor?format=json: one line for each node
         #[arg(long)]
         json: bool,
     },

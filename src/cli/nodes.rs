@@ -17,8 +17,7 @@ use rustix::process::geteuid;
 
 use super::words::shown;
 use crate::net::{Rights, abstract_listeners, clock};
-use crate::status::document::Clocks;
-use crate::status::layout::Header;
+use crate::status::document::{Clocks, Diagnosis};
 use crate::status::{Board, BoardError, Page, Status};
 
 /// What was found on this machine.
@@ -151,9 +150,14 @@ impl FoundNode {
         Status::of(&self.board, now())
     }
 
-    /// Returns what the board says of the whole node.
-    pub(super) fn header(&self) -> &Header {
-        self.board.header()
+    /// Returns what the doctor says.
+    pub(super) fn diagnosis(&self, now: Clocks) -> Diagnosis {
+        Diagnosis::of(&self.board, now.board_ms)
+    }
+
+    /// Returns the version of its engine.
+    pub(super) fn module(&self) -> String {
+        self.status().node.module
     }
 
     /// Returns the board with a page on which requests can be written.

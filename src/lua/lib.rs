@@ -26,8 +26,10 @@ use resty_vrrp::status::{Board, Page};
 fn resty_vrrp_core(lua: &Lua) -> mlua::Result<Table> {
     let module = lua.create_table()?;
     module.set("version", env!("CARGO_PKG_VERSION"))?;
-    let checked = |_: &Lua, (options, is_file, board, page, workers): CheckArguments| {
-        Ok(said(|| check(&options, is_file, &board, &page, workers)))
+    let checked = |_: &Lua, arguments: CheckArguments| {
+        let (options, is_file, board, page, workers, conf, prefix) = arguments;
+        let nginx = NginxFacts { workers, conf, prefix };
+        Ok(said(|| check(&options, is_file, &board, &page, &nginx)))
     };
     module.set("check", lua.create_function(checked)?)?;
     let warned_about = |_: &Lua, (json, names, weights): (LuaString, Vec<LuaString>, Vec<i16>)| {
@@ -46,7 +48,17 @@ fn resty_vrrp_core(lua: &Lua) -> mlua::Result<Table> {
 }
 
 /// What `check` is called with.
-type CheckArguments = (LuaString, bool, PathBuf, PathBuf, Option<u32>);
+type CheckArguments = (LuaString, bool, PathBuf, PathBuf, Option<u32>, PathBuf, PathBuf);
+
+/// What `check` is told of the nginx that calls it.
+struct NginxFacts {
+    /// How many workers it will start, if that is known.
+    workers: Option<u32>,
+    /// The file that it reads unless it was told otherwise.
+    conf: PathBuf,
+    /// Where its relative paths begin.
+    prefix: PathBuf,
+}
 
 /// What `start` is called with.
 type StartArguments =
@@ -92,11 +104,12 @@ impl UserData for Handle {
     }
 }
 
-/// `check(options, is_file, board, page, workers)`: fills the board and the page at these paths,
-/// and returns a list: the option `carrier`; the options as JSON, if `options` is the path of a
-/// file; the call of `setup` that does the same as a `keepalived.conf`; then the warnings about the
-/// options. One that begins with `note: ` needs no attention. `workers` is how many nginx will
-/// start, if that is known.
+/// `check(options, is_file, board, page, workers, conf, prefix)`: fills the board and the page at
+/// these paths, and returns a list: the option `carrier`; the options as JSON, if `options` is the
+/// path of a file; the call of `setup` that does the same as a `keepalived.conf`; then the warnings
+/// about the options. One that begins with `note: ` needs no attention. `workers` is how many nginx
+/// will start, if that is known; `conf` the file that it reads unless it was told otherwise, and
+/// `prefix` where its relative paths begin.
 ///
 /// An error lists everything that is wrong with the options, one problem per line.
 fn check(
@@ -104,7 +117,7 @@ fn check(
     is_file: bool,
     board: &Path,
     page: &Path,
-    workers: Option<u32>,
+    nginx: &NginxFacts,
 ) -> Result<Vec<String>, Box<dyn Error>> {
     let written = if is_file {
         Written::file(Path::new(OsStr::from_bytes(&options.as_bytes())))?
@@ -112,13 +125,14 @@ fn check(
         Written::table(&options.as_bytes())
     };
     let config = written.config()?;
-    workers.map_or(Ok(()), |workers| config.check_workers(workers))?;
+    nginx.workers.map_or(Ok(()), |workers| config.check_workers(workers))?;
     let Survey { refused, warnings } = runtime::survey(&config);
     if !refused.is_empty() {
         return Err(written.placed(ConfigErrors(refused)).into());
     }
     let page = Page::create(page)?;
-    drop(Board::create(board, &plan::of(&config))?.with_page(page));
+    let shutdown_timeout_ms = runtime::shutdown_timeout(&nginx.conf, &nginx.prefix);
+    drop(Board::create(board, &plan::of(&config, shutdown_timeout_ms))?.with_page(page));
     let carrier = match config.carrier {
         Carrier::Auto => "auto",
         Carrier::Agent => "agent",

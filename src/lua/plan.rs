@@ -10,13 +10,14 @@ use resty_vrrp::status::Plan;
 use resty_vrrp::status::layout::{AddressSlot, InstanceSlot, PeerSlot, text};
 use resty_vrrp::types::{AddressLabel, Family, LinkName, VirtualAddress};
 
-/// Plans the board of a configuration.
-pub(super) fn of(config: &Config) -> Plan {
+/// Plans the board of a configuration, for an nginx of this `worker_shutdown_timeout`.
+pub(super) fn of(config: &Config, shutdown_timeout_ms: u32) -> Plan {
     let mut plan = Plan {
         router_id: config.router_id.clone().unwrap_or_else(host_name),
         worker_timeout: config.health.worker_timeout,
         control: config.control,
         token: config.token.as_ref().map(RequestToken::as_str).unwrap_or_default().to_owned(),
+        shutdown_timeout_ms,
         instances: Vec::new(),
         addresses: Vec::new(),
         peers: Vec::new(),

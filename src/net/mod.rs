@@ -28,6 +28,7 @@ mod error;
 mod heap;
 mod link;
 mod listeners;
+mod listening;
 pub mod local;
 mod lock;
 pub mod macvlan;
@@ -60,6 +61,7 @@ pub use link::{
     LinkSignal, Links, Macvlan, Present, Tag, index_by_any_name,
 };
 pub use listeners::{ForeignListener, abstract_listeners};
+pub use listening::addresses_listened_on;
 pub use lock::Lock;
 pub use mutex::{HeldMutex, HolderWatch};
 pub use netlink::Netlink;

@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::net::NetError;
-use crate::types::Ipv6Role;
+use crate::types::{Family, Ipv6Role};
 
 /// Has the kernel promote secondary addresses when a primary one goes.
 ///
@@ -47,6 +47,16 @@ pub fn ipv6_role(link: &str) -> Ipv6Role {
 #[must_use]
 pub fn disables_ipv6(link: &str) -> bool {
     ipv6(link, "disable_ipv6") != Some(0)
+}
+
+/// Tells whether a program may listen on an address that this host does not have.
+#[must_use]
+pub fn binds_foreign(family: Family) -> bool {
+    let family = match family {
+        Family::Ipv4 => "ipv4",
+        Family::Ipv6 => "ipv6",
+    };
+    read(&format!("/proc/sys/net/{family}/ip_nonlocal_bind")) == Some(1)
 }
 
 /// Switches IPv6 off on a link, or has it take no address or route from a router.

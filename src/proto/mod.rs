@@ -81,6 +81,7 @@ pub use hold::Hold;
 pub use node::{Node, Sighted, Sighting};
 pub use phase::{Backup, Blink, Deference, Leaving, Phase};
 pub use receive::{Accepted, AddressLists, Discard, Expectations, Heard, ReceiveCounters};
+pub use router::linger;
 pub use snapshot::{ActiveRouter, Counters, PeerRouter, Snapshot};
 pub use state::{Reason, State};
 

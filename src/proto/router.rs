@@ -23,6 +23,7 @@ use std::time::Duration;
 use self::conflict::VridConflict;
 use self::group::Membership;
 pub(super) use self::group::Standing;
+pub use self::leave::linger;
 use super::bequest::{Lowering, Rival};
 use super::event::{Action, LinkId, Problem, Report, RouterId, Transition};
 use super::history::History;

@@ -2,6 +2,7 @@
 //! actions.
 
 mod attend;
+mod examine;
 mod guarding;
 mod known_links;
 mod link;
@@ -38,6 +39,7 @@ use super::attendance::Attendance;
 use super::board_writer::BoardWriter;
 use super::checks::{Check, PlannedCheck, Weighing};
 use super::clock;
+use super::doctor::Doctor;
 use super::events;
 use super::failpoint::failpoint;
 use super::guard::{self, Guard};
@@ -96,6 +98,7 @@ pub(super) struct Driver<'a> {
     view: View,
     board_writer: BoardWriter,
     warnings: Warnings,
+    doctor: Doctor,
     attendance: Attendance,
     looks: Looks,
     unreachable: Unreachable,
@@ -141,10 +144,9 @@ impl<'a> Driver<'a> {
         let will = will::read(board, &guard::recall(place.as_ref().ok()));
         let (node, place_id) = (node_of(config), place.as_ref().ok().and_then(Place::id));
         let mut plan = plan(config, &node, place_id);
-        let tracking = Tracking::new(config, &mut plan.links);
+        let (tracking, filter) = (Tracking::new(config, &mut plan.links), plan.filter.clone());
         let (watched, planned_routers) = (plan.links.clone(), plan.routers.clone());
-        let (door, filter) = (place.as_ref().ok(), plan.filter.clone());
-        let guard = Guard::new(surroundings, door, filter.clone(), clock::now());
+        let guard = Guard::new(surroundings, place.as_ref().ok(), filter.clone(), clock::now());
         let kernel = KernelThread::start(plan)?;
         let went_on = will.as_ref().is_some_and(Will::has_running_routers);
         let liveness = Liveness::new(config.health, &surroundings.checks, went_on, clock::now());
@@ -165,6 +167,7 @@ impl<'a> Driver<'a> {
             view: View::new(board, config),
             board_writer: BoardWriter::new(board, config),
             warnings: Warnings::new(board, clock::now()),
+            doctor: Doctor::default(),
             attendance: Attendance::new(config.address_lifetime, clock::now()),
             looks: Looks::default(),
             troubled: BTreeSet::new(),
@@ -404,6 +407,7 @@ impl<'a> Driver<'a> {
         self.tell_guard(Some(now));
         if !self.succession.is_waiting() {
             self.show_all(now);
+            self.examine(now);
         }
     }
 

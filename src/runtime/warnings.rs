@@ -216,6 +216,11 @@ impl Warnings {
         lines
     }
 
+    /// Returns all of them, those of the node first: what each is about, its name and its text.
+    pub(super) fn all(&self) -> impl Iterator<Item = (WarningScope, &'static str, &str)> {
+        self.current.iter().map(|((scope, name), it)| (*scope, *name, it.text.as_str()))
+    }
+
     /// Shows the warnings on the board if they have changed.
     pub(super) fn show(&mut self, board: &mut Board) {
         if mem::take(&mut self.changed) {
@@ -293,37 +298,37 @@ pub(super) const WARNING_UNREADABLE: &str = "kernel_unreadable";
 /// There is no guard: if all of nginx is killed, no process resigns and removes the addresses.
 pub(super) const WARNING_NO_GUARD: &str = "no_guard";
 /// Addresses cannot be announced on a link.
-const WARNING_CANNOT_ANNOUNCE: &str = "cannot_announce";
+pub(super) const WARNING_CANNOT_ANNOUNCE: &str = "cannot_announce";
 /// A setting under `/proc/sys` cannot be written.
-const WARNING_SETTING_REFUSED: &str = "sysctl_not_set";
+pub(super) const WARNING_SETTING_REFUSED: &str = "sysctl_not_set";
 /// The kernel may drop what peers send to a link.
-const WARNING_REVERSE_PATH: &str = "rp_filter_in_the_way";
+pub(super) const WARNING_REVERSE_PATH: &str = "rp_filter_in_the_way";
 /// Another program of this host speaks VRRP.
-const WARNING_OTHER_VRRP: &str = "other_vrrp";
+pub(super) const WARNING_OTHER_VRRP: &str = "other_vrrp";
 /// This host drops what a peer sends.
 pub(super) const WARNING_PEER_DROPPED: &str = "peer_dropped_here";
 /// Another router advertises with settings that this node does not accept.
 pub(super) const WARNING_PEER_OTHERWISE: &str = "peer_speaks_otherwise";
 /// A router is Active beside this one, which outranks it.
-const WARNING_UNHEEDED: &str = "peer_does_not_hear_us";
+pub(super) const WARNING_UNHEEDED: &str = "peer_does_not_hear_us";
 /// Advertisements of peers cannot be received on a link.
 pub(super) const WARNING_CANNOT_LISTEN: &str = "cannot_listen";
 /// Another program has added a virtual address on this host.
-const WARNING_FOREIGN: &str = "address_is_foreign";
+pub(super) const WARNING_FOREIGN: &str = "address_is_foreign";
 /// A virtual address does not have the prefix of its network.
-const WARNING_PREFIX: &str = "prefix_differs";
+pub(super) const WARNING_PREFIX: &str = "prefix_differs";
 /// Another program of this host keeps removing an address.
-const WARNING_CONTESTED: &str = "address_contested";
+pub(super) const WARNING_CONTESTED: &str = "address_contested";
 /// A weight has lowered the priority of the active router, and no peer has taken over.
-const WARNING_IN_VAIN: &str = "weight_in_vain";
+pub(super) const WARNING_IN_VAIN: &str = "weight_in_vain";
 /// The link or the primary address of the active router is gone, but not for long yet.
-const WARNING_INTERRUPTED: &str = "link_interrupted";
+pub(super) const WARNING_INTERRUPTED: &str = "link_interrupted";
 /// A peer sends what this node discards.
-const WARNING_DISCARDED: &str = "peer_discarded";
+pub(super) const WARNING_DISCARDED: &str = "peer_discarded";
 /// A router would be Active, but another one of its sync group is not ready.
-const WARNING_AWAITED: &str = "sync_group_waits";
+pub(super) const WARNING_AWAITED: &str = "sync_group_waits";
 /// Another router on the link uses the VRID for other addresses.
-const WARNING_VRID_CONFLICT: &str = "vrid_conflict";
+pub(super) const WARNING_VRID_CONFLICT: &str = "vrid_conflict";
 /// Another engine of this host has a virtual router, and does not come to the door of this one.
 pub(super) const WARNING_ALREADY_HERE: &str = "already_here";
 /// Engines of this host cannot hand over: there is no directory where they could meet.
@@ -331,7 +336,7 @@ pub(super) const WARNING_NO_PLACE: &str = "no_place_to_meet";
 /// A process that is no engine has a socket as engines have.
 pub(super) const WARNING_STRANGER: &str = "strange_neighbour";
 /// There are more warnings than the board has room for.
-const WARNING_MORE: &str = "warnings_left_out";
+pub(super) const WARNING_MORE: &str = "warnings_left_out";
 
 /// How long a name is not logged again.
 const QUIET: Duration = Duration::from_secs(10);

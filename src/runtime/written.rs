@@ -99,7 +99,7 @@ impl Written {
 }
 
 /// The file system.
-struct Disk;
+pub(super) struct Disk;
 
 impl ConfFiles for Disk {
     fn read(&self, path: &Path, limit: usize) -> Result<Vec<u8>, String> {

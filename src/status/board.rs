@@ -2,6 +2,7 @@
 
 mod beat;
 mod engine;
+mod findings;
 mod reader;
 mod seq;
 
@@ -20,8 +21,8 @@ pub use self::beat::Beat;
 pub use self::engine::EngineSight;
 pub(super) use self::engine::owned;
 use super::layout::{
-    AddressSlot, EVENTS, EngineState, EventSlot, Header, InstanceSlot, LAYOUT, MAGIC, PeerSlot,
-    REASONS, WARNINGS, WarningSlot,
+    AddressSlot, EVENTS, EngineState, EventSlot, FINDINGS, FindingSlot, Header, InstanceSlot,
+    LAYOUT, MAGIC, PeerSlot, REASONS, WARNINGS, WarningSlot,
 };
 use super::memory::{open_shared, seal};
 use super::page::{Page, Workers, silence};
@@ -39,6 +40,8 @@ pub struct Plan {
     pub control: bool,
     /// What such a request must show; empty if nothing.
     pub token: String,
+    /// See [`Header::shutdown_timeout_ms`].
+    pub shutdown_timeout_ms: u32,
     /// The virtual routers.
     pub instances: Vec<InstanceSlot>,
     /// The addresses of all virtual routers.
@@ -352,6 +355,7 @@ impl Board {
         header.worker_timeout_ms.store(timeout, Relaxed);
         header.engine_state.store(EngineState::None as u32, Relaxed);
         header.control.store(u32::from(plan.control), Relaxed);
+        header.shutdown_timeout_ms.store(plan.shutdown_timeout_ms, Relaxed);
         write_text(&header.token, &plan.token);
         write_text(&header.router_id, &plan.router_id);
         write_text(&header.module, env!("CARGO_PKG_VERSION"));
@@ -418,7 +422,8 @@ struct Tables {
 impl Tables {
     const EVENTS_AT: usize = size_of::<Header>();
     const WARNINGS_AT: usize = Self::EVENTS_AT + EVENTS * size_of::<EventSlot>();
-    const INSTANCES_AT: usize = Self::WARNINGS_AT + WARNINGS * size_of::<WarningSlot>();
+    const FINDINGS_AT: usize = Self::WARNINGS_AT + WARNINGS * size_of::<WarningSlot>();
+    const INSTANCES_AT: usize = Self::FINDINGS_AT + FINDINGS * size_of::<FindingSlot>();
 
     /// Returns `None` if the header cannot name such places.
     fn new([instances, addresses, peers]: [usize; 3]) -> Option<Self> {

@@ -1,6 +1,7 @@
 //! The status as a document: what `GET …/status` answers, for those who read the board themselves.
 //! `lua/resty/vrrp/status.lua` makes the same for nginx's workers, and a test compares the two.
 
+mod diagnosis;
 mod slots;
 mod time;
 
@@ -8,6 +9,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use serde::Serialize;
 
+pub use self::diagnosis::{Diagnosis, FindingStatus, FindingVerdict};
 pub use self::slots::{
     ActiveStatus, AddressStatus, CheckStatus, CounterStatus, ErrorStatus, InstanceStatus,
     PeerStatus, TransitionStatus, WarningStatus,

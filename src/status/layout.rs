@@ -1,12 +1,12 @@
 //! What lies where on the board.
 //!
 //! ```text
-//!  +--------+-----------------+------------------+-----------------+----------------+
-//!  | Header | EventSlot[1024] | WarningSlot[256] | InstanceSlot[n] | AddressSlot[m] | ...
-//!  +--------+-----------------+------------------+-----------------+----------------+
-//!       +-------------+
-//!   ... | PeerSlot[k] |
-//!       +-------------+
+//!  +--------+-----------------+------------------+-----------------+
+//!  | Header | EventSlot[1024] | WarningSlot[256] | FindingSlot[32] | ...
+//!  +--------+-----------------+------------------+-----------------+
+//!       +-----------------+----------------+-------------+
+//!   ... | InstanceSlot[n] | AddressSlot[m] | PeerSlot[k] |
+//!       +-----------------+----------------+-------------+
 //! ```
 //!
 //! The page, [`WorkerWords`], is memory of its own.
@@ -53,7 +53,7 @@ pub use self::lists::{AddressSlot, PeerSlot};
 /// "RSTYVRRP", in the order of a little-endian machine.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"RSTYVRRP");
 /// Grows with every change of the layout.
-pub const LAYOUT: u32 = 15;
+pub const LAYOUT: u32 = 16;
 /// Added to [`Header::engine_beat_ms`] when the guard gives away what the engine held; no time is
 /// so long, and a double still counts it exactly.
 pub const WITHDRAWN: u64 = 1 << 52;
@@ -66,6 +66,8 @@ pub const EVENTS: usize = 1024;
 pub const CHECKS: usize = 28;
 /// Warnings that the board has room for.
 pub const WARNINGS: usize = 256;
+/// Findings of the doctor that the board has room for.
+pub const FINDINGS: usize = 32;
 /// The [`WarningSlot::instance`] of a warning about the whole node.
 pub const NODE: u32 = u32::MAX;
 /// Transitions of one virtual router that the board remembers.
@@ -148,6 +150,10 @@ on_the_board! {
         pub superseded: AtomicU32,
         /// Whether requests are taken over HTTP, too, 0 or 1.
         pub control: AtomicU32,
+        /// Number of finding slots in use: the first ones.
+        pub findings: AtomicU32,
+        /// nginx's `worker_shutdown_timeout`; 0 if it has none, `u32::MAX` if that is not known.
+        pub shutdown_timeout_ms: AtomicU32,
         /// Keeps what follows on a whole word.
         pub reserved: [AtomicU8; 4],
         /// The inode of the page that the workers write: see [`WorkerWords`].
@@ -227,6 +233,16 @@ pub mod state {
     pub const ACTIVE: u8 = 2;
     /// Held in Initialize because something is wrong.
     pub const FAULT: u8 = 3;
+}
+
+/// Values of [`FindingSlot::verdict`].
+pub mod verdict {
+    /// It is well.
+    pub const OK: u32 = 0;
+    /// It needs a look.
+    pub const WARNING: u32 = 1;
+    /// It keeps the node from its work.
+    pub const FAULT: u32 = 2;
 }
 
 /// Values of [`InstanceSlot::checksum`].
@@ -460,5 +476,22 @@ on_the_board! {
         pub reason: u8,
         /// Keeps the slot on whole words.
         pub reserved: [u8; 5],
+    }
+}
+
+on_the_board! {
+    /// What one test of the doctor has found.
+    #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+    pub struct FindingSlot {
+        /// Odd while the slot is being written.
+        pub seq: u64,
+        /// One of [`verdict`].
+        pub verdict: u32,
+        /// Keeps the slot on whole words.
+        pub reserved: [u8; 4],
+        /// Name of the test.
+        pub test: [u8; 24],
+        /// What is the case, and unless it is well what to do, for people.
+        pub text: [u8; 600],
     }
 }

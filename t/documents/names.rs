@@ -73,6 +73,34 @@ fn every_request_is_documented() {
 }
 
 #[test]
+fn every_test_of_the_doctor_is_documented() {
+    let code = [
+        "src/runtime/doctor.rs",
+        "src/runtime/doctor/routers.rs",
+        "src/status/document/diagnosis.rs",
+        "src/cli/doctor.rs",
+    ];
+    let code: String = code.iter().map(read).collect::<String>().split_whitespace().collect();
+    let mut tests = BTreeSet::new();
+    for (start, end) in [
+        ("constTEST:&str=\"", "\""),
+        ("Finding::ok(\"", "\""),
+        ("FindingStatus::new(\"", "\""),
+        ("(\"", "\",&["),
+        ("finding_of(\"", "\""),
+    ] {
+        tests.append(&mut quoted(&code, start, end));
+    }
+    tests.retain(|test| test.chars().all(|c| c.is_ascii_lowercase() || c == '_'));
+
+    assert!(tests.len() > 15, "the tests are found");
+    let members = ["router_id", "verdict", "findings"];
+    let mut documented = first_spans(REFERENCE, "The doctor");
+    documented.retain(|name| !members.contains(&name.as_str()));
+    assert_eq!(documented, tests);
+}
+
+#[test]
 fn every_metric_is_documented() {
     let code = read("lua/resty/vrrp/metrics.lua");
     let table = code.split("local METRICS = {").nth(1).and_then(|rest| rest.split("\n}").next());

@@ -264,6 +264,7 @@ impl Nginx {
             worker_timeout: WORKER_TIMEOUT,
             control: false,
             token: String::new(),
+            shutdown_timeout_ms: 0,
             instances: Vec::new(),
             addresses: Vec::new(),
             peers: Vec::new(),

@@ -219,6 +219,7 @@ fn plan(instances: usize) -> Plan {
     Plan {
         control: false,
         token: String::new(),
+        shutdown_timeout_ms: 0,
         router_id: "worker-01".to_owned(),
         worker_timeout: Duration::from_secs(2),
         instances: (1..=instances).map(named).collect(),

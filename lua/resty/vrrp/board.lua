@@ -76,6 +76,7 @@ local HEADER = ffi.typeof("resty_vrrp_header *")
 local WORDS = ffi.typeof("resty_vrrp_page *")
 local EVENTS = ffi.typeof("resty_vrrp_event *")
 local WARNINGS = ffi.typeof("resty_vrrp_warning *")
+local FINDINGS = ffi.typeof("resty_vrrp_finding *")
 local INSTANCES = ffi.typeof("resty_vrrp_instance *")
 local ADDRESSES = ffi.typeof("resty_vrrp_address *")
 local PEERS = ffi.typeof("resty_vrrp_peer *")
@@ -87,8 +88,10 @@ local EVENTS_SIZE = layout.EVENTS * sizeof("resty_vrrp_event")
 local EVENTS_AT = HEADER_SIZE
 local PAGE_SIZE = sizeof("resty_vrrp_page")
 local WARNINGS_AT = EVENTS_AT + EVENTS_SIZE
-local INSTANCES_AT = WARNINGS_AT
-                     + layout.WARNINGS * sizeof("resty_vrrp_warning")
+local FINDINGS_AT = WARNINGS_AT
+                    + layout.WARNINGS * sizeof("resty_vrrp_warning")
+local INSTANCES_AT = FINDINGS_AT
+                     + layout.FINDINGS * sizeof("resty_vrrp_finding")
 -- The kernel maps whole pages, which are no larger.
 local KERNEL_PAGE = 65536
 
@@ -149,6 +152,7 @@ local function without_slots(header, count)
         header = header,
         events = cast(EVENTS, start + EVENTS_AT),
         warnings = cast(WARNINGS, start + WARNINGS_AT),
+        findings = cast(FINDINGS, start + FINDINGS_AT),
         slots = slots,
         addresses = addresses,
         peers = cast(PEERS, addresses + count.addresses),
@@ -436,6 +440,7 @@ end
 
 _M.read = reader("resty_vrrp_instance")
 _M.read_warning = reader("resty_vrrp_warning")
+_M.read_finding = reader("resty_vrrp_finding")
 
 
 -- Returns the time of the engine's last heartbeat (0: none yet), and whether
@@ -557,16 +562,30 @@ function _M.each_check(slot)
 end
 
 
--- Iterates over copies of the warnings.
-function _M:each_warning()
-    local next_place, last = 0, min(self.header.warnings, layout.WARNINGS) - 1
+-- Iterates over copies of so many slots.
+local function each_copy(slots, count, read)
+    local next_place = 0
     return function()
         local place = next_place
         next_place = place + 1
-        if place <= last then
-            return _M.read_warning(self.warnings + place)
+        if place < count then
+            return read(slots + place)
         end
     end
+end
+
+
+-- Iterates over copies of the warnings.
+function _M:each_warning()
+    return each_copy(self.warnings, min(self.header.warnings, layout.WARNINGS),
+                     _M.read_warning)
+end
+
+
+-- Iterates over copies of the doctor's findings.
+function _M:each_finding()
+    return each_copy(self.findings, min(self.header.findings, layout.FINDINGS),
+                     _M.read_finding)
 end
 
 

@@ -76,6 +76,13 @@ local function server()
 end
 
 
+-- Returns the file that nginx reads unless it was told otherwise.
+local function usual_conf()
+    return ngx.config.nginx_configure():match("%-%-conf%-path=(%S+)")
+           or "conf/nginx.conf"
+end
+
+
 -- Returns the fields that the child writes: "ok", the server, the option
 -- carrier, the options as JSON and as a call of setup, if they come from a
 -- file, and warnings; or the kind of the failure, and its text.
@@ -89,7 +96,8 @@ local function verdict(options, is_file, board_fd, page_fd)
     local workers = ngx.worker.count()
     workers = workers > 0 and workers or nil
     local ran, told, err = pcall(core.check, options, is_file,
-                                 path .. board_fd, path .. page_fd, workers)
+                                 path .. board_fd, path .. page_fd, workers,
+                                 usual_conf(), ngx.config.prefix())
     if not ran then
         return "broken", tostring(told)
     end

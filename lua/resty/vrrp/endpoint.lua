@@ -22,6 +22,7 @@ local REQUESTS = {
     { "status", READ, "resty.vrrp.status_page" },
     { "events", READ, "resty.vrrp.events_page" },
     { "healthz", READ, "resty.vrrp.healthz" },
+    { "doctor", READ, "resty.vrrp.doctor_page" },
     { "metrics", READ, "resty.vrrp.metrics_page" },
     { "drain", WRITE, "resty.vrrp.drain_page" },
     { "undrain", WRITE, "resty.vrrp.drain_page" },

@@ -27,7 +27,8 @@ local RANK = {}
 do
     local order = [[
         error at from to
-        router_id module nginx carrier pid master_pid generation started now
+        router_id test verdict findings
+        module nginx carrier pid master_pid generation started now
         heartbeat_age_ms healthy draining control
         workers total alive board_locked
         name interface vrid family version node instances

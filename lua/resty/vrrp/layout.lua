@@ -40,6 +40,8 @@ typedef struct {
     uint32_t draining;
     uint32_t superseded;
     uint32_t control;
+    uint32_t findings;
+    uint32_t shutdown_timeout_ms;
     uint8_t reserved[4];
     uint64_t page;
     uint64_t late_turns;
@@ -122,6 +124,14 @@ typedef struct {
 } resty_vrrp_warning;
 
 typedef struct {
+    uint64_t seq;
+    uint32_t verdict;
+    uint8_t reserved[4];
+    char test[24];
+    char text[600];
+} resty_vrrp_finding;
+
+typedef struct {
     uint64_t at_ms;
     uint8_t from;
     uint8_t to;
@@ -190,12 +200,13 @@ typedef struct {
 return {
     -- "RSTYVRRP"
     MAGIC = 0x5052525659545352ULL,
-    VERSION = 15,
+    VERSION = 16,
     WITHDRAWN = 2 ^ 52,
     NEVER = 2 ^ 53,
     WORKERS = 1024,
     EVENTS = 1024,
     WARNINGS = 256,
+    FINDINGS = 32,
     -- The instance of a warning about the whole node.
     NODE = 2 ^ 32 - 1,
     CHECKS = 28,
@@ -216,6 +227,9 @@ return {
     -- The page's request.
     DRAIN = 1,
     UNDRAIN = 2,
+
+    -- A finding's verdict.
+    VERDICTS = { [0] = "ok", [1] = "warning", [2] = "fault" },
 
     -- An instance's state, and its name.
     INITIALIZE = 0,

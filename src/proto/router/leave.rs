@@ -89,7 +89,8 @@ impl VirtualRouter {
 
 /// Returns how long connections that are open may go on where they are, after a router of this
 /// interval has become Active elsewhere.
-pub(super) fn linger(adver_interval: Centiseconds) -> Duration {
+#[must_use]
+pub fn linger(adver_interval: Centiseconds) -> Duration {
     adver_interval.duration().min(LONGEST_LINGER)
 }
 

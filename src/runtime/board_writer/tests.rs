@@ -26,6 +26,7 @@ fn board_of_the_killed() -> Board {
         worker_timeout: Duration::from_secs(2),
         control: false,
         token: String::new(),
+        shutdown_timeout_ms: 0,
         instances: vec![InstanceSlot { addresses: 1, ..InstanceSlot::EMPTY }],
         addresses: vec![address],
         peers: Vec::new(),

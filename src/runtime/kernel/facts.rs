@@ -35,6 +35,8 @@ pub enum HostFinding {
     ReversePath,
     /// Another program speaks VRRP.
     OtherSpeaker,
+    /// A program listens on a virtual address, and could not start while another node has it.
+    BoundAddress,
 }
 
 /// A link as it is now.

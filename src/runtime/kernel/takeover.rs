@@ -95,6 +95,8 @@ pub(super) struct Takeover {
     /// Other programs with sockets for VRRP at the last survey, and the finding about them.
     speakers: Vec<Speaker>,
     other_speaker: Option<String>,
+    /// The finding about programs that listen on virtual addresses.
+    bound_address: Option<String>,
     retry: Retry,
     facts: FactsWriter,
 }
@@ -145,6 +147,7 @@ impl Takeover {
             surveyed: 0,
             speakers: Vec::new(),
             other_speaker: None,
+            bound_address: None,
             retry: Retry::default(),
             facts,
         }

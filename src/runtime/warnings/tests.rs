@@ -23,6 +23,7 @@ fn board() -> Board {
         worker_timeout: Duration::from_secs(2),
         control: false,
         token: String::new(),
+        shutdown_timeout_ms: 0,
         instances: vec![InstanceSlot::EMPTY; 2],
         addresses: Vec::new(),
         peers: Vec::new(),

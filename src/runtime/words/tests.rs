@@ -393,6 +393,7 @@ pub(super) fn board() -> ([File; 2], Board) {
         worker_timeout: Duration::from_secs(2),
         control: false,
         token: String::new(),
+        shutdown_timeout_ms: 0,
         instances: vec![InstanceSlot { addresses: 1, ..InstanceSlot::EMPTY }],
         addresses: vec![address.to_board()],
         peers: Vec::new(),

@@ -7,7 +7,7 @@ use std::slice;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicU64, fence};
 
-use crate::status::layout::{EventSlot, InstanceSlot, WarningSlot};
+use crate::status::layout::{EventSlot, FindingSlot, InstanceSlot, WarningSlot};
 
 /// A slot that is copied as whole words. The first one tells whether the others belong together.
 ///
@@ -19,6 +19,8 @@ pub(super) unsafe trait Slot: Copy {}
 // SAFETY: `layout` asserts that the slots are made of whole words without gaps; their fields are
 // numbers.
 unsafe impl Slot for EventSlot {}
+// SAFETY: as above.
+unsafe impl Slot for FindingSlot {}
 // SAFETY: as above.
 unsafe impl Slot for InstanceSlot {}
 // SAFETY: as above.

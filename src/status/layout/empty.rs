@@ -1,8 +1,8 @@
 //! Slots that say nothing.
 
 use super::{
-    CHECKS, CheckSlot, CounterSlot, HISTORY, InstanceSlot, NODE, REASONS, TransitionSlot,
-    WarningSlot, state,
+    CHECKS, CheckSlot, CounterSlot, FindingSlot, HISTORY, InstanceSlot, NODE, REASONS,
+    TransitionSlot, WarningSlot, state,
 };
 
 impl InstanceSlot {
@@ -91,4 +91,10 @@ impl WarningSlot {
 impl TransitionSlot {
     /// A slot that says nothing.
     pub const EMPTY: Self = Self { at_ms: 0, from: 0, to: 0, reason: 0, reserved: [0; 5] };
+}
+
+impl FindingSlot {
+    /// A slot that says nothing.
+    pub const EMPTY: Self =
+        Self { seq: 0, verdict: 0, reserved: [0; 4], test: [0; 24], text: [0; 600] };
 }

@@ -115,8 +115,9 @@ fn random_request(random: &mut Rng) -> (Vec<u8>, bool) {
         from[usize::try_from(index).unwrap_or(0)].to_owned()
     };
     let method = pick(&["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "LOCK"]);
-    let path = pick(&["status", "healthz", "metrics", "drain", "undrain", "", "x", "ha"]);
-    let query = pick(&["", "?instance=", "?state=", "?compat=", "?live=", "?draining=", "?a&b="]);
+    let path = pick(&["status", "healthz", "metrics", "drain", "undrain", "doctor", "", "x"]);
+    let query =
+        pick(&["", "?instance=", "?state=", "?compat=", "?live=", "?draining=", "?format="]);
     let header =
         pick(&["Origin: ", "Authorization: Bearer ", "Sec-Fetch-Site: ", "X: ", "Cookie: "]);
     let prefix = pick(&["/ha/", "/ha/x/", "/ha//"]);

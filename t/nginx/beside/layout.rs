@@ -7,9 +7,9 @@ use resty_vrrp::proto::{Reason, State};
 use resty_vrrp::runtime::BoardWord as _;
 use resty_vrrp::status::EngineState;
 use resty_vrrp::status::layout::{
-    AddressSlot, CHECKS, CheckSlot, CounterSlot, EVENTS, EventSlot, HISTORY, Header, InstanceSlot,
-    LAYOUT, MAGIC, NODE, PeerSlot, REASONS, TransitionSlot, WARNINGS, WITHDRAWN, WORKERS,
-    WarningSlot, WorkerSlot, WorkerWords, carrier, request,
+    AddressSlot, CHECKS, CheckSlot, CounterSlot, EVENTS, EventSlot, FINDINGS, FindingSlot, HISTORY,
+    Header, InstanceSlot, LAYOUT, MAGIC, NODE, PeerSlot, REASONS, TransitionSlot, WARNINGS,
+    WITHDRAWN, WORKERS, WarningSlot, WorkerSlot, WorkerWords, carrier, request,
 };
 
 use crate::{ONE, conf_with, lua, on_every_nginx, start_active};
@@ -26,6 +26,7 @@ const STRUCTURES: &[Structure] = &[
     ("resty_vrrp_counters", size_of::<CounterSlot>(), CounterSlot::FIELDS),
     ("resty_vrrp_check", size_of::<CheckSlot>(), CheckSlot::FIELDS),
     ("resty_vrrp_warning", size_of::<WarningSlot>(), WarningSlot::FIELDS),
+    ("resty_vrrp_finding", size_of::<FindingSlot>(), FindingSlot::FIELDS),
     ("resty_vrrp_transition", size_of::<TransitionSlot>(), TransitionSlot::FIELDS),
     ("resty_vrrp_address", size_of::<AddressSlot>(), AddressSlot::FIELDS),
     ("resty_vrrp_peer", size_of::<PeerSlot>(), PeerSlot::FIELDS),
@@ -89,7 +90,8 @@ fn the_numbers_that_lua_knows_are_those_of_the_layout() {
              local header = ffi.new('resty_vrrp_header')
              local instance = ffi.new('resty_vrrp_instance')
              return table.concat({ tostring(it.MAGIC), it.VERSION, withdrawn,
-                it.WORKERS, it.EVENTS, it.WARNINGS, ('%d'):format(it.NODE), it.HISTORY, it.CHECKS,
+                it.WORKERS, it.EVENTS, it.WARNINGS, it.FINDINGS, ('%d'):format(it.NODE),
+                it.HISTORY, it.CHECKS,
                 ffi.sizeof(instance.history) / ffi.sizeof('resty_vrrp_transition'),
                 ffi.sizeof(instance.check) / ffi.sizeof('resty_vrrp_check'),
                 ffi.sizeof(header.reasons) / 24 }, ' ')",
@@ -97,7 +99,7 @@ fn the_numbers_that_lua_knows_are_those_of_the_layout() {
 
         let counts = [HISTORY, CHECKS, HISTORY, CHECKS, REASONS].map(|count| count.to_string());
         let known = format!(
-            "{MAGIC}ULL {LAYOUT} {WITHDRAWN} {WORKERS} {EVENTS} {WARNINGS} {NODE} {}",
+            "{MAGIC}ULL {LAYOUT} {WITHDRAWN} {WORKERS} {EVENTS} {WARNINGS} {FINDINGS} {NODE} {}",
             counts.join(" ")
         );
         assert_eq!(seen, known);

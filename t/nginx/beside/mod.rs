@@ -11,6 +11,7 @@ pub(crate) mod checks;
 mod command_line;
 mod counters;
 mod crashes;
+mod doctor;
 mod events;
 mod foreign;
 mod gate;

@@ -1,12 +1,13 @@
 //! Surveys this host from time to time, for what would do harm silently.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use super::Takeover;
-use crate::net::{HardwareAddress, other_speakers, sysctl};
+use crate::net::{HardwareAddress, addresses_listened_on, other_speakers, sysctl};
 use crate::runtime::kernel::HostFinding;
 use crate::runtime::kernel::reverse_path::rival;
-use crate::types::Instant;
+use crate::types::{Family, Instant};
 
 impl Takeover {
     /// Surveys the host, when it is due.
@@ -21,6 +22,7 @@ impl Takeover {
         }
         self.surveyed = (self.surveyed + LINKS_AT_ONCE) % count.max(1);
         self.look_for_other_speakers();
+        self.look_for_bound_addresses();
     }
 
     fn survey_link(&mut self, link: usize) {
@@ -80,10 +82,33 @@ impl Takeover {
         }
     }
 
+    /// Looks for programs that listen on a virtual address itself, and could not do so while
+    /// another node has it.
+    fn look_for_bound_addresses(&mut self) {
+        let listened_on = addresses_listened_on().unwrap_or_default();
+        let is_bound = |address: &&IpAddr| {
+            let holders = &self.holders;
+            holders.looks_for(**address) && !sysctl::binds_foreign(Family::of(**address))
+        };
+        let text = listened_on.iter().find(is_bound).map(|address| {
+            let family = if address.is_ipv4() { "ipv4" } else { "ipv6" };
+            format!(
+                "a program listens on {address}, and net.{family}.ip_nonlocal_bind is 0: it cannot \
+                 start while that address is on another node. Set it to 1 (60-resty-vrrp.conf), or \
+                 listen on the wildcard address"
+            )
+        });
+        if self.bound_address != text {
+            self.bound_address = text;
+            self.links.look_at_findings();
+        }
+    }
+
     /// Publishes the findings, if they have changed.
     pub(super) fn report_findings(&mut self) {
         let Some(mut findings) = self.links.new_findings() else { return };
         findings.extend(self.other_speaker.clone().map(|text| (HostFinding::OtherSpeaker, text)));
+        findings.extend(self.bound_address.clone().map(|text| (HostFinding::BoundAddress, text)));
         self.facts.set_findings(findings);
     }
 }
