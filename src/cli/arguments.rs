@@ -47,9 +47,9 @@ pub(super) enum CommandName {
     ///
     /// Returns when another node has the addresses. Works without `control = true` in setup, which
     /// is for HTTP alone.
-    Drain(NodeArguments),
+    Drain(RequestArguments),
     /// Takes part in the election again
-    Undrain(NodeArguments),
+    Undrain(RequestArguments),
     /// Checks an nginx.conf and its setup { }, without starting anything
     ///
     /// Exits with 1 if setup refuses its options, with 2 if nginx refuses the configuration or the
@@ -83,6 +83,16 @@ impl NodeArguments {
     pub(super) fn choice(&self) -> Choice {
         Choice { run_dir: self.run_dir.clone(), pid: self.pid }
     }
+}
+
+/// Arguments of `drain` and `undrain`.
+#[derive(Args, Debug)]
+pub(super) struct RequestArguments {
+    #[command(flatten)]
+    pub(super) node: NodeArguments,
+    /// How long to wait until it is done
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    pub(super) timeout: u16,
 }
 
 /// Arguments of `status`.

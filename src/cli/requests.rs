@@ -6,14 +6,15 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use super::nodes::{Choice, now};
+use super::arguments::RequestArguments;
+use super::nodes::now;
 use super::{Exit, node_of, print, problem_of};
 use crate::status::Board;
 use crate::status::layout::state;
 
 /// Asks the engine of a node, and waits until it is done: a drained node holds no address.
-pub(super) fn drain(choice: &Choice, draining: bool) -> io::Result<Exit> {
-    let node = match node_of(choice)? {
+pub(super) fn drain(arguments: &RequestArguments, draining: bool) -> io::Result<Exit> {
+    let node = match node_of(&arguments.node.choice())? {
         Ok(node) => node,
         Err(exit) => return Ok(exit),
     };
@@ -28,7 +29,7 @@ pub(super) fn drain(choice: &Choice, draining: bool) -> io::Result<Exit> {
         return Err(io::Error::other(problem));
     }
     board.ask(draining);
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + Duration::from_secs(arguments.timeout.into());
     while !is_done(&board, draining) {
         if let Some(problem) = problem_of(&board.engine(now().board_ms)) {
             return Err(io::Error::other(problem));
@@ -54,6 +55,4 @@ fn holds_any(board: &Board) -> bool {
         || board.addresses().iter().any(|address| address.ours.load(Relaxed) != 0)
 }
 
-/// Leaving takes a few intervals, and the longest interval is 255 s.
-const PATIENCE: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(20);

@@ -121,6 +121,11 @@ fn the_container_is_made_of_the_package() {
 
     let openresty = "/usr/local/openresty/site/lualib/resty/vrrp/core.so";
     assert!(host.enter(|| Path::new(openresty).exists()));
+    let called = "sed -n 's/^Exec.*=[-+]*\\([^ ]*resty-vrrp\\) .*/\\1/p' \
+                  /usr/share/resty-vrrp/systemd/*.d/*.conf | sort -u";
+    let called = host.exec("sh", &["-c", called]);
+    assert_eq!(called.trim(), "/usr/sbin/resty-vrrp", "by both drop-ins");
+    assert!(host.enter(|| Path::new(called.trim()).exists()));
     assert_eq!(lines("STOPSIGNAL "), ["SIGQUIT"]);
 }
 

@@ -4,7 +4,7 @@ use std::fs::{self, DirEntry};
 use std::os::unix::fs::MetadataExt;
 use std::process::{Command, Output};
 
-use harness::{CarrierKind, Host, Nginx, Role, conf};
+use harness::{CarrierKind, Host, Nginx, Role, conf, library};
 
 use crate::{ONE, conf_with, on_every_nginx, start_active, status_when};
 
@@ -57,24 +57,30 @@ fn commands(unit: &str, kind: &str) -> Vec<String> {
     all.filter(|command| !command.is_empty()).collect()
 }
 
-/// Runs a command of a unit as systemd does, with the guard, the nginx and the files of this lab.
+/// Runs the check of a unit as systemd does, with the command line, the nginx and the files of this
+/// lab.
 fn run(command: &str, nginx: &Nginx, host: &Host) -> Output {
-    let prefix = nginx.prefix();
-    let lab = prefix.parent().expect("the directory of the lab").display().to_string();
-    let words: Vec<_> = command.splitn(4, ' ').collect();
-    let [guard, "check", program, arguments @ ..] = &words[..] else { panic!("{command}") };
-    assert!(guard.ends_with("/resty/vrrp/guard") && program.ends_with("/nginx"), "{command}");
+    let prefix = nginx.prefix().display().to_string();
+    let words: Vec<_> = command.splitn(6, ' ').collect();
+    let [program, "check", file, "--nginx", theirs, more @ ..] = &words[..] else {
+        panic!("{command}")
+    };
+    assert_eq!(*program, "/usr/local/sbin/resty-vrrp");
+    assert!(file.ends_with("/nginx.conf") && theirs.ends_with("/nginx"), "{command}");
     let modules = nginx.carrier().modules.iter();
     let modules = modules.map(|module| format!("load_module {};", module.display()));
-    let arguments = arguments
-        .concat()
-        .replace("/var/log/nginx", &prefix.join("logs").display().to_string())
-        .replace("/run/nginx/", &format!("{}/", prefix.display()))
-        .replace("include /etc/nginx/modules-enabled/*.conf;", &modules.collect::<String>());
-    let program = nginx.carrier().program.display();
+    let more = match more {
+        [] => "--".to_owned(),
+        [more] => more
+            .replace("/var/log/nginx", &format!("{prefix}/logs"))
+            .replace("/run/nginx/", &format!("{prefix}/"))
+            .replace("include /etc/nginx/modules-enabled/*.conf;", &modules.collect::<String>()),
+        _ => panic!("{command}"),
+    };
     let line = format!(
-        "{lab}/lualib/resty/vrrp/guard check {program} {arguments} -p {} -c conf/nginx.conf",
-        prefix.display()
+        "{} check {prefix}/conf/nginx.conf --nginx {} {more} -p {prefix}",
+        library().with_file_name("resty-vrrp").display(),
+        nginx.carrier().program.display(),
     );
     host.enter(|| Command::new("sh").args(["-c", &line]).output()).expect("it can be run")
 }
