@@ -82,10 +82,16 @@ impl Peer {
     }
 
     fn write(&mut self) -> io::Result<()> {
+        use io::ErrorKind::{BrokenPipe, ConnectionReset, WouldBlock};
         while self.written < self.outgoing.len() {
             match self.stream.try_write(&self.outgoing[self.written..]) {
                 Ok(written) => self.written += written,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == WouldBlock => break,
+                // The other end has closed. What it sent before that is read first: an operator's
+                // request may be among it.
+                Err(error) if matches!(error.kind(), BrokenPipe | ConnectionReset) => {
+                    self.written = self.outgoing.len();
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -179,6 +185,20 @@ mod tests {
 
             assert!(receive(&mut peer).await.is_err(), "{bytes:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn what_the_other_said_before_its_end_is_heard_although_nothing_can_be_sent() {
+        let (mut one, mut other) = pair();
+        other.send(&HandoverMessage::Drain(true));
+        other.send(&HandoverMessage::Delivered(7));
+        drop(other);
+
+        one.send(&HandoverMessage::Hello);
+
+        assert!(matches!(receive(&mut one).await.unwrap(), HandoverMessage::Drain(true)));
+        assert!(matches!(receive(&mut one).await.unwrap(), HandoverMessage::Delivered(7)));
+        assert!(receive(&mut one).await.is_err());
     }
 
     #[tokio::test]
