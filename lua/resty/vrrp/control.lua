@@ -23,6 +23,11 @@ function _M.ask(board, request)
         return nil, err
     end
     board.page.request = request
+    -- An engine that ends says so before it looks for requests the last time.
+    running, err = board:engine()
+    if not running and board.page.request ~= 0 then
+        return nil, err
+    end
     return true
 end
 

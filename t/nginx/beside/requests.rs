@@ -61,6 +61,31 @@ fn what_is_asked_for_during_a_reload_is_done() {
     });
 }
 
+#[test]
+fn what_is_asked_of_an_engine_that_ends_meanwhile_is_taken_or_refused() {
+    on_every_nginx("asked at the end", |host, carrier| {
+        let _nginx = start_active(host, carrier);
+        let ask = |is_taken: bool| {
+            let takes = if is_taken { "board.page.request = 0" } else { "" };
+            let code = format!(
+                "local board, looks = {{ page = {{}} }}, 0
+                 function board:engine()
+                     looks = looks + 1
+                     if looks == 1 then return true end
+                     {takes}
+                     return nil, 'it was stopped'
+                 end
+                 local ok, err = require('resty.vrrp.control').ask(board, 1)
+                 return tostring(ok) .. ' ' .. tostring(err)"
+            );
+            lua(host, &code)
+        };
+
+        assert_eq!(ask(true), "true nil");
+        assert_eq!(ask(false), "nil it was stopped");
+    });
+}
+
 /// Waits until the engine of a generation says that it is drained.
 #[track_caller]
 fn drained(host: &Host, generation: u32) {
