@@ -79,6 +79,53 @@ fn an_address_in_a_table_is_one_as_any_other() {
     assert!(said(&json!({ "addresses": [{}] })).contains("addresses[1].address: required"));
 }
 
+#[test]
+fn the_interface_of_an_address_is_tracked_unless_it_is_that_of_the_instance() {
+    let address = |n: u8, interface: String| json!({ "address": format!("192.0.2.{n}/24"), "interface": interface });
+    let own = [address(1, "eth0".into()), address(2, "eth2".into()), address(3, "eth2".into())];
+    let track = json!([{ "interface": "eth1", "weight": -5 }]);
+    let instance = &config(&json!({ "addresses": own, "track": track })).instances[0];
+
+    let tracked = instance.tracked().into_iter().map(|it| (it.interface.to_string(), it.weight));
+    assert_eq!(tracked.collect::<Vec<_>>(), [("eth1".into(), Some(-5)), ("eth2".into(), None)]);
+    let on = instance.moving().map(|held| instance.interface_of(held).to_string());
+    assert_eq!(on.collect::<Vec<_>>(), ["eth0", "eth2", "eth2"]);
+
+    let many: Vec<_> = (1..=9).map(|n| address(n, format!("vlan{n}"))).collect();
+    assert_eq!(said(&json!({ "addresses": many[..8] })), "");
+    let said = said(&json!({ "addresses": many }));
+    assert!(said.starts_with("instances[1].track: at most 8 interfaces, with those of"), "{said}");
+}
+
+#[test]
+fn an_interface_that_is_made_for_an_instance_has_no_address_of_another_one() {
+    let with_mac = json!({ "name": "VI_1", "interface": "eth0", "vrid": 51, "virtual_mac": true,
+        "addresses": [{ "address": "192.0.2.1/24", "interface": "vrrp4.51" }] });
+    let elsewhere = json!({ "name": "VI_2", "interface": "eth0", "vrid": 52,
+        "addresses": [{ "address": "192.0.2.2/24", "interface": "vrrp4.51" }] });
+    let alone = json!({ "instances": [with_mac] });
+    let both = json!({ "instances": [with_mac, elsewhere] });
+
+    assert!(Config::from_json(&alone.to_string()).is_ok(), "it may name its own");
+    let said = Config::from_json(&both.to_string()).unwrap_err().to_string();
+    assert!(said.contains("vrrp4.51 is that of an address of instances[2], too"), "{said}");
+}
+
+#[test]
+fn a_link_local_address_may_be_on_several_interfaces_of_several_instances() {
+    let one = |vrid: u8, interface: &str| {
+        json!({ "name": format!("VI_{vrid}"), "interface": "eth0", "vrid": vrid,
+            "addresses": [{ "address": "fe80::1/64", "interface": interface }] })
+    };
+    let said = |interfaces: [&str; 2]| {
+        let all = json!({ "instances": [one(1, interfaces[0]), one(2, interfaces[1])] });
+        Config::from_json(&all.to_string()).err().map(|said| said.to_string()).unwrap_or_default()
+    };
+
+    assert_eq!(said(["eth1", "eth2"]), "");
+    assert!(said(["eth1", "eth1"]).contains("fe80::1 belongs to instances[1], too"));
+}
+
 /// Of the macvlan, which has the address.
 #[test]
 fn with_virtual_mac_a_label_begins_with_the_name_of_the_macvlan() {

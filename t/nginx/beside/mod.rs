@@ -32,6 +32,7 @@ mod monitoring;
 mod neighbours;
 mod page;
 mod pages;
+mod places;
 mod reach;
 mod realtime;
 mod refusals;

@@ -111,8 +111,11 @@ impl Takeover {
             && holds_any;
         self.came_up.extend(view.index.filter(|_| came_up));
         let mac_before = before.and_then(|before| before.mac);
-        if mac_before.is_some() && mac_before != view.mac {
-            for &router in &site.routers {
+        let has_another_mac = mac_before.is_some() && mac_before != view.mac;
+        for &router in &site.routers {
+            // Of the link that it speaks on, the election takes care.
+            let is_back = came_up && site.macvlan.is_none() && !site.speakers.contains(&router);
+            if has_another_mac || is_back {
                 self.announcements.repeat(router, now);
             }
         }

@@ -9,6 +9,7 @@ use super::*;
 use crate::config::AnnounceConfig;
 use crate::net::{DuplicateDetection, samples};
 use crate::runtime::kernel::facts::Facts;
+use crate::runtime::kernel::orders::Relay;
 use crate::runtime::kernel::{LinkView, PlannedAddress, PlannedRouter, Site};
 use crate::types::{AddressLook, LinkName, Sources};
 
@@ -65,18 +66,61 @@ fn a_host_that_gives_way_is_silent_from_whatever_address_it_has() {
     assert_eq!(rules.silent, [(address.address, own.address)].into());
 }
 
+/// On the link of the election it would be spoken from an address that nobody there knows.
+#[test]
+fn a_host_that_gives_way_is_silent_on_another_link_from_an_address_of_that() {
+    let [address, own] = ["192.0.2.100/24", "198.51.100.100/24"].map(samples::parse);
+    let mut takeover = takeover_with(&[PlannedAddress::on(0, address), PlannedAddress::on(1, own)]);
+    let sources = [[192, 0, 2, 1], [198, 51, 100, 1]];
+    for (link, ipv4) in sources.into_iter().enumerate() {
+        let sources = Sources { ipv4: Some(ipv4.into()), ..Sources::default() };
+        takeover.links[link].view = Some(LinkView { sources, ..LinkView::default() });
+        takeover.routers[0].facts.addresses[link].ours = true;
+    }
+    takeover.moving.insert(0);
+
+    let rules = takeover.rules(Instant::default());
+
+    let expected = [(address.address, sources[0].into()), (own.address, sources[1].into())];
+    assert_eq!(rules.silent, expected.into());
+}
+
+/// The link-local address of the host before means nothing on another link.
+#[test]
+fn segments_are_relayed_over_ipv6_on_the_link_of_the_election_alone() {
+    let until = Instant::default() + Duration::from_secs(1);
+    for (texts, host, relayed) in [
+        (["2001:db8::1/64", "2001:db8:9::1/64"], "fe80::2", 1),
+        (["192.0.2.100/24", "198.51.100.100/24"], "192.0.2.2", 2),
+    ] {
+        let [here, elsewhere] = texts.map(samples::parse);
+        let both = [PlannedAddress::on(0, here), PlannedAddress::on(1, elsewhere)];
+        let mut takeover = takeover_with(&both);
+        let relay = Relay { to: host.parse().unwrap(), until };
+        let claim = &mut takeover.routers[0].claim;
+        (claim.claimed, claim.relays) = (true, Some(relay));
+        takeover.moving.insert(0);
+
+        assert_eq!(takeover.rules(Instant::default()).relayed.len(), relayed, "{texts:?}");
+    }
+}
+
 /// Returns the state of a thread that knows its link, and has nothing to look at.
 fn takeover(address: VirtualAddress) -> Takeover {
-    let name = LinkName::new("eth0").unwrap();
+    takeover_with(&[PlannedAddress::on(0, address)])
+}
+
+/// The same, of a router with these addresses, on its own link or another one.
+fn takeover_with(addresses: &[PlannedAddress]) -> Takeover {
     let router = PlannedRouter {
         site: Site::on(0),
-        addresses: Arc::new([PlannedAddress::on(0, address)]),
+        addresses: Arc::from(addresses),
         endpoints: Arc::default(),
         accepts: true,
         patience: Duration::MAX,
     };
     let plan = KernelPlan {
-        links: vec![name],
+        links: ["eth0", "eth1"].map(|name| LinkName::new(name).unwrap()).to_vec(),
         routers: vec![router],
         announce: AnnounceConfig { count: 3, refresh: None },
         lifetime: None,
