@@ -6,7 +6,7 @@ use harness::{Role, Signal};
 
 use crate::axe::assert_accessible;
 use crate::browser::Look;
-use crate::pair::Pair;
+use crate::pair::{Pair, conf, instance};
 
 #[test]
 fn the_first_line_says_who_is_active_since_when_and_why() {
@@ -78,6 +78,27 @@ fn an_engine_that_hangs_is_shown_by_the_workers() {
     assert_accessible(browser);
     one.nginx.signal(Role::Carrier, Signal::SIGCONT);
     browser.wait_for_headline("worker-01 is active");
+}
+
+#[test]
+fn an_address_on_another_interface_is_shown_with_that_and_with_its_label() {
+    let mut pair = Pair::start("an address elsewhere", "");
+    let Pair { one, browser, .. } = &mut pair;
+    let elsewhere = "{ address = '192.168.57.100/24', interface = 'lo', label = 'lo:web' }";
+    let all = format!("192.168.56.100/24', {elsewhere}, '192.168.56.110/24");
+    let options = format!("{{ instances = {{ {} }} }}", instance("VI_1", 150, &all));
+    one.nginx.write("nginx.conf", &conf(&options, ""));
+    one.nginx.reload();
+
+    browser.open(&one.host);
+
+    let shown =
+        "[...document.querySelectorAll('#list ul.marked')].map((it) => it.innerText).join()";
+    browser.wait_for("it is there", &format!("{shown}.includes('on this node, lo')"));
+    let shown = browser.text(shown);
+    assert!(shown.contains("label lo:web"), "{shown}");
+    assert_eq!(shown.matches("on this node,").count(), 1, "of the others nothing is said: {shown}");
+    assert_accessible(browser);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use harness::{AddressWatch, Host, Lab, Sniffer, eventually, wait_until};
+use harness::{AddressWatch, Host, Lab, Sniffer, eventually, holds_for, wait_until};
 use resty_vrrp::net::LinkSignal;
 use resty_vrrp::runtime::kernel::{KernelPlan, KernelThread, PlannedAddress, Site};
 use resty_vrrp::types::{AddressLabel, AddressLook, HeldAddress, LinkName};
@@ -140,6 +140,24 @@ fn an_interface_that_is_made_anew_gets_its_address_back_and_the_others_stay() {
 
     wait_until("it is back", SECOND, || assigned(&kernel, 0) == 2);
     assert_eq!(kernel.facts().routers[0].addresses[1].lost, 0);
+}
+
+#[test]
+fn an_address_with_a_lifetime_outlives_it_wherever_it_is_and_whatever_it_looks_like() {
+    let (_lab, host) = two_links("lifetime");
+    let mut plan =
+        plan_of(&["eth0", "eth1"], &[address(0, VIP, Some("eth0:web"), None), on(1, ELSEWHERE)]);
+    plan.lifetime = Some(2 * SECOND);
+    let kernel = start(&host, plan);
+    claim(&kernel, &[0]);
+
+    holds_for("both are there", Duration::from_millis(3_500), || {
+        let all = links_with(&host);
+        if all.len() == 2 { Ok(()) } else { Err(format!("{all:?}")) }
+    });
+
+    assert_eq!(look(&host, VIP), "eth0:web");
+    assert!(after_stop(kernel));
 }
 
 /// The election looks after the link on which it advertises, and after no other.
