@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum, value_parser};
 
 use super::nodes::Choice;
 
@@ -33,6 +33,11 @@ pub(super) enum CommandName {
     Status(StatusArguments),
     /// Shows the status again every second, until interrupted
     Watch(NodeArguments),
+    /// Shows the last lines of the engine, also those that nginx's error log leaves out
+    ///
+    /// The engine keeps the last 200 on shared memory: they can be read while nginx hangs, and
+    /// those of before a reload are still there.
+    Log(LogArguments),
     /// Says what is well on a node and how that is known, and what is not and what helps
     ///
     /// Exits with 1 if anything is a fault; a warning needs a look, and is none.
@@ -109,6 +114,23 @@ pub(super) struct StatusArguments {
     /// Tells whether the instance is in this state
     #[arg(long = "is", value_name = "STATE", requires = "instance", conflicts_with = "json")]
     pub(super) wanted: Option<StateName>,
+}
+
+/// Arguments of `log`.
+#[derive(Args, Debug)]
+pub(super) struct LogArguments {
+    #[command(flatten)]
+    pub(super) node: NodeArguments,
+    /// How many lines
+    #[arg(short = 'n', long, value_name = "NUMBER", default_value_t = 200)]
+    #[arg(value_parser = value_parser!(u16).range(1..=200))]
+    pub(super) lines: u16,
+    /// Goes on with the lines that come, until interrupted
+    #[arg(short, long)]
+    pub(super) follow: bool,
+    /// Prints { at, level, text }: one line of JSON for each
+    #[arg(long)]
+    pub(super) json: bool,
 }
 
 /// Arguments of `check`.

@@ -11,6 +11,7 @@ mod arguments;
 mod doctor;
 mod generate;
 mod leftovers;
+mod log;
 mod nodes;
 mod requests;
 mod table;
@@ -38,6 +39,7 @@ pub fn run() -> ExitCode {
     let outcome = match command {
         CommandName::Status(arguments) => show_status(&arguments),
         CommandName::Watch(node) => watch(&node.choice()),
+        CommandName::Log(arguments) => log::show(&arguments),
         CommandName::Doctor { node, json } => doctor::examine(&node.choice(), json),
         CommandName::Drain(arguments) => requests::drain(&arguments, true),
         CommandName::Undrain(arguments) => requests::drain(&arguments, false),

@@ -18,6 +18,7 @@ use rustix::process::geteuid;
 use super::words::shown;
 use crate::net::{Rights, abstract_listeners, clock};
 use crate::status::document::{Clocks, Diagnosis};
+use crate::status::layout::LineSlot;
 use crate::status::{Board, BoardError, Page, Status};
 
 /// What was found on this machine.
@@ -148,6 +149,11 @@ impl FoundNode {
     /// Returns the status of now.
     pub(super) fn status(&self) -> Status {
         Status::of(&self.board, now())
+    }
+
+    /// Returns the last lines of its engine, oldest first.
+    pub(super) fn lines(&self) -> Vec<LineSlot> {
+        self.board.lines().collect()
     }
 
     /// Returns what the doctor says.

@@ -46,6 +46,7 @@ use super::guard::{self, Guard};
 use super::handover::{Meeting, Neighbours, Outlook, Place};
 use super::health::{self, Liveness};
 use super::kernel::{AcceptFilter, KernelThread, LinkView, PlannedRouter};
+use super::log;
 use super::report;
 use super::surroundings::Surroundings;
 use super::tracking::Tracking;
@@ -390,6 +391,7 @@ impl<'a> Driver<'a> {
 
     fn take_beat(&mut self) {
         let now = clock::now();
+        log::show(self.board);
         self.pulse.note(now);
         self.armed = None;
         let unsent = self.meeting.beat();

@@ -1,5 +1,6 @@
-//! Log lines on their way to nginx: the threads put them into a bounded queue and never wait; a
-//! timer of the carrier takes them out and writes them with `ngx.log`.
+//! Log lines on their way to nginx and to the board: the threads put them into bounded queues and
+//! never wait. A timer of the carrier writes them with `ngx.log`; the thread `vrrp` puts them on the
+//! board, where they can be read although nginx hangs, and whatever its `error_log` leaves out.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -7,15 +8,20 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use crate::status::on_one_line;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::registry::Registry;
 
+use crate::net::clock;
+use crate::status::{Board, on_one_line};
+use crate::types::Instant;
+
 /// One line for nginx's error log.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Line {
+    /// When it was written.
+    pub at: Instant,
     /// nginx's number for the level: 3 crit, 4 error, 5 warn, 6 notice, 8 debug.
     pub level: u8,
     /// The text, without a time: nginx writes its own.
@@ -24,39 +30,63 @@ pub struct Line {
 
 /// Begins to collect what this process logs. Later calls change nothing.
 pub(crate) fn install() {
-    queue();
+    queues();
     // An error means that a subscriber is already there: ours, from an earlier start in this
     // process.
     drop(tracing::subscriber::set_global_default(Registry::default().with(Queued)));
 }
 
-/// Takes at most `max` lines out of the queue, oldest first.
+/// Takes at most `max` lines for nginx out of their queue, oldest first.
 #[must_use]
 pub fn drain(max: usize) -> Vec<Line> {
-    let queue = queue();
-    let lines = queue.lines.lock().unwrap_or_else(PoisonError::into_inner);
-    let mut drained: Vec<_> = lines.try_iter().take(max).collect();
-    let dropped = queue.dropped.swap(0, Ordering::Relaxed);
+    let queues = queues();
+    let mut drained = queues.for_nginx.take(max);
+    let dropped = queues.dropped.swap(0, Ordering::Relaxed);
     if dropped > 0 {
         let text =
             format!("{dropped} log lines were dropped: they came faster than nginx took them");
-        drained.push(Line { level: WARN, text });
+        drained.push(Line { at: clock::now(), level: WARN, text });
     }
     drained
 }
 
-struct Queue {
-    sender: SyncSender<Line>,
-    lines: Mutex<Receiver<Line>>,
+/// Puts the lines since the last time on the board.
+pub(super) fn show(board: &mut Board) {
+    for Line { at, level, text } in queues().for_the_board.take(CAPACITY) {
+        board.put_line(at.as_millis(), level, &text);
+    }
+}
+
+struct Queues {
+    for_nginx: LineQueue,
+    for_the_board: LineQueue,
+    /// Lines that nginx does not get.
     dropped: AtomicU64,
 }
 
-fn queue() -> &'static Queue {
-    static QUEUE: OnceLock<Queue> = OnceLock::new();
-    QUEUE.get_or_init(|| {
-        let (sender, lines) = sync_channel(CAPACITY);
-        Queue { sender, lines: Mutex::new(lines), dropped: AtomicU64::new(0) }
+fn queues() -> &'static Queues {
+    static QUEUES: OnceLock<Queues> = OnceLock::new();
+    QUEUES.get_or_init(|| Queues {
+        for_nginx: LineQueue::new(),
+        for_the_board: LineQueue::new(),
+        dropped: AtomicU64::new(0),
     })
+}
+
+struct LineQueue {
+    sender: SyncSender<Line>,
+    lines: Mutex<Receiver<Line>>,
+}
+
+impl LineQueue {
+    fn new() -> Self {
+        let (sender, lines) = sync_channel(CAPACITY);
+        Self { sender, lines: Mutex::new(lines) }
+    }
+
+    fn take(&self, max: usize) -> Vec<Line> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner).try_iter().take(max).collect()
+    }
 }
 
 struct Queued;
@@ -70,9 +100,12 @@ impl<S: Subscriber> Layer<S> for Queued {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         // A line must not end the thread that logs it.
         let line = catch_unwind(AssertUnwindSafe(|| line_of(event)));
-        let queue = queue();
-        if !line.is_ok_and(|line| queue.sender.try_send(line).is_ok()) {
-            queue.dropped.fetch_add(1, Ordering::Relaxed);
+        let queues = queues();
+        if let Ok(line) = &line {
+            queues.for_the_board.sender.try_send(line.clone()).ok();
+        }
+        if !line.is_ok_and(|line| queues.for_nginx.sender.try_send(line).is_ok()) {
+            queues.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
 }
@@ -81,7 +114,8 @@ fn line_of(event: &Event<'_>) -> Line {
     let mut text = Text::default();
     event.record(&mut text);
     let text = text.message + &text.fields;
-    Line { level: level(*event.metadata().level()), text: on_one_line(&text).into_owned() }
+    let level = level(*event.metadata().level());
+    Line { at: clock::now(), level, text: on_one_line(&text).into_owned() }
 }
 
 fn level(level: Level) -> u8 {
@@ -113,7 +147,8 @@ const ERROR: u8 = 4;
 const WARN: u8 = 5;
 const NOTICE: u8 = 6;
 const DEBUG: u8 = 8;
-/// Lines that wait for nginx. A line that finds the queue full is dropped and counted.
+/// Lines that wait for nginx, or for the board. A line that finds the queue full is dropped; those
+/// for nginx are counted.
 const CAPACITY: usize = 1024;
 
 #[cfg(test)]

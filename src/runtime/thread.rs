@@ -242,12 +242,14 @@ impl EngineContext {
             let pause = backoff.after_a_run_of(clock::now().since(began));
             tracing::error!("failed, next attempt in {pause:?}: {error}");
             self.board.set_engine(EngineState::Failed, &error);
+            log::show(&mut self.board);
             if self.stopped_within(pause) {
                 break;
             }
             start = next;
         }
         self.board.set_engine(EngineState::Stopped, "");
+        log::show(&mut self.board);
         // The receiver may have gone: the carrier waits for a limited time.
         ending.send(()).ok();
     }

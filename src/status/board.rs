@@ -3,6 +3,7 @@
 mod beat;
 mod engine;
 mod findings;
+mod lines;
 mod reader;
 mod seq;
 
@@ -22,7 +23,7 @@ pub use self::engine::EngineSight;
 pub(super) use self::engine::owned;
 use super::layout::{
     AddressSlot, EVENTS, EngineState, EventSlot, FINDINGS, FindingSlot, Header, InstanceSlot,
-    LAYOUT, MAGIC, PeerSlot, REASONS, WARNINGS, WarningSlot,
+    LAYOUT, LINES, LineSlot, MAGIC, PeerSlot, REASONS, WARNINGS, WarningSlot,
 };
 use super::memory::{open_shared, seal};
 use super::page::{Page, Workers, silence};
@@ -317,8 +318,7 @@ impl Board {
     /// Returns a change of state by its number, if it is still there.
     #[must_use]
     pub fn event(&self, number: u64) -> Option<EventSlot> {
-        let event: EventSlot = seq::copy(self.event_words(number));
-        (event.number == number).then_some(event)
+        seq::get(self.event_words(number), number)
     }
 
     /// Returns how many workers have beaten within `timeout`.
@@ -421,7 +421,8 @@ struct Tables {
 
 impl Tables {
     const EVENTS_AT: usize = size_of::<Header>();
-    const WARNINGS_AT: usize = Self::EVENTS_AT + EVENTS * size_of::<EventSlot>();
+    const LINES_AT: usize = Self::EVENTS_AT + EVENTS * size_of::<EventSlot>();
+    const WARNINGS_AT: usize = Self::LINES_AT + LINES * size_of::<LineSlot>();
     const FINDINGS_AT: usize = Self::WARNINGS_AT + WARNINGS * size_of::<WarningSlot>();
     const INSTANCES_AT: usize = Self::FINDINGS_AT + FINDINGS * size_of::<FindingSlot>();
 

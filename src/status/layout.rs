@@ -1,9 +1,9 @@
 //! What lies where on the board.
 //!
 //! ```text
-//!  +--------+-----------------+------------------+-----------------+
-//!  | Header | EventSlot[1024] | WarningSlot[256] | FindingSlot[32] | ...
-//!  +--------+-----------------+------------------+-----------------+
+//!  +--------+-----------------+---------------+------------------+-----------------+
+//!  | Header | EventSlot[1024] | LineSlot[200] | WarningSlot[256] | FindingSlot[32] | ...
+//!  +--------+-----------------+---------------+------------------+-----------------+
 //!       +-----------------+----------------+-------------+
 //!   ... | InstanceSlot[n] | AddressSlot[m] | PeerSlot[k] |
 //!       +-----------------+----------------+-------------+
@@ -53,7 +53,7 @@ pub use self::lists::{AddressSlot, PeerSlot};
 /// "RSTYVRRP", in the order of a little-endian machine.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"RSTYVRRP");
 /// Grows with every change of the layout.
-pub const LAYOUT: u32 = 16;
+pub const LAYOUT: u32 = 17;
 /// Added to [`Header::engine_beat_ms`] when the guard gives away what the engine held; no time is
 /// so long, and a double still counts it exactly.
 pub const WITHDRAWN: u64 = 1 << 52;
@@ -61,6 +61,8 @@ pub const WITHDRAWN: u64 = 1 << 52;
 pub const WORKERS: usize = 1024;
 /// Changes of state that wait for Lua at most; older ones are lost, and counted.
 pub const EVENTS: usize = 1024;
+/// Lines of the engine's log that the board remembers.
+pub const LINES: usize = 200;
 /// Checks of one virtual router: its link, address and workers, eight tracked interfaces, twelve
 /// checks in Lua, the probe, and four hosts to reach.
 pub const CHECKS: usize = 28;
@@ -171,6 +173,8 @@ on_the_board! {
         pub events_delivered: AtomicU64,
         /// From when on this process tells them; until then another one may.
         pub events_from_ms: AtomicU64,
+        /// Number of the last line of the engine's log. It goes on over generations.
+        pub lines: AtomicU64,
         /// What a request over HTTP must show; empty if nothing.
         pub token: [AtomicU8; 136],
         /// Name of this node.
@@ -299,6 +303,23 @@ on_the_board! {
         pub reason: u8,
         /// Keeps the slot on whole words.
         pub reserved: [u8; 5],
+    }
+}
+
+on_the_board! {
+    /// A line of the engine's log: number `n` stands in place `n % LINES`.
+    #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+    pub struct LineSlot {
+        /// Its number; another one while it is being written.
+        pub number: u64,
+        /// When.
+        pub at_ms: u64,
+        /// nginx's number for the level: 4 error, 5 warn, 6 notice.
+        pub level: u8,
+        /// Keeps what follows on a whole word.
+        pub reserved: [u8; 7],
+        /// The line without time and level; what is longer is cut.
+        pub text: [u8; 488],
     }
 }
 

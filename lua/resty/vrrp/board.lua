@@ -75,6 +75,7 @@ local READ_ATTEMPTS = 10000
 local HEADER = ffi.typeof("resty_vrrp_header *")
 local WORDS = ffi.typeof("resty_vrrp_page *")
 local EVENTS = ffi.typeof("resty_vrrp_event *")
+local LINES = ffi.typeof("resty_vrrp_line *")
 local WARNINGS = ffi.typeof("resty_vrrp_warning *")
 local FINDINGS = ffi.typeof("resty_vrrp_finding *")
 local INSTANCES = ffi.typeof("resty_vrrp_instance *")
@@ -87,7 +88,9 @@ local PEER_SIZE = sizeof("resty_vrrp_peer")
 local EVENTS_SIZE = layout.EVENTS * sizeof("resty_vrrp_event")
 local EVENTS_AT = HEADER_SIZE
 local PAGE_SIZE = sizeof("resty_vrrp_page")
-local WARNINGS_AT = EVENTS_AT + EVENTS_SIZE
+local LINES_SIZE = layout.LINES * sizeof("resty_vrrp_line")
+local LINES_AT = EVENTS_AT + EVENTS_SIZE
+local WARNINGS_AT = LINES_AT + LINES_SIZE
 local FINDINGS_AT = WARNINGS_AT
                     + layout.WARNINGS * sizeof("resty_vrrp_warning")
 local INSTANCES_AT = FINDINGS_AT
@@ -151,6 +154,7 @@ local function without_slots(header, count)
     return setmetatable({
         header = header,
         events = cast(EVENTS, start + EVENTS_AT),
+        lines = cast(LINES, start + LINES_AT),
         warnings = cast(WARNINGS, start + WARNINGS_AT),
         findings = cast(FINDINGS, start + FINDINGS_AT),
         slots = slots,
@@ -665,8 +669,9 @@ function _M:carry_over(previous)
     carry_warnings_over(self, previous)
     local header, earlier = self.header, previous.header
     copy(self.events, previous.events, EVENTS_SIZE)
+    copy(self.lines, previous.lines, LINES_SIZE)
     header.late_turns, header.late_us = earlier.late_turns, earlier.late_us
-    header.events = earlier.events
+    header.events, header.lines = earlier.events, earlier.lines
     header.events_begun = earlier.events_begun
     header.events_delivered = earlier.events_delivered
     header.events_from_ms = layout.NEVER

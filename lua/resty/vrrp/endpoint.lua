@@ -23,6 +23,7 @@ local REQUESTS = {
     { "events", READ, "resty.vrrp.events_page" },
     { "healthz", READ, "resty.vrrp.healthz" },
     { "doctor", READ, "resty.vrrp.doctor_page" },
+    { "log", READ, "resty.vrrp.log_page" },
     { "metrics", READ, "resty.vrrp.metrics_page" },
     { "drain", WRITE, "resty.vrrp.drain_page" },
     { "undrain", WRITE, "resty.vrrp.drain_page" },

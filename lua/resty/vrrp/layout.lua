@@ -50,6 +50,7 @@ typedef struct {
     uint64_t events_begun;
     uint64_t events_delivered;
     uint64_t events_from_ms;
+    uint64_t lines;
     char token[136];
     char router_id[128];
     char module[32];
@@ -80,6 +81,14 @@ typedef struct {
     uint8_t reason;
     uint8_t reserved[5];
 } resty_vrrp_event;
+
+typedef struct {
+    uint64_t number;
+    uint64_t at_ms;
+    uint8_t level;
+    uint8_t reserved[7];
+    char text[488];
+} resty_vrrp_line;
 
 typedef struct {
     uint64_t advertisements_sent;
@@ -200,11 +209,12 @@ typedef struct {
 return {
     -- "RSTYVRRP"
     MAGIC = 0x5052525659545352ULL,
-    VERSION = 16,
+    VERSION = 17,
     WITHDRAWN = 2 ^ 52,
     NEVER = 2 ^ 53,
     WORKERS = 1024,
     EVENTS = 1024,
+    LINES = 200,
     WARNINGS = 256,
     FINDINGS = 32,
     -- The instance of a warning about the whole node.

@@ -7,7 +7,7 @@ use std::slice;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicU64, fence};
 
-use crate::status::layout::{EventSlot, FindingSlot, InstanceSlot, WarningSlot};
+use crate::status::layout::{EventSlot, FindingSlot, InstanceSlot, LineSlot, WarningSlot};
 
 /// A slot that is copied as whole words. The first one tells whether the others belong together.
 ///
@@ -23,6 +23,8 @@ unsafe impl Slot for EventSlot {}
 unsafe impl Slot for FindingSlot {}
 // SAFETY: as above.
 unsafe impl Slot for InstanceSlot {}
+// SAFETY: as above.
+unsafe impl Slot for LineSlot {}
 // SAFETY: as above.
 unsafe impl Slot for WarningSlot {}
 
@@ -40,6 +42,14 @@ pub(super) fn read<T: Slot>(shared: &[AtomicU64]) -> Option<T> {
         std::hint::spin_loop();
     }
     None
+}
+
+/// Returns the slot of a number, whole, if it is still there.
+pub(super) fn get<T: Slot>(shared: &[AtomicU64], number: u64) -> Option<T> {
+    let before = shared[0].load(Acquire);
+    let slot = copy(shared);
+    fence(Acquire);
+    (before == number && shared[0].load(Relaxed) == number).then_some(slot)
 }
 
 /// Publishes a slot under the next even number. A reader sees the old slot or the new one, never a

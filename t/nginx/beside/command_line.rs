@@ -235,7 +235,7 @@ fn a_watcher_sees_each_change() {
 
 /// Runs the command line on a host, and returns all that it has printed.
 #[track_caller]
-fn called(host: &Host, arguments: &[&str], code: i32) -> String {
+pub(crate) fn called(host: &Host, arguments: &[&str], code: i32) -> String {
     output(&call(host, arguments), code)
 }
 
@@ -247,7 +247,7 @@ fn output(output: &Output, code: i32) -> String {
     said
 }
 
-fn call(host: &Host, arguments: &[&str]) -> Output {
+pub(crate) fn call(host: &Host, arguments: &[&str]) -> Output {
     let mut command = command(arguments);
     host.enter(|| command.output()).expect("it runs")
 }

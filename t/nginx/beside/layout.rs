@@ -8,8 +8,8 @@ use resty_vrrp::runtime::BoardWord as _;
 use resty_vrrp::status::EngineState;
 use resty_vrrp::status::layout::{
     AddressSlot, CHECKS, CheckSlot, CounterSlot, EVENTS, EventSlot, FINDINGS, FindingSlot, HISTORY,
-    Header, InstanceSlot, LAYOUT, MAGIC, NODE, PeerSlot, REASONS, TransitionSlot, WARNINGS,
-    WITHDRAWN, WORKERS, WarningSlot, WorkerSlot, WorkerWords, carrier, request,
+    Header, InstanceSlot, LAYOUT, LINES, LineSlot, MAGIC, NODE, PeerSlot, REASONS, TransitionSlot,
+    WARNINGS, WITHDRAWN, WORKERS, WarningSlot, WorkerSlot, WorkerWords, carrier, request,
 };
 
 use crate::{ONE, conf_with, lua, on_every_nginx, start_active};
@@ -21,6 +21,7 @@ const STRUCTURES: &[Structure] = &[
     ("resty_vrrp_header", size_of::<Header>(), Header::FIELDS),
     ("resty_vrrp_worker", size_of::<WorkerSlot>(), WorkerSlot::FIELDS),
     ("resty_vrrp_event", size_of::<EventSlot>(), EventSlot::FIELDS),
+    ("resty_vrrp_line", size_of::<LineSlot>(), LineSlot::FIELDS),
     ("resty_vrrp_instance", size_of::<InstanceSlot>(), InstanceSlot::FIELDS),
     ("resty_vrrp_page", size_of::<WorkerWords>(), WorkerWords::FIELDS),
     ("resty_vrrp_counters", size_of::<CounterSlot>(), CounterSlot::FIELDS),
@@ -90,8 +91,8 @@ fn the_numbers_that_lua_knows_are_those_of_the_layout() {
              local header = ffi.new('resty_vrrp_header')
              local instance = ffi.new('resty_vrrp_instance')
              return table.concat({ tostring(it.MAGIC), it.VERSION, withdrawn,
-                it.WORKERS, it.EVENTS, it.WARNINGS, it.FINDINGS, ('%d'):format(it.NODE),
-                it.HISTORY, it.CHECKS,
+                it.WORKERS, it.EVENTS, it.LINES, it.WARNINGS, it.FINDINGS,
+                ('%d'):format(it.NODE), it.HISTORY, it.CHECKS,
                 ffi.sizeof(instance.history) / ffi.sizeof('resty_vrrp_transition'),
                 ffi.sizeof(instance.check) / ffi.sizeof('resty_vrrp_check'),
                 ffi.sizeof(header.reasons) / 24 }, ' ')",
@@ -99,7 +100,8 @@ fn the_numbers_that_lua_knows_are_those_of_the_layout() {
 
         let counts = [HISTORY, CHECKS, HISTORY, CHECKS, REASONS].map(|count| count.to_string());
         let known = format!(
-            "{MAGIC}ULL {LAYOUT} {WITHDRAWN} {WORKERS} {EVENTS} {WARNINGS} {FINDINGS} {NODE} {}",
+            "{MAGIC}ULL {LAYOUT} {WITHDRAWN} {WORKERS} {EVENTS} {LINES} {WARNINGS} {FINDINGS} \
+             {NODE} {}",
             counts.join(" ")
         );
         assert_eq!(seen, known);

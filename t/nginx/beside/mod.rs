@@ -26,6 +26,7 @@ mod layout;
 mod levels;
 mod life;
 mod listeners;
+mod log;
 mod metrics;
 mod migration;
 mod monitoring;
