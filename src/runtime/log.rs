@@ -1,6 +1,6 @@
 //! Log lines on their way to nginx and to the board: the threads put them into bounded queues and
-//! never wait. A timer of the carrier writes them with `ngx.log`; the thread `vrrp` puts them on the
-//! board, where they can be read although nginx hangs, and whatever its `error_log` leaves out.
+//! never wait. A timer of the carrier writes them with `ngx.log`; the thread `vrrp` puts them on
+//! the board, where they can be read although nginx hangs, and whatever `error_log` leaves out.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};

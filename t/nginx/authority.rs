@@ -286,6 +286,7 @@ const ANYTHING_ANYWHERE: &str = "
     page.request = math.random(3, 2 ^ 31 - 1)
     spoil(board.header, ffi.sizeof('resty_vrrp_header'))
     spoil(board.events, 1024 * ffi.sizeof('resty_vrrp_event'))
+    spoil(board.lines, 200 * ffi.sizeof('resty_vrrp_line'))
     spoil(board.warnings, 256 * ffi.sizeof('resty_vrrp_warning'))
     spoil(slots[1], ffi.sizeof('resty_vrrp_instance'))
     spoil(board.addresses, board.count.addresses * ffi.sizeof('resty_vrrp_address'))";

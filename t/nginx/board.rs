@@ -8,7 +8,8 @@ use std::{env, fs, process, thread};
 use resty_vrrp::config::Config;
 use resty_vrrp::runtime::{StartError, Surroundings, start};
 use resty_vrrp::status::layout::{
-    AddressSlot, EVENTS, EventSlot, InstanceSlot, LAYOUT, WorkerSlot, WorkerWords, text, untext,
+    AddressSlot, EVENTS, EventSlot, InstanceSlot, LAYOUT, LINES, WorkerSlot, WorkerWords, text,
+    untext,
 };
 use resty_vrrp::status::{Board, BoardError, EngineState, Page, Plan, Workers};
 use resty_vrrp::types::Instant;
@@ -177,6 +178,23 @@ fn a_full_ring_of_events_keeps_the_newest() {
     assert_eq!(board.event(3), Some(event(3)));
     assert_eq!(board.event(EVENTS as u64 + 2), Some(event(EVENTS as u64 + 2)));
     assert_eq!(board.event(EVENTS as u64 + 3), None);
+}
+
+#[test]
+fn a_full_ring_of_lines_keeps_the_newest_in_their_order() {
+    let file = Scratch::new("lines");
+    let mut board = Board::create(&file.0, &plan(1)).unwrap();
+    assert_eq!(board.lines().count(), 0);
+
+    for number in 1..=LINES as u64 + 2 {
+        board.put_line(60_000 + number, 5, &format!("line {number}"));
+    }
+
+    let lines: Vec<_> = Board::open(&file.0).unwrap().lines().collect();
+    let numbers: Vec<_> = lines.iter().map(|line| line.number).collect();
+    assert_eq!(numbers, (3..=LINES as u64 + 2).collect::<Vec<_>>());
+    let first = &lines[0];
+    assert_eq!((first.at_ms, first.level, untext(&first.text).as_str()), (60_003, 5, "line 3"));
 }
 
 #[test]
