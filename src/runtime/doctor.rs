@@ -1,13 +1,13 @@
 //! The doctor: examines this node again and again, and says in words what is well and how that is
 //! known, what is not, and what helps.
 //!
-//! It looks at a few routers with each beat, so that thousands of them delay no advertisement.
+//! To look at thousands of routers takes less than a millisecond.
 
 mod routers;
 #[cfg(test)]
 mod tests;
 
-use std::ops::Range;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use self::routers::RouterTally;
@@ -22,20 +22,11 @@ use super::warnings::{
     WARNING_UNHEEDED, WARNING_UNREACHABLE, WARNING_UNREADABLE, WARNING_VRID_CONFLICT, WarningScope,
     Warnings,
 };
-use crate::proto::{RouterId, Snapshot};
+use crate::proto::{Node, RouterId};
 use crate::status::Workers;
 use crate::status::layout::{FindingSlot, text, verdict};
 use crate::succession::LEAVE_TIMEOUT;
 use crate::types::Instant;
-
-/// The examination that is under way.
-#[derive(Debug, Default)]
-pub(super) struct Doctor {
-    tally: RouterTally,
-    /// The router to look at next.
-    next: usize,
-    due_at: Instant,
-}
 
 /// What one test has found.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -60,47 +51,26 @@ pub(super) struct Vitals {
     pub(super) shutdown_timeout_ms: u32,
 }
 
-impl Doctor {
-    /// Returns the routers to look at with this beat, of so many; none if there is a pause.
-    pub(super) fn next_routers(&mut self, count: usize, now: Instant) -> Range<usize> {
-        if now < self.due_at {
-            return 0..0;
-        }
-        let first = self.next.min(count);
-        self.next = (first + AT_ONCE).min(count);
-        first..self.next
+/// Examines this node: all of its routers, the warnings, and what else is known.
+pub(super) fn examine(
+    node: &Node,
+    view: &View,
+    warnings: &Warnings,
+    vitals: &Vitals,
+    now: Instant,
+) -> Vec<Finding> {
+    let mut tally = RouterTally::default();
+    for router in node.routers() {
+        tally.look_at(&node.snapshot(router), now);
     }
-
-    /// Looks at a router.
-    pub(super) fn look_at(&mut self, snapshot: &Snapshot<'_>, now: Instant) {
-        self.tally.look_at(snapshot, now);
-    }
-
-    /// Tells whether all routers, so many, have been looked at.
-    pub(super) fn has_seen_all(&self, count: usize, now: Instant) -> bool {
-        now >= self.due_at && self.next >= count
-    }
-
-    /// Ends the examination, and returns what it has found.
-    pub(super) fn conclude<'a>(
-        &mut self,
-        vitals: &Vitals,
-        view: &View,
-        warnings: &Warnings,
-        name_of: impl Fn(RouterId) -> &'a str,
-        now: Instant,
-    ) -> Vec<Finding> {
-        (self.next, self.due_at) = (0, now + PAUSE);
-        let tally = std::mem::take(&mut self.tally);
-        let mut findings = tally.findings(vitals.is_draining);
-        findings.push(workers(vitals.workers));
-        findings.extend(from_warnings(warnings, name_of));
-        findings.push(listening(view.finding(HostFinding::BoundAddress)));
-        findings.push(shutdown_timeout(vitals.shutdown_timeout_ms, tally.longest_linger));
-        findings.push(late_turns(vitals.late, tally.shortest_interval));
-        findings.push(clock(vitals.is_synchronised));
-        findings
-    }
+    let mut findings = tally.findings(vitals.is_draining);
+    findings.push(workers(vitals.workers));
+    findings.extend(from_warnings(warnings, |router| node.snapshot(router).name));
+    findings.push(listening(view.finding(HostFinding::BoundAddress)));
+    findings.push(shutdown_timeout(vitals.shutdown_timeout_ms, tally.longest_linger));
+    findings.push(late_turns(vitals.late, tally.shortest_interval));
+    findings.push(clock(vitals.is_synchronised));
+    findings
 }
 
 impl Finding {
@@ -134,36 +104,47 @@ fn workers(Workers { total, alive, .. }: Workers) -> Finding {
 
 /// Returns a finding for each test of what the engine watches: the first of its warnings, or that
 /// there is none.
-fn from_warnings<'a>(
-    warnings: &Warnings,
+fn from_warnings<'a>(warnings: &Warnings, name_of: impl Fn(RouterId) -> &'a str) -> Vec<Finding> {
+    // There may be thousands of warnings: each is looked at once.
+    let mut known = BTreeMap::new();
+    for (scope, name, text) in warnings.all() {
+        known.entry(name).or_insert(SameWarnings { scope, name, text, count: 0 }).count += 1;
+    }
+    let mut findings = Vec::new();
+    for (test, names, well) in WATCHED {
+        let its: Vec<_> = names.iter().filter_map(|name| known.remove(name)).collect();
+        let words = in_words(&its, &name_of);
+        let well = Finding::ok(test, *well);
+        findings.push(words.map_or(well, |words| Finding::warning(test, words)));
+    }
+    let others: Vec<_> = known.into_values().collect();
+    let words = in_words(&others, name_of);
+    findings.extend(words.map(|words| Finding::warning("other", words)));
+    findings
+}
+
+/// The first warning of a name, and how many there are.
+struct SameWarnings<'a> {
+    scope: WarningScope,
+    name: &'static str,
+    text: &'a str,
+    count: usize,
+}
+
+fn in_words<'a>(
+    warnings: &[SameWarnings<'_>],
     name_of: impl Fn(RouterId) -> &'a str,
-) -> impl Iterator<Item = Finding> {
-    let words = |(scope, name, text): (WarningScope, &str, &str), others: usize| {
-        let about = match scope {
-            WarningScope::Node => String::new(),
-            WarningScope::Router(router) => format!("{}: ", name_of(router)),
-        };
-        let more = match others {
-            0 => String::new(),
-            others => format!(" ({others} more: see the warnings of the status)"),
-        };
-        format!("{about}{name}: {text}{more}")
+) -> Option<String> {
+    let SameWarnings { scope, name, text, .. } = warnings.first()?;
+    let about = match scope {
+        WarningScope::Node => String::new(),
+        WarningScope::Router(router) => format!("{}: ", name_of(*router)),
     };
-    let finding_of = |test, is_its: &dyn Fn(&str) -> bool| {
-        let mut its = warnings.all().filter(|(_, name, _)| is_its(name));
-        let first = its.next()?;
-        Some(Finding::warning(test, words(first, its.count())))
+    let more = match warnings.iter().map(|it| it.count).sum::<usize>() - 1 {
+        0 => String::new(),
+        others => format!(" ({others} more: see the warnings of the status)"),
     };
-    let mut findings: Vec<_> = WATCHED
-        .iter()
-        .map(|(test, names, well)| {
-            let found = finding_of(test, &|name| names.contains(&name));
-            found.unwrap_or_else(|| Finding::ok(test, *well))
-        })
-        .collect();
-    let is_other = |name: &str| !WATCHED.iter().any(|(_, names, _)| names.contains(&name));
-    findings.extend(finding_of("other", &is_other));
-    findings.into_iter()
+    Some(format!("{about}{name}: {text}{more}"))
 }
 
 fn listening(bound: Option<&String>) -> Finding {
@@ -273,7 +254,5 @@ const WATCHED: &[(&str, &[&str], &str)] = &[
     ("sync_groups", &[WARNING_AWAITED], "no instance waits for another one"),
 ];
 
-/// Routers that are looked at with one beat.
-const AT_ONCE: usize = 64;
 /// Time between two examinations.
-const PAUSE: Duration = Duration::from_secs(2);
+pub(super) const PAUSE: Duration = Duration::from_secs(2);

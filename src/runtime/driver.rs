@@ -39,7 +39,6 @@ use super::attendance::Attendance;
 use super::board_writer::BoardWriter;
 use super::checks::{Check, PlannedCheck, Weighing};
 use super::clock;
-use super::doctor::Doctor;
 use super::events;
 use super::failpoint::failpoint;
 use super::guard::{self, Guard};
@@ -99,7 +98,8 @@ pub(super) struct Driver<'a> {
     view: View,
     board_writer: BoardWriter,
     warnings: Warnings,
-    doctor: Doctor,
+    /// When to examine the node next.
+    examine_at: Instant,
     attendance: Attendance,
     looks: Looks,
     unreachable: Unreachable,
@@ -168,7 +168,7 @@ impl<'a> Driver<'a> {
             view: View::new(board, config),
             board_writer: BoardWriter::new(board, config),
             warnings: Warnings::new(board, clock::now()),
-            doctor: Doctor::default(),
+            examine_at: Instant::default(),
             attendance: Attendance::new(config.address_lifetime, clock::now()),
             looks: Looks::default(),
             troubled: BTreeSet::new(),

@@ -87,7 +87,7 @@ fn every_test_of_the_doctor_is_documented() {
         ("Finding::ok(\"", "\""),
         ("FindingStatus::new(\"", "\""),
         ("(\"", "\",&["),
-        ("finding_of(\"", "\""),
+        ("Finding::warning(\"", "\""),
     ] {
         tests.append(&mut quoted(&code, start, end));
     }

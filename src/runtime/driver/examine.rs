@@ -4,25 +4,19 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use super::Driver;
-use crate::proto::RouterId;
 use crate::runtime::clock;
-use crate::runtime::doctor::{Finding, Vitals};
+use crate::runtime::doctor::{self, Finding, Vitals};
 use crate::types::Instant;
 
 impl Driver<'_> {
-    /// Looks at a few routers. Once all have been looked at, shows the findings.
+    /// Examines this node, when it is due, and shows the findings.
     pub(super) fn examine(&mut self, now: Instant) {
-        let count = self.node.routers().len();
-        for router in self.doctor.next_routers(count, now) {
-            self.doctor.look_at(&self.node.snapshot(RouterId(router)), now);
-        }
-        if !self.doctor.has_seen_all(count, now) {
+        if now < self.examine_at {
             return;
         }
+        self.examine_at = now + doctor::PAUSE;
         let vitals = self.vitals(now);
-        let Self { node, doctor, view, warnings, .. } = self;
-        let name_of = |router| node.snapshot(router).name;
-        let findings = doctor.conclude(&vitals, view, warnings, name_of, now);
+        let findings = doctor::examine(&self.node, &self.view, &self.warnings, &vitals, now);
         self.board.publish_findings(findings.iter().map(Finding::to_board));
     }
 

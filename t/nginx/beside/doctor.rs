@@ -8,7 +8,8 @@ use harness::{Host, Lab, Nginx, Role, Signal, carriers, eventually, library};
 use serde_json::{Value, json};
 
 use crate::guard::on_a_network;
-use crate::{ONE, conf_with, get, on_every_nginx, start_active, status_when};
+use crate::{ONE, board_of, conf_with, get, on_every_nginx, start_active, status_when};
+use resty_vrrp::status::layout::FindingSlot;
 
 #[test]
 fn what_is_well_is_said_alike_over_http_and_on_the_command_line() {
@@ -68,6 +69,36 @@ fn other_questions_are_refused_and_head_has_no_body() {
         assert_eq!(host.exec("sh", &["-c", length]).trim(), "1");
         let refused = "curl -s -o /dev/null -w '%{http_code}' -X POST http://127.0.0.1/ha/doctor";
         assert_eq!(host.exec("sh", &["-c", refused]), "405");
+        nginx.assert_no_complaints();
+    });
+}
+
+#[test]
+fn whatever_a_finding_says_is_one_line_and_json() {
+    on_every_nginx("hostile finding", |host, carrier| {
+        let nginx = start_active(host, carrier);
+        found(host, "state", "ok", "");
+        let mut board = board_of(&nginx);
+        let mut hostile = FindingSlot { verdict: 7, ..FindingSlot::EMPTY };
+        hostile.test[..8].copy_from_slice(b"\x1b[31m\n\"x");
+        hostile.text.fill(b'\xff');
+        hostile.text[..10].copy_from_slice(b"a\r\nb\x1b\xc2\x9b\x7f\"c");
+
+        // The engine writes its own again with its next examination.
+        let [text, json] = ["", "?format=json"].map(|query| {
+            eventually("it is shown", PATIENCE, || {
+                board.publish_findings([hostile].into_iter());
+                let answer = get(host, &format!("/ha/doctor{query}"));
+                let is_shown = answer.body.contains("[31m");
+                if is_shown { Ok(answer) } else { Err(answer.body) }
+            })
+        });
+
+        assert_eq!(text.body.lines().count(), 3, "{:?}", text.body);
+        let is_harmful = |c: char| c.is_control() && c != '\n';
+        assert!(!text.body.contains(is_harmful), "{:?}", text.body);
+        assert_eq!(json.json()["findings"][1]["verdict"], "warning", "{}", json.body);
+        assert!(!json.body.contains(is_harmful), "{:?}", json.body);
         nginx.assert_no_complaints();
     });
 }
