@@ -20,7 +20,7 @@ use seccompiler::{
 pub fn keep_owners() -> io::Result<()> {
     let rules = CHANGE_OWNERS.iter().map(|call| (*call, Vec::new())).collect();
     let program = compile(rules, SeccompAction::Allow, SeccompAction::Errno(0))?;
-    apply_filter(&program).map_err(io::Error::other)
+    apply(&program)
 }
 
 /// Has the kernel kill every process that binds a socket, becomes a daemon, makes a pair of
@@ -46,7 +46,24 @@ pub fn forbid_serving() -> io::Result<()> {
         (libc::SYS_openat, vec![rule([(2, new, flags), (3, Eq, 0o644)])?]),
     ]);
     let program = compile(rules, SeccompAction::Allow, SeccompAction::KillProcess)?;
-    apply_filter(&program).map_err(io::Error::other)
+    apply(&program)
+}
+
+/// Puts the calling thread, and all that it starts, behind a filter. `seccomp(2)` is there since
+/// Linux 3.17.
+fn apply(program: &BpfProgram) -> io::Result<()> {
+    if apply_filter(program).is_ok() {
+        return Ok(());
+    }
+    let len = program.len().try_into().map_err(io::Error::other)?;
+    let filter = program.as_ptr().cast_mut().cast();
+    let program = libc::sock_fprog { len, filter };
+    // SAFETY: the kernel reads the program, and neither keeps nor changes it.
+    let refused = unsafe {
+        libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0
+            || libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program) != 0
+    };
+    if refused { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
 /// Returns the rule for a call whose arguments, by their places, all compare so.

@@ -1,8 +1,10 @@
 //! ICMP echo (RFC 792; RFC 4443 §4).
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 
+use rustix::io::Errno;
 use rustix::net::netdevice::name_to_index;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 use rustix::rand::{GetRandomFlags, getrandom};
@@ -21,8 +23,7 @@ use crate::wire::checksum::checksum;
 ///
 /// When the link does not exist, or the kernel knows no way to the address.
 pub async fn echo(address: IpAddr, link: Option<&LinkName>) -> io::Result<()> {
-    let mut token = [0; TOKEN];
-    getrandom(&mut token, GetRandomFlags::empty())?;
+    let token = random_token()?;
     let socket = Watched::new(connect(address, link)?)?;
     send(&socket, &request(address, &token), SendFlags::empty())?;
     let mut buffer = [0; LARGEST_READ];
@@ -35,6 +36,16 @@ pub async fn echo(address: IpAddr, link: Option<&LinkName>) -> io::Result<()> {
             Err(error) => return Err(error),
         }
     }
+}
+
+fn random_token() -> io::Result<[u8; TOKEN]> {
+    let mut token = [0; TOKEN];
+    match getrandom(&mut token, GetRandomFlags::empty()) {
+        // Before Linux 3.17.
+        Err(Errno::NOSYS) => File::open("/dev/urandom")?.read_exact(&mut token)?,
+        got => drop(got?),
+    }
+    Ok(token)
 }
 
 fn connect(address: IpAddr, link: Option<&LinkName>) -> io::Result<Socket> {

@@ -13,6 +13,8 @@ use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, send, socket_with,
 };
 
+use crate::net::file_of_thread;
+
 /// A listening abstract socket.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct ForeignListener {
@@ -34,7 +36,7 @@ pub fn abstract_listeners(prefix: &str) -> io::Result<Vec<ForeignListener>> {
     let mut found = match diagnosed() {
         Ok(found) => found,
         // A kernel without the module `unix_diag`.
-        Err(_) => listed(&String::from_utf8_lossy(&fs::read("/proc/thread-self/net/unix")?)),
+        Err(_) => listed(&String::from_utf8_lossy(&fs::read(file_of_thread("net/unix"))?)),
     };
     found.retain(|listener| listener.name.starts_with(prefix));
     Ok(found)
@@ -139,7 +141,7 @@ mod tests {
 
         assert_eq!((found.len(), found[0].name.as_str()), (1, name.as_str()));
         assert!(found[0].user.is_none_or(|user| user == geteuid().as_raw()), "{found:?}");
-        let table = fs::read_to_string("/proc/thread-self/net/unix").unwrap();
+        let table = fs::read_to_string(file_of_thread("net/unix")).unwrap();
         let listed = listed(&table).into_iter().find(|it| it.name == name).unwrap();
         assert_eq!(listed.inode, found[0].inode);
         drop(listener);

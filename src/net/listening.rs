@@ -5,6 +5,8 @@ use std::fs::File;
 use std::io::{self, BufReader};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use crate::net::file_of_thread;
+
 /// Returns the addresses on which a program listens (TCP), in the network namespace of the calling
 /// thread.
 ///
@@ -13,7 +15,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 /// When `/proc` cannot be read.
 pub fn addresses_listened_on() -> io::Result<BTreeSet<IpAddr>> {
     let mut found = BTreeSet::new();
-    for table in ["/proc/thread-self/net/tcp", "/proc/thread-self/net/tcp6"] {
+    for table in ["net/tcp", "net/tcp6"].map(file_of_thread) {
         match File::open(table) {
             Ok(file) => found.extend(listeners(BufReader::new(file))),
             // A host without IPv6.

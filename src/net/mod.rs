@@ -63,12 +63,12 @@ pub use link::{
 pub use listeners::{ForeignListener, abstract_listeners};
 pub use listening::addresses_listened_on;
 pub use lock::Lock;
-pub use mutex::{HeldMutex, HolderWatch};
+pub use mutex::{HeldMutex, HolderWatch, has_memfd};
 pub use netlink::Netlink;
 pub use nftables::{AcceptRules, Firewall, MovedAddresses, Rules};
 pub use observer::Observer;
 pub use privileges::{Lent, Rights, SignalsBlocked, close_memory};
-pub use process::{Process, pidfd};
+pub use process::{Process, file_of_thread, has_pidfd, pidfd};
 pub use realtime::{lock_memory, run_in_real_time};
 pub use socket::{SendSocket, VrrpSocket};
 pub use speakers::{Speaker, other_speakers};

@@ -4,16 +4,19 @@
 //! pidfd becomes readable at the end, when memory, sockets and asynchronous input and output have
 //! been torn down: 5 to 70 ms later. A thread that was stopped, or that hangs, keeps its mutexes.
 
-use std::fs::File;
+use std::ffi::OsStr;
+use std::fs::{self, File};
 use std::io;
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
-use std::os::fd::OwnedFd;
+use std::os::fd::{FromRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::sync::mpsc::sync_channel;
 use std::thread;
 
 use memmap2::{Advice, MmapRaw};
-use rustix::fs::{MemfdFlags, memfd_create};
+use rustix::fs::{FallocateFlags, MemfdFlags, fallocate, memfd_create};
+use rustix::io::Errno;
 use tokio::sync::watch;
 
 /// A mutex that the calling thread holds until it drops this, or dies.
@@ -33,7 +36,7 @@ impl HeldMutex {
     ///
     /// When there is no memory or file descriptor left.
     pub fn new() -> io::Result<Self> {
-        let file = File::from(memfd_create("vrrp-mutex", MemfdFlags::CLOEXEC)?);
+        let file = memory()?;
         file.set_len(size_of::<libc::pthread_mutex_t>() as u64)?;
         let mutex = SharedMutex::map(&file)?;
         mutex.init()?;
@@ -55,6 +58,35 @@ impl Drop for HeldMutex {
     fn drop(&mut self) {
         self.mutex.unlock();
     }
+}
+
+/// Makes shared memory without a name. A kernel before Linux 3.17 has no memfd: there it is a file.
+fn memory() -> io::Result<File> {
+    match memfd_create("vrrp-mutex", MemfdFlags::CLOEXEC) {
+        Err(Errno::NOSYS) => file_in_memory(),
+        made => Ok(File::from(made?)),
+    }
+}
+
+/// Tells whether the kernel makes memory that is no file.
+#[must_use]
+pub fn has_memfd() -> bool {
+    !matches!(memfd_create("vrrp-test", MemfdFlags::CLOEXEC), Err(Errno::NOSYS))
+}
+
+fn file_in_memory() -> io::Result<File> {
+    let mut path = *b"/dev/shm/vrrp-mutex.XXXXXX\0";
+    // SAFETY: the path ends with a zero, and the call writes over its last letters alone.
+    let fd = unsafe { libc::mkostemp(path.as_mut_ptr().cast(), libc::O_CLOEXEC) };
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the call has just opened it, for us.
+    let file = unsafe { File::from_raw_fd(fd) };
+    fs::remove_file(OsStr::from_bytes(&path[..path.len() - 1]))?;
+    let length = size_of::<libc::pthread_mutex_t>() as u64;
+    fallocate(&file, FallocateFlags::empty(), 0, length)?;
+    Ok(file)
 }
 
 /// Waits for the death of the thread that holds a mutex of another process.
@@ -167,6 +199,7 @@ const PTHREAD_MUTEX_ROBUST: libc::c_int = 1;
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::MetadataExt;
     use std::time::Duration;
 
     use super::*;
@@ -194,6 +227,16 @@ mod tests {
         let watches = [(); 2].map(|()| HolderWatch::start(mutex.memory().unwrap()).unwrap());
         drop(mutex);
         assert!(watches.into_iter().all(|watch| !dies(watch)));
+    }
+
+    #[test]
+    fn a_file_serves_where_there_is_no_memfd() {
+        let file = file_in_memory().unwrap();
+
+        assert_eq!(file.metadata().unwrap().len(), size_of::<libc::pthread_mutex_t>() as u64);
+        assert_eq!(file.metadata().unwrap().mode() & 0o7777, 0o600);
+        assert_eq!(file.metadata().unwrap().nlink(), 0);
+        assert_eq!(SharedMutex::map(&file).unwrap().init().ok(), Some(()));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::fs;
 use std::io;
 
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
+use rustix::io::Errno;
 use rustix::process::{DumpableBehavior, Pid, geteuid, set_dumpable_behavior};
 use rustix::thread::{
     CapabilitySet, CapabilitySets, capabilities, clear_ambient_capability_set,
@@ -57,7 +58,7 @@ impl Rights {
     /// When the kernel refuses, which it does to no thread that gives rights away.
     pub fn keep_only(self) -> io::Result<()> {
         let held = capabilities(None)?;
-        clear_ambient_capability_set()?;
+        clear_ambient()?;
         let kept = CapabilitySets {
             effective: held.effective & self.0,
             permitted: held.permitted & self.0,
@@ -73,14 +74,18 @@ impl Rights {
     ///
     /// # Errors
     ///
-    /// When the thread does not have them itself.
+    /// When the thread does not have them itself; before Linux 4.3, when it is not root's.
     pub fn lend(self) -> io::Result<Lent> {
         let held = capabilities(None)?;
         let inheritable = held.inheritable | (held.permitted & self.0);
         set_capabilities(None, CapabilitySets { inheritable, ..held })?;
         let lent = Lent { before: held };
         for right in self.0.iter() {
-            configure_capability_in_ambient_set(right, true)?;
+            match configure_capability_in_ambient_set(right, true) {
+                // What root executes has all rights anyway.
+                Err(Errno::INVAL) if geteuid().is_root() => {}
+                raised => raised?,
+            }
         }
         Ok(lent)
     }
@@ -102,6 +107,14 @@ impl fmt::Display for Rights {
             separator = " and ";
         }
         Ok(())
+    }
+}
+
+/// A kernel before Linux 4.3 has no ambient rights.
+fn clear_ambient() -> Result<(), Errno> {
+    match clear_ambient_capability_set() {
+        Err(Errno::INVAL) => Ok(()),
+        cleared => cleared,
     }
 }
 
@@ -129,8 +142,7 @@ pub struct Lent {
 
 impl Drop for Lent {
     fn drop(&mut self) {
-        let restored =
-            clear_ambient_capability_set().and_then(|()| set_capabilities(None, self.before));
+        let restored = clear_ambient().and_then(|()| set_capabilities(None, self.before));
         if let Err(error) = restored {
             tracing::error!(%error, "cannot take back the rights that were lent");
         }

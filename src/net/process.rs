@@ -1,22 +1,46 @@
 //! Another process, watched until it ends.
+//!
+//! The kernel tells of the end by a pidfd. One before Linux 5.3 has none: there the directory of
+//! the process in `/proc` is held open, and looked at every [`LOOK_PAUSE`].
 
-use std::fs;
-use std::io;
+use std::cell::Cell;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, openat};
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, getpid, pidfd_open, test_kill_process};
+use rustix::thread::gettid;
 
 use crate::net::NetError;
 use crate::net::clock;
 use crate::net::timer::Timer;
 use crate::net::watched::Watched;
+use crate::types::Instant;
 
-/// A process that another process reaps: a pidfd never means another process of the same number.
+/// A process that another process reaps: its descriptor never means another process of the same
+/// number.
 #[derive(Debug)]
 pub struct Process {
-    fd: Watched,
+    source: Source,
+}
+
+/// What tells of the end of a process.
+#[derive(Debug)]
+enum Source {
+    Pidfd(Watched),
+    Directory(Directory),
+}
+
+/// The directory of a process in `/proc`. It is empty once the process has been reaped.
+#[derive(Debug)]
+struct Directory {
+    fd: OwnedFd,
+    timer: Timer,
+    next_look: Cell<Instant>,
 }
 
 impl Process {
@@ -26,19 +50,24 @@ impl Process {
     ///
     /// `ESRCH` when there is none.
     pub fn watch(pid: u32) -> Result<Self, NetError> {
-        let fd = pidfd(pid)?;
-        let fd = Watched::new(fd)
-            .map_err(|error| NetError::new("watch", format!("process {pid}"), error))?;
-        Ok(Self { fd })
+        Self::of(pidfd(pid)?)
+            .map_err(|error| NetError::new("watch", format!("process {pid}"), error))
     }
 
-    /// Watches the process of a pidfd. Must be called within a tokio runtime.
+    /// Watches the process of a descriptor that [`pidfd`] has opened. Must be called within a tokio
+    /// runtime.
     ///
     /// # Errors
     ///
     /// When the descriptor cannot be waited on.
     pub fn of(pidfd: OwnedFd) -> io::Result<Self> {
-        Ok(Self { fd: Watched::new(pidfd)? })
+        let is_directory = FileType::from_raw_mode(fstat(&pidfd)?.st_mode).is_dir();
+        let source = if is_directory {
+            Source::Directory(Directory::new(pidfd)?)
+        } else {
+            Source::Pidfd(Watched::new(pidfd)?)
+        };
+        Ok(Self { source })
     }
 
     /// Waits for the end of the process. Cancel-safe.
@@ -47,14 +76,23 @@ impl Process {
     ///
     /// When the runtime shuts down.
     pub async fn exited(&self) -> io::Result<()> {
-        self.fd.readable().await
+        match &self.source {
+            Source::Pidfd(fd) => fd.readable().await,
+            Source::Directory(directory) => directory.exited().await,
+        }
     }
 
     /// Tells whether the process has ended: only from then on does its parent know.
     #[must_use]
     pub fn has_exited(&self) -> bool {
-        let mut polled = [PollFd::new(&self.fd, PollFlags::IN)];
-        poll(&mut polled, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })).is_ok_and(|ready| ready > 0)
+        match &self.source {
+            Source::Pidfd(fd) => {
+                let mut polled = [PollFd::new(fd, PollFlags::IN)];
+                let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+                poll(&mut polled, Some(&at_once)).is_ok_and(|ready| ready > 0)
+            }
+            Source::Directory(directory) => directory.has_exited(),
+        }
     }
 
     /// Waits until the process runs no more code of its own: it has ended, or it was killed and is
@@ -83,23 +121,75 @@ impl Process {
     ///
     /// That its number may be another process's by now does no harm: then this one has ended.
     fn is_killed(&self) -> bool {
-        let read = |path: String| fs::read_to_string(path).unwrap_or_default();
-        let info = read(format!("/proc/self/fdinfo/{}", self.fd.as_fd().as_raw_fd()));
-        // Of a process that was reaped it is -1.
-        let Some(pid) = field(&info, "Pid:").and_then(|pid| pid.parse::<u32>().ok()) else {
-            return false;
+        let [stat, status] = match &self.source {
+            Source::Directory(directory) => [directory.read(STAT), directory.read("status")],
+            Source::Pidfd(fd) => {
+                let about = format!("/proc/self/fdinfo/{}", fd.as_fd().as_raw_fd());
+                let about = fs::read_to_string(about).unwrap_or_default();
+                // Of a process that was reaped it is -1.
+                let Some(pid) = field(&about, "Pid:").and_then(|pid| pid.parse::<u32>().ok())
+                else {
+                    return false;
+                };
+                [STAT, "status"].map(|name| fs::read_to_string(format!("/proc/{pid}/{name}")))
+            }
         };
-        is_exiting(&read(format!("/proc/{pid}/stat")))
-            || has_kill_pending(&read(format!("/proc/{pid}/status")))
+        is_exiting(&stat.unwrap_or_default()) || has_kill_pending(&status.unwrap_or_default())
     }
+}
+
+impl Directory {
+    fn new(fd: OwnedFd) -> io::Result<Self> {
+        Ok(Self { fd, timer: Timer::new()?, next_look: Cell::new(clock::now()) })
+    }
+
+    async fn exited(&self) -> io::Result<()> {
+        loop {
+            // However often the caller begins to wait anew.
+            if clock::now() >= self.next_look.get() {
+                if self.has_exited() {
+                    return Ok(());
+                }
+                self.next_look.set(clock::now() + LOOK_PAUSE);
+            }
+            self.timer.set(Some(self.next_look.get()))?;
+            self.timer.expired().await?;
+        }
+    }
+
+    fn has_exited(&self) -> bool {
+        match self.read(STAT) {
+            Ok(stat) => is_dead(&stat),
+            Err(error) => matches!(error.raw_os_error(), Some(libc::ESRCH | libc::ENOENT)),
+        }
+    }
+
+    fn read(&self, name: &str) -> io::Result<String> {
+        let file = openat(&self.fd, name, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+        let mut text = String::new();
+        File::from(file).read_to_string(&mut text)?;
+        Ok(text)
+    }
+}
+
+/// Tells whether `/proc/<pid>/stat` shows a process of which no thread is left, and that its parent
+/// has yet to reap.
+fn is_dead(stat: &str) -> bool {
+    let state = stat_field(stat, STAT_STATE);
+    let threads = stat_field(stat, STAT_THREADS).and_then(|threads| threads.parse::<u32>().ok());
+    matches!(state, Some("Z" | "X")) && threads.is_none_or(|threads| threads <= 1)
 }
 
 /// Tells whether `/proc/<pid>/stat` shows the flag `PF_EXITING`.
 fn is_exiting(stat: &str) -> bool {
-    // The name in parentheses may hold anything, parentheses and spaces, too.
-    let fields = stat.rsplit_once(") ").map(|(_, fields)| fields);
-    let flags = fields.and_then(|fields| fields.split(' ').nth(STAT_FLAGS)?.parse::<u32>().ok());
+    let flags = stat_field(stat, STAT_FLAGS).and_then(|flags| flags.parse::<u32>().ok());
     flags.is_some_and(|flags| flags & PF_EXITING != 0)
+}
+
+/// Returns a field of `/proc/<pid>/stat` by its place behind the name.
+fn stat_field(stat: &str, place: usize) -> Option<&str> {
+    // The name in parentheses may hold anything, parentheses and spaces, too.
+    stat.rsplit_once(") ")?.1.split(' ').nth(place)
 }
 
 /// Tells whether `/proc/<pid>/status` shows a `SIGKILL` that the process has yet to act upon.
@@ -114,7 +204,7 @@ fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     text.lines().find_map(|line| line.strip_prefix(name)).map(str::trim)
 }
 
-/// Opens a descriptor that becomes readable at the end of a process.
+/// Opens a descriptor by which [`Process::of`] knows the end of a process.
 ///
 /// # Errors
 ///
@@ -123,17 +213,53 @@ pub fn pidfd(pid: u32) -> Result<OwnedFd, NetError> {
     open(pid).map_err(|error| NetError::new("watch", format!("process {pid}"), error))
 }
 
+/// Returns the path of a file in `/proc` about the calling thread, such as `net/unix`: that of the
+/// process is about its first thread. `/proc/thread-self` is there since Linux 3.17.
+#[must_use]
+pub fn file_of_thread(name: &str) -> String {
+    format!("/proc/self/task/{}/{name}", gettid())
+}
+
+/// Tells whether the kernel tells of the end of a process by itself.
+#[must_use]
+pub fn has_pidfd() -> bool {
+    !matches!(pidfd_open(getpid(), PidfdFlags::empty()), Err(Errno::NOSYS))
+}
+
 fn open(pid: u32) -> io::Result<OwnedFd> {
     let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or(io::ErrorKind::InvalidInput)?;
     // A pidfd is always close-on-exec.
-    Ok(pidfd_open(pid, PidfdFlags::empty())?)
+    match pidfd_open(pid, PidfdFlags::empty()) {
+        Err(Errno::NOSYS) => open_directory(pid),
+        opened => Ok(opened?),
+    }
 }
 
+fn open_directory(pid: Pid) -> io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let path = format!("/proc/{}", pid.as_raw_nonzero());
+    let opened = openat(CWD, path, flags, Mode::empty());
+    // `/proc` may hide the processes of other users (`hidepid`).
+    let readable =
+        opened.and_then(|fd| openat(&fd, STAT, OFlags::RDONLY, Mode::empty()).map(|_| fd));
+    match (readable, test_kill_process(pid)) {
+        (Ok(fd), _) => Ok(fd),
+        (Err(_), Err(Errno::SRCH)) => Err(Errno::SRCH.into()),
+        (Err(Errno::NOENT), _) => Err(io::Error::other("/proc hides it: look for hidepid")),
+        (Err(error), _) => Err(error.into()),
+    }
+}
+
+/// How often a process is looked at whose end the kernel does not tell.
+const LOOK_PAUSE: Duration = Duration::from_millis(20);
 /// Signals to several processes arrive a fraction of a millisecond apart, or some milliseconds.
 const FIRST_PAUSE: Duration = Duration::from_micros(100);
 const LONGEST_PAUSE: Duration = Duration::from_millis(10);
-/// Place of the flags behind the name; `PF_EXITING` is of `linux/sched.h`, as `ps` knows it.
+const STAT: &str = "stat";
+/// Places behind the name; `PF_EXITING` is of `linux/sched.h`, as `ps` knows it.
+const STAT_STATE: usize = 0;
 const STAT_FLAGS: usize = 6;
+const STAT_THREADS: usize = 17;
 const PF_EXITING: u32 = 0x4;
 
 #[cfg(test)]
@@ -174,6 +300,55 @@ mod tests {
             child.wait().unwrap();
             process.killed().await.unwrap();
         });
+    }
+
+    #[test]
+    fn without_pidfds_the_directory_in_proc_tells_the_same() {
+        let mut child = idle();
+        run(async {
+            let directory = open_directory(Pid::from_child(&child)).unwrap();
+            let process = Process::of(directory).unwrap();
+            assert!(!process.is_killed() && !process.has_exited());
+            signal(&child, libc::SIGSTOP);
+            let exited = tokio::time::timeout(LOOK_PAUSE * 3, process.exited());
+            assert!(exited.await.is_err());
+
+            signal(&child, libc::SIGKILL);
+
+            process.killed().await.unwrap();
+            process.exited().await.unwrap();
+            assert!(process.has_exited());
+            child.wait().unwrap();
+            process.exited().await.unwrap();
+            assert!(process.has_exited());
+        });
+        let gone = open_directory(Pid::from_child(&child)).unwrap_err();
+        assert_eq!(gone.raw_os_error(), Some(libc::ESRCH));
+    }
+
+    #[test]
+    fn an_end_is_noticed_however_often_the_wait_begins_anew() {
+        let mut child = idle();
+        run(async {
+            let process = Process::of(open_directory(Pid::from_child(&child)).unwrap()).unwrap();
+            child.kill().unwrap();
+            let began = clock::now();
+            let pause = Duration::from_millis(1);
+            while tokio::time::timeout(pause, process.exited()).await.is_err() {
+                assert!(clock::now().since(began) < Duration::from_secs(10));
+            }
+        });
+        child.wait().unwrap();
+    }
+
+    #[test]
+    fn a_process_is_dead_when_its_last_thread_is() {
+        let stat = |state: &str, threads: u32| {
+            format!("7 (a) R) {state} 1 7 7 0 -1 4 0 0 0 0 0 0 0 0 20 0 {threads} 0 99")
+        };
+
+        assert!(is_dead(&stat("Z", 1)) && is_dead(&stat("X", 0)));
+        assert!(!is_dead(&stat("Z", 2)) && !is_dead(&stat("S", 1)));
     }
 
     #[test]

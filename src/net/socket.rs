@@ -236,7 +236,11 @@ fn open_ipv6(link: u32) -> io::Result<Socket> {
     socket.attach_filter(&NOT_LOOPED)?;
     socket.set_header_included_v6(true)?;
     prepare_to_send_ipv6(&socket)?;
-    socket.set_multicast_all_v6(false)?;
+    // Before Linux 4.20 a group that any other socket of the host joined is heard, too.
+    match socket.set_multicast_all_v6(false) {
+        Err(error) if error.raw_os_error() == Some(libc::ENOPROTOOPT) => {}
+        set => set?,
+    }
     socket.set_recv_hoplimit_v6(true)?;
     setsockopt(&socket, sockopt::Ipv6RecvPacketInfo, &true)?;
     Ok(socket)

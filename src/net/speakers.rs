@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 
+use crate::net::file_of_thread;
 use crate::types::IP_PROTOCOL;
 
 /// A raw socket for protocol 112 that another process has.
@@ -22,7 +23,7 @@ pub struct Speaker {
 /// When `/proc` cannot be read.
 pub fn other_speakers() -> io::Result<Vec<Speaker>> {
     let mut speakers = Vec::new();
-    for table in ["/proc/thread-self/net/raw", "/proc/thread-self/net/raw6"] {
+    for table in ["net/raw", "net/raw6"].map(file_of_thread) {
         match fs::read_to_string(table) {
             Ok(text) => speakers.extend(speakers_in(&text)),
             // A host without IPv6.

@@ -12,7 +12,7 @@ use tokio::net::{UnixListener, UnixStream};
 
 use super::Peer;
 use crate::guard::DoorId;
-use crate::net::local;
+use crate::net::{file_of_thread, local};
 
 /// The path of the socket: one for each network namespace, as its addresses are its own.
 #[derive(Clone, Debug)]
@@ -75,7 +75,7 @@ impl Place {
         accessat(CWD, directory, Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS).map_err(
             |error| at_place(io::Error::other(format!("user {we} cannot write into it: {error}"))),
         )?;
-        let namespace = fs::metadata("/proc/thread-self/ns/net")?.ino();
+        let namespace = fs::metadata(file_of_thread("ns/net"))?.ino();
         Ok(Self { path: directory.join(format!("vrrp-{namespace}.sock")) })
     }
 
