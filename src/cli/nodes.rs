@@ -253,7 +253,8 @@ fn memories(names: [&str; 2]) -> [BTreeMap<u64, SharedMemory>; 2] {
         let files = fs::read_dir(process.path().join("fd")).into_iter().flatten().flatten();
         for path in files.map(|file| file.path()) {
             let Ok(target) = fs::read_link(&path) else { continue };
-            let Some(kind) = names.iter().position(|name| target == Path::new(name)) else {
+            let Some(kind) = names.iter().position(|name| Some(*name) == memory_name(&target))
+            else {
                 continue;
             };
             let Ok(about) = fs::metadata(&path) else { continue };
@@ -273,6 +274,13 @@ fn namespace_of(process: &str, kind: &str) -> Option<u64> {
     Some(fs::metadata(format!("/proc/{process}/ns/{kind}")).ok()?.ino())
 }
 
-const BOARD: &str = "/memfd:resty.vrrp (deleted)";
-const PAGE: &str = "/memfd:resty.vrrp.page (deleted)";
+/// Returns the name that shared memory was given, as a memfd or as a file in `/dev/shm`.
+fn memory_name(target: &Path) -> Option<&str> {
+    let target = target.to_str()?.strip_suffix(" (deleted)")?;
+    let in_shm = || Some(target.strip_prefix("/dev/shm/")?.rsplit_once('.')?.0);
+    target.strip_prefix("/memfd:").or_else(in_shm)
+}
+
+const BOARD: &str = "resty.vrrp";
+const PAGE: &str = "resty.vrrp.page";
 const ENGINES: &str = "resty-vrrp/";

@@ -14,7 +14,7 @@ use std::time::Duration;
 use memmap2::{MmapOptions, MmapRaw};
 
 use super::layout::{WORKERS, WorkerSlot, WorkerWords, request};
-use super::memory::{is_sealed, open_shared, seal};
+use super::memory::{is_sealed_if_possible, open_shared, seal};
 use crate::types::Instant;
 
 /// Workers as they were found on the page.
@@ -65,7 +65,7 @@ impl Page {
     /// version.
     pub fn open_to_read(path: &Path) -> io::Result<Self> {
         let file = File::open(path)?;
-        if !is_sealed(&file) {
+        if !is_sealed_if_possible(&file) {
             return Err(io::ErrorKind::InvalidData.into());
         }
         Self::mapped(&file, MmapOptions::new().map_raw_read_only(&file)?)

@@ -1,6 +1,7 @@
 -- The board: shared memory that the engine writes and every nginx process
 -- reads; and beside it the page, which the workers write. Both are memfds that
--- the master makes before it forks.
+-- the master makes before it forks; on a kernel without, files in /dev/shm that
+-- have no name any more.
 --
 -- The master and its children have the board mapped for reading alone, and no
 -- descriptor that is good for anything but to open it again. Under the
@@ -37,6 +38,8 @@ void *resty_vrrp_mremap(void *, size_t, size_t, int) __asm__("mremap");
 int resty_vrrp_munmap(void *, size_t) __asm__("munmap");
 int resty_vrrp_close(int) __asm__("close");
 int resty_vrrp_open(const char *, int, ...) __asm__("open");
+int resty_vrrp_mkostemp(char *, int) __asm__("mkostemp");
+int resty_vrrp_unlink(const char *) __asm__("unlink");
 int resty_vrrp_fchmod(int, unsigned) __asm__("fchmod");
 unsigned resty_vrrp_geteuid(void) __asm__("geteuid");
 int resty_vrrp_memcmp(const void *, const void *, size_t) __asm__("memcmp");
@@ -57,9 +60,12 @@ local PAGE_NAME = "resty.vrrp.page"
 local SYS_MEMFD_CREATE = jit.arch == "x64" and 319 or 279
 -- Close on exec, and allow sealing.
 local MEMFD_FLAGS = 3
+local ENOSYS = 38
+local SHM = "/dev/shm/"
 local SEEK_END = 2
 local PROT_READ = 1
 local PROT_READ_WRITE = 3
+local O_CLOEXEC = 0x80000
 local O_RDONLY = 0x80000
 local O_RDWR = 0x80002
 local O_PATH = 0x280000
@@ -179,18 +185,36 @@ local function at(header, count)
 end
 
 
--- Makes an empty memfd.
-local function make(name)
-    local fd = tonumber(C.resty_vrrp_syscall(SYS_MEMFD_CREATE, name,
-                                             cast("long", MEMFD_FLAGS)))
+-- Makes an empty file in /dev/shm that only its maker can open, and removes it:
+-- for a kernel before Linux 3.17, which has no memfd.
+local function make_file(name)
+    local path = SHM .. name .. ".XXXXXX"
+    local template = ffi.new("char[?]", #path + 1, path)
+    local fd = C.resty_vrrp_mkostemp(template, O_CLOEXEC)
     if fd < 0 then
-        return nil, "cannot make shared memory: " .. why()
+        return nil, "cannot make shared memory in " .. SHM .. ": " .. why()
     end
+    C.resty_vrrp_unlink(template)
     return fd
 end
 
 
--- Makes empty memfds for a board and for its page. Returns both descriptors.
+-- Makes empty shared memory.
+local function make(name)
+    local fd = tonumber(C.resty_vrrp_syscall(SYS_MEMFD_CREATE, name,
+                                             cast("long", MEMFD_FLAGS)))
+    if fd >= 0 then
+        return fd
+    end
+    if ffi.errno() == ENOSYS then
+        return make_file(name)
+    end
+    return nil, "cannot make shared memory: " .. why()
+end
+
+
+-- Makes empty shared memory for a board and for its page. Returns both
+-- descriptors.
 function _M.create()
     local fd, err = make(NAME)
     if not fd then
@@ -206,7 +230,7 @@ function _M.create()
 end
 
 
--- Closes memfds that did not become a board.
+-- Closes memory that did not become a board.
 function _M.discard(fd, page_fd)
     C.resty_vrrp_close(fd)
     C.resty_vrrp_close(page_fd)
@@ -223,7 +247,7 @@ local function map(fd, length, protection)
 end
 
 
--- Maps a memfd that this process may have open for nothing, or for another
+-- Maps memory that this process may have open for nothing, or for another
 -- purpose.
 local function map_again(fd, length, flags, protection)
     local again = C.resty_vrrp_open("/proc/self/fd/" .. fd, flags)
@@ -280,14 +304,17 @@ _M.set_superseded = set_superseded
 
 -- Gives a board that was mapped for writing the form in which the master and
 -- its children have it: mapped for reading, and open for nothing. If it is
--- locked, only the user of the master can open it again. The garbage collector
--- unmaps and closes everything.
+-- locked, only the user of the master can open it again; else each of its
+-- children can. The garbage collector unmaps and closes everything.
 function _M:publish(locked)
     local fd, page_fd = self.fd, self.page_fd
     local count = self.count
     local length = length_of(count)
-    if locked and C.resty_vrrp_fchmod(fd, 384) ~= 0 then
-        return nil, "cannot lock the board: " .. why()
+    -- 0600 or 0666. A file in /dev/shm has been locked so far.
+    local mode = locked and 384 or 438
+    if C.resty_vrrp_fchmod(fd, mode) ~= 0
+       or not locked and C.resty_vrrp_fchmod(page_fd, mode) ~= 0 then
+        return nil, "cannot give the board its mode: " .. why()
     end
     -- A map of what is open for writing could be made writable again.
     local memory, err = map_again(fd, length, O_RDONLY, PROT_READ)
@@ -347,6 +374,20 @@ function _M:is_locked()
 end
 
 
+-- Returns the beginning, the end, whether it can be written, the number and the
+-- name of memory that a line of /proc/self/maps shows, if it is of ours.
+local function map_of(line)
+    local from, to, writes, inode, path = line:match(
+        "^(%x+)%-(%x+) r([w-])%-s %x+ %S+ (%d+)%s+(/%S+)")
+    local name = path and (path:match("^/memfd:(.+)$")
+                           or path:match("^/dev/shm/(.+)%.%w+$"))
+    if name then
+        return tonumber(from, 16), tonumber(to, 16), writes, tonumber(inode),
+               name
+    end
+end
+
+
 -- Returns the newest board that is mapped for reading in this process:
 -- inherited from the master, or mapped by another Lua VM.
 function _M.find()
@@ -357,12 +398,10 @@ function _M.find()
     local newest, count
     local pages = {}
     for line in maps:lines() do
-        local from, to, writes, inode, name = line:match(
-            "^(%x+)%-(%x+) r([w-])%-s %x+ %S+ (%d+)%s+/memfd:(.-) ")
+        local from, to, writes, inode, name = map_of(line)
         if name == PAGE_NAME then
-            pages[tonumber(inode)] = tonumber(from, 16)
+            pages[inode] = from
         elseif name == NAME and writes == "-" then
-            from, to = tonumber(from, 16), tonumber(to, 16)
             local header = cast(HEADER, from)
             -- The map ends with the page in which the board ends.
             local length = tonumber(header.length)
