@@ -335,6 +335,8 @@ pub(super) const WARNING_ALREADY_HERE: &str = "already_here";
 pub(super) const WARNING_NO_PLACE: &str = "no_place_to_meet";
 /// A process that is no engine has a socket as engines have.
 pub(super) const WARNING_STRANGER: &str = "strange_neighbour";
+/// The kernel lacks what the engine has to do without.
+pub(super) const WARNING_OLD_KERNEL: &str = "old_kernel";
 /// There are more warnings than the board has room for.
 pub(super) const WARNING_MORE: &str = "warnings_left_out";
 

@@ -20,6 +20,7 @@ mod ipv6;
 mod last_resort;
 mod migration;
 mod neighbours;
+mod old_kernel;
 mod ownership;
 mod packages;
 mod pair;

@@ -95,7 +95,7 @@ pub(crate) fn on_pairs_carried_by(kind: CarrierKind, name: &str, test: impl Fn(&
 
 impl Pair {
     /// Starts both nodes and waits until the first serves and the second knows it.
-    fn start(lab: Lab, carrier: &Carrier, conf: &dyn Fn(u8) -> String) -> Self {
+    pub(crate) fn start(lab: Lab, carrier: &Carrier, conf: &dyn Fn(u8) -> String) -> Self {
         Self::start_prepared(lab, carrier, &|_| {}, conf)
     }
 
@@ -117,6 +117,11 @@ impl Pair {
             if knows && instance["state"] == "backup" { Ok(()) } else { Err(instance.to_string()) }
         });
         pair
+    }
+
+    /// Returns the directory of its lab.
+    pub(crate) fn directory(&self) -> PathBuf {
+        self.lab.directory()
     }
 
     /// Returns where nginx finds the native library.

@@ -57,7 +57,8 @@ fn assert_nothing_is_left(nginx: &Nginx) {
     assert_eq!(nginx.master(), None, "no process id is left");
 }
 
-fn run(command: &mut Command, nginx: &Nginx, host: &Host) -> Checked {
+/// Runs a check with what nginx is started with.
+pub(crate) fn run(command: &mut Command, nginx: &Nginx, host: &Host) -> Checked {
     let prefix = nginx.prefix().display().to_string();
     command.args(["-p", &prefix, "-c", "conf/nginx.conf"]);
     command.args(["-e", "logs/error.log", "-g", &directives(nginx.carrier(), &prefix)]);
