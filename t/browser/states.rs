@@ -97,7 +97,11 @@ fn an_address_on_another_interface_is_shown_with_that_and_with_its_label() {
     browser.wait_for("it is there", &format!("{shown}.includes('on this node, lo')"));
     let shown = browser.text(shown);
     assert!(shown.contains("label lo:web"), "{shown}");
-    assert_eq!(shown.matches("on this node,").count(), 1, "of the others nothing is said: {shown}");
+    assert_eq!(
+        shown.matches("on this node, ").count(),
+        1,
+        "of the others nothing is said: {shown}"
+    );
     assert_accessible(browser);
 }
 

@@ -54,9 +54,9 @@ pub(super) struct LinkSite {
     pub(super) index: Option<u32>,
     /// The addresses that this process added or adopted.
     pub(super) owned: BTreeSet<VirtualAddress>,
-    /// The addresses that were renewed, each once, so that a kernel which shows them in another way
-    /// is not asked for ever.
-    pub(super) renewed: BTreeSet<VirtualAddress>,
+    /// The addresses that this process has put there as they should look, or has found so. It
+    /// renews none of them again: what changes them later is the next engine.
+    pub(super) looked_after: BTreeSet<VirtualAddress>,
     /// How many addresses another program has just removed: they are added again.
     pub(super) removed_by_others: usize,
     announcer: Option<Announcer>,
@@ -284,7 +284,7 @@ impl LinkSite {
             view: None,
             index: None,
             owned: BTreeSet::new(),
-            renewed: BTreeSet::new(),
+            looked_after: BTreeSet::new(),
             removed_by_others: 0,
             announcer: None,
             ipv6_role: Ipv6Role::Host,

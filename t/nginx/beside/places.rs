@@ -8,10 +8,10 @@ use serde_json::json;
 use crate::alone::killed::kill_all_of;
 use crate::guard::guard_knows;
 use crate::pair::conf;
-use crate::{PATIENCE, get, instance_when, logs, status_when};
+use crate::{PATIENCE, get, instance_when, logs, lua, status_when};
 
 #[test]
-fn an_address_on_another_interface_moves_with_the_others_when_all_of_nginx_is_killed() {
+fn an_address_on_another_interface_moves_with_the_others_by_a_drain_and_by_a_kill() {
     on_two_segments("places", |lab, carrier| {
         let [one, two] = [1, 2].map(|number| host(lab, number));
         let client = lab.host_on_links("client", &["192.168.56.10/24", "192.168.57.10/24"]);
@@ -24,6 +24,10 @@ fn an_address_on_another_interface_moves_with_the_others_when_all_of_nginx_is_ki
         let expected = json!({ "interface": "eth1", "address": "192.168.57.100/24",
             "label": "eth1:web", "assigned": true, "lost": 0, "contested": false });
         assert_eq!(shown, expected);
+        for (request, node) in [("drain", "worker-02"), ("undrain", "worker-01")] {
+            assert_eq!(lua(&one, &format!("return vrrp.{request}()")), "true");
+            served_by(&client, node);
+        }
         wait_until("the guard knows", PATIENCE, || guard_knows(&one));
 
         kill_all_of(&first);

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::{RouterSite, Takeover};
-use crate::net::address::{self, Changes, Target};
+use crate::net::address::{self, Applied, Changes, Target};
 use crate::net::{KernelLink, NetError, Present};
 use crate::runtime::kernel::link_sites::Settling;
 use crate::types::{Instant, VirtualAddress};
@@ -54,7 +54,8 @@ impl Takeover {
         let at = Target { looks: Some(&site.looks), ..Target::of(index, kernel_link) };
         let mut changes = address::reconcile(&wanted, &present, &site.owned, leftovers);
         changes.renew_unlike(&wanted, &present, &site.owned, at);
-        changes.renew.retain(|held| !site.renewed.contains(held));
+        changes.renew.retain(|held| !site.looked_after.contains(held));
+        let mut unlike: BTreeSet<_> = changes.renew.iter().copied().collect();
         // A yielded address may stay, but is not added.
         for all in [&mut changes.add, &mut changes.renew] {
             all.retain(|held| any(held, &adds));
@@ -73,8 +74,10 @@ impl Takeover {
             changes.add.clear();
             changes.renew.clear();
         }
-        let refused = self.apply(*link, changes, now)?;
+        unlike.retain(|held| !changes.renew.contains(held));
+        let Applied { gained, refused } = self.apply(*link, &changes, now)?;
         let site = &mut self.links[*link];
+        site.looked_after.extend(gained.into_iter().filter(|held| !unlike.contains(held)));
         if self.inherited.is_some() {
             site.leftovers_cleared();
         }
@@ -85,27 +88,22 @@ impl Takeover {
         Ok(())
     }
 
-    /// Makes changes on a link, and returns those that the kernel refuses.
-    fn apply(
-        &mut self,
-        link: usize,
-        changes: Changes,
-        now: Instant,
-    ) -> Result<Vec<(VirtualAddress, NetError)>, NetError> {
+    /// Makes changes on a link.
+    fn apply(&mut self, link: usize, changes: &Changes, now: Instant) -> Result<Applied, NetError> {
         let site = &mut self.links[link];
         let removed_by_others = std::mem::take(&mut site.removed_by_others);
         let found = site.index.and_then(|index| Some((index, self.kernel_links.at(index)?)));
         let (Some((index, kernel_link)), Some(kernel), false) =
             (found, &mut self.kernel, changes.is_empty())
         else {
-            return Ok(Vec::new());
+            return Ok(Applied::default());
         };
         let at = Target { looks: Some(&site.looks), ..Target::of(index, kernel_link) };
         // If the request fails, some of them may be present.
         let tried = [&changes.add, &changes.adopt, &changes.renew].into_iter().flatten();
         let tried: BTreeSet<_> = tried.map(|held| (index, *held)).collect();
         self.gained.extend(&tried);
-        let applied = address::apply(kernel, at, &changes, self.lifetime)?;
+        let applied = address::apply(kernel, at, changes, self.lifetime)?;
         self.gained.retain(|it| !tried.contains(it));
         self.gained.extend(applied.gained.iter().map(|held| (index, *held)));
         if let (Some(lifetime), None) = (self.lifetime, self.refresh_at) {
@@ -114,11 +112,10 @@ impl Takeover {
         // Addresses that were added again are logged by `fight`.
         let removed = changes.remove.len() + changes.renew.len();
         let added = applied.gained.len();
-        site.renewed.extend(changes.renew);
         if added > removed_by_others || removed > 0 {
             tracing::info!(link = kernel_link.name(), added, removed, "addresses changed");
         }
-        Ok(applied.refused)
+        Ok(applied)
     }
 
     /// Removes our addresses from links that have lost their planned name.

@@ -1,10 +1,10 @@
 //! Addresses that an earlier engine has left on links where this one has none of them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Takeover;
-use crate::net::address;
-use crate::types::{VirtualAddress, is_link_local};
+use crate::net::address::PROTOCOL;
+use crate::types::is_link_local;
 
 impl Takeover {
     /// Makes such addresses ours, once, so that they are removed: those in the list of the engine
@@ -13,23 +13,28 @@ impl Takeover {
     /// A link-local address may be that of another nginx, on each link.
     pub(super) fn own_strays(&mut self) {
         let Some(inherited) = self.strays.take() else { return };
-        let sites = self.links.iter().flat_map(|site| site.planned.keys());
-        let planned: BTreeSet<_> =
-            sites.filter(|it| !is_link_local(&it.address)).copied().collect();
+        let planned = self.links.iter().flat_map(|site| site.planned.keys());
+        let planned: BTreeSet<_> = planned.filter(|it| !is_link_local(&it.address)).collect();
+        let mut listed: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
+        for held in inherited.iter() {
+            listed.entry(held.link.as_str()).or_default().insert(held.address);
+        }
+        let mut strays = Vec::new();
         for (index, link) in self.kernel_links.iter() {
-            let here = self.links.named(link.name()).map(|site| &self.links[site].planned);
-            let is_elsewhere =
-                |held: &&VirtualAddress| here.is_none_or(|it| !it.contains_key(held));
-            let listed = inherited.iter().filter(|held| held.link.as_str() == link.name());
-            let listed: BTreeSet<_> = listed.map(|held| held.address).collect();
-            let all = planned.iter().chain(&listed).filter(is_elsewhere);
-            let mut strays = address::tagged(all, link.addresses());
-            if !self.tags_are_kept {
-                strays.extend(listed.iter().filter(is_elsewhere));
-            }
-            if !strays.is_empty() {
-                self.links.own(index, strays);
-            }
+            let site = self.links.named(link.name()).map(|site| &self.links[site]);
+            let listed = listed.get(link.name());
+            let are_strays = link.addresses().iter().filter(|(held, present)| {
+                let is_ours = present.protocol == PROTOCOL;
+                let is_listed = listed.is_some_and(|it| it.contains(held));
+                let is_left = is_listed && (is_ours || !self.tags_are_kept);
+                let is_planned_here = site.is_some_and(|it| it.planned.contains_key(held));
+                !is_planned_here && (is_left || is_ours && planned.contains(held))
+            });
+            let are_strays: BTreeSet<_> = are_strays.map(|(held, _)| *held).collect();
+            strays.extend((!are_strays.is_empty()).then_some((index, are_strays)));
+        }
+        for (index, strays) in strays {
+            self.links.own(index, strays);
         }
     }
 }
