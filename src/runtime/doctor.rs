@@ -86,6 +86,15 @@ impl Finding {
         Self { test: name, verdict: verdict::FAULT, text: text.into() }
     }
 
+    /// Returns what an engine says that has handed its routers over.
+    pub(super) fn of_a_retired_engine() -> Self {
+        Self::warning(
+            "examination",
+            "another engine of this host has taken over, after a reload or in an upgrade: ask again, \
+             or use resty-vrrp doctor, which asks that one",
+        )
+    }
+
     /// Returns what the board says of it.
     pub(super) fn to_board(&self) -> FindingSlot {
         let Self { test, verdict, text: words } = self;

@@ -398,7 +398,7 @@ impl<'a> Driver<'a> {
         self.succession.handle(Incident::Beat { unsent }, now);
         self.look_around(now);
         if self.succession.is_retired() {
-            return;
+            return self.refer(now);
         }
         self.judge_health(now);
         self.judge_addresses(now);

@@ -220,7 +220,7 @@ fn unnoticed(pair: &Pair, work: impl FnOnce(&Nginx)) {
 /// Starts another master beside the one that runs, and returns both once the new one has the
 /// routers.
 #[track_caller]
-fn start_another(nginx: &Nginx) -> [i32; 2] {
+pub(crate) fn start_another(nginx: &Nginx) -> [i32; 2] {
     let old = nginx.master().expect("nginx runs");
     let before = handovers(nginx);
     harness::signal(old, Signal::SIGUSR2);

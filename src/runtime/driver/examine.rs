@@ -20,6 +20,14 @@ impl Driver<'_> {
         self.board.publish_findings(findings.iter().map(Finding::to_board));
     }
 
+    /// Shows that another engine has the routers now, and is to be asked.
+    pub(super) fn refer(&mut self, now: Instant) {
+        if now >= self.examine_at {
+            self.examine_at = now + doctor::PAUSE;
+            self.board.publish_findings(std::iter::once(Finding::of_a_retired_engine().to_board()));
+        }
+    }
+
     fn vitals(&self, now: Instant) -> Vitals {
         let header = self.board.header();
         let late = Duration::from_micros(header.late_us.load(Relaxed));

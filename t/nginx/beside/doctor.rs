@@ -4,10 +4,11 @@ use std::fs;
 use std::process::Command;
 use std::time::Duration;
 
-use harness::{Host, Lab, Nginx, Role, Signal, carriers, eventually, library};
+use harness::{Host, Lab, Nginx, Role, Signal, carriers, eventually, library, signal};
 use serde_json::{Value, json};
 
 use crate::guard::on_a_network;
+use crate::upgrade::start_another;
 use crate::{ONE, board_of, conf_with, get, on_every_nginx, start_active, status_when};
 use resty_vrrp::status::layout::FindingSlot;
 
@@ -70,6 +71,34 @@ fn other_questions_are_refused_and_head_has_no_body() {
         let refused = "curl -s -o /dev/null -w '%{http_code}' -X POST http://127.0.0.1/ha/doctor";
         assert_eq!(host.exec("sh", &["-c", refused]), "405");
         nginx.assert_no_complaints();
+    });
+}
+
+#[test]
+fn the_nginx_before_an_upgrade_refers_to_the_one_after_it() {
+    on_every_nginx("referral", |host, carrier| {
+        let nginx = start_active(host, carrier);
+        found(host, "state", "ok", "");
+
+        let [old, new] = start_another(&nginx);
+
+        let program = library().with_file_name("resty-vrrp").display().to_string();
+        let shown = |pid: i32| {
+            let pid = pid.to_string();
+            host.exec(&program, &["doctor", "--json", "--pid", &pid])
+        };
+        // Workers of both answer, in no certain order.
+        eventually("an old worker refers to the new ones", PATIENCE, || {
+            let answer = get(host, "/ha/doctor?format=json").json();
+            let last = answer["findings"][1]["text"].as_str().unwrap_or_default().to_owned();
+            let refers = last.starts_with("another engine of this host has taken over");
+            if refers { Ok(()) } else { Err(last) }
+        });
+        for pid in [old, new] {
+            assert!(shown(pid).contains("instances: 1 active"), "the newest counts");
+        }
+        signal(old, Signal::SIGQUIT);
+        found(host, "state", "ok", "instances: 1 active");
     });
 }
 
