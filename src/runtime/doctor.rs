@@ -90,8 +90,8 @@ impl Finding {
     pub(super) fn of_a_retired_engine() -> Self {
         Self::warning(
             "examination",
-            "another engine of this host has taken over, after a reload or in an upgrade: ask again, \
-             or use resty-vrrp doctor, which asks that one",
+            "another engine of this host has taken over, after a reload or in an upgrade: ask \
+             again, or use resty-vrrp doctor, which asks that one",
         )
     }
 
@@ -197,10 +197,10 @@ fn shutdown_timeout(timeout_ms: u32, linger: Duration) -> Finding {
 
 /// Turns that come late by a quarter of the shortest interval come close to what peers notice.
 fn late_turns((turns, late): (u64, Duration), shortest_interval: Duration) -> Finding {
-    let average_us = late.as_micros().checked_div(u128::from(turns)).unwrap_or_default();
-    let text =
-        format!("{turns} turns of the engine came late, by {} ms on average", average_us / 1000);
-    if turns == 0 || average_us < shortest_interval.as_micros() / 4 {
+    let mean_us = late.as_micros().checked_div(u128::from(turns)).unwrap_or_default();
+    let by_ms = mean_us / 1000;
+    let text = format!("turns of the engine that came late: {turns}, by {by_ms} ms on average");
+    if turns == 0 || mean_us < shortest_interval.as_micros() / 4 {
         return Finding::ok("late_turns", text);
     }
     let help = "give nginx more of the processor, or set realtime = true";

@@ -71,6 +71,9 @@ fn a_carrier_without_rights_is_told_what_to_change_and_nginx_serves_on() {
         assert_eq!(status["instances"][0]["state"], "fault");
         assert_eq!(status["instances"][0]["reason"], "engine_not_running");
         assert_eq!(status["node"]["healthy"], false);
+        let doctor = get(host, "/ha/doctor").body;
+        let words = "fault    engine            the engine does not run: ";
+        assert!(doctor.contains(words) && doctor.contains("AmbientCapabilities="), "{doctor}");
     });
 }
 
