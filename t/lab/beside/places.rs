@@ -43,24 +43,33 @@ fn an_address_that_is_handed_over_gets_another_label_and_counts_as_never_lost() 
     let watch = AddressWatch::start(&host);
     let since = Instant::now();
 
-    // The one before goes on until this one has taken over.
+    // Until the one before is known to have ended, it might put back its own.
     let after = start(&host, plan_of(&["eth0"], &with(Some("eth0:new"), None)));
-    after.clear_leftovers(vec![held("eth0", VIP)]);
     claim(&after, &[0]);
+    wait_until("it is ours", SECOND, || after.facts().routers[0].addresses[0].ours);
+    assert_eq!(look(&host, VIP), "brd 192.168.56.255 eth0:old");
+    after.clear_leftovers(vec![held("eth0", VIP)]);
 
     eventually("it has another look", SECOND, || match look(&host, VIP).as_str() {
         "eth0:new" => Ok(()),
         look => Err(look.to_owned()),
     });
     wait_until("it is ours", SECOND, || after.facts().routers[0].addresses[0].ours);
-    let once = || {
+    // It may see that the address has gone before it is back, and put it back once or twice.
+    let settled = || {
         let removed = |it: &&AddressEvent| it.removed;
         let removals = watch.since(since, "192.168.56.100").iter().filter(removed).count();
-        let seen = (look(&host, VIP), removals);
-        if seen == ("eth0:new".to_owned(), 1) { Ok(()) } else { Err(format!("{seen:?}")) }
+        let look = look(&host, VIP);
+        if look == "eth0:new" && (1..5).contains(&removals) {
+            Ok(())
+        } else {
+            Err((look, removals))
+        }
     };
-    eventually("it was removed once", SECOND, once);
-    holds_for("the one before leaves that alone", SECOND / 2, once);
+    eventually("it was removed", SECOND, || settled().map_err(|seen| format!("{seen:?}")));
+    holds_for("the one before leaves that alone", SECOND / 2, || {
+        settled().map_err(|seen| format!("{seen:?}"))
+    });
     before.abandon();
     assert_eq!(after.facts().routers[0].addresses[0].lost, 0);
     assert!(after_stop(after), "it is removed in the end");

@@ -62,6 +62,8 @@ impl Takeover {
         }
         // The kernel tells of an address of IPv6 a moment after it was added.
         changes.add.retain(|held| !self.gained.contains(&(index, *held)));
+        // Until the engine before has ended, it would put back what is removed.
+        changes.renew.retain(|_| self.inherited.is_some());
         if in_doubt {
             let put_off = changes.add.drain(..).chain(changes.renew.drain(..));
             put_off.for_each(|held| unsettled.address(*link, held));
