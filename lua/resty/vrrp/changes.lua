@@ -31,8 +31,10 @@ local LOOK_MS = 100
 -- numbers that always grow.
 local REFRESH_MS = 1000
 local MAX_REFRESHED = 50
--- What is written at once keeps nginx from serving for a millisecond or two.
+-- What is written at once keeps nginx from serving for a millisecond or two. So
+-- does reading so many instances that have changed.
 local MAX_WRITTEN = 32
+local MAX_READ = 128
 -- Where more has to be written, the event loop turns so long in between.
 local NEXT_MS = 5
 -- Length in bytes from which a message is sent, however much is to follow.
@@ -71,6 +73,8 @@ function _M.new(board)
         -- The places that have to be written, and those whose numbers are old.
         pending = {}, is_pending = {}, is_old = {},
         next_old = 1,
+        -- Where to go on looking.
+        next_slot = 1,
         -- What the board said when it was last looked at.
         slots = ffi.new("resty_vrrp_instance[?]", max(1, count.instances)),
         addresses = ffi.new("resty_vrrp_address[?]", max(1, count.addresses)),
@@ -88,10 +92,13 @@ function _M:must_write(place)
 end
 
 
--- Looks for instances that have changed, or have been counting.
+-- Looks for instances that have changed, or have been counting, from where it
+-- ended before. Reads a number of them at most, and then goes on the next time.
 function _M:look_at_slots()
     local board, slots = self.board, self.slots
-    for place = 1, board.count.instances do
+    local count = board.count.instances
+    local place, left = self.next_slot, MAX_READ
+    while place <= count and left > 0 do
         local known = slots + (place - 1)
         if known.seq ~= board.slots[place - 1].seq then
             local slot = read(board.slots + (place - 1))
@@ -102,8 +109,11 @@ function _M:look_at_slots()
             end
             self.is_old[place] = true
             copy(known, slot, sizeof(SLOT))
+            left = left - 1
         end
+        place = place + 1
     end
+    self.next_slot = place <= count and place or 1
 end
 
 
@@ -152,8 +162,13 @@ local function what_matters(view)
 end
 
 
--- Looks for what has changed. Returns whether the node has.
+-- Looks for what has changed. Returns whether the node has. Where the last look
+-- has not come to the end of the instances, it is only those that are left.
 function _M:look(view)
+    if self.next_slot > 1 then
+        self:look_at_slots()
+        return false
+    end
     local engine = view.engine
     local problem = engine.problem and engine.problem:gsub("%d+ ms", "")
                     or engine.running
@@ -230,7 +245,8 @@ function _M:turn()
             self:write_pending(view)
             self.node = show(view.node)
         end
-        self.look_ms = now + (self.pending[1] and NEXT_MS or LOOK_MS)
+        local goes_on = self.pending[1] or self.next_slot > 1
+        self.look_ms = now + (goes_on and NEXT_MS or LOOK_MS)
     end
     return max(1, self.look_ms - now_ms()) / 1000
 end

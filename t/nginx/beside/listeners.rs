@@ -88,6 +88,15 @@ fn two_hundred_clients_listen_and_no_more() {
 }
 
 #[test]
+fn however_many_instances_have_changed_few_are_read_in_one_turn_and_none_is_missed() {
+    on_every_nginx("many changes", |host, carrier| {
+        let _nginx = start_active(host, carrier);
+
+        assert_eq!(lua(host, MANY_CHANGES), "128 1000 1");
+    });
+}
+
+#[test]
 fn a_client_that_does_not_read_is_dropped_and_the_others_are_told() {
     on_every_nginx("stalled listener", |host, carrier| {
         let many: Vec<_> = (1..200).map(one_of_many).collect();
@@ -143,6 +152,35 @@ fn events_pass_through_compression_and_http2_and_need_http_1_1() {
         nginx.assert_no_complaints();
     });
 }
+
+/// Has all instances of a made-up board change, one of them once more when it was read, and returns
+/// how many were read at most at a time, how many in one round, and how many in the next.
+const MANY_CHANGES: &str = "
+    local ffi, changes = require 'ffi', require 'resty.vrrp.changes'
+    local count = 1000
+    local board = { count = { instances = count, addresses = 0 },
+                    slots = ffi.new('resty_vrrp_instance[?]', count) }
+    local feed = changes.new(board)
+    local function change(place)
+        local slot = board.slots[place - 1]
+        slot.seq, slot.state = slot.seq + 2, slot.state + 1
+    end
+    for place = 1, count do change(place) end
+    local function round()
+        local most, all = 0, 0
+        repeat
+            local before = #feed.pending
+            feed:look_at_slots()
+            local found = #feed.pending - before
+            if most == 0 then change(1) end
+            most, all = math.max(most, found), all + found
+        until feed.next_slot == 1
+        feed.pending, feed.is_pending = {}, {}
+        return most, all
+    end
+    local most, all = round()
+    local _, later = round()
+    return most .. ' ' .. all .. ' ' .. later";
 
 /// Returns a virtual router, in Lua.
 fn one_of_many(vrid: u8) -> String {
