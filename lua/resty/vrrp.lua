@@ -7,6 +7,7 @@ local log_module = require "resty.vrrp.log"
 -- A module that has loaded it before may have enabled the agent, too.
 local agent_is_shared = package.loaded["ngx.process"] ~= nil
 local process = require "ngx.process"
+local events_page = require "resty.vrrp.events_page"
 local pulse = require "resty.vrrp.pulse"
 local text_module = require "resty.vrrp.text"
 
@@ -216,6 +217,7 @@ local function beat(premature)
         return
     end
     board:beat(id)
+    events_page.recount(board)
     if not has_looked then
         look_for_carrier(id)
     end

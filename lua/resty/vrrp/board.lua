@@ -789,12 +789,30 @@ function _M:set_listeners(id, count)
 end
 
 
+-- Iterates over the words of the workers with a heartbeat in time.
+function _M:each_living_worker()
+    local oldest_ms = now_ms() - self.header.worker_timeout_ms
+    local last_id = min(count_workers(), layout.WORKERS) - 1
+    local id = -1
+    return function()
+        while id < last_id do
+            id = id + 1
+            local slot = self.page.workers[id]
+            local beat_ms = tonumber(slot.beat_ms)
+            if beat_ms > 0 and beat_ms >= oldest_ms then
+                return slot
+            end
+        end
+    end
+end
+
+
 -- Returns how many clients of all workers listen to changes. A worker that has
 -- died takes its clients along.
 function _M:count_listeners()
     local count = 0
-    for id = 0, min(count_workers(), layout.WORKERS) - 1 do
-        count = count + countable(self.page.workers[id].listeners)
+    for slot in self:each_living_worker() do
+        count = count + countable(slot.listeners)
     end
     return count
 end
@@ -802,17 +820,11 @@ end
 
 -- Returns the number of workers, and of those with a heartbeat in time.
 function _M:count_workers()
-    local header = self.header
-    local oldest_ms = now_ms() - header.worker_timeout_ms
     local alive = 0
-    local total = min(count_workers(), layout.WORKERS)
-    for id = 0, total - 1 do
-        local beat_ms = tonumber(self.page.workers[id].beat_ms)
-        if beat_ms > 0 and beat_ms >= oldest_ms then
-            alive = alive + 1
-        end
+    for _ in self:each_living_worker() do
+        alive = alive + 1
     end
-    return total, alive
+    return min(count_workers(), layout.WORKERS), alive
 end
 
 

@@ -38,6 +38,8 @@ local clients = {}
 local shared
 
 
+-- Counts the clients of this worker without those that are gone. Returns how
+-- many there are of all workers.
 local function count_clients(board)
     local count, now = 0, now_ms()
     for client, gone_ms in pairs(clients) do
@@ -49,6 +51,15 @@ local function count_clients(board)
     end
     board:set_listeners(worker_id(), count)
     return board:count_listeners()
+end
+
+
+-- As count_clients(), for the heartbeat: clients can be gone without a request
+-- after which they would be counted.
+function _M.recount(board)
+    if next(clients) then
+        count_clients(board)
+    end
 end
 
 

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
-use harness::{Host, Nginx, Process, Role, eventually, wait_until};
+use harness::{Host, Nginx, Process, Role, Signal, eventually, signal, wait_until};
 use serde_json::Value;
 
 use crate::{ONE, conf_with, get, lua, on_every_nginx, start_active};
@@ -84,6 +84,33 @@ fn two_hundred_clients_listen_and_no_more() {
             if answer.contains(" 200 ") { Ok(()) } else { Err(answer) }
         });
         nginx.assert_no_complaints();
+    });
+}
+
+#[test]
+fn the_clients_of_a_worker_that_was_killed_are_not_counted_any_more() {
+    on_every_nginx("listeners of the dead", |host, carrier| {
+        let nginx = start_active(host, carrier);
+        let mut clients: Vec<_> = (0..20).map(|_| connect(host, "HTTP/1.1")).collect();
+        for client in &mut clients {
+            read_until(client, "\"instances\":[{");
+        }
+        let count = "return require('resty.vrrp.board').open():count_listeners()";
+        assert_eq!(lua(host, count), "20");
+        // It would start another worker, which counts anew.
+        nginx.signal(Role::Master, Signal::SIGSTOP);
+
+        let of_clients = ["-Htnp", "state", "established", "sport = :80"];
+        let first = host.exec("ss", &of_clients);
+        let (_, pid) = first.split_once("pid=").expect("a worker has it");
+        let pid: String = pid.chars().take_while(char::is_ascii_digit).collect();
+        signal(pid.parse().expect("a number"), Signal::SIGKILL);
+
+        eventually("those of the other worker are counted", PATIENCE, || {
+            let (left, counted) = (host.exec("ss", &of_clients).lines().count(), lua(host, count));
+            if counted == left.to_string() { Ok(()) } else { Err(format!("{counted} of {left}")) }
+        });
+        nginx.signal(Role::Master, Signal::SIGCONT);
     });
 }
 
