@@ -50,7 +50,8 @@ end
 
 -- Returns the milliseconds from a time of the board to the one that the wall
 -- clock shows then. Two clocks are never read at the same moment: unless the
--- wall clock is set, the answer stays what it was.
+-- wall clock is set, the answer stays what it was. The master has read them, so
+-- all workers give the same.
 local function to_wall_ms()
     local found_ms = read(REALTIME) - read(MONOTONIC)
     if not wall_ms_before or abs(found_ms - wall_ms_before) > SAME_MS then
@@ -61,6 +62,7 @@ end
 
 
 _M.to_wall_ms = to_wall_ms
+to_wall_ms()
 
 
 -- Returns a time of the board as the wall clock would have shown it.

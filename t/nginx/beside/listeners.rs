@@ -1,5 +1,6 @@
 //! `GET …/events`: what clients are told of changes, and what they cannot do to nginx.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -10,7 +11,7 @@ use std::time::Duration;
 use harness::{Host, Nginx, Process, Role, Signal, eventually, signal, wait_until};
 use serde_json::Value;
 
-use crate::{ONE, conf_with, get, lua, on_every_nginx, start_active};
+use crate::{ONE, conf_with, get, lua, on_every_nginx, start_active, status_when};
 
 #[test]
 fn a_client_is_told_all_and_then_what_changes() {
@@ -120,6 +121,29 @@ fn however_many_instances_have_changed_few_are_read_in_one_turn_and_none_is_miss
         let _nginx = start_active(host, carrier);
 
         assert_eq!(lua(host, MANY_CHANGES), "128 1000 1");
+    });
+}
+
+#[test]
+fn all_workers_say_the_same_of_one_moment() {
+    on_every_nginx("one moment", |host, carrier| {
+        let conf = conf_with(ONE).replacen("worker_processes 2", "worker_processes 8", 1).replacen(
+            "listen 80;",
+            "listen 80 reuseport;",
+            1,
+        );
+        let _nginx = Nginx::start(host, carrier, &conf);
+        status_when(host, "active");
+        let ask = "return ngx.worker.id() .. ' ' .. vrrp.status().node.started";
+        let mut said = BTreeSet::new();
+
+        wait_until("each has answered", PATIENCE, || {
+            said.insert(lua(host, ask));
+            said.len() >= 8
+        });
+
+        let moments: BTreeSet<_> = said.iter().filter_map(|it| it.split(' ').nth(1)).collect();
+        assert_eq!(moments.len(), 1, "{said:?}");
     });
 }
 
