@@ -12,7 +12,6 @@ mod claims;
 mod drain;
 mod failures;
 mod fight;
-mod getting_started;
 mod guard;
 mod handover;
 mod hung;

@@ -14,46 +14,22 @@ use crate::status_when;
 
 #[test]
 fn the_commands_of_the_readme_lead_from_the_package_to_a_failover() {
-    debs();
-    for carrier in carriers() {
-        let hosts = hosts("ten minutes", carrier);
-        let [one, two, client] = &*hosts;
-        let first = Instant::now();
-        for host in [one, two] {
-            install(host, carrier, str::to_owned);
-        }
-
-        fails_over(one, two, client);
-
-        println!("{}: first failover after {:.1?}", carrier.version, first.elapsed());
-    }
+    leads_to_a_failover("ten minutes", Variant { both_families: false, peers: false });
 }
 
 #[test]
-fn the_variants_of_the_readme_lead_to_a_failover_of_both_families_by_unicast() {
-    let variant = blocks("lua").concat();
-    let one_peer = "peers = { \"192.168.56.102\" }";
-    assert!(variant.contains(one_peer), "{variant}");
-    for carrier in carriers() {
-        let hosts = hosts("variants", carrier);
-        let [one, two, client] = &*hosts;
-        for (host, peer) in [(one, "192.168.56.102"), (two, "192.168.56.101")] {
-            let lines = variant.replace(one_peer, &format!("peers = {{ \"{peer}\" }}"));
-            install(host, carrier, |conf| {
-                conf.replacen("addresses = { \"192.168.56.100/24\" },", &lines, 1).replacen(
-                    "listen 80;",
-                    "listen 80; listen [::]:80;",
-                    1,
-                )
-            });
-        }
-        client.ip("address add 2001:db8::10/64 dev eth0 nodad");
+fn its_variant_for_both_families_leads_to_a_failover_of_both() {
+    leads_to_a_failover("both families", Variant { both_families: true, peers: false });
+}
 
-        fails_over(one, two, client);
+#[test]
+fn its_variant_without_multicast_leads_to_a_failover() {
+    leads_to_a_failover("unicast", Variant { both_families: false, peers: true });
+}
 
-        wait_until("the other family moves as well", PATIENCE, || one.has("2001:db8::100"));
-        client.exec("curl", &["-s", "-o", "/dev/null", "http://[2001:db8::100]/"]);
-    }
+#[test]
+fn both_variants_together_lead_to_a_failover_of_both_families() {
+    leads_to_a_failover("unicast of both", Variant { both_families: true, peers: true });
 }
 
 #[test]
@@ -78,6 +54,61 @@ fn each_node_of_an_active_active_pair_has_its_address_and_takes_over_the_other_o
 
         one.exec("curl", &["-fsS", "-X", "POST", "http://127.0.0.1/ha/drain"]);
         assert_eq!([has_both(one), has_both(two)], [[false; 2], [true; 2]]);
+    }
+}
+
+/// What of the README's variants is written into the configuration.
+#[derive(Clone, Copy)]
+struct Variant {
+    both_families: bool,
+    peers: bool,
+}
+
+impl Variant {
+    /// Edits the configuration of a node whose peer is given, as the README says.
+    fn edit(self, conf: &str, peer: &str) -> String {
+        let block = blocks("lua").concat();
+        let [addresses, peers] = block.lines().collect::<Vec<_>>()[..] else { panic!("{block}") };
+        let usual = "addresses = { \"192.168.56.100/24\" },";
+        let mut lines = usual.to_owned();
+        let mut conf = conf.to_owned();
+        if self.both_families {
+            addresses.clone_into(&mut lines);
+            conf = replaced(&conf, "listen 80;", "listen 80; listen [::]:80;");
+        }
+        if self.peers {
+            let its_own = format!("peers = {{ \"{peer}\" }}");
+            lines = format!("{lines}\n{}", replaced(peers, ONE_PEER, &its_own));
+        }
+        replaced(&conf, usual, &lines)
+    }
+}
+
+/// Replaces the first of what must be there.
+fn replaced(text: &str, what: &str, by: &str) -> String {
+    assert!(text.contains(what), "{what} in {text}");
+    text.replacen(what, by, 1)
+}
+
+/// Does what the README says, from the package to the first failover, for each nginx.
+fn leads_to_a_failover(name: &str, variant: Variant) {
+    debs();
+    for carrier in carriers() {
+        let hosts = hosts(name, carrier);
+        let [one, two, client] = &*hosts;
+        let first = Instant::now();
+        for (host, peer) in [(one, "192.168.56.102"), (two, "192.168.56.101")] {
+            install(host, carrier, |conf| variant.edit(conf, peer));
+        }
+        client.ip("address add 2001:db8::10/64 dev eth0 nodad");
+
+        fails_over(one, two, client);
+
+        println!("{name}, {}: first failover after {:.1?}", carrier.version, first.elapsed());
+        if variant.both_families {
+            wait_until("the other family moves as well", PATIENCE, || one.has("2001:db8::100"));
+            client.exec("curl", &["-s", "-o", "/dev/null", "http://[2001:db8::100]/"]);
+        }
     }
 }
 
@@ -179,3 +210,4 @@ impl std::ops::Deref for Hosts {
 }
 
 const SECOND: &str = "192.168.56.110";
+const ONE_PEER: &str = "peers = { \"192.168.56.102\" }";

@@ -15,6 +15,7 @@ mod doctor;
 mod events;
 mod foreign;
 mod gate;
+mod getting_started;
 mod guard;
 mod health;
 mod host;
