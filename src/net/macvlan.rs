@@ -107,14 +107,7 @@ pub fn delete(
         let macvlan = links.at(index)?.macvlan()?;
         Some((macvlan.parent?, macvlan.tag.as_ref()?.before))
     };
-    let mut deleted = 0;
-    for &index in indices {
-        let mut message = LinkMessage::default();
-        message.header.index = index;
-        let request = Request::new(0, RouteNetlinkMessage::DelLink(message));
-        let answers = netlink.request(&[request])?;
-        deleted += answers.into_iter().flatten().count();
-    }
+    let deleted = delete_links(netlink, indices)?;
     let remaining = links.iter().filter(|(index, _)| !indices.contains(index));
     let remaining: BTreeSet<_> =
         remaining.filter_map(|(index, _)| Some(tagged(index)?.0)).collect();
@@ -123,6 +116,32 @@ pub fn delete(
             let present = arp_settings(link.name());
             set_arp(netlink, parent, present, present.restored(before))?.ok();
         }
+    }
+    Ok(deleted)
+}
+
+/// Deletes links, and returns how many. For each request the kernel waits some 15 ms until no
+/// processor uses the link any more, so all are deleted by one: as a group.
+fn delete_links(netlink: &mut Netlink, indices: &BTreeSet<u32>) -> Result<usize, NetError> {
+    let link = |index, attributes: &[LinkAttribute]| {
+        let mut message = LinkMessage::default();
+        message.header.index = index;
+        message.attributes.extend_from_slice(attributes);
+        message
+    };
+    let group = [LinkAttribute::Group(DELETED)];
+    if indices.len() > 1 {
+        let marks = indices.iter().map(|index| Request::new(0, new_link(link(*index, &group))));
+        let marked = netlink.request(&marks.collect::<Vec<_>>())?;
+        let all = Request::new(0, RouteNetlinkMessage::DelLink(link(0, &group)));
+        if netlink.request(&[all])?.iter().all(Result::is_ok) {
+            return Ok(marked.into_iter().flatten().count());
+        }
+    }
+    let mut deleted = 0;
+    for &index in indices {
+        let one = Request::new(0, RouteNetlinkMessage::DelLink(link(index, &[])));
+        deleted += netlink.request(&[one])?.into_iter().flatten().count();
     }
     Ok(deleted)
 }
@@ -220,6 +239,8 @@ fn explained(error: io::Error, parent: &str) -> io::Error {
     io::Error::new(error.kind(), format!("{parent}: {why}"))
 }
 
+/// The group (`ip link show group`) in which links are for the moment until they are deleted.
+const DELETED: u32 = u32::from_be_bytes(*b"VRRP");
 /// The settings of IPv4 within `IFLA_AF_SPEC`.
 const IFLA_INET_CONF: u16 = 1;
 const IFLA_INET6_ADDR_GEN_MODE: u16 = 8;
