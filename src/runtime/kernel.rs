@@ -75,10 +75,7 @@ impl KernelThread {
         let (end, ended) = mpsc::channel();
         let _signals = SignalsBlocked::new()?;
         thread::Builder::new().name("vrrp-net".to_owned()).spawn(move || {
-            // The channel of the facts closes last: whoever waits for the end finds the final
-            // facts.
-            live(&plan, &received, FactsWriter::new(readers));
-            drop(end);
+            live(&plan, &received, FactsWriter::new(readers), end);
         })?;
         Ok(Self { orders, facts, ended })
     }
@@ -195,8 +192,9 @@ impl KernelThread {
     }
 }
 
-/// The main function of the thread: no panic leaves it, and it removes what it has added.
-fn live(plan: &KernelPlan, orders: &OrderReader, facts: FactsWriter) {
+/// The main function of the thread: no panic leaves it, and it removes what it has added. `end` is
+/// dropped once everything is released, and the facts say so.
+fn live(plan: &KernelPlan, orders: &OrderReader, facts: FactsWriter, end: mpsc::Sender<()>) {
     if let Err(error) = Rights::NETWORK.keep_only() {
         tracing::warn!(%error, "the thread keeps more rights than it needs");
     }
@@ -222,6 +220,8 @@ fn live(plan: &KernelPlan, orders: &OrderReader, facts: FactsWriter) {
         Some(failure) => takeover.fail(failure),
         None => takeover.publish(),
     }
+    // The sockets close after that: the kernel takes some 13 ms for each.
+    drop(end);
 }
 
 /// Releases everything; after a failure only what is known to be ours.
@@ -283,11 +283,9 @@ async fn stop(takeover: &mut Takeover, timer: &Timer) {
     let started = clock::now();
     loop {
         takeover.release();
-        if takeover.owns_nothing() {
+        // An address that the kernel refuses to remove ends with its macvlan.
+        if takeover.owns_nothing() || clock::now().since(started) > STOP_PATIENCE {
             return takeover.remove_macvlans();
-        }
-        if clock::now().since(started) > STOP_PATIENCE {
-            return;
         }
         if sleep_until(timer, clock::now() + STOP_PAUSE).await.is_err() {
             return;

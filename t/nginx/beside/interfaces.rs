@@ -1,6 +1,6 @@
 //! What `setup` and the engine know of the interfaces of the host: their names and networks.
 
-use harness::{Host, Nginx, eventually};
+use harness::{Host, Nginx, Role, eventually};
 
 use crate::{ONE, PATIENCE, conf_with, get, on_every_nginx, start_active, status_when};
 
@@ -45,4 +45,53 @@ fn warned(host: &Host) -> Option<String> {
     let mut warnings = instance["warnings"].as_array().expect("a list").iter();
     let found = warnings.find(|it| it["name"] == "prefix_differs");
     found.and_then(|it| it["text"].as_str()).map(str::to_owned)
+}
+
+/// The kernel takes some 15 ms for each that is deleted alone, and an engine that stops has 300 ms.
+#[test]
+fn forty_interfaces_of_virtual_routers_are_gone_when_nginx_is() {
+    on_every_nginx("forty macvlans", |host, carrier| {
+        let instance = |vrid| {
+            format!(
+                "{{ name = 'VI_{vrid}', interface = 'eth0', vrid = {vrid}, priority = 150,
+                    addresses = {{ '192.168.57.{vrid}/32' }}, advert_interval_ms = 100,
+                    virtual_mac = true }},"
+            )
+        };
+        let instances: Vec<_> = (1..=40).map(instance).collect();
+        let options = format!("{{ instances = {{ {} }} }}", instances.concat());
+        let nginx = Nginx::start(host, carrier, &conf_with(&options));
+        all_active(host);
+        assert_eq!(macvlans(host), 40);
+
+        nginx.quit();
+        nginx.wait_for_the_end();
+        assert_eq!(macvlans(host), 0);
+        let log = nginx.error_log();
+        assert!(!log.contains("addresses are not released yet"), "{log}");
+
+        nginx.launch().expect("it starts again");
+        all_active(host);
+        nginx.kill9(Role::All);
+        eventually("the guard has removed them", PATIENCE, || match macvlans(host) {
+            0 => Ok(()),
+            left => Err(left.to_string()),
+        });
+    });
+}
+
+fn all_active(host: &Host) {
+    eventually("all routers are active", PATIENCE, || {
+        let status = host.get("127.0.0.1:80", "/ha/status").map_err(|error| error.to_string())?;
+        let status = status.json();
+        let instances = status["instances"].as_array().cloned().unwrap_or_default();
+        let is_active = |one: &serde_json::Value| {
+            one["state"] == "active" && one["addresses"][0]["assigned"] == true
+        };
+        if instances.iter().all(is_active) { Ok(()) } else { Err(status.to_string()) }
+    });
+}
+
+fn macvlans(host: &Host) -> usize {
+    host.ip("-o link show type macvlan").lines().count()
 }

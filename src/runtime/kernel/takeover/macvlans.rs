@@ -89,17 +89,17 @@ impl Takeover {
         Ok(())
     }
 
-    /// Switches the macvlan of a router off that has no address any more.
-    pub(super) fn rest_macvlan(&mut self, link: usize) -> Result<(), NetError> {
-        let Some(planned) = self.links[link].macvlan else { return Ok(()) };
+    /// Switches the macvlan of a router off that has no address any more. Returns whether it was on.
+    pub(super) fn rest_macvlan(&mut self, link: usize) -> Result<bool, NetError> {
+        let Some(planned) = self.links[link].macvlan else { return Ok(false) };
         match self.found(link, planned) {
             Found::Planned { index, is_on: true, is_ours: true, .. }
                 if self.inherited.is_some() && !self.any_kept(link) && !self.is_ending =>
             {
-                self.switch_macvlan(link, index, false).map(drop)
+                self.switch_macvlan(link, index, false).map(|_| true)
             }
             Found::Nothing | Found::Planned { .. } | Found::Outdated(_) | Found::Foreign(_) => {
-                Ok(())
+                Ok(false)
             }
         }
     }

@@ -17,9 +17,15 @@ impl Takeover {
             self.settle_macvlan(settling.link, in_doubt)?;
             self.settle_link(settling, in_doubt, now)?;
         }
-        // The kernel takes milliseconds for each: no address waits for the link of another router.
+        // The kernel takes milliseconds for each: no address waits for the link of another router,
+        // and no turn for many.
+        let mut rested = 0;
         for settling in all {
-            self.rest_macvlan(settling.link)?;
+            if rested < MOST_RESTED {
+                rested += usize::from(self.rest_macvlan(settling.link)?);
+            } else if self.links[settling.link].macvlan.is_some() {
+                self.unsettled.link(settling.link);
+            }
         }
         self.clear_misplaced()?;
         let Self { links, refusals, .. } = self;
@@ -219,5 +225,7 @@ fn pause_between_refreshes(lifetime: Duration) -> Duration {
     lifetime / 2 + lifetime / 40
 }
 
+/// Macvlans switched off before the kernel's events are read again: some 13 ms for each.
+const MOST_RESTED: usize = 2;
 /// How long the next engine may have to wait for the kernel.
 const BEQUEATHED: Duration = Duration::from_secs(10);
