@@ -89,7 +89,8 @@ impl Takeover {
         Ok(())
     }
 
-    /// Switches the macvlan of a router off that has no address any more. Returns whether it was on.
+    /// Switches the macvlan of a router off that has no address any more, and returns whether it
+    /// was on.
     pub(super) fn rest_macvlan(&mut self, link: usize) -> Result<bool, NetError> {
         let Some(planned) = self.links[link].macvlan else { return Ok(false) };
         match self.found(link, planned) {
