@@ -113,18 +113,14 @@ impl Shared {
     /// The main function of the thread: tries until the rules are in force.
     fn enforce(&self) {
         let Some(rules) = &self.rules else { return };
-        loop {
+        for attempt in 1.. {
             let enforced = failpoint("accept")
                 .and_then(|()| rules.enforce().map_err(|error| error.with_cause()));
-            let failure = enforced.err();
             let mut state = self.state();
-            let Some(failure) = failure else {
-                state.enforcement = Enforcement::InForce;
-                return;
-            };
-            state.enforcement = Enforcement::Failed(failure);
-            let waiting =
-                self.changed.wait_timeout_while(state, RETRY_PAUSE, |state| !state.is_over);
+            let (enforcement, pause) = after(attempt, enforced);
+            state.enforcement = enforcement;
+            let Some(pause) = pause else { return };
+            let waiting = self.changed.wait_timeout_while(state, pause, |state| !state.is_over);
             if waiting.unwrap_or_else(PoisonError::into_inner).0.is_over {
                 return;
             }
@@ -132,8 +128,40 @@ impl Shared {
     }
 }
 
+/// Returns what has become of the rules after so many attempts, and the pause before the next one.
+///
+/// What has failed may succeed a moment later: memory was short, or another program has changed
+/// rules meanwhile. The addresses that the engine before has handed over stay until then.
+fn after(attempt: u32, enforced: Result<(), String>) -> (Enforcement, Option<Duration>) {
+    match enforced {
+        Ok(()) => (Enforcement::InForce, None),
+        Err(_) if attempt < QUICK_ATTEMPTS => (Enforcement::Pending, Some(QUICK_PAUSE)),
+        Err(problem) => (Enforcement::Failed(problem), Some(RETRY_PAUSE)),
+    }
+}
+
 pub(super) const NEEDED: &str = "accept = false needs rules of nf_tables (Linux 5.12 or later), or \
                                  this host would answer on the addresses";
 
+/// Attempts before the addresses are given up.
+const QUICK_ATTEMPTS: u32 = 5;
+const QUICK_PAUSE: Duration = Duration::from_millis(40);
 /// A kernel without support looks for a module each time.
 const RETRY_PAUSE: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_fails_for_a_moment_is_tried_again_at_once_and_is_no_fault() {
+        let refused = || Err("out of memory".to_owned());
+
+        for attempt in 1..QUICK_ATTEMPTS {
+            assert_eq!(after(attempt, refused()), (Enforcement::Pending, Some(QUICK_PAUSE)));
+        }
+        assert_eq!(after(3, Ok(())), (Enforcement::InForce, None));
+        let failed = Enforcement::Failed("out of memory".to_owned());
+        assert_eq!(after(QUICK_ATTEMPTS, refused()), (failed, Some(RETRY_PAUSE)));
+    }
+}
