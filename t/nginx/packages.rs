@@ -62,6 +62,7 @@ fn an_rpm_is_installed_verified_upgraded_and_erased() {
         let rpm = |arguments: &[&str]| {
             host.exec("rpm", &[&["--dbpath", "/var/lib/rpm-of-this-test"], arguments].concat())
         };
+        assert_fits_rhel(&rpm(&["-qp", "--qf", FILES_AND_NEEDS, &old]));
         rpm(&["-i", "--nodeps", &old]);
         // A place of RHEL, where Debian's Lua does not look.
         let place = "\nlua_package_cpath '/usr/lib64/lua/5.1/?.so;;';\nlua_package_path";
@@ -81,6 +82,42 @@ fn an_rpm_is_installed_verified_upgraded_and_erased() {
         assert_eq!(get(host, "/ha/healthz").status, 200, "{}", nginx.error_log());
     });
 }
+
+/// Checks that an rpm has its files where RHEL looks for them, and needs nothing that RHEL does not
+/// have.
+#[track_caller]
+fn assert_fits_rhel(said: &str) {
+    let (files, needs) = said.split_once("needs\n").expect("both are told");
+    for file in [
+        "/usr/lib64/lua/5.1/resty/vrrp",
+        "/usr/share/lua/5.1/resty/vrrp.lua",
+        "/usr/local/openresty/site/lualib/resty/vrrp",
+        "/usr/sbin/resty-vrrp",
+        "/usr/share/man/man8/resty-vrrp.8.gz",
+    ] {
+        assert!(files.lines().any(|line| line == file), "{file} in {files}");
+    }
+    assert!(!files.contains("linux-gnu"), "a place of Debian: {files}");
+    let base = [
+        "/bin/sh",
+        "ld-linux",
+        "libc.",
+        "libdl.",
+        "libgcc_s.",
+        "libm.",
+        "libpthread.",
+        "rpmlib(",
+        "rtld(",
+        "shadow-utils post",
+    ];
+    let strange = needs.lines().find(|line| !base.iter().any(|name| line.starts_with(name)));
+    assert_eq!(strange, None, "{needs}");
+    assert!(needs.contains("shadow-utils post"), "it makes a user: {needs}");
+}
+
+/// What rpm is to tell of a package.
+const FILES_AND_NEEDS: &str =
+    "[%{FILENAMES}\\n]needs\\n[%{REQUIRENAME} %{REQUIREFLAGS:deptype}\\n]";
 
 #[test]
 fn a_package_is_not_installed_over_what_make_has_installed() {
