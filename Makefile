@@ -90,7 +90,7 @@ deb rpm:
 
 test-packages: deb rpm ## Test what is in the packages: that it needs no newer C library, and that nginx runs with it
 	RESTY_VRRP_CORE=$(CURDIR)/$(PORTABLE)/release/libresty_vrrp_core.so $(CARGO) test --locked --test nginx -- \
-		--test-threads=2 packages:: getting_started:: upgrade:: handover::
+		--test-threads=2 packages:: getting_started:: old_kernel:: upgrade:: handover::
 
 check: ## Check CONF=/path/to/nginx.conf and its setup { } without starting anything
 	@test -n "$(CONF)" || { echo "usage: make check CONF=/path/to/nginx.conf [NGINX=/path/to/nginx]"; exit 2; }

@@ -1,17 +1,17 @@
 //! Another process, watched until it ends.
 //!
-//! The kernel tells of the end by a pidfd. One before Linux 5.3 has none: there the directory of
-//! the process in `/proc` is held open, and looked at every [`LOOK_PAUSE`].
+//! The kernel tells of the end by a pidfd. One before Linux 5.3 has none: there `/proc/<pid>/stat`
+//! is held open, and read every [`LOOK_PAUSE`].
 
 use std::cell::Cell;
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, openat};
-use rustix::io::Errno;
+use rustix::fs::{PROC_SUPER_MAGIC, fstatfs};
+use rustix::io::{Errno, pread};
 use rustix::process::{Pid, PidfdFlags, getpid, pidfd_open, test_kill_process};
 use rustix::thread::gettid;
 
@@ -32,12 +32,12 @@ pub struct Process {
 #[derive(Debug)]
 enum Source {
     Pidfd(Watched),
-    Directory(Directory),
+    Stat(StatFile),
 }
 
-/// The directory of a process in `/proc`. It is empty once the process has been reaped.
+/// `/proc/<pid>/stat`, open since the process was there: `hidepid` does not matter any more.
 #[derive(Debug)]
-struct Directory {
+struct StatFile {
     fd: OwnedFd,
     timer: Timer,
     next_look: Cell<Instant>,
@@ -61,9 +61,9 @@ impl Process {
     ///
     /// When the descriptor cannot be waited on.
     pub fn of(pidfd: OwnedFd) -> io::Result<Self> {
-        let is_directory = FileType::from_raw_mode(fstat(&pidfd)?.st_mode).is_dir();
-        let source = if is_directory {
-            Source::Directory(Directory::new(pidfd)?)
+        let is_of_proc = fstatfs(&pidfd)?.f_type == PROC_SUPER_MAGIC;
+        let source = if is_of_proc {
+            Source::Stat(StatFile::new(pidfd)?)
         } else {
             Source::Pidfd(Watched::new(pidfd)?)
         };
@@ -78,7 +78,7 @@ impl Process {
     pub async fn exited(&self) -> io::Result<()> {
         match &self.source {
             Source::Pidfd(fd) => fd.readable().await,
-            Source::Directory(directory) => directory.exited().await,
+            Source::Stat(stat) => stat.exited().await,
         }
     }
 
@@ -91,7 +91,7 @@ impl Process {
                 let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
                 poll(&mut polled, Some(&at_once)).is_ok_and(|ready| ready > 0)
             }
-            Source::Directory(directory) => directory.has_exited(),
+            Source::Stat(stat) => stat.has_exited(),
         }
     }
 
@@ -121,24 +121,25 @@ impl Process {
     ///
     /// That its number may be another process's by now does no harm: then this one has ended.
     fn is_killed(&self) -> bool {
-        let [stat, status] = match &self.source {
-            Source::Directory(directory) => [directory.read(STAT), directory.read("status")],
+        let pid = match &self.source {
+            Source::Stat(stat) => {
+                let stat = stat.read().unwrap_or_default();
+                stat.split_once(" (").and_then(|(pid, _)| pid.parse::<u32>().ok())
+            }
             Source::Pidfd(fd) => {
                 let about = format!("/proc/self/fdinfo/{}", fd.as_fd().as_raw_fd());
                 let about = fs::read_to_string(about).unwrap_or_default();
                 // Of a process that was reaped it is -1.
-                let Some(pid) = field(&about, "Pid:").and_then(|pid| pid.parse::<u32>().ok())
-                else {
-                    return false;
-                };
-                [STAT, "status"].map(|name| fs::read_to_string(format!("/proc/{pid}/{name}")))
+                field(&about, "Pid:").and_then(|pid| pid.parse().ok())
             }
         };
-        is_exiting(&stat.unwrap_or_default()) || has_kill_pending(&status.unwrap_or_default())
+        let Some(pid) = pid else { return false };
+        let read = |name| fs::read_to_string(format!("/proc/{pid}/{name}")).unwrap_or_default();
+        is_exiting(&read("stat")) || has_kill_pending(&read("status"))
     }
 }
 
-impl Directory {
+impl StatFile {
     fn new(fd: OwnedFd) -> io::Result<Self> {
         Ok(Self { fd, timer: Timer::new()?, next_look: Cell::new(clock::now()) })
     }
@@ -158,17 +159,17 @@ impl Directory {
     }
 
     fn has_exited(&self) -> bool {
-        match self.read(STAT) {
+        match self.read() {
             Ok(stat) => is_dead(&stat),
-            Err(error) => matches!(error.raw_os_error(), Some(libc::ESRCH | libc::ENOENT)),
+            // It was reaped.
+            Err(error) => error == Errno::SRCH,
         }
     }
 
-    fn read(&self, name: &str) -> io::Result<String> {
-        let file = openat(&self.fd, name, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
-        let mut text = String::new();
-        File::from(file).read_to_string(&mut text)?;
-        Ok(text)
+    fn read(&self) -> Result<String, Errno> {
+        let mut text = [0; LONGEST_STAT];
+        let length = pread(&self.fd, &mut text[..], 0)?;
+        Ok(String::from_utf8_lossy(&text[..length]).into_owned())
     }
 }
 
@@ -230,23 +231,20 @@ fn open(pid: u32) -> io::Result<OwnedFd> {
     let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or(io::ErrorKind::InvalidInput)?;
     // A pidfd is always close-on-exec.
     match pidfd_open(pid, PidfdFlags::empty()) {
-        Err(Errno::NOSYS) => open_directory(pid),
+        Err(Errno::NOSYS) => open_stat(pid),
         opened => Ok(opened?),
     }
 }
 
-fn open_directory(pid: Pid) -> io::Result<OwnedFd> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let path = format!("/proc/{}", pid.as_raw_nonzero());
-    let opened = openat(CWD, path, flags, Mode::empty());
-    // `/proc` may hide the processes of other users (`hidepid`).
-    let readable =
-        opened.and_then(|fd| openat(&fd, STAT, OFlags::RDONLY, Mode::empty()).map(|_| fd));
-    match (readable, test_kill_process(pid)) {
-        (Ok(fd), _) => Ok(fd),
+fn open_stat(pid: Pid) -> io::Result<OwnedFd> {
+    let path = format!("/proc/{}/stat", pid.as_raw_nonzero());
+    match (File::open(path), test_kill_process(pid)) {
+        (Ok(file), _) => Ok(file.into()),
         (Err(_), Err(Errno::SRCH)) => Err(Errno::SRCH.into()),
-        (Err(Errno::NOENT), _) => Err(io::Error::other("/proc hides it: look for hidepid")),
-        (Err(error), _) => Err(error.into()),
+        (Err(error), _) if error.kind() == io::ErrorKind::NotFound => {
+            Err(io::Error::other("/proc hides it: look for hidepid"))
+        }
+        (Err(error), _) => Err(error),
     }
 }
 
@@ -255,7 +253,7 @@ const LOOK_PAUSE: Duration = Duration::from_millis(20);
 /// Signals to several processes arrive a fraction of a millisecond apart, or some milliseconds.
 const FIRST_PAUSE: Duration = Duration::from_micros(100);
 const LONGEST_PAUSE: Duration = Duration::from_millis(10);
-const STAT: &str = "stat";
+const LONGEST_STAT: usize = 1024;
 /// Places behind the name; `PF_EXITING` is of `linux/sched.h`, as `ps` knows it.
 const STAT_STATE: usize = 0;
 const STAT_FLAGS: usize = 6;
@@ -303,11 +301,10 @@ mod tests {
     }
 
     #[test]
-    fn without_pidfds_the_directory_in_proc_tells_the_same() {
+    fn without_pidfds_proc_tells_the_same() {
         let mut child = idle();
         run(async {
-            let directory = open_directory(Pid::from_child(&child)).unwrap();
-            let process = Process::of(directory).unwrap();
+            let process = Process::of(open_stat(Pid::from_child(&child)).unwrap()).unwrap();
             assert!(!process.is_killed() && !process.has_exited());
             signal(&child, libc::SIGSTOP);
             let exited = tokio::time::timeout(LOOK_PAUSE * 3, process.exited());
@@ -322,7 +319,7 @@ mod tests {
             process.exited().await.unwrap();
             assert!(process.has_exited());
         });
-        let gone = open_directory(Pid::from_child(&child)).unwrap_err();
+        let gone = open_stat(Pid::from_child(&child)).unwrap_err();
         assert_eq!(gone.raw_os_error(), Some(libc::ESRCH));
     }
 
@@ -330,7 +327,7 @@ mod tests {
     fn an_end_is_noticed_however_often_the_wait_begins_anew() {
         let mut child = idle();
         run(async {
-            let process = Process::of(open_directory(Pid::from_child(&child)).unwrap()).unwrap();
+            let process = Process::of(open_stat(Pid::from_child(&child)).unwrap()).unwrap();
             child.kill().unwrap();
             let began = clock::now();
             let pause = Duration::from_millis(1);

@@ -66,15 +66,35 @@ fn the_death_of_the_master_alone_is_noticed() {
     });
 }
 
+#[test]
+fn a_dev_shm_without_room_stops_the_start_and_ends_nothing_later() {
+    for carrier in carriers() {
+        let lab = Lab::new(&format!("old kernel, no room, {}", carrier.version));
+        let host = lab.host("worker-01", "192.168.56.101/24");
+        host.exec("mount", &["-t", "tmpfs", "-o", "size=8k", "tmpfs", "/dev/shm"]);
+        let old = of_old_kernel(carrier, &lab);
+
+        let refused = Nginx::prepare(&host, &old, &conf(&options(1))).launch();
+
+        let said = refused.expect_err("there is no room").error_log;
+        assert!(said.contains("No space left on device"), "{said}");
+    }
+}
+
 /// Runs a test on a fresh pair on such a kernel, with each nginx of this machine.
 fn on_every_old_pair(name: &str, test: impl Fn(&Pair, &Carrier)) {
     for carrier in carriers() {
         let lab = Lab::new(&format!("{name}, {}", carrier.version));
-        let has_ambient = carrier.kind == CarrierKind::Worker;
-        let program = launcher(&lab.directory(), &carrier.program, has_ambient);
-        let old = Carrier { program, ..carrier.clone() };
+        let old = of_old_kernel(carrier, &lab);
         test(&Pair::start(lab, &old, &|number| conf(&options(number))), carrier);
     }
+}
+
+/// Returns the nginx that runs on such a kernel.
+fn of_old_kernel(carrier: &Carrier, lab: &Lab) -> Carrier {
+    let has_ambient = carrier.kind == CarrierKind::Worker;
+    let program = launcher(&lab.directory(), &carrier.program, has_ambient);
+    Carrier { program, ..carrier.clone() }
 }
 
 /// Returns the modes of the files in place of a board and its page, which have no name.
