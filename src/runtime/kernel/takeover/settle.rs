@@ -1,5 +1,6 @@
 //! Adds and removes addresses until the kernel matches what is wanted, and refreshes them.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -155,7 +156,8 @@ impl Takeover {
             let refusals = planned.addresses.iter().filter_map(|address| {
                 self.refusals.of(self.links[address.link].index?, &address.held)
             });
-            let refusal = refusals.max_by_key(|refusal| refusal.times);
+            // Of several, the first of the configuration.
+            let refusal = refusals.min_by_key(|refusal| Reverse(refusal.times));
             let times = refusal.map_or(0, |refusal| refusal.times);
             if facts.refusals != times {
                 facts.problem = refusal.map(|refusal| refusal.problem.clone());
