@@ -51,7 +51,7 @@ local function read_findings(board)
     local running, problem, awaited = board:engine()
     if not running then
         local text = "the engine does not run: " .. problem
-                     .. ". nginx's error log says more: grep vrrp:"
+                     .. ". More is in resty-vrrp log, and in nginx's error log"
         return { { "engine", awaited and WARNING or FAULT, text } }
     end
     local findings = { { "engine", OK, RUNS } }

@@ -211,4 +211,4 @@ const fn remedy(reason: Reason) -> &'static str {
     }
 }
 
-const OTHERWISE: &str = "nginx's error log says more: grep vrrp:";
+const OTHERWISE: &str = "resty-vrrp log says more";

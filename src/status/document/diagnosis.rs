@@ -72,7 +72,7 @@ fn findings(board: &Board, now_ms: u64) -> Vec<FindingStatus> {
 }
 
 fn down(why: &str) -> String {
-    format!("the engine does not run: {why}. nginx's error log says more: grep vrrp:")
+    format!("the engine does not run: {why}. More is in resty-vrrp log, and in nginx's error log")
 }
 
 impl FindingStatus {
