@@ -13,6 +13,8 @@
 
 mod board;
 pub mod document;
+#[cfg(test)]
+pub(crate) mod fixture;
 pub mod layout;
 mod memory;
 mod page;

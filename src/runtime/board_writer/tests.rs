@@ -1,13 +1,8 @@
-use std::os::fd::AsRawFd;
-use std::path::PathBuf;
 use std::sync::atomic::AtomicU8;
-use std::time::Duration;
-
-use rustix::fs::{MemfdFlags, memfd_create};
 
 use super::*;
 use crate::runtime::kernel::{AddressFacts, Facts, RouterFacts};
-use crate::status::Plan;
+use crate::status::fixture;
 use crate::status::layout::AddressSlot;
 
 const OPTIONS: &str = r#"{"instances":[{"name":"VI_1","interface":"eth0","vrid":51,
@@ -15,23 +10,12 @@ const OPTIONS: &str = r#"{"instances":[{"name":"VI_1","interface":"eth0","vrid":
 
 /// Makes the board that an engine left which was killed while it owned its address.
 fn board_of_the_killed() -> Board {
-    let memory = memfd_create("board", MemfdFlags::ALLOW_SEALING).expect("there is memory");
-    let path = PathBuf::from(format!("/proc/self/fd/{}", memory.as_raw_fd()));
     let address =
         Config::from_json(OPTIONS).expect("the options are right").instances[0].addresses[0];
     let owned = || AtomicU8::new(1);
     let address = AddressSlot { assigned: owned(), ours: owned(), ..address.to_board() };
-    let plan = Plan {
-        router_id: "a".to_owned(),
-        worker_timeout: Duration::from_secs(2),
-        control: false,
-        token: String::new(),
-        shutdown_timeout_ms: 0,
-        instances: vec![InstanceSlot { addresses: 1, ..InstanceSlot::EMPTY }],
-        addresses: vec![address],
-        peers: Vec::new(),
-    };
-    Board::create(&path, &plan).expect("it is small")
+    let instance = InstanceSlot { addresses: 1, ..InstanceSlot::EMPTY };
+    fixture::board(&fixture::plan(vec![instance], vec![address]))
 }
 
 /// Returns what the kernel says of an address that this engine has not put there.

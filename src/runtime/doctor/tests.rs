@@ -1,11 +1,6 @@
-use std::os::fd::AsRawFd;
-use std::path::PathBuf;
-
-use rustix::fs::{MemfdFlags, memfd_create};
-
 use super::*;
 use crate::status::layout::{InstanceSlot, untext};
-use crate::status::{Board, Plan};
+use crate::status::{Board, fixture};
 
 #[test]
 fn of_many_warnings_the_first_is_told_and_how_many_others_there_are() {
@@ -69,17 +64,5 @@ fn at(seconds: u64) -> Instant {
 }
 
 fn board() -> Board {
-    let memory = memfd_create("board", MemfdFlags::ALLOW_SEALING).expect("there is memory");
-    let path = PathBuf::from(format!("/proc/self/fd/{}", memory.as_raw_fd()));
-    let plan = Plan {
-        router_id: "a".to_owned(),
-        worker_timeout: Duration::from_secs(2),
-        control: false,
-        token: String::new(),
-        shutdown_timeout_ms: 0,
-        instances: vec![InstanceSlot::EMPTY; 3],
-        addresses: Vec::new(),
-        peers: Vec::new(),
-    };
-    Board::create(&path, &plan).expect("it is small")
+    fixture::board(&fixture::plan(vec![InstanceSlot::EMPTY; 3], Vec::new()))
 }

@@ -1,10 +1,5 @@
-use std::os::fd::AsRawFd;
-use std::path::PathBuf;
-
-use rustix::fs::{MemfdFlags, memfd_create};
-
 use super::*;
-use crate::status::Plan;
+use crate::status::fixture;
 use crate::status::layout::InstanceSlot;
 
 const NAME: &str = "cannot_speak";
@@ -16,19 +11,7 @@ fn at(seconds: u64) -> Instant {
 }
 
 fn board() -> Board {
-    let memory = memfd_create("board", MemfdFlags::ALLOW_SEALING).expect("there is memory");
-    let path = PathBuf::from(format!("/proc/self/fd/{}", memory.as_raw_fd()));
-    let plan = Plan {
-        router_id: "a".to_owned(),
-        worker_timeout: Duration::from_secs(2),
-        control: false,
-        token: String::new(),
-        shutdown_timeout_ms: 0,
-        instances: vec![InstanceSlot::EMPTY; 2],
-        addresses: Vec::new(),
-        peers: Vec::new(),
-    };
-    Board::create(&path, &plan).expect("it is small")
+    fixture::board(&fixture::plan(vec![InstanceSlot::EMPTY; 2], Vec::new()))
 }
 
 /// Returns instance, time in seconds, name and text of what the board shows.

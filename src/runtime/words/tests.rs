@@ -1,13 +1,10 @@
 use std::fmt::Debug;
 use std::fs::File;
 use std::net::Ipv4Addr;
-use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
-use std::path::PathBuf;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use rustix::fs::{MemfdFlags, memfd_create};
 
 use super::*;
 use crate::config::Config;
@@ -21,8 +18,9 @@ use crate::runtime::events;
 use crate::runtime::kernel::{AddressFacts, Facts, RouterFacts};
 use crate::runtime::view::View;
 use crate::runtime::will;
+use crate::status::fixture;
 use crate::status::layout::{CounterSlot, EVENTS, Header};
-use crate::status::{Board, Page, Plan};
+use crate::status::{Board, Page};
 use crate::succession::Will;
 use crate::types::{GROUP_IPV4, Sources};
 use crate::wire::ip::Datagram;
@@ -385,24 +383,13 @@ fn past() -> impl Strategy<Value = PastTransition> {
 
 /// Makes the board of [`OPTIONS`], and returns its memory and that of its page.
 pub(super) fn board() -> ([File; 2], Board) {
-    let memory = memfd_create("board", MemfdFlags::ALLOW_SEALING).expect("there is memory");
-    let path = PathBuf::from(format!("/proc/self/fd/{}", memory.as_raw_fd()));
     let address = VirtualAddress { address: IpAddr::from([192, 168, 56, 100]), prefix: 24 };
-    let plan = Plan {
-        router_id: "a".to_owned(),
-        worker_timeout: Duration::from_secs(2),
-        control: false,
-        token: String::new(),
-        shutdown_timeout_ms: 0,
-        instances: vec![InstanceSlot { addresses: 1, ..InstanceSlot::EMPTY }],
-        addresses: vec![address.to_board()],
-        peers: Vec::new(),
-    };
-    let page = memfd_create("page", MemfdFlags::ALLOW_SEALING).expect("there is memory");
-    let page_path = PathBuf::from(format!("/proc/self/fd/{}", page.as_raw_fd()));
+    let instance = InstanceSlot { addresses: 1, ..InstanceSlot::EMPTY };
+    let plan = fixture::plan(vec![instance], vec![address.to_board()]);
+    let [(memory, path), (page, page_path)] = ["board", "page"].map(fixture::memory);
     let mapped = Page::create(&page_path).expect("it is small");
     let board = Board::create(&path, &plan).expect("it is small").with_page(mapped);
-    ([memory, page].map(File::from), board)
+    ([memory, page], board)
 }
 
 /// Octets of the slots at the end of that board.
