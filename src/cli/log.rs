@@ -34,27 +34,27 @@ pub(super) fn show(arguments: &LogArguments) -> io::Result<Exit> {
     let wanted = all.len().saturating_sub(arguments.lines.into());
     print_all(&all[wanted..], arguments.json)?;
     if arguments.follow {
-        let last = all.last().map_or(0, |line| line.number);
-        return follow(&choice, last, arguments.json);
+        return follow(&choice, all, arguments.json);
     }
     Ok(Exit::Well)
 }
 
-/// Prints the lines that come after one, until this process is interrupted.
-fn follow(choice: &Choice, mut last: u64, as_json: bool) -> io::Result<Exit> {
+/// Prints the lines that come after some, until this process is interrupted.
+fn follow(choice: &Choice, mut known: Vec<LineSlot>, as_json: bool) -> io::Result<Exit> {
     loop {
         sleep(PAUSE);
-        // A reload makes another board, on which the numbers go on.
+        // A reload makes another board, with the lines of the one before.
         let mut machine = Machine::survey();
         machine.choose(choice);
         let [node] = &machine.nodes[..] else { continue };
         let all = node.lines();
-        let newest = all.last().map_or(0, |line| line.number);
-        // An nginx that was started anew begins with the first one.
-        let printed = if newest < last { 0 } else { last };
-        let from = all.partition_point(|line| line.number <= printed);
-        print_all(&all[from..], as_json)?;
-        last = newest;
+        let is_known = |line: &&LineSlot| {
+            let same = |it: &LineSlot| (it.at_ms, it.text) == (line.at_ms, line.text);
+            known.iter().any(same)
+        };
+        let new: Vec<_> = all.iter().filter(|line| !is_known(line)).copied().collect();
+        print_all(&new, as_json)?;
+        known = all;
     }
 }
 

@@ -153,7 +153,7 @@ impl FoundNode {
 
     /// Returns the last lines of its engine, oldest first.
     pub(super) fn lines(&self) -> Vec<LineSlot> {
-        self.board.lines().collect()
+        self.board.lines()
     }
 
     /// Returns what the doctor says.

@@ -50,6 +50,9 @@ pub struct Bequests {
     /// kernel begins with it. Empty where an earlier version wrote it.
     #[serde(default)]
     pub links: Vec<KnownLink>,
+    /// The last lines of the log of that engine: when, nginx's number for the level, and the text.
+    #[serde(default)]
+    pub lines: Vec<(Instant, u8, String)>,
 }
 
 /// Transitions of the node that were not yet delivered as events.

@@ -2,6 +2,7 @@
 //! never wait. A timer of the carrier writes them with `ngx.log`; the thread `vrrp` puts them on
 //! the board, where they can be read although nginx hangs, and whatever `error_log` leaves out.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,6 +15,7 @@ use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::registry::Registry;
 
 use crate::net::clock;
+use crate::status::layout::{LineSlot, untext};
 use crate::status::{Board, on_one_line};
 use crate::types::Instant;
 
@@ -54,6 +56,29 @@ pub fn drain(max: usize) -> Vec<Line> {
 pub(super) fn show(board: &mut Board) {
     for Line { at, level, text } in queues().for_the_board.take(CAPACITY) {
         board.put_line(at.as_millis(), level, &text);
+    }
+}
+
+/// Returns the last lines for the next engine: its board was made before they were written.
+pub(super) fn bequeath(board: &mut Board) -> Vec<(Instant, u8, String)> {
+    show(board);
+    let lines = board.lines();
+    let last = &lines[lines.len().saturating_sub(BEQUEATHED)..];
+    let bequeathed = |line: &LineSlot| {
+        (Instant::from_nanos(line.at_ms * 1_000_000), line.level, untext(&line.text))
+    };
+    last.iter().map(bequeathed).collect()
+}
+
+/// Puts those lines of the engine before on the board that are not there yet. They stand behind
+/// later ones of this engine: whoever shows lines sorts them by time.
+pub(super) fn inherit(board: &mut Board, lines: &[(Instant, u8, String)]) {
+    let known: BTreeSet<_> =
+        board.lines().iter().map(|line| (line.at_ms, untext(&line.text))).collect();
+    for (at, level, text) in lines {
+        if !known.contains(&(at.as_millis(), text.clone())) {
+            board.put_line(at.as_millis(), *level, &on_one_line(text));
+        }
     }
 }
 
@@ -150,10 +175,33 @@ const DEBUG: u8 = 8;
 /// Lines that wait for nginx, or for the board. A line that finds the queue full is dropped; those
 /// for nginx are counted.
 const CAPACITY: usize = 1024;
+/// Lines that the next engine is told: those of some seconds.
+const BEQUEATHED: usize = 50;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::status::fixture;
+
+    #[test]
+    fn what_the_engine_before_has_written_last_is_put_on_the_board_once() {
+        let plan = fixture::plan(Vec::new(), Vec::new());
+        let [mut before, mut after] = [(); 2].map(|()| fixture::board(&plan));
+        before.put_line(1_000, 6, "line: one");
+        after.put_line(1_000, 6, "line: one");
+        before.put_line(2_000, 4, "line: two");
+        after.put_line(3_000, 6, "line: three");
+
+        let bequeathed = bequeath(&mut before);
+        inherit(&mut after, &bequeathed);
+        inherit(&mut after, &bequeathed);
+
+        let lines = after.lines().into_iter().map(|line| (line.at_ms, untext(&line.text)));
+        // What other tests log meanwhile may be there, too.
+        let lines: Vec<_> = lines.filter(|(_, text)| text.starts_with("line: ")).collect();
+        let expected = [(1_000, "line: one"), (2_000, "line: two"), (3_000, "line: three")];
+        assert_eq!(lines, expected.map(|(at_ms, text)| (at_ms, text.to_owned())));
+    }
 
     struct Unspeakable;
 

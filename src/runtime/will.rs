@@ -53,6 +53,8 @@ fn state_of(board: &Board, beat: Beat) -> Bequests {
         undelivered: UndeliveredEvents::default(),
         addresses: Vec::new(),
         links: Vec::new(),
+        // So are these.
+        lines: Vec::new(),
     }
 }
 

@@ -184,13 +184,13 @@ fn a_full_ring_of_events_keeps_the_newest() {
 fn a_full_ring_of_lines_keeps_the_newest_in_their_order() {
     let file = Scratch::new("lines");
     let mut board = Board::create(&file.0, &plan(1)).unwrap();
-    assert_eq!(board.lines().count(), 0);
+    assert!(board.lines().is_empty());
 
     for number in 1..=LINES as u64 + 2 {
         board.put_line(60_000 + number, 5, &format!("line {number}"));
     }
 
-    let lines: Vec<_> = Board::open(&file.0).unwrap().lines().collect();
+    let lines = Board::open(&file.0).unwrap().lines();
     let numbers: Vec<_> = lines.iter().map(|line| line.number).collect();
     assert_eq!(numbers, (3..=LINES as u64 + 2).collect::<Vec<_>>());
     let first = &lines[0];

@@ -91,12 +91,10 @@ local HEADER_SIZE = sizeof("resty_vrrp_header")
 local INSTANCE_SIZE = sizeof("resty_vrrp_instance")
 local ADDRESS_SIZE = sizeof("resty_vrrp_address")
 local PEER_SIZE = sizeof("resty_vrrp_peer")
-local EVENTS_SIZE = layout.EVENTS * sizeof("resty_vrrp_event")
 local EVENTS_AT = HEADER_SIZE
 local PAGE_SIZE = sizeof("resty_vrrp_page")
-local LINES_SIZE = layout.LINES * sizeof("resty_vrrp_line")
-local LINES_AT = EVENTS_AT + EVENTS_SIZE
-local WARNINGS_AT = LINES_AT + LINES_SIZE
+local LINES_AT = EVENTS_AT + layout.EVENTS * sizeof("resty_vrrp_event")
+local WARNINGS_AT = LINES_AT + layout.LINES * sizeof("resty_vrrp_line")
 local FINDINGS_AT = WARNINGS_AT
                     + layout.WARNINGS * sizeof("resty_vrrp_warning")
 local INSTANCES_AT = FINDINGS_AT
@@ -688,6 +686,20 @@ local function carry_warnings_over(board, previous)
 end
 
 
+-- Copies the slots of a ring. One that is being overwritten has no number then.
+local function carry_ring_over(ring, previous, count)
+    for place = 0, count - 1 do
+        local number = previous[place].number
+        if number ~= 0 then
+            ring[place] = previous[place]
+            if previous[place].number ~= number then
+                ring[place].number = 0
+            end
+        end
+    end
+end
+
+
 -- Copies the state of an earlier board. This board shows it until its engine
 -- has taken over: until then the addresses stay where they are. If the earlier
 -- engine hangs, its successor knows no more of it than this copy.
@@ -707,8 +719,8 @@ function _M:carry_over(previous)
     end
     carry_warnings_over(self, previous)
     local header, earlier = self.header, previous.header
-    copy(self.events, previous.events, EVENTS_SIZE)
-    copy(self.lines, previous.lines, LINES_SIZE)
+    carry_ring_over(self.events, previous.events, layout.EVENTS)
+    carry_ring_over(self.lines, previous.lines, layout.LINES)
     header.late_turns, header.late_us = earlier.late_turns, earlier.late_us
     header.events, header.lines = earlier.events, earlier.lines
     header.events_begun = earlier.events_begun

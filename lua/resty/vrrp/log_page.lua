@@ -7,10 +7,12 @@ local layout = require "resty.vrrp.layout"
 local text = require "resty.vrrp.text"
 
 local countable = board_module.countable
+local iso8601 = clock.iso8601
 local max = math.max
 local ngx = ngx
 local on_one_line = text.on_one_line
 local pairs = pairs
+local sort = table.sort
 local text_of = board_module.text_of
 local tonumber = tonumber
 local type = type
@@ -42,15 +44,24 @@ end
 
 
 -- Returns a line by its number, or nil if it is being overwritten.
-local function line_of(board, number)
+local function read(board, number)
     local slot = board.lines[number % layout.LINES]
     if slot.number ~= number then
         return nil
     end
-    local at = clock.iso8601(tonumber(slot.at_ms))
-    local line = at .. " [" .. (LEVELS[slot.level] or "?") .. "] "
-                 .. on_one_line(text_of(slot.text)) .. "\n"
+    local line = { at_ms = tonumber(slot.at_ms), number = number,
+                   level = LEVELS[slot.level] or "?",
+                   text = on_one_line(text_of(slot.text)) }
     return slot.number == number and line or nil
+end
+
+
+-- What the engine before has written last may stand behind later lines.
+local function is_earlier(one, other)
+    if one.at_ms ~= other.at_ms then
+        return one.at_ms < other.at_ms
+    end
+    return one.number < other.number
 end
 
 
@@ -60,9 +71,16 @@ function _M.serve(board)
         return answer.refuse(ngx.HTTP_BAD_REQUEST, problem)
     end
     local last = countable(board.header.lines)
+    local lines = {}
+    for number = max(1, last - layout.LINES + 1), last do
+        lines[#lines + 1] = read(board, number)
+    end
+    sort(lines, is_earlier)
     local pieces = {}
-    for number = max(1, last - count + 1), last do
-        pieces[#pieces + 1] = line_of(board, number)
+    for index = max(1, #lines - count + 1), #lines do
+        local line = lines[index]
+        pieces[#pieces + 1] = iso8601(line.at_ms) .. " [" .. line.level .. "] "
+                              .. line.text .. "\n"
     end
     return answer.send(ngx.HTTP_OK, "text/plain; charset=utf-8", pieces)
 end

@@ -38,6 +38,7 @@ impl Node {
             undelivered: UndeliveredEvents::default(),
             addresses: Vec::new(),
             links: Vec::new(),
+            lines: Vec::new(),
         }
     }
 

@@ -6,6 +6,7 @@ use crate::proto::{Bequests, Input, RouterKey};
 use crate::runtime::clock;
 use crate::runtime::events;
 use crate::runtime::handover::Peer;
+use crate::runtime::log;
 use crate::status::EngineState;
 use crate::succession::{
     Backlog, Beginning, Command, Ending, HandoverMessage, Incident, PeerId, Question,
@@ -136,6 +137,7 @@ impl Driver<'_> {
     fn assume(&mut self, state: Option<&Bequests>) -> Vec<RouterKey> {
         let now = clock::now();
         events::begin(self.board, state.map(|state| &state.undelivered), now);
+        log::inherit(self.board, state.map(|state| &state.lines[..]).unwrap_or_default());
         let inherited = state.map(|state| self.node.inherit(state, now));
         self.suspect_the_deaf();
         let not_inherited = match inherited {
@@ -167,7 +169,14 @@ impl Driver<'_> {
         let undelivered = events::bequeath(self.board, ends, now);
         let addresses = self.view.held_addresses(&self.planned_routers, &self.watched);
         let links = self.links_for_the_next();
-        Box::new(Bequests { undelivered, addresses, links, ..self.node.bequeath(now) })
+        let state = self.node.bequeath(now);
+        Box::new(Bequests {
+            undelivered,
+            addresses,
+            links,
+            lines: log::bequeath(self.board),
+            ..state
+        })
     }
 
     fn changes(&self, backlog: Backlog, now: Instant) -> Bequests {

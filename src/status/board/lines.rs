@@ -18,10 +18,16 @@ impl Board {
 
     /// Returns the lines of the engine's log that are still there, oldest first. One that is being
     /// overwritten is left out.
-    pub fn lines(&self) -> impl Iterator<Item = LineSlot> {
+    ///
+    /// Those that the engine before has written last may have been put behind later ones.
+    #[must_use]
+    pub fn lines(&self) -> Vec<LineSlot> {
         let last = self.header().lines.load(Acquire);
         let first = last.saturating_sub(LINES as u64 - 1).max(1);
-        (first..=last).filter_map(|number| seq::get(self.line_words(number), number))
+        let lines = (first..=last).filter_map(|number| seq::get(self.line_words(number), number));
+        let mut lines: Vec<LineSlot> = lines.collect();
+        lines.sort_by_key(|line| line.at_ms);
+        lines
     }
 
     fn line_words(&self, number: u64) -> &[AtomicU64] {
