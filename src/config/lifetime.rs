@@ -35,7 +35,7 @@ fn default_s(instances: &[InstanceConfig]) -> u64 {
 const OF_FEW_S: u64 = 4;
 const LONGEST_S: u64 = 3600;
 /// For so many addresses of IPv6 on a link all of them live for a second longer.
-const IPV6_ADDRESSES_A_SECOND: usize = 25;
+const IPV6_ADDRESSES_A_SECOND: usize = 10;
 
 #[cfg(test)]
 mod tests {
@@ -58,12 +58,12 @@ mod tests {
             let config = Config::from_json(&options.to_string()).expect("it is valid");
             config.address_lifetime.map(|it| it.as_secs())
         };
-        let apart = [of_link("eth0", 1, 99), of_link("eth1", 2, 99)];
-        let together = [of_link("eth0", 1, 99), of_link("eth0", 2, 99)];
+        let apart = [of_link("eth0", 1, 39), of_link("eth1", 2, 39)];
+        let together = [of_link("eth0", 1, 39), of_link("eth0", 2, 39)];
 
         assert_eq!(lifetime(json!({}), &apart), Some(4));
         assert_eq!(lifetime(json!({}), &together), Some(8));
-        assert_eq!(lifetime(json!({}), &[of_link("eth0", 1, 999)]), Some(40));
+        assert_eq!(lifetime(json!({}), &[of_link("eth0", 1, 999)]), Some(100));
         assert_eq!(lifetime(json!({ "address_lifetime_s": 2 }), &together), Some(2));
         assert_eq!(lifetime(json!({ "address_lifetime_s": 0 }), &together), None);
     }
