@@ -200,7 +200,8 @@ fn settings(link: Named<'_>, tag: &Tag) -> [Request; 3] {
     };
     let set = |attributes| Request::new(0, new_link(message(attributes)));
     [
-        set(&[LinkAttribute::IfAlias(tag.to_string()), ipv4(&of_ipv4)]),
+        // An engine that ended while it deleted the macvlan may have left it in the group of those.
+        set(&[LinkAttribute::IfAlias(tag.to_string()), LinkAttribute::Group(0), ipv4(&of_ipv4)]),
         set(&[LinkAttribute::Other(DefaultNla::new(libc::IFLA_AF_SPEC, of_ipv6))]),
         Request::new(0, RouteNetlinkMessage::GetLink(message(&[]))),
     ]

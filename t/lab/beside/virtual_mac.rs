@@ -72,12 +72,15 @@ fn the_interface_outlives_engines_and_ends_with_nginx() {
         let index = macvlan(&lab.a)["ifindex"].clone();
         let transitions = b.transitions();
 
+        // As an engine leaves it that ends between the two steps of deleting it.
+        lab.a.ip("link set vrrp4.51 group 1448235600");
         a.nginx.reload();
         wait_until("the next engine has it", PATIENCE, || {
             a.host
                 .get("127.0.0.1:80", "/ha/status")
                 .is_ok_and(|it| it.json()["node"]["generation"] == 2)
         });
+        wait_until("it is in no group", PATIENCE, || macvlan(&lab.a)["group"] == "default");
         let carrier_before = a.nginx.carrier_pid();
         a.nginx.kill9(Role::Carrier);
         wait_until("there is another carrier", PATIENCE, || {
