@@ -180,6 +180,11 @@ impl fmt::Display for Report {
         for (who, from, to) in self.served_by() {
             write!(f, "; {who} for {:.2?}", to - from)?;
         }
+        let Some(start) = self.samples.iter().map(|it| it.begun).min() else { return Ok(()) };
+        for Sample { begun, ended, outcome } in self.failures().into_iter().take(MOST_SHOWN) {
+            let (after, took) = (*begun - start, *ended - *begun);
+            write!(f, "; {outcome:?} {took:.1?} after it was begun at {after:.2?}")?;
+        }
         Ok(())
     }
 }
@@ -320,6 +325,8 @@ fn connect(server: SocketAddr) -> io::Result<Socket> {
     }
 }
 
+/// Most connections without a page of which a report tells more.
+const MOST_SHOWN: usize = 5;
 /// Time between two new connections.
 const PACE: Duration = Duration::from_millis(2);
 /// Below the second after which a lost SYN is sent again: a connection begun in the dark fails.
