@@ -64,7 +64,7 @@ pub use listeners::{ForeignListener, abstract_listeners};
 pub use listening::addresses_listened_on;
 pub use lock::Lock;
 pub use mutex::{HeldMutex, HolderWatch, has_memfd};
-pub use netlink::Netlink;
+pub use netlink::{HostOnLink, Netlink};
 pub use nftables::{AcceptRules, Firewall, MovedAddresses, Rules};
 pub use observer::Observer;
 pub use privileges::{Lent, Rights, SignalsBlocked, close_memory};

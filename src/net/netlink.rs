@@ -26,6 +26,7 @@ use rustix::net::{
     socket_with,
 };
 
+pub use self::neighbours::HostOnLink;
 use crate::net::socket::bound_receive_buffer;
 use crate::net::watched::Watched;
 use crate::net::{KernelEvent, NetError, message};
@@ -48,7 +49,8 @@ impl Netlink {
     ///
     /// When the kernel refuses the socket.
     pub fn open() -> Result<Self, NetError> {
-        let socket = open()
+        let groups = [MulticastGroup::Link, MulticastGroup::Ipv4Ifaddr, MulticastGroup::Ipv6Ifaddr];
+        let socket = open(&groups)
             .and_then(Watched::new)
             .map_err(|error| NetError::new("open", "a netlink socket", error))?;
         let buffer = Vec::with_capacity(LARGEST_READ);
@@ -250,12 +252,12 @@ enum Answer {
     },
 }
 
-fn open() -> io::Result<OwnedFd> {
+/// Opens a socket that is told of the changes of some kinds.
+fn open(groups: &[MulticastGroup]) -> io::Result<OwnedFd> {
     let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
     // No protocol is protocol 0, `NETLINK_ROUTE`.
     let socket = socket_with(SocketFamily::NETLINK, SocketType::RAW, flags, None)?;
     bound_receive_buffer(&socket, RECEIVE_BUFFER)?;
-    let groups = [MulticastGroup::Link, MulticastGroup::Ipv4Ifaddr, MulticastGroup::Ipv6Ifaddr];
     let mask = groups.iter().fold(0, |mask, group| mask | 1 << (*group as u32 - 1));
     bind(&socket, &SocketAddrNetlink::new(0, mask))?;
     Ok(socket)

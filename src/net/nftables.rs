@@ -86,6 +86,63 @@
 //!     }
 //! }
 //! ```
+//!
+//! Where addresses of both families move, the host before is known by an address of one of them.
+//! Segments of the other one go to its hardware address, on the link that they came from:
+//!
+//! ```text
+//! table netdev vrrp-4711-eth0-ip {
+//!     flags owner
+//!     map addresses {
+//!         type ipv4_addr : ether_addr
+//!         timeout 1s
+//!         elements = { 192.0.2.100 : 52:54:00:00:00:01 }
+//!     }
+//!     set opened {
+//!         type ipv4_addr . ipv4_addr . inet_service . inet_service
+//!         size 65536
+//!         flags dynamic,timeout
+//!         timeout 2s
+//!     }
+//!     chain forward {
+//!         type filter hook ingress device "eth0" priority filter + 10; policy accept;
+//!         meta pkttype host ip daddr @addresses tcp flags syn
+//!             update @opened { ip saddr . ip daddr . tcp sport . tcp dport }
+//!         meta pkttype host ip daddr @addresses tcp flags ! syn ip ttl != 1
+//!             ip saddr . ip daddr . tcp sport . tcp dport @opened accept
+//!         meta pkttype host ip daddr @addresses tcp flags ! syn ip ttl != 1
+//!             ip ttl set 1 ether saddr set ether daddr
+//!             ether daddr set ip daddr map @addresses fwd to iif
+//!     }
+//! }
+//! ```
+//!
+//! ```text
+//! table netdev vrrp-4711-eth0-ip6 {
+//!     flags owner
+//!     map addresses {
+//!         type ipv6_addr : ether_addr
+//!         timeout 1s
+//!         elements = { 2001:db8::100 : 52:54:00:00:00:01 }
+//!     }
+//!     set opened {
+//!         type ipv6_addr . ipv6_addr . inet_service . inet_service
+//!         size 65536
+//!         flags dynamic,timeout
+//!         timeout 2s
+//!     }
+//!     chain forward {
+//!         type filter hook ingress device "eth0" priority filter + 10; policy accept;
+//!         meta pkttype host ip6 daddr @addresses tcp flags syn
+//!             update @opened { ip6 saddr . ip6 daddr . tcp sport . tcp dport }
+//!         meta pkttype host ip6 daddr @addresses tcp flags ! syn ip6 hoplimit != 1
+//!             ip6 saddr . ip6 daddr . tcp sport . tcp dport @opened accept
+//!         meta pkttype host ip6 daddr @addresses tcp flags ! syn ip6 hoplimit != 1
+//!             ip6 hoplimit set 1 ether saddr set ether daddr
+//!             ether daddr set ip6 daddr map @addresses fwd to iif
+//!     }
+//! }
+//! ```
 
 mod accept;
 mod attribute;
@@ -96,6 +153,7 @@ mod socket;
 mod table;
 
 use std::collections::BTreeMap;
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use rtnetlink::packet_core::NLM_F_CREATE;
@@ -103,9 +161,9 @@ use rtnetlink::packet_core::NLM_F_CREATE;
 pub use self::accept::AcceptRules;
 use self::batch::{Batch, TableMessage};
 use self::socket::TableSocket;
-use self::table::MovesTable;
+use self::table::{MapValue, MovesTable};
 use crate::net::NetError;
-use crate::types::{Families, Family};
+use crate::types::{Families, Family, LinkName, MacAddress};
 
 /// What happens to addresses that move from one host to another.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -114,6 +172,8 @@ pub struct Rules {
     /// segment that belongs to no connection of this host is sent there; a reset would end the
     /// connection. Both are of one family.
     pub relayed: MovedAddresses,
+    /// The same on a link, where the host before is known by its hardware address there.
+    pub forwarded: BTreeMap<LinkName, BTreeMap<IpAddr, MacAddress>>,
     /// Addresses that another host has taken, each with the address of its family that this host
     /// sends from. This host does not answer requests of ARP, or neighbor solicitations, for the
     /// former, and sends its own from the latter.
@@ -128,7 +188,11 @@ pub type MovedAddresses = BTreeMap<IpAddr, IpAddr>;
 pub struct Firewall {
     socket: TableSocket,
     rules: Rules,
+    forwards: bool,
 }
+
+/// The map of a table.
+type TableMap = BTreeMap<IpAddr, MapValue>;
 
 impl Firewall {
     /// Opens the socket, and has the kernel add and remove every kind of rule of the families once:
@@ -140,14 +204,25 @@ impl Firewall {
     pub fn open(families: Families) -> Result<Self, NetError> {
         let error = |error| NetError::new("use", "nf_tables", error);
         let socket = TableSocket::open().map_err(error)?;
-        let firewall = Self { socket, rules: Rules::default() };
+        let mut firewall = Self { socket, rules: Rules::default(), forwards: true };
         let sample: MovedAddresses = families.iter().map(unspecified).map(|it| (it, it)).collect();
-        let all = Rules { relayed: sample.clone(), silent: sample };
-        let mut batch = Batch::new();
-        firewall.change(&mut batch, &Rules::default(), &all);
-        firewall.change(&mut batch, &all, &Rules::default());
-        firewall.socket.commit(batch).map_err(error)?;
+        let all = Rules { relayed: sample.clone(), silent: sample.clone(), ..Rules::default() };
+        firewall.try_out(&all).map_err(error)?;
+        if families == Families::ALL {
+            let loopback = LinkName::new("lo").map(|lo| {
+                let hardware = sample.into_keys().map(|it| (it, MacAddress::default()));
+                (lo, hardware.collect())
+            });
+            let all = Rules { forwarded: loopback.into_iter().collect(), ..Rules::default() };
+            firewall.forwards = firewall.try_out(&all).is_ok();
+        }
         Ok(firewall)
+    }
+
+    /// Tells whether the kernel supports [`Rules::forwarded`].
+    #[must_use]
+    pub const fn forwards(&self) -> bool {
+        self.forwards
     }
 
     /// Replaces all rules in one transaction. The set of opened connections is kept while any
@@ -169,26 +244,46 @@ impl Firewall {
         Ok(())
     }
 
+    /// Adds rules and removes them again.
+    fn try_out(&self, rules: &Rules) -> io::Result<()> {
+        let mut batch = Batch::new();
+        self.change(&mut batch, &Rules::default(), rules);
+        self.change(&mut batch, rules, &Rules::default());
+        self.socket.commit(batch)
+    }
+
     fn change(&self, batch: &mut Batch, from: &Rules, to: &Rules) {
-        for family in Families::ALL.iter() {
-            let [was_relayed, was_silent, relayed, silent] =
-                [&from.relayed, &from.silent, &to.relayed, &to.silent].map(|it| of(family, it));
-            self.change_table(batch, MovesTable::Relay(family), &was_relayed, &relayed);
-            self.change_table(batch, MovesTable::Silence(family), &was_silent, &silent);
+        let (from, to) = (self.tables(from), self.tables(to));
+        let none = TableMap::new();
+        for table in from.keys().chain(to.keys().filter(|table| !from.contains_key(table))) {
+            let [before, after] = [&from, &to].map(|all| all.get(table).unwrap_or(&none));
+            self.change_table(batch, *table, before, after);
         }
     }
 
-    /// Makes a table when it has its first address, and removes it with the last one.
-    fn change_table(
-        &self,
-        batch: &mut Batch,
-        table: MovesTable,
-        from: &MovedAddresses,
-        to: &MovedAddresses,
-    ) {
-        if to.is_empty() && from.is_empty() {
-            return;
+    /// Returns the tables for some rules, each with what is in its map.
+    fn tables(&self, rules: &Rules) -> BTreeMap<MovesTable, TableMap> {
+        let mut tables: BTreeMap<_, TableMap> = BTreeMap::new();
+        let mut list = |table, address: &IpAddr, value| {
+            tables.entry(table).or_default().insert(*address, value);
+        };
+        for (address, host) in &rules.relayed {
+            list(MovesTable::Relay(Family::of(*address)), address, MapValue::Host(*host));
         }
+        for (address, host) in &rules.silent {
+            list(MovesTable::Silence(Family::of(*address)), address, MapValue::Host(*host));
+        }
+        for (link, addresses) in rules.forwarded.iter().filter(|_| self.forwards) {
+            for (address, mac) in addresses {
+                let table = MovesTable::Forward(Family::of(*address), *link);
+                list(table, address, MapValue::Hardware(*mac));
+            }
+        }
+        tables
+    }
+
+    /// Makes a table when it has its first address, and removes it with the last one.
+    fn change_table(&self, batch: &mut Batch, table: MovesTable, from: &TableMap, to: &TableMap) {
         if to.is_empty() {
             return batch.push(TableMessage::DelTable, 0, table.family(), |deleted| {
                 deleted.text(attribute::TABLE_NAME, &table.name(&self.socket.name));
@@ -208,6 +303,7 @@ impl Firewall {
         let name = table.name(&self.socket.name);
         batch.add_table(table.family(), &name);
         let (address, octets) = table.address_type();
+        let (value, value_octets) = table.value_type();
         let forgets = table.relays();
         batch.push(TableMessage::NewSet, NLM_F_CREATE, table.family(), |map| {
             map.text(attribute::SET_TABLE, &name);
@@ -215,8 +311,8 @@ impl Firewall {
             map.number(attribute::SET_FLAGS, SET_IS_MAP | if forgets { SET_FORGETS } else { 0 });
             map.number(attribute::SET_KEY_TYPE, address);
             map.number(attribute::SET_KEY_LEN, octets);
-            map.number(attribute::SET_DATA_TYPE, address);
-            map.number(attribute::SET_DATA_LEN, octets);
+            map.number(attribute::SET_DATA_TYPE, value);
+            map.number(attribute::SET_DATA_LEN, value_octets);
             map.number(attribute::SET_ID, 1);
             if forgets {
                 map.octets(attribute::SET_TIMEOUT, &MOVED_AFTER_MS.to_be_bytes());
@@ -226,7 +322,7 @@ impl Firewall {
             self.add_opened(batch, table);
         }
         for chain in table.chains() {
-            batch.add_chain(table.family(), &name, chain);
+            batch.add_chain(table.family(), &name, chain, table.device());
         }
     }
 
@@ -250,14 +346,8 @@ impl Firewall {
     }
 }
 
-/// Returns those addresses that are of a family.
-fn of(family: Family, addresses: &MovedAddresses) -> MovedAddresses {
-    let of_family = addresses.iter().filter(|(address, _)| Family::of(**address) == family);
-    of_family.map(|(address, other)| (*address, *other)).collect()
-}
-
 /// Returns an element of a map.
-fn pair<'a>((key, value): (&'a IpAddr, &'a IpAddr)) -> (&'a IpAddr, Option<&'a IpAddr>) {
+fn pair<'a>((key, value): (&'a IpAddr, &'a MapValue)) -> (&'a IpAddr, Option<&'a MapValue>) {
     (key, Some(value))
 }
 

@@ -8,14 +8,14 @@ use std::time::Duration;
 
 use harness::{Host, Lab};
 use resty_vrrp::net::{Announcer, Firewall, MovedAddresses, Rules};
-use resty_vrrp::types::{Families, Family, Ipv6Role};
+use resty_vrrp::types::{Families, Family, Ipv6Role, LinkName};
 use resty_vrrp::wire::{arp, ndisc};
 
 #[test]
 fn a_connection_goes_on_where_it_was_opened_and_new_ones_open_where_the_address_is() {
-    for family in Families::ALL.iter() {
+    for (family, way) in ways() {
         let lab = Lab::new("connections");
-        let mut move_ = Move::begin(&lab, family);
+        let mut move_ = Move::begin(&lab, family, way);
         let mut talking = move_.connect();
         assert_eq!(ask(&mut talking).unwrap(), "former");
         let mut silent = move_.connect();
@@ -41,9 +41,9 @@ fn a_connection_goes_on_where_it_was_opened_and_new_ones_open_where_the_address_
 
 #[test]
 fn it_is_cut_when_the_rules_have_gone_and_nothing_is_left_of_them() {
-    for family in Families::ALL.iter() {
+    for (family, way) in ways() {
         let lab = Lab::new("connections cut");
-        let mut move_ = Move::begin(&lab, family);
+        let mut move_ = Move::begin(&lab, family, way);
         let mut talking = move_.connect();
         assert_eq!(ask(&mut talking).unwrap(), "former");
         move_.go_on();
@@ -61,9 +61,9 @@ fn it_is_cut_when_the_rules_have_gone_and_nothing_is_left_of_them() {
 
 #[test]
 fn a_silent_host_answers_nobody_who_looks_for_the_address_and_asks_in_its_own_name() {
-    for family in Families::ALL.iter() {
+    for (family, way) in ways() {
         let lab = Lab::new("silent");
-        let mut move_ = Move::begin(&lab, family);
+        let mut move_ = Move::begin(&lab, family, way);
         let mut talking = move_.connect();
         move_.go_on();
 
@@ -81,9 +81,9 @@ fn a_silent_host_answers_nobody_who_looks_for_the_address_and_asks_in_its_own_na
 
 #[test]
 fn a_segment_does_not_travel_between_hosts_that_both_know_nothing_of_it() {
-    for family in Families::ALL.iter() {
+    for (family, way) in ways() {
         let lab = Lab::new("no loop");
-        let mut move_ = Move::begin(&lab, family);
+        let mut move_ = Move::begin(&lab, family, way);
         let mut talking = move_.connect();
         assert_eq!(ask(&mut talking).unwrap(), "former");
         move_.go_on();
@@ -109,19 +109,30 @@ fn the_rules_are_those_of_the_documentation() {
     let host = lab.host("worker-01", "192.168.56.101/24");
     let mut firewall = host.enter(|| Firewall::open(Families::ALL).unwrap());
     assert_eq!(host.exec("nft", &["list", "ruleset"]), "");
-    let families = [
-        (pair("192.0.2.100", "192.0.2.1"), pair("192.0.2.200", "192.0.2.2")),
-        (pair("2001:db8::100", "fe80::1"), pair("2001:db8::200", "fe80::2")),
+    let eth0 = LinkName::new("eth0").unwrap();
+    let host_before = [0x52, 0x54, 0, 0, 0, 1];
+    let forwarded = |vip: &str| Rules {
+        forwarded: [(eth0, [(vip.parse().unwrap(), host_before)].into())].into(),
+        ..Rules::default()
+    };
+    let moved = |relayed, silent| Rules { relayed, silent, ..Rules::default() };
+    let all = [
+        moved(pair("192.0.2.100", "192.0.2.1"), pair("192.0.2.200", "192.0.2.2")),
+        moved(pair("2001:db8::100", "fe80::1"), pair("2001:db8::200", "fe80::2")),
+        forwarded("192.0.2.100"),
+        forwarded("2001:db8::100"),
     ];
-    for (place, (relayed, silent)) in families.into_iter().enumerate() {
-        firewall.set(&Rules { relayed, silent }).unwrap();
+    for (place, rules) in all.iter().enumerate() {
+        firewall.set(rules).unwrap();
 
         let source = include_str!("../../src/net/nftables.rs");
         let block = source.split("```text").nth(place + 1);
         let documented = block.and_then(|rest| rest.split("```").next()).unwrap();
         let documented = documented.replace("//!", "");
         let shown = host.exec("nft", &["list", "ruleset"]);
-        let name = shown.split_whitespace().nth(2).unwrap();
+        let table = shown.split_whitespace().nth(2).unwrap();
+        let name = table.split_inclusive('-').take(2).collect::<String>();
+        let name = name.trim_end_matches('-');
         // The program that made a table is shown as a comment.
         let shown = shown.lines().map(|line| line.split(" #").next().unwrap_or_default());
         let mut shown = words(shown);
@@ -134,17 +145,31 @@ fn the_rules_are_those_of_the_documentation() {
     }
 }
 
+/// How the next host knows the one before.
+#[derive(Clone, Copy, Debug)]
+enum Way {
+    ByAddress,
+    ByHardwareAddress,
+}
+
+/// Returns each family with each way.
+fn ways() -> impl Iterator<Item = (Family, Way)> {
+    let of = |family| [(family, Way::ByAddress), (family, Way::ByHardwareAddress)];
+    Families::ALL.iter().flat_map(of)
+}
+
 /// An address that moves from one host to another.
 struct Move {
     former: Host,
     next: Host,
     client: Host,
     family: Family,
+    way: Way,
     firewalls: Vec<Firewall>,
 }
 
 impl Move {
-    fn begin(lab: &Lab, family: Family) -> Self {
+    fn begin(lab: &Lab, family: Family, way: Way) -> Self {
         let former = lab.host("worker-01", "192.168.56.101/24");
         let next = lab.host("worker-02", "192.168.56.102/24");
         let client = lab.host("client", "192.168.56.10/24");
@@ -157,7 +182,7 @@ impl Move {
             let listener = host.enter(|| TcpListener::bind("[::]:80").expect("the port is free"));
             thread::spawn(move || serve(&listener, answer));
         }
-        Self { former, next, client, family, firewalls: Vec::new() }
+        Self { former, next, client, family, way, firewalls: Vec::new() }
     }
 
     /// Moves the address as two nodes do it, for as long as connections are to go on.
@@ -168,11 +193,16 @@ impl Move {
             Family::Ipv6 => "fe80::101",
         };
         let relayed = pair(&vip.to_string(), former);
-        let silent = relayed.clone();
-        for (host, rules) in [
-            (&self.former, Rules { silent, ..Rules::default() }),
-            (&self.next, Rules { relayed, ..Rules::default() }),
-        ] {
+        let silent = Rules { silent: relayed.clone(), ..Rules::default() };
+        let passed_on = match self.way {
+            Way::ByAddress => Rules { relayed, ..Rules::default() },
+            Way::ByHardwareAddress => {
+                let link = LinkName::new("eth0").expect("a name");
+                let forwarded = [(link, [(vip, self.former.mac())].into())].into();
+                Rules { forwarded, ..Rules::default() }
+            }
+        };
+        for (host, rules) in [(&self.former, silent), (&self.next, passed_on)] {
             let mut firewall =
                 host.enter(|| Firewall::open(Families::ALL).expect("the kernel has nf_tables"));
             firewall.set(&rules).expect("the kernel takes them");

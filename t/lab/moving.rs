@@ -104,6 +104,26 @@ fn what_is_not_for_us_is_relayed_for_a_time_and_never_to_ourselves() {
     wait_until("it is over", SECOND, || rules(&host).is_empty());
 }
 
+/// Of the host before an address of one family is known: the kernel is asked where that is.
+#[test]
+fn of_the_other_family_it_goes_to_the_hardware_address_if_the_host_says_it() {
+    let (lab, host) = one_host("forward");
+    let before = lab.host("worker-02", "192.168.56.102/24");
+    let [one, two] = [[VIP, "2001:db8::1/64"], ["192.168.56.200/24", "2001:db8::2/64"]];
+    let kernel = start(&host, plan(&[&one, &two]));
+    let until = clock::now() + HALF_SECOND;
+    kernel.relay(0, [192, 168, 56, 102].into(), until);
+    // Nobody is there.
+    kernel.relay(1, [192, 168, 56, 103].into(), until);
+
+    claim(&kernel, &[0, 1]);
+
+    let rules = rules(&host);
+    let mac = before.mac().map(|octet| format!("{octet:02x}")).join(":");
+    assert!(rules.contains("netdev") && rules.contains(&format!(": {mac} }}")), "{rules}");
+    assert!(!rules.contains("2001:db8::2"), "{rules}");
+}
+
 /// Tells whether the rules keep the host quiet about the address.
 fn silent(host: &Host) -> Result<(), String> {
     let rules = rules(host);

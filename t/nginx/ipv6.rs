@@ -13,7 +13,17 @@ use crate::{PATIENCE, conf_with, get, status_when};
 #[test]
 fn over_ipv6_no_connection_is_lost_while_a_node_is_drained_and_when_it_comes_back() {
     // A connection that is open has one interval to end.
-    on_every_pair("drain", IPV6, 500, |nodes| nodes.assert_drained_without_a_loss(5));
+    on_every_pair("drain", IPV6, 500, |nodes| nodes.assert_drained_without_a_loss(IPV6, 5));
+}
+
+/// The family that has not the election, either: of the node before no address of it is known.
+#[test]
+fn in_both_families_no_connection_is_lost_whichever_has_the_election() {
+    for addresses in [DUAL_STACK, DUAL_STACK_BY_IPV6] {
+        on_every_pair("drain", addresses, 500, |nodes| {
+            nodes.assert_drained_without_a_loss(addresses, 2);
+        });
+    }
 }
 
 #[test]
@@ -25,7 +35,8 @@ fn over_ipv6_nor_is_one_lost_between_nodes_that_list_each_other() {
                 conf(priority, &addresses, 500)
             };
             let confs = [conf(254, 102), conf(253, 101)];
-            Nodes::start("unicast drain", carrier, &confs).assert_drained_without_a_loss(2);
+            let nodes = Nodes::start("unicast drain", carrier, &confs);
+            nodes.assert_drained_without_a_loss(IPV6, 2);
         }
     }
 }
@@ -104,32 +115,47 @@ impl Nodes {
         nodes
     }
 
-    /// Drains the first node and has it come back, so many times, with a client.
+    /// Drains the first node and has it come back, so many times, with a client of each family.
     #[track_caller]
-    fn assert_drained_without_a_loss(&self, times: usize) {
+    fn assert_drained_without_a_loss(&self, addresses: &str, times: usize) {
         let Self { a, b, client, .. } = self;
-        let probe = Probe::start(client, SERVER, "/");
+        let start = |server| (server, Probe::start(client, server, "/"));
+        let probes: Vec<_> = servers(addresses).map(start).collect();
+        let served_by = |name| {
+            for (_, probe) in &probes {
+                probe.wait_for(name, PATIENCE);
+            }
+        };
         for _ in 0..times {
-            probe.wait_for("worker-01", PATIENCE);
-            let slow = {
-                let client = client.clone();
-                thread::spawn(move || client.get(SERVER, "/slow"))
+            served_by("worker-01");
+            let slow = |(server, _): &(&'static str, _)| {
+                let (server, client) = (*server, client.clone());
+                thread::spawn(move || client.get(server, "/slow"))
             };
+            let slow: Vec<_> = probes.iter().map(slow).collect();
             thread::sleep(Duration::from_millis(50));
+            // The nodes need not have spoken to each other for a long time.
+            for host in [a, b] {
+                host.ip("neigh flush all");
+            }
 
             assert_eq!(post(a, "/ha/drain"), 200);
 
             assert!(!a.has(ADDRESS) && b.has(ADDRESS));
-            let answer = slow.join().expect("no panic").expect("it is answered");
-            assert_eq!((answer.status, answer.body.trim()), (200, "slow"));
-            probe.wait_for("worker-02", PATIENCE);
+            for answer in slow {
+                let answer = answer.join().expect("no panic").expect("it is answered");
+                assert_eq!((answer.status, answer.body.trim()), (200, "slow"));
+            }
+            served_by("worker-02");
 
             assert_eq!(post(a, "/ha/undrain"), 200);
 
             self.wait_until_settled();
         }
-        let report = probe.finish();
-        assert!(report.failures().is_empty(), "{report}");
+        for (server, probe) in probes {
+            let report = probe.finish();
+            assert!(report.failures().is_empty(), "{server}: {report}");
+        }
         self.nginx.iter().for_each(Nginx::assert_no_complaints);
     }
 
@@ -159,7 +185,7 @@ pub(crate) fn conf(priority: u8, addresses: &str, interval_ms: u32) -> String {
 
 /// Returns where a client finds the addresses.
 pub(crate) fn servers(addresses: &str) -> Box<dyn Iterator<Item = &'static str>> {
-    let ipv4 = (addresses == DUAL_STACK).then_some("192.168.56.100:80");
+    let ipv4 = addresses.contains("192.168.56.100").then_some("192.168.56.100:80");
     Box::new(ipv4.into_iter().chain([SERVER]))
 }
 
@@ -175,5 +201,6 @@ fn post(host: &Host, path: &str) -> u16 {
 
 pub(crate) const IPV6: &str = "'fe80::100/64', '2001:db8::100/64'";
 pub(crate) const DUAL_STACK: &str = "'192.168.56.100/24', '2001:db8::100/64'";
+const DUAL_STACK_BY_IPV6: &str = "'fe80::100/64', '2001:db8::100/64', '192.168.56.100/24'";
 pub(crate) const ADDRESS: &str = "2001:db8::100";
 const SERVER: &str = "[2001:db8::100]:80";

@@ -104,7 +104,7 @@ impl AcceptRules {
                 set.number(attribute::SET_KEY_LEN, octets);
                 set.number(attribute::SET_ID, 1);
             });
-            batch.add_chain(of, &name, accept_chain(family));
+            batch.add_chain(of, &name, accept_chain(family), None);
         }
         let elements = addresses.iter().map(|address| (*address, None));
         batch.list_addresses(TableMessage::NewSetElem, of, &name, elements);

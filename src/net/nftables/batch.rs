@@ -21,6 +21,7 @@ pub(super) enum TableMessage {
 pub(super) enum TableFamily {
     Ip = 2,
     Arp = 3,
+    Netdev = 5,
     Ip6 = 10,
 }
 

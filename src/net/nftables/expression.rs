@@ -11,8 +11,8 @@ use super::{ADDRESSES, OPENED};
 pub(super) enum Expression {
     /// Loads part of the packet into the register; ends the rule if there is no such part.
     Load(Field),
-    /// Loads the protocol above IP into the register.
-    LoadProtocol,
+    /// Loads something that is known of the packet into the register.
+    LoadMeta(Meta),
     /// Loads the index of the link that the packet came from into the second register.
     LoadLink,
     /// Loads part of the packet into the parts of the registers from that one on.
@@ -33,6 +33,8 @@ pub(super) enum Expression {
     RequireOpened,
     /// Writes the register to part of the packet.
     Store(Field, Checksum),
+    /// Sends the packet as it is on the link in the second register.
+    Forward,
     /// Sends a copy of the packet to the host in the register.
     Duplicate,
     /// The same, on the link in the second register.
@@ -54,8 +56,24 @@ pub(super) struct Field {
 /// `NFT_PAYLOAD_…_HEADER`.
 #[derive(Clone, Copy, Debug)]
 enum PayloadBase {
+    Link = 0,
     Network = 1,
     Transport = 2,
+}
+
+/// `NFT_META_…`: what is known of a packet.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Meta {
+    /// The type of the frame (`ETH_P_…`).
+    EtherType = 1,
+    /// The index of the link that it came from.
+    IncomingLink = 4,
+    /// The kind of that link (`ARPHRD_…`).
+    IncomingLinkType = 8,
+    /// The protocol above IP.
+    Protocol = 16,
+    /// Whom it was sent to (`PACKET_…`).
+    PacketType = 19,
 }
 
 /// `NFT_CMP_…`.
@@ -136,6 +154,37 @@ pub(super) const RELAYED_IPV6: &[Expression] = &[
     Expression::Drop,
 ];
 
+/// Matches a frame of a family that was sent to this host.
+///
+/// One that was sent to another host arrives here, too, while the link is watched.
+pub(super) const SENT_HERE: &[Expression] = &sent_here(&[0x08, 0x00]);
+pub(super) const SENT_HERE_IPV6: &[Expression] = &sent_here(&[0x86, 0xdd]);
+
+/// Sends a segment on to the host that had the address, and is known by its hardware address.
+pub(super) const FORWARDED: &[Expression] = &[
+    Expression::Load(TTL_AND_PROTOCOL),
+    Expression::Alter { keep: &[0, 0xff], set: &[LAST_HOP, 0] },
+    Expression::Store(TTL_AND_PROTOCOL, Checksum::Ip),
+    Expression::Load(LINK_DESTINATION),
+    Expression::Store(LINK_SOURCE, Checksum::None),
+    Expression::Load(DESTINATION),
+    Expression::Translate,
+    Expression::Store(LINK_DESTINATION, Checksum::None),
+    Expression::LoadLink,
+    Expression::Forward,
+];
+pub(super) const FORWARDED_IPV6: &[Expression] = &[
+    Expression::Put(&[LAST_HOP]),
+    Expression::Store(HOP_LIMIT, Checksum::None),
+    Expression::Load(LINK_DESTINATION),
+    Expression::Store(LINK_SOURCE, Checksum::None),
+    Expression::Load(DESTINATION_IPV6),
+    Expression::Translate,
+    Expression::Store(LINK_DESTINATION, Checksum::None),
+    Expression::LoadLink,
+    Expression::Forward,
+];
+
 /// Drops ARP requests for a moving address.
 pub(super) const UNANSWERED: &[Expression] =
     &[Expression::Load(ARP_TARGET), Expression::RequireListed, Expression::Drop];
@@ -167,10 +216,22 @@ pub(super) const RENAMED_IPV6: &[Expression] = &[
     Expression::Store(SOURCE_IPV6, Checksum::AboveIp),
 ];
 
+/// Compares the type of a frame with that one, and what the frame was sent to with this host.
+const fn sent_here(ether_type: &'static [u8]) -> [Expression; 6] {
+    [
+        Expression::LoadMeta(Meta::IncomingLinkType),
+        Expression::Require(Comparison::Equal, &ETHERNET),
+        Expression::LoadMeta(Meta::PacketType),
+        Expression::Require(Comparison::Equal, &[TO_THIS_HOST]),
+        Expression::LoadMeta(Meta::EtherType),
+        Expression::Require(Comparison::Equal, ether_type),
+    ]
+}
+
 /// Compares the flag SYN of a TCP segment with zero.
 const fn segment(syn: Comparison) -> [Expression; 5] {
     [
-        Expression::LoadProtocol,
+        Expression::LoadMeta(Meta::Protocol),
         Expression::Require(Comparison::Equal, &[TCP]),
         Expression::Load(TCP_FLAGS),
         Expression::Alter { keep: &[SYN], set: &[0] },
@@ -181,7 +242,7 @@ const fn segment(syn: Comparison) -> [Expression; 5] {
 /// Compares the type of a message of ICMP for IPv6 with that one.
 const fn discovery(kind: &'static [u8]) -> [Expression; 4] {
     [
-        Expression::LoadProtocol,
+        Expression::LoadMeta(Meta::Protocol),
         Expression::Require(Comparison::Equal, &[ICMPV6]),
         Expression::Load(ICMP_TYPE),
         Expression::Require(Comparison::Equal, kind),
@@ -200,11 +261,12 @@ impl Expression {
     fn name(self) -> &'static str {
         match self {
             Self::Load(_) | Self::LoadAt(..) | Self::Store(..) => "payload",
-            Self::LoadProtocol | Self::LoadLink => "meta",
+            Self::LoadMeta(_) | Self::LoadLink => "meta",
             Self::Alter { .. } => "bitwise",
             Self::Require(..) => "cmp",
             Self::RequireListed | Self::Translate | Self::RequireOpened => "lookup",
             Self::NoteOpened => "dynset",
+            Self::Forward => "fwd",
             Self::Duplicate | Self::DuplicateOnLink => "dup",
             Self::Put(_) | Self::Accept | Self::Drop => "immediate",
         }
@@ -233,8 +295,8 @@ impl Expression {
                     Checksum::AboveIp => data.number(8, CHECKSUM_WITH_PSEUDO_HEADER),
                 }
             }
-            Self::LoadProtocol => emit_meta(data, REGISTER, PROTOCOL),
-            Self::LoadLink => emit_meta(data, SECOND_REGISTER, INCOMING_LINK),
+            Self::LoadMeta(meta) => emit_meta(data, REGISTER, meta),
+            Self::LoadLink => emit_meta(data, SECOND_REGISTER, Meta::IncomingLink),
             Self::Put(value) => {
                 data.number(1, REGISTER);
                 data.data(2, value);
@@ -269,6 +331,7 @@ impl Expression {
                 data.number(3, UPDATE);
                 data.number(4, REGISTER);
             }
+            Self::Forward => data.number(1, SECOND_REGISTER),
             Self::Duplicate => data.number(1, REGISTER),
             Self::DuplicateOnLink => {
                 data.number(1, REGISTER);
@@ -288,9 +351,9 @@ impl Field {
     }
 }
 
-fn emit_meta(data: &mut Attributes<'_>, register: u32, key: u32) {
+fn emit_meta(data: &mut Attributes<'_>, register: u32, meta: Meta) {
     data.number(1, register);
-    data.number(2, key);
+    data.number(2, meta as u32);
 }
 
 fn emit_verdict(data: &mut Attributes<'_>, verdict: u32) {
@@ -298,6 +361,8 @@ fn emit_verdict(data: &mut Attributes<'_>, verdict: u32) {
     data.nest(2, |value| value.nest(DATA_VERDICT, |code| code.number(1, verdict)));
 }
 
+const LINK_DESTINATION: Field = Field { header: PayloadBase::Link, offset: 0, length: 6 };
+const LINK_SOURCE: Field = Field { header: PayloadBase::Link, offset: 6, length: 6 };
 const SOURCE: Field = Field { header: PayloadBase::Network, offset: 12, length: 4 };
 const DESTINATION: Field = Field { header: PayloadBase::Network, offset: 16, length: 4 };
 /// TTL and protocol together, since the checksum counts pairs of octets.
@@ -320,7 +385,11 @@ const ICMPV6: u8 = 58;
 const NEIGHBOR_SOLICITATION: u8 = 135;
 const NEIGHBOR_ADVERTISEMENT: u8 = 136;
 const SYN: u8 = 0x02;
-/// The TTL of a relayed segment. It arrives with one less, and is not forwarded.
+/// `ARPHRD_ETHER`, in the order of the machine.
+const ETHERNET: [u8; 2] = 1_u16.to_ne_bytes();
+/// `PACKET_HOST`.
+const TO_THIS_HOST: u8 = 0;
+/// The TTL of a relayed segment when it arrives: it is not forwarded.
 const LAST_HOP: u8 = 1;
 
 /// `NFTA_LIST_ELEM`, `NFTA_EXPR_NAME`, `NFTA_EXPR_DATA` and `NFTA_DATA_VERDICT`.
@@ -336,9 +405,6 @@ const SECOND_REGISTER: u32 = 2;
 const FIRST_OF_REGISTERS: u32 = 8;
 /// `NFT_DYNSET_OP_UPDATE`.
 const UPDATE: u32 = 1;
-/// `NFT_META_IIF` and `NFT_META_L4PROTO`.
-const INCOMING_LINK: u32 = 4;
-const PROTOCOL: u32 = 16;
 /// `NFT_PAYLOAD_CSUM_INET`.
 const CHECKSUM_OF_IP: u32 = 1;
 /// `NFT_PAYLOAD_L4CSUM_PSEUDOHDR`.

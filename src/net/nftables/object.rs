@@ -7,7 +7,8 @@ use rtnetlink::packet_core::{NLM_F_APPEND, NLM_F_CREATE};
 use super::ADDRESSES;
 use super::attribute;
 use super::batch::{Batch, TableFamily, TableMessage};
-use super::table::BaseChain;
+use super::table::{BaseChain, MapValue};
+use crate::types::LinkName;
 
 impl Batch {
     /// Adds a table that belongs to the socket.
@@ -18,14 +19,23 @@ impl Batch {
         });
     }
 
-    /// Adds a chain with its rules.
-    pub(super) fn add_chain(&mut self, family: TableFamily, table: &str, chain: &BaseChain) {
+    /// Adds a chain with its rules; one of a device is called there alone.
+    pub(super) fn add_chain(
+        &mut self,
+        family: TableFamily,
+        table: &str,
+        chain: &BaseChain,
+        device: Option<&LinkName>,
+    ) {
         self.push(TableMessage::NewChain, NLM_F_CREATE, family, |added| {
             added.text(attribute::CHAIN_TABLE, table);
             added.text(attribute::CHAIN_NAME, chain.name);
             added.nest(attribute::CHAIN_HOOK, |hook| {
                 hook.number(attribute::HOOK_NUMBER, chain.hook);
                 hook.octets(attribute::HOOK_PRIORITY, &chain.priority.to_be_bytes());
+                if let Some(device) = device {
+                    hook.text(attribute::HOOK_DEVICE, device.as_str());
+                }
             });
             added.text(attribute::CHAIN_TYPE, "filter");
         });
@@ -46,7 +56,7 @@ impl Batch {
         message: TableMessage,
         family: TableFamily,
         table: &str,
-        addresses: impl Iterator<Item = (&'a IpAddr, Option<&'a IpAddr>)>,
+        addresses: impl Iterator<Item = (&'a IpAddr, Option<&'a MapValue>)>,
     ) {
         let addresses: Vec<_> = addresses.collect();
         for chunk in addresses.chunks(LONGEST_LIST) {
@@ -58,12 +68,21 @@ impl Batch {
                         list.nest(attribute::LIST_ELEMENT, |element| {
                             element.data(attribute::ELEMENT_KEY, &octets(**key));
                             if let Some(value) = value {
-                                element.data(attribute::ELEMENT_DATA, &octets(**value));
+                                element.data(attribute::ELEMENT_DATA, &value.octets());
                             }
                         });
                     }
                 });
             });
+        }
+    }
+}
+
+impl MapValue {
+    fn octets(&self) -> Vec<u8> {
+        match self {
+            Self::Host(address) => octets(*address),
+            Self::Hardware(address) => address.to_vec(),
         }
     }
 }

@@ -18,6 +18,14 @@ impl Networks {
         Self(own.map(|(held, _)| *held).collect())
     }
 
+    /// Tells whether a host is in one of them.
+    pub(in crate::runtime) fn contain(&self, host: IpAddr) -> bool {
+        self.0.iter().any(|own| {
+            let is_such = own.address.is_ipv4() == host.is_ipv4();
+            is_such && VirtualAddress { address: host, ..*own }.network() == own.network()
+        })
+    }
+
     /// Returns how the prefix of a virtual address changes the routes of the host that has it, if
     /// it is not the prefix of its network. A /32 or /128 changes no route; nor does a narrower
     /// network of IPv6, as nothing is sent from there.

@@ -217,6 +217,12 @@ fn start(families: Families) -> io::Result<Arc<Desk>> {
 fn open(families: Families, problem: &mut Option<String>) -> Option<Firewall> {
     match Firewall::open(families) {
         Ok(firewall) => {
+            if families == Families::ALL && !firewall.forwards() {
+                tracing::info!(
+                    "connections of the family that has not the election are cut when addresses of \
+                     both families move: nf_tables cannot forward frames"
+                );
+            }
             *problem = None;
             Some(firewall)
         }

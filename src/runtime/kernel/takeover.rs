@@ -7,13 +7,14 @@ mod foreign;
 mod macvlans;
 mod moving;
 mod observe;
+mod predecessors;
 mod settle;
 mod strays;
 mod survey;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future;
 use std::io;
 use std::net::IpAddr;
@@ -37,10 +38,12 @@ use super::retry::Retry;
 use super::router_site::RouterSite;
 use super::unsettled::{Scope, Unsettled};
 use crate::net::address::PROTOCOL;
-use crate::net::{KernelChange, KernelEvent, KernelLink, Links, NetError, Netlink, Speaker};
+use crate::net::{
+    HostOnLink, KernelChange, KernelEvent, KernelLink, Links, NetError, Netlink, Speaker,
+};
 use crate::runtime::clock;
 use crate::runtime::failpoint::failpoint;
-use crate::types::{HeldAddress, Instant, VirtualAddress};
+use crate::types::{HeldAddress, Instant, MacAddress, VirtualAddress};
 
 /// The state of the thread.
 #[derive(Debug)]
@@ -80,6 +83,9 @@ pub(super) struct Takeover {
     came_up: BTreeSet<u32>,
     /// Virtual routers whose addresses are moving between hosts.
     moving: BTreeSet<usize>,
+    /// The hosts that have just yielded addresses, as far as their hardware addresses are needed;
+    /// `None` of those that did not answer.
+    predecessors: BTreeMap<HostOnLink, Option<MacAddress>>,
     passage: Passage,
     announcements: Announcements,
     quiet_until: Instant,
@@ -137,6 +143,7 @@ impl Takeover {
             unsettled: Unsettled::default(),
             came_up: BTreeSet::new(),
             moving: BTreeSet::new(),
+            predecessors: BTreeMap::new(),
             announcements: Announcements::new(plan.announce),
             quiet_until: Instant::default(),
             fights: Fights::default(),
@@ -262,6 +269,7 @@ impl Takeover {
     fn follow_orders(&mut self, orders: &OrderReader) -> Current {
         let now = clock::now();
         self.note_orders(orders.read(), now);
+        self.look_for_predecessors(now);
         self.passage.keep(&self.rules(now));
         Current { at: clock::now() }
     }

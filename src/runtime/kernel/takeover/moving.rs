@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use super::Takeover;
 use super::foreign::virtual_addresses;
+use super::{RouterClaim, RouterSite, Takeover};
 use crate::net::Rules;
 use crate::runtime::kernel::link_sites::AddressIndex;
+use crate::runtime::kernel::orders::Relay;
 use crate::runtime::kernel::{PlannedAddress, PlannedRouter};
 use crate::types::{Families, Family, Instant};
 
@@ -46,21 +47,22 @@ impl Takeover {
     }
 
     /// Returns the rules for the moves that are under way.
-    ///
-    /// Segments are relayed in the family of the election: of the other one no address of the host
-    /// before is known. Over IPv6 that address may be one of the link alone.
     pub(super) fn rules(&self, now: Instant) -> Rules {
         let mut rules = Rules::default();
         for router in &self.moving {
             let router = &self.routers[*router];
             let claim = &router.claim;
-            // Nobody has a connection to addresses on which nobody answers.
-            let accepts = router.planned.accepts;
-            let relays = claim.relays.filter(|relay| accepts && claim.claimed && now < relay.until);
-            if let Some(relay) = relays.filter(|relay| !self.holders.looks_for(relay.to)) {
+            if let Some(relay) = self.relay_of(router, now) {
                 let all = router.planned.addresses.iter();
                 let reached = all.filter(|it| router.planned.reaches_by(it, relay.to));
                 rules.relayed.extend(reached.map(|it| (it.held.address, relay.to)));
+            }
+            let predecessor = self.predecessor(router, now);
+            if let Some(mac) = predecessor.and_then(|it| *self.predecessors.get(&it)?) {
+                for address in self.forwarded(router) {
+                    let link = rules.forwarded.entry(self.links[address.link].name).or_default();
+                    link.insert(address.held.address, mac);
+                }
             }
             if !claim.claimed {
                 // While this host has the address, for any reason.
@@ -81,6 +83,14 @@ impl Takeover {
             }
         }
         rules
+    }
+
+    /// Returns the relay that is under way.
+    pub(super) fn relay_of(&self, router: &RouterSite, now: Instant) -> Option<Relay> {
+        let RouterClaim { claimed, relays, .. } = router.claim;
+        let relay = relays.filter(|relay| claimed && now < relay.until)?;
+        // Nobody has a connection to addresses on which nobody answers.
+        (router.planned.accepts && !self.holders.looks_for(relay.to)).then_some(relay)
     }
 
     fn has_claimed(&self, (router, place): AddressIndex) -> bool {

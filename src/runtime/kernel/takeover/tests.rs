@@ -9,6 +9,7 @@ use super::*;
 use crate::config::AnnounceConfig;
 use crate::net::{DuplicateDetection, samples};
 use crate::runtime::kernel::facts::Facts;
+use crate::runtime::kernel::networks::Networks;
 use crate::runtime::kernel::orders::Relay;
 use crate::runtime::kernel::{LinkView, PlannedAddress, PlannedRouter, Site};
 use crate::types::{AddressLook, LinkName, Sources};
@@ -102,6 +103,33 @@ fn segments_are_relayed_over_ipv6_on_the_link_of_the_election_alone() {
         takeover.moving.insert(0);
 
         assert_eq!(takeover.rules(Instant::default()).relayed.len(), relayed, "{texts:?}");
+    }
+}
+
+/// The host before is known on the link of the election alone, and only if it is there.
+#[test]
+fn segments_of_the_other_family_are_forwarded_on_the_link_of_the_election() {
+    let addresses = ["192.0.2.100/24", "2001:db8::1/64", "2001:db8:9::1/64"].map(samples::parse);
+    let places = [(0, addresses[0]), (0, addresses[1]), (1, addresses[2])];
+    let planned = places.map(|(link, held)| PlannedAddress::on(link, held));
+    let mac = [0x52, 0x54, 0, 0, 0, 1];
+    for (host, forwarded) in [("192.0.2.2", true), ("198.51.100.2", false)] {
+        let mut takeover = takeover_with(&planned);
+        takeover.kernel_links.handle(samples::address(INDEX, "192.0.2.1/24"));
+        let eth0 = takeover.kernel_links.at(INDEX).unwrap();
+        takeover.links[0].networks = Networks::of(eth0, |_| false);
+        let to = host.parse().unwrap();
+        let until = Instant::default() + Duration::from_secs(1);
+        let claim = &mut takeover.routers[0].claim;
+        (claim.claimed, claim.relays) = (true, Some(Relay { to, until }));
+        takeover.moving.insert(0);
+        takeover.predecessors.insert((INDEX, to), Some(mac));
+
+        let rules = takeover.rules(Instant::default());
+
+        let eth0 = (takeover.links[0].name, [(addresses[1].address, mac)].into());
+        let expected = if forwarded { vec![eth0] } else { vec![] };
+        assert_eq!(rules.forwarded, expected.into_iter().collect(), "{host}");
     }
 }
 
