@@ -44,7 +44,8 @@
 //! ```
 //!
 //! Over IPv6 neighbor solicitations take the place of ARP, and the host before is known by an
-//! address that has a meaning on the link alone:
+//! address that has a meaning on the link alone. Reports of groups come with options for each hop,
+//! which `nft` calls `ip`:
 //!
 //! ```text
 //! table ip6 vrrp-4711 {
@@ -83,6 +84,8 @@
 //!     chain output {
 //!         type filter hook output priority filter; policy accept;
 //!         icmpv6 type nd-neighbor-solicit ip6 saddr set ip6 saddr map @addresses
+//!         ip6 nexthdr ip meta l4proto ipv6-icmp ip6 saddr :: drop
+//!         ip6 nexthdr ip meta l4proto ipv6-icmp ip6 saddr @addresses drop
 //!     }
 //! }
 //! ```
@@ -176,7 +179,8 @@ pub struct Rules {
     pub forwarded: BTreeMap<LinkName, BTreeMap<IpAddr, MacAddress>>,
     /// Addresses that another host has taken, each with the address of its family that this host
     /// sends from. This host does not answer requests of ARP, or neighbor solicitations, for the
-    /// former, and sends its own from the latter.
+    /// former, and sends its own from the latter. Nor does it report groups from the former, which
+    /// may be on a link with the hardware address of the virtual router.
     pub silent: MovedAddresses,
 }
 

@@ -16,6 +16,19 @@ fn over_ipv6_no_connection_is_lost_while_a_node_is_drained_and_when_it_comes_bac
     on_every_pair("drain", IPV6, 500, |nodes| nodes.assert_drained_without_a_loss(IPV6, 5));
 }
 
+/// The hardware address moves, too.
+#[test]
+fn nor_is_one_lost_where_the_virtual_router_has_a_hardware_address_of_its_own() {
+    for carrier in carriers() {
+        let conf = |priority| {
+            let conf = conf(priority, DUAL_STACK, 500);
+            conf.replacen("vrid = 51,", "vrid = 51, virtual_mac = true,", 1)
+        };
+        let nodes = Nodes::start("virtual MAC drain", carrier, &[conf(254), conf(253)]);
+        nodes.assert_drained_without_a_loss(DUAL_STACK, 2);
+    }
+}
+
 /// The family that has not the election, either: of the node before no address of it is known.
 #[test]
 fn in_both_families_no_connection_is_lost_whichever_has_the_election() {

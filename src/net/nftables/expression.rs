@@ -216,6 +216,23 @@ pub(super) const RENAMED_IPV6: &[Expression] = &[
     Expression::Store(SOURCE_IPV6, Checksum::AboveIp),
 ];
 
+/// Matches what tells routers and switches of a group that this host listens to (MLD): nothing else
+/// of ICMP has options for each hop.
+pub(super) const GROUP_REPORT: &[Expression] = &[
+    Expression::Load(NEXT_HEADER),
+    Expression::Require(Comparison::Equal, &[OPTIONS_FOR_EACH_HOP]),
+    Expression::LoadMeta(Meta::Protocol),
+    Expression::Require(Comparison::Equal, &[ICMPV6]),
+];
+
+/// Matches what is sent from no address, as a link without one does.
+pub(super) const FROM_NO_ADDRESS: &[Expression] =
+    &[Expression::Load(SOURCE_IPV6), Expression::Require(Comparison::Equal, &[0; 16])];
+
+/// Matches what is sent from an address of the table.
+pub(super) const FROM_LISTED: &[Expression] =
+    &[Expression::Load(SOURCE_IPV6), Expression::RequireListed];
+
 /// Compares the type of a frame with that one, and what the frame was sent to with this host.
 const fn sent_here(ether_type: &'static [u8]) -> [Expression; 6] {
     [
@@ -370,6 +387,7 @@ const TTL_AND_PROTOCOL: Field = Field { header: PayloadBase::Network, offset: 8,
 const TTL: Field = Field { header: PayloadBase::Network, offset: 8, length: 1 };
 const SOURCE_IPV6: Field = Field { header: PayloadBase::Network, offset: 8, length: 16 };
 const DESTINATION_IPV6: Field = Field { header: PayloadBase::Network, offset: 24, length: 16 };
+const NEXT_HEADER: Field = Field { header: PayloadBase::Network, offset: 6, length: 1 };
 const HOP_LIMIT: Field = Field { header: PayloadBase::Network, offset: 7, length: 1 };
 const ICMP_TYPE: Field = Field { header: PayloadBase::Transport, offset: 0, length: 1 };
 /// The target of a neighbor solicitation.
@@ -382,6 +400,7 @@ const ARP_TARGET: Field = Field { header: PayloadBase::Network, offset: 24, leng
 
 const TCP: u8 = 6;
 const ICMPV6: u8 = 58;
+const OPTIONS_FOR_EACH_HOP: u8 = 0;
 const NEIGHBOR_SOLICITATION: u8 = 135;
 const NEIGHBOR_ADVERTISEMENT: u8 = 136;
 const SYN: u8 = 0x02;

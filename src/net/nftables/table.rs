@@ -5,9 +5,9 @@ use std::net::IpAddr;
 use super::batch::TableFamily;
 use super::expression::{
     ACCEPTED, ADVERTISEMENT, CONNECTION, CONNECTION_IPV6, DROPPED, Expression, FORWARDED,
-    FORWARDED_IPV6, LISTED, LISTED_IPV6, NOT_RELAYED, NOT_RELAYED_IPV6, NOTED, OPEN, OPENED_HERE,
-    OPENING, RELAYED, RELAYED_IPV6, RENAMED, RENAMED_IPV6, SENT_HERE, SENT_HERE_IPV6, SOLICITATION,
-    UNANSWERED, UNANSWERED_IPV6,
+    FORWARDED_IPV6, FROM_LISTED, FROM_NO_ADDRESS, GROUP_REPORT, LISTED, LISTED_IPV6, NOT_RELAYED,
+    NOT_RELAYED_IPV6, NOTED, OPEN, OPENED_HERE, OPENING, RELAYED, RELAYED_IPV6, RENAMED,
+    RENAMED_IPV6, SENT_HERE, SENT_HERE_IPV6, SOLICITATION, UNANSWERED, UNANSWERED_IPV6,
 };
 use crate::types::{Family, LinkName, MacAddress};
 
@@ -186,7 +186,13 @@ const SILENCE_IPV6: &[BaseChain] = &[
         name: "output",
         hook: LOCAL_OUT,
         priority: 0,
-        rules: &[&[SOLICITATION, RENAMED_IPV6]],
+        // On a link that has moving addresses alone, reports of groups come from none or from one
+        // of these, and from the hardware address of the virtual router.
+        rules: &[
+            &[SOLICITATION, RENAMED_IPV6],
+            &[GROUP_REPORT, FROM_NO_ADDRESS, DROPPED],
+            &[GROUP_REPORT, FROM_LISTED, DROPPED],
+        ],
     },
 ];
 

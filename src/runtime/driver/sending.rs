@@ -48,9 +48,12 @@ impl Driver<'_> {
     /// Sends an advertisement to each destination, whatever becomes of the others. Any one that can
     /// be reached makes it one that was sent. A trial is not heard by the group.
     fn send(&mut self, router: RouterId, priority: Priority, is_trial: bool) -> SendOutcome {
-        let Self { node, links, planned_routers, outgoing, unreachable, .. } = self;
+        let Self { node, links, planned_routers, outgoing, unreachable, view, .. } = self;
         let (link, family) = (node.link_of(router), node.snapshot(router).family);
+        // A switch sends what is for the virtual router to the port from which it spoke last: to
+        // this host once it has the addresses. Until then another one may serve them.
         let advertises_from = planned_routers[router.0].site.advertises_from;
+        let advertises_from = advertises_from.filter(|_| view.holds_any(router));
         let (mut sent, mut refused) = (0_usize, None);
         for destination in node.destinations(router) {
             let envelope = node.encode(router, priority, destination, outgoing);
