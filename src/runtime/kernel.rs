@@ -283,9 +283,8 @@ async fn stop(takeover: &mut Takeover, timer: &Timer) {
     let started = clock::now();
     loop {
         takeover.release();
-        // An address that the kernel refuses to remove ends with its macvlan.
         if takeover.owns_nothing() || clock::now().since(started) > STOP_PATIENCE {
-            return takeover.remove_macvlans();
+            return;
         }
         if sleep_until(timer, clock::now() + STOP_PAUSE).await.is_err() {
             return;

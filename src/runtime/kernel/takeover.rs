@@ -2,6 +2,7 @@
 
 mod accept;
 mod announce;
+mod ending;
 mod endpoints;
 mod foreign;
 mod macvlans;
@@ -177,42 +178,12 @@ impl Takeover {
         self.report_findings();
         self.publish();
         self.passage.prepare(clock::now());
+        self.links.close_disused();
         if self.kernel.is_some() {
             orders.note_turn(NetSigns {
                 turned_at: Some(clock::now()),
                 held_until: self.held_until(),
             });
-        }
-    }
-
-    /// Releases every address, whatever was wanted. Does not publish the facts.
-    pub(super) fn release(&mut self) {
-        for router in &mut self.routers {
-            router.claim = RouterClaim::default();
-            router.keeps_addresses = false;
-        }
-        self.unsettle_everything();
-        self.is_ending = true;
-        self.retry = Retry::default();
-        self.correct(&Current { at: clock::now() });
-    }
-
-    /// Removes what was released and yielded last, and extends the lifetime of claimed addresses
-    /// until another engine can refresh them.
-    pub(super) fn abandon(&mut self, orders: &OrderReader) {
-        let orders = orders.read();
-        let confirmed_at = orders.confirmed_at;
-        self.note_orders(orders, clock::now());
-        for router in &mut self.routers {
-            router.claim.yields = None;
-            router.keeps_addresses = router.claim.claimed;
-        }
-        self.confirmed_at = None;
-        self.unsettle_everything();
-        self.correct(&Current { at: clock::now() });
-        if clock::now().since(confirmed_at) < LATE {
-            // The next engine adds what this one cannot refresh.
-            self.bequeath_lifetime().ok();
         }
     }
 
@@ -492,7 +463,3 @@ impl Takeover {
 
 /// Time between two checks for a confirmation of the election.
 const DOUBT_PAUSE: Duration = Duration::from_millis(10);
-
-/// How long after the last confirmation claimed addresses are refreshed for the next engine. Later
-/// that one may have released them, and a refresh would add them again.
-const LATE: Duration = Duration::from_millis(300);

@@ -1,6 +1,8 @@
 //! What `setup` and the engine know of the interfaces of the host: their names and networks.
 
-use harness::{Host, Nginx, Role, eventually};
+use std::time::{Duration, Instant};
+
+use harness::{AddressWatch, Host, Nginx, Role, eventually};
 
 use crate::{ONE, PATIENCE, conf_with, get, on_every_nginx, start_active, status_when};
 
@@ -47,15 +49,16 @@ fn warned(host: &Host) -> Option<String> {
     found.and_then(|it| it["text"].as_str()).map(str::to_owned)
 }
 
-/// The kernel takes some 15 ms for each that is deleted alone, and an engine that stops has 300 ms.
+/// The kernel takes some 15 ms for each that is deleted or switched off alone, and an engine that
+/// stops has 300 ms.
 #[test]
 fn forty_interfaces_of_virtual_routers_are_gone_when_nginx_is() {
     on_every_nginx("forty macvlans", |host, carrier| {
         let instance = |vrid| {
             format!(
                 "{{ name = 'VI_{vrid}', interface = 'eth0', vrid = {vrid}, priority = 150,
-                    addresses = {{ '192.168.57.{vrid}/32' }}, advert_interval_ms = 100,
-                    virtual_mac = true }},"
+                    addresses = {{ '192.168.57.{vrid}/32', '2001:db8::{vrid}/128' }},
+                    advert_interval_ms = 100, virtual_mac = true }},"
             )
         };
         let instances: Vec<_> = (1..=40).map(instance).collect();
@@ -64,8 +67,15 @@ fn forty_interfaces_of_virtual_routers_are_gone_when_nginx_is() {
         all_active(host);
         assert_eq!(macvlans(host), 40);
 
+        let watch = AddressWatch::start(host);
+        let start = Instant::now();
         nginx.quit();
         nginx.wait_for_the_end();
+        let removed = watch.all_since(start).into_iter().filter(|event| event.removed);
+        let removed: Vec<_> = removed.map(|event| event.at).collect();
+        let took = removed[removed.len() - 1] - removed[0];
+        println!("{} addresses removed within {took:.1?}", removed.len());
+        assert!(took < Duration::from_millis(350), "{took:.1?}");
         assert_eq!(macvlans(host), 0);
         let log = nginx.error_log();
         assert!(!log.contains("addresses are not released yet"), "{log}");

@@ -53,7 +53,6 @@ impl Takeover {
         }
         let mut is_ready = false;
         let problem = match self.found(link, planned) {
-            Found::Nothing if self.is_ending => None,
             Found::Nothing => self.make_macvlan(link, planned)?,
             Found::Outdated(index) => {
                 self.delete_macvlans(&BTreeSet::from([index]))?;
@@ -74,9 +73,7 @@ impl Takeover {
                     None => None,
                 };
                 is_ready = problem.is_none();
-                // What is left of an IPv6 address would speak from a hardware address that is
-                // another host's now.
-                if is_on && !self.any_kept(link) && planned.families.has(Family::Ipv6) {
+                if self.is_to_rest_first(link) {
                     self.switch_macvlan(link, index, false)?;
                 }
                 problem
@@ -89,13 +86,24 @@ impl Takeover {
         Ok(())
     }
 
+    /// Tells whether the macvlan of a router is to be switched off before its addresses go: what is
+    /// left of one of IPv6 would speak from a hardware address that is another host's now.
+    pub(super) fn is_to_rest_first(&self, link: usize) -> bool {
+        let has_ipv6 = |planned: &PlannedMacvlan| planned.families.has(Family::Ipv6);
+        let planned = self.links[link].macvlan.filter(has_ipv6);
+        let is_on = |planned| {
+            matches!(self.found(link, planned), Found::Planned { is_on: true, is_ours: true, .. })
+        };
+        self.inherited.is_some() && !self.any_kept(link) && planned.is_some_and(is_on)
+    }
+
     /// Switches the macvlan of a router off that has no address any more, and returns whether it
     /// was on.
     pub(super) fn rest_macvlan(&mut self, link: usize) -> Result<bool, NetError> {
         let Some(planned) = self.links[link].macvlan else { return Ok(false) };
         match self.found(link, planned) {
             Found::Planned { index, is_on: true, is_ours: true, .. }
-                if self.inherited.is_some() && !self.any_kept(link) && !self.is_ending =>
+                if self.inherited.is_some() && !self.any_kept(link) =>
             {
                 self.switch_macvlan(link, index, false).map(|_| true)
             }
@@ -123,14 +131,20 @@ impl Takeover {
         self.delete_macvlans(&unplanned)
     }
 
+    /// Tells whether a link of the plan is a macvlan, and this engine has to delete it at its end.
+    pub(super) fn has_macvlan(&self, link: usize) -> bool {
+        self.links[link].macvlan.is_some() && self.inherited.is_some()
+    }
+
     /// Deletes every macvlan that an engine of this place has made.
-    pub(in crate::runtime::kernel) fn remove_macvlans(&mut self) {
+    pub(super) fn remove_macvlans(&mut self) {
         if self.inherited.is_none() || self.read_events().is_err() {
             return;
         }
         let ours = self.kernel_links.iter().filter(|(_, link)| self.is_of_this_place(link));
         let ours = ours.map(|(index, _)| index).collect();
-        if let Err(error) = self.delete_macvlans(&ours) {
+        let deleted = self.delete_macvlans(&ours);
+        if let Err(error) = deleted.and_then(|()| self.read_events()) {
             tracing::warn!("{}", error.with_cause());
         }
     }
