@@ -16,23 +16,11 @@ fn over_ipv6_no_connection_is_lost_while_a_node_is_drained_and_when_it_comes_bac
     on_every_pair("drain", IPV6, 500, |nodes| nodes.assert_drained_without_a_loss(IPV6, 5));
 }
 
-/// The hardware address moves, too.
-#[test]
-fn nor_is_one_lost_where_the_virtual_router_has_a_hardware_address_of_its_own() {
-    for carrier in carriers() {
-        let conf = |priority| {
-            let conf = conf(priority, DUAL_STACK, 500);
-            conf.replacen("vrid = 51,", "vrid = 51, virtual_mac = true,", 1)
-        };
-        let nodes = Nodes::start("virtual MAC drain", carrier, &[conf(254), conf(253)]);
-        nodes.assert_drained_without_a_loss(DUAL_STACK, 2);
-    }
-}
-
-/// The family that has not the election, either: of the node before no address of it is known.
+/// Of the node before, no address of the family is known that has not the election. With a virtual
+/// MAC the hardware address moves, too.
 #[test]
 fn in_both_families_no_connection_is_lost_whichever_has_the_election() {
-    for addresses in [DUAL_STACK, DUAL_STACK_BY_IPV6] {
+    for addresses in [DUAL_STACK, DUAL_STACK_BY_IPV6, DUAL_STACK_VIRTUAL_MAC] {
         on_every_pair("drain", addresses, 500, |nodes| {
             nodes.assert_drained_without_a_loss(addresses, 2);
         });
@@ -56,7 +44,7 @@ fn over_ipv6_nor_is_one_lost_between_nodes_that_list_each_other() {
 
 #[test]
 fn over_ipv6_nobody_notices_a_reload() {
-    for addresses in [IPV6, DUAL_STACK] {
+    for addresses in [IPV6, DUAL_STACK, DUAL_STACK_VIRTUAL_MAC] {
         on_every_pair("reload", addresses, 100, |nodes| {
             let Nodes { a, b, client, nginx, .. } = nodes;
             let watches = [a, b].map(AddressWatch::start);
@@ -215,5 +203,7 @@ fn post(host: &Host, path: &str) -> u16 {
 pub(crate) const IPV6: &str = "'fe80::100/64', '2001:db8::100/64'";
 pub(crate) const DUAL_STACK: &str = "'192.168.56.100/24', '2001:db8::100/64'";
 const DUAL_STACK_BY_IPV6: &str = "'fe80::100/64', '2001:db8::100/64', '192.168.56.100/24'";
+const DUAL_STACK_VIRTUAL_MAC: &str =
+    "'192.168.56.100/24', '2001:db8::100/64' }, virtual_mac = true, addresses_excluded = {";
 pub(crate) const ADDRESS: &str = "2001:db8::100";
 const SERVER: &str = "[2001:db8::100]:80";
