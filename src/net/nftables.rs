@@ -192,6 +192,7 @@ pub type MovedAddresses = BTreeMap<IpAddr, IpAddr>;
 pub struct Firewall {
     socket: TableSocket,
     rules: Rules,
+    /// The kernel supports [`Rules::forwarded`].
     forwards: bool,
 }
 
