@@ -66,8 +66,8 @@ impl Netlink {
         if found.len() == hosts.len() {
             return Ok(found);
         }
-        // From here on no answer is missed.
-        let changes = open(&[MulticastGroup::Neigh])?;
+        // From here on no answer is missed. Who has no room for another socket does not wait.
+        let Ok(changes) = open(&[MulticastGroup::Neigh]) else { return Ok(found) };
         for host in hosts.iter().filter(|host| !found.contains_key(host)) {
             let mut used = entry(*host);
             used.header.flags = NeighbourFlags::Use;
@@ -75,7 +75,7 @@ impl Netlink {
             // One that cannot be asked for is not found.
             self.neighbours(Request::new(NLM_F_CREATE, message), &mut |_| {})?.ok();
         }
-        while found.len() < hosts.len() && has_changed(&changes, end)? {
+        while found.len() < hosts.len() && has_changed(&changes, end) {
             self.read_known(hosts, &mut found)?;
         }
         Ok(found)
@@ -146,15 +146,13 @@ fn entry((link, host): HostOnLink) -> NeighbourMessage {
     entry
 }
 
-/// Waits for a change that the kernel tells of on a socket; `false` if there is none.
-fn has_changed(socket: &OwnedFd, end: Instant) -> io::Result<bool> {
+/// Waits for a change that the kernel tells of on a socket, and returns whether there was one.
+fn has_changed(socket: &OwnedFd, end: Instant) -> bool {
     let left = Timespec::try_from(end.since(clock::now())).ok();
-    if poll(&mut [PollFd::new(socket, PollFlags::IN)], left.as_ref())? == 0 {
-        return Ok(false);
-    }
+    let ready = poll(&mut [PollFd::new(socket, PollFlags::IN)], left.as_ref());
     // What it was does not matter: the question is asked again.
     while recv(socket, &mut [0; 64][..], RecvFlags::empty()).is_ok() {}
-    Ok(true)
+    ready.is_ok_and(|ready| ready > 0)
 }
 
 /// Reads a message about a neighbour, of which only the addresses are kept.
