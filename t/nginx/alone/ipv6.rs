@@ -1,4 +1,5 @@
-//! All of nginx is killed: how soon a peer serves over IPv6, and in both families.
+//! How soon a peer serves over IPv6, and in both families, when all of nginx is killed; and what a
+//! planned move costs.
 
 use std::time::Duration;
 
@@ -6,7 +7,10 @@ use harness::{Probe, Role, urgently, wait_until};
 
 use super::killed::kill_all_of;
 use crate::guard::{guards, no_guard_is_left};
-use crate::ipv6::{ADDRESS, DUAL_STACK, IPV6, Nodes, on_every_pair, servers};
+use crate::ipv6::{
+    ADDRESS, DUAL_STACK, DUAL_STACK_BY_IPV6, DUAL_STACK_VIRTUAL_MAC, IPV6, Nodes, on_every_pair,
+    servers,
+};
 use crate::{PATIENCE, assert_mostly_within};
 
 #[test]
@@ -40,6 +44,17 @@ fn when_all_of_nginx_is_killed_both_families_move_within_twelve_milliseconds() {
             }
             println!("{addresses}: {dark:.1?} dark");
             assert_mostly_within(Duration::from_millis(12), dark);
+        });
+    }
+}
+
+/// Of the node before, no address of the family is known that has not the election. With a virtual
+/// MAC the hardware address moves, too.
+#[test]
+fn in_both_families_no_connection_is_lost_whichever_has_the_election() {
+    for addresses in [DUAL_STACK, DUAL_STACK_BY_IPV6, DUAL_STACK_VIRTUAL_MAC] {
+        on_every_pair("drain", addresses, 500, |nodes| {
+            nodes.assert_drained_without_a_loss(addresses, 2);
         });
     }
 }
