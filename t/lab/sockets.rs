@@ -2,7 +2,7 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::process::Command;
 use std::time::Duration;
 
@@ -10,6 +10,7 @@ use harness::{Host, Lab, Signal};
 use resty_vrrp::net::{Process, SendSocket, VrrpSocket};
 use resty_vrrp::types::{Family, HOP_LIMIT};
 use resty_vrrp::wire::ip::{Datagram, Endpoints, Envelope};
+use socket2::{Domain, Protocol, Socket, Type};
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout;
 
@@ -62,6 +63,90 @@ fn a_datagram_over_ipv6_leaves_from_an_address_that_is_not_there() {
 
     let received = runtime.block_on(receive(&to)).unwrap();
     assert_eq!(received, (envelope, MESSAGE.to_vec()));
+}
+
+/// The kernel puts fragments together and reads extension headers: what arrives is the message.
+#[test]
+fn fragments_and_extension_headers_are_no_part_of_what_is_heard() {
+    let lab = Lab::new("fragments");
+    let (a, b) =
+        (lab.host("worker-01", "192.168.56.101/24"), lab.host("worker-02", "192.168.56.102/24"));
+    a.ip("address add fe80::101/64 dev eth0 nodad");
+    let runtime = runtime();
+    let [begin, end] = [&LONG[..8], &LONG[8..]];
+    for (name, source, datagrams) in [
+        ("fragments", "192.168.56.101", vec![ipv4(0x2000, begin), ipv4(0x0001, end)]),
+        ("fragments, the last one first", "192.168.56.101", {
+            vec![ipv4(0x0001, end), ipv4(0x2000, begin)]
+        }),
+        ("hop-by-hop options", "fe80::101", vec![ipv6(0, PADDING, LONG)]),
+        ("destination options", "fe80::101", vec![ipv6(60, PADDING, LONG)]),
+        ("one fragment", "fe80::101", vec![ipv6(44, fragment(0), LONG)]),
+        ("fragments", "fe80::101", {
+            vec![ipv6(44, fragment(1), begin), ipv6(44, fragment(8), end)]
+        }),
+        ("fragments, the last one first", "fe80::101", {
+            vec![ipv6(44, fragment(8), end), ipv6(44, fragment(1), begin)]
+        }),
+    ] {
+        let family = Family::of(ip(source));
+        let to = open(&runtime, &b, family);
+        let endpoints = Endpoints::new(ip(source), family.group()).expect("both are of one family");
+        let envelope = Envelope { endpoints, hop_limit: HOP_LIMIT };
+        let heard = || runtime.block_on(async { timeout(TENTH, receive(&to)).await.ok() });
+
+        let (last, first) = datagrams.split_last().expect("there is one");
+        for datagram in first {
+            send_raw(&a, family, datagram);
+        }
+        if !first.is_empty() {
+            assert!(heard().is_none(), "{name} over {family}: a part is heard");
+        }
+        send_raw(&a, family, last);
+
+        let received = heard().unwrap_or_else(|| panic!("{name} over {family}: not heard"));
+        assert_eq!(received.expect("it can be read"), (envelope, LONG.to_vec()), "{name}");
+    }
+}
+
+/// Returns a datagram of VRRP from 192.168.56.101 to the group, with these flags and this offset.
+fn ipv4(fragment: u16, payload: &[u8]) -> Vec<u8> {
+    let length = u8::try_from(20 + payload.len()).expect("it is short");
+    let [high, low] = fragment.to_be_bytes();
+    let header = [0x45, 0xc0, 0, length, 7, 7, high, low, HOP_LIMIT, 112, 0, 0];
+    [&header[..], &[192, 168, 56, 101], &[224, 0, 0, 18], payload].concat()
+}
+
+/// Returns a datagram from `fe80::101` to the group, with one extension header.
+fn ipv6(kind: u8, extension: [u8; 8], payload: &[u8]) -> Vec<u8> {
+    let length = u8::try_from(extension.len() + payload.len()).expect("it is short");
+    let addresses = ["fe80::101", "ff02::12"].map(|it| it.parse::<Ipv6Addr>().expect("valid"));
+    let [source, group] = addresses.map(|it| it.octets());
+    let header = [0x6c, 0, 0, 0, 0, length, kind, HOP_LIMIT];
+    [&header[..], &source, &group, &extension, payload].concat()
+}
+
+/// Returns a fragment header before VRRP: offset in octets, plus 1 where more follows.
+fn fragment(offset_and_more: u8) -> [u8; 8] {
+    [112, 0, 0, offset_and_more, 7, 7, 7, 7]
+}
+
+/// Sends a datagram that has its header.
+fn send_raw(host: &Host, family: Family, datagram: &[u8]) {
+    let index = index_of_eth0(host);
+    let (domain, group) = match family.group() {
+        IpAddr::V4(group) => (Domain::IPV4, SocketAddr::from((group, 0))),
+        IpAddr::V6(group) => (Domain::IPV6, SocketAddrV6::new(group, 0, 0, index).into()),
+    };
+    host.enter(|| {
+        let socket = Socket::new(domain, Type::RAW, Some(Protocol::from(255)))?;
+        socket.bind_device(Some(b"eth0"))?;
+        if family == Family::Ipv6 {
+            socket.set_header_included_v6(true)?;
+        }
+        socket.send_to(datagram, &group.into())
+    })
+    .expect("root may send it");
 }
 
 #[test]
@@ -133,5 +218,8 @@ fn runtime() -> Runtime {
 }
 
 const MESSAGE: &[u8] = b"anything";
+const LONG: &[u8] = b"anything, and more of it";
+/// An extension header with nothing but padding, before VRRP.
+const PADDING: [u8; 8] = [112, 0, 1, 4, 0, 0, 0, 0];
 const TENTH: Duration = Duration::from_millis(100);
 const SECOND: Duration = Duration::from_secs(1);
