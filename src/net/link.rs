@@ -64,8 +64,9 @@ impl Links {
     /// twice changes nothing; nor does one about the lifetime of an address.
     pub fn handle(&mut self, event: KernelEvent) -> Option<KernelChange> {
         match event {
-            KernelEvent::Link { index, name, carrier, hardware, families, macvlan } => {
+            KernelEvent::Link { index, name, carrier, hardware, families, mtu, macvlan } => {
                 let link = self.by_index.entry(index).or_default();
+                link.mtu = mtu;
                 let before = (&link.name, link.carrier, link.hardware, link.families);
                 let is_same = before == (&name, carrier, hardware, families);
                 if is_same && link.macvlan == macvlan {
@@ -174,6 +175,8 @@ pub enum KernelEvent {
         hardware: HardwareAddress,
         /// The families for which its MTU is large enough.
         families: Families,
+        /// The octets of the longest datagram, if the kernel tells.
+        mtu: Option<u32>,
         /// What it is if it is a macvlan.
         macvlan: Option<Macvlan>,
     },

@@ -60,7 +60,7 @@ fn link(header: &LinkHeader, payload: &[u8]) -> KernelEvent {
     let up = header.flags.contains(LinkFlags::Up | LinkFlags::LowerUp | LinkFlags::Running);
     let mut name = String::new();
     let mut hardware = HardwareAddress::None;
-    let mut families = Families::ALL;
+    let (mut families, mut mtu) = (Families::ALL, None);
     let (mut parent, mut is_macvlan, mut tag) = (None, false, None);
     for attribute in attributes(payload, LINK_HEADER) {
         match attribute.kind() {
@@ -70,9 +70,10 @@ fn link(header: &LinkHeader, payload: &[u8]) -> KernelEvent {
             libc::IFLA_LINKINFO => is_macvlan = is_kind(attribute.value(), b"macvlan"),
             libc::IFLA_IFALIAS => tag = Tag::parse(&text(attribute.value())),
             libc::IFLA_MTU => {
-                let mtu = attribute.value().try_into().map_or(0, u32::from_ne_bytes);
-                let fit = SMALLEST_MTU.into_iter().filter(|(_, smallest)| mtu >= *smallest);
+                let octets = attribute.value().try_into().map_or(0, u32::from_ne_bytes);
+                let fit = SMALLEST_MTU.into_iter().filter(|(_, smallest)| octets >= *smallest);
                 families = fit.map(|(family, _)| family).collect();
+                mtu = Some(octets);
             }
             _ => {}
         }
@@ -81,7 +82,7 @@ fn link(header: &LinkHeader, payload: &[u8]) -> KernelEvent {
     let carrier = if is_up { LinkSignal::Up } else { LinkSignal::Down };
     let is_on = header.flags.contains(LinkFlags::Up);
     let macvlan = is_macvlan.then_some(Macvlan { parent, is_on, tag });
-    KernelEvent::Link { index: header.index, name, carrier, hardware, families, macvlan }
+    KernelEvent::Link { index: header.index, name, carrier, hardware, families, mtu, macvlan }
 }
 
 fn text(octets: &[u8]) -> String {
@@ -191,8 +192,9 @@ mod tests {
 
         let (name, carrier) = ("eth0".to_owned(), LinkSignal::Up);
         let hardware = HardwareAddress::Ethernet([2, 0, 0, 0, 0, 7]);
-        let (families, macvlan) = (Families::ALL, None);
-        let expected = KernelEvent::Link { index: 2, name, carrier, hardware, families, macvlan };
+        let (families, mtu, macvlan) = (Families::ALL, None, None);
+        let expected =
+            KernelEvent::Link { index: 2, name, carrier, hardware, families, mtu, macvlan };
         assert_eq!(read, Some(expected));
     }
 
@@ -205,15 +207,15 @@ mod tests {
             (1279, LinkSignal::Up, ipv4),
             (1280, LinkSignal::Up, Families::ALL),
         ];
-        for (mtu, signal, all) in expected {
-            let attribute = [&[8, 0, 4, 0][..], &mtu.to_ne_bytes()].concat();
+        for (octets, signal, all) in expected {
+            let attribute = [&[8, 0, 4, 0][..], &octets.to_ne_bytes()].concat();
 
             let read = read(16, &[&link_header_octets(0, 0x1_0041)[..], &attribute].concat());
 
-            let Some(KernelEvent::Link { carrier, families, .. }) = read else {
+            let Some(KernelEvent::Link { carrier, families, mtu, .. }) = read else {
                 panic!("{read:?}")
             };
-            assert_eq!((carrier, families), (signal, all), "MTU {mtu}");
+            assert_eq!((carrier, families, mtu), (signal, all, Some(octets)));
         }
     }
 

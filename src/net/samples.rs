@@ -11,6 +11,7 @@ pub(crate) fn link(index: u32, name: &str) -> KernelEvent {
         carrier: LinkSignal::Up,
         hardware: HardwareAddress::Ethernet([2; 6]),
         families: Families::ALL,
+        mtu: Some(1500),
         macvlan: None,
     }
 }

@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use super::kernel::Networks;
 use crate::config::{Config, ConfigError, InstanceConfig};
-use crate::net::{Links, Netlink, index_by_any_name};
+use crate::net::{KernelLink, Links, Netlink, index_by_any_name};
 use crate::types::{LinkName, is_link_local};
+use crate::wire::advertisement::most_addresses;
 
 /// The result for a configuration on this host.
 #[derive(Debug, Default)]
@@ -69,6 +70,7 @@ fn compare(config: &Config, links: &Links, index_of: impl Fn(&LinkName) -> Optio
         for interface in instance.placements.values().filter_map(|it| it.interface) {
             look(&interface, format!("{path}.addresses"));
         }
+        survey.look_at_length(instance, &path, links);
         survey.look_at_endpoints(instance, &path, links);
         let carried = instance.addresses.iter().map(|held| ("addresses", held));
         let excluded = instance.addresses_excluded.iter().map(|held| ("addresses_excluded", held));
@@ -103,6 +105,23 @@ impl Survey {
         if let Some(link) = links.at(index) {
             let problem = format!("{name} is another name of {:?}: write that", link.name());
             self.refused.push(ConfigError { path, problem });
+        }
+    }
+
+    /// Compares the length of an advertisement with the MTU: the kernel sends no longer one.
+    fn look_at_length(&mut self, instance: &InstanceConfig, path: &str, links: &Links) {
+        let link = links.named(&instance.interface).map(|(_, link)| link);
+        let Some(mtu) = link.and_then(KernelLink::mtu) else { return };
+        let octets = usize::try_from(mtu).unwrap_or(usize::MAX);
+        let most = most_addresses(octets, instance.family(), instance.version);
+        let all = instance.advertised().count();
+        if all > most {
+            let problem = format!(
+                "{all} do not fit into an advertisement on {}, at most {most} do (MTU {mtu}): \
+                 write the others under addresses_excluded, on all nodes",
+                instance.interface
+            );
+            self.refused.push(ConfigError { path: format!("{path}.addresses"), problem });
         }
     }
 
@@ -148,7 +167,7 @@ const MAX_WARNINGS: usize = 50;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::net::samples;
+    use crate::net::{KernelEvent, samples};
 
     #[test]
     fn another_name_of_an_interface_is_refused_and_an_interface_that_is_not_there_is_not() {
@@ -217,5 +236,40 @@ mod tests {
             ]
         );
         assert_eq!(compared("198.51.100.7", "192.0.2.4"), Vec::<String>::new());
+    }
+
+    /// An advertisement has 40 or 20 octets of IP and 8 of its own; of version 2, 8 more.
+    #[test]
+    fn more_addresses_than_the_mtu_has_room_for_are_refused_with_the_number_that_fits() {
+        let said = |mtu, version: u8, addresses: &[String]| {
+            let mut links = Links::default();
+            let mut link = samples::link(2, "eth0");
+            if let KernelEvent::Link { mtu: it, .. } = &mut link {
+                *it = mtu;
+            }
+            links.handle(link);
+            let options = serde_json::json!({ "instances": [ { "name": "VI_1", "vrid": 51,
+                "interface": "eth0", "version": version, "addresses": addresses } ] });
+            let config = Config::from_json(&options.to_string()).expect("it is valid");
+            let survey = compare(&config, &links, |_| None);
+            survey.refused.iter().map(ToString::to_string).collect::<String>()
+        };
+        let ipv6: Vec<_> = (1..=90).map(|host| format!("2001:db8::{host:x}/64")).collect();
+        let ipv4: Vec<_> = (1..=255).map(|host| format!("10.0.0.{host}/8")).collect();
+
+        assert_eq!(
+            said(Some(1280), 3, &ipv6),
+            "instances[1].addresses: 90 do not fit into an advertisement on eth0, at most \
+             77 do (MTU 1280): write the others under addresses_excluded, on all nodes"
+        );
+        assert_eq!(said(Some(1280), 3, &ipv6[..77]), "");
+        assert_eq!(said(Some(1488), 3, &ipv6), "");
+        assert_eq!(said(None, 3, &ipv6), "");
+        assert!(said(Some(1055), 2, &ipv4).contains("255 do not fit"));
+        assert_eq!(said(Some(1056), 2, &ipv4), "");
+        assert_eq!(said(Some(1048), 3, &ipv4), "");
+        // Those of the other family are not advertised.
+        let dual: Vec<_> = ipv4[..1].iter().chain(&ipv6).cloned().collect();
+        assert_eq!(said(Some(1280), 3, &dual), "");
     }
 }

@@ -33,7 +33,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::checksum;
-use super::ip::Endpoints;
+use super::ip::{Endpoints, IPV4_HEADER_LEN, IPV6_HEADER_LEN};
 use crate::types::{
     Centiseconds, ChecksumForm, ChecksumPolicy, Family, Priority, SimplePassword, TrailingOctets,
     Version, VirtualAddress, Vrid,
@@ -310,6 +310,19 @@ fn address(octets: &[u8], family: Family) -> IpAddr {
         (Family::Ipv4, [a, b, c, d, ..]) => Ipv4Addr::new(a, b, c, d).into(),
         (Family::Ipv6, address) => Ipv6Addr::from(address).into(),
     }
+}
+
+/// Returns how many addresses fit into an advertisement that is sent in one piece, where a datagram
+/// has so many octets at most.
+#[must_use]
+pub fn most_addresses(mtu: usize, family: Family, version: Version) -> usize {
+    let header = match family {
+        Family::Ipv4 => IPV4_HEADER_LEN,
+        Family::Ipv6 => IPV6_HEADER_LEN,
+    };
+    let authentication = if version == Version::V2 { AUTH_LEN } else { 0 };
+    let room = mtu.saturating_sub(header + HEADER_LEN + authentication);
+    (room / address_len(family)).min(MAX_ADDRESSES)
 }
 
 const fn address_len(family: Family) -> usize {

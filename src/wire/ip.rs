@@ -314,8 +314,8 @@ pub struct Malformed;
 /// The protocol number of the authentication header.
 pub const AUTHENTICATION_HEADER: u8 = 51;
 
-const IPV4_HEADER_LEN: usize = 20;
-const IPV6_HEADER_LEN: usize = 40;
+pub(super) const IPV4_HEADER_LEN: usize = 20;
+pub(super) const IPV6_HEADER_LEN: usize = 40;
 const VERSION_AND_IHL: u8 = 0x45;
 const VERSION_6: u8 = 0x60;
 /// Class Selector 6, network control: a switch that must drop something drops something else.

@@ -13,6 +13,7 @@ pub struct KernelLink {
     pub(super) carrier: LinkSignal,
     pub(super) hardware: HardwareAddress,
     pub(super) families: Families,
+    pub(super) mtu: Option<u32>,
     pub(super) generation: u64,
     pub(super) macvlan: Option<Macvlan>,
     pub(super) addresses: BTreeMap<VirtualAddress, Present>,
@@ -44,6 +45,12 @@ impl KernelLink {
     #[must_use]
     pub fn hardware(&self) -> HardwareAddress {
         self.hardware
+    }
+
+    /// Returns the octets of the longest datagram, if the kernel has told.
+    #[must_use]
+    pub fn mtu(&self) -> Option<u32> {
+        self.mtu
     }
 
     /// Returns what it is if it is a macvlan.

@@ -275,6 +275,7 @@ fn link_with(families: Families, index: u32, name: &str) -> KernelEvent {
         carrier: LinkSignal::Up,
         hardware: HardwareAddress::Ethernet([2; 6]),
         families,
+        mtu: Some(1500),
         macvlan: None,
     }
 }

@@ -1,6 +1,7 @@
 //! Shows the state on the board, and the warnings in the log, too.
 
 use std::collections::BTreeSet;
+use std::io;
 
 use super::Driver;
 use crate::proto::RouterId;
@@ -41,13 +42,21 @@ impl Driver<'_> {
         let mute = self.node.is_mute(router).then(|| {
             let link = self.node.link_of(router);
             let family = self.node.key_of(router).family;
-            let refusal = self.links.refusal(link, family).map(|error| format!(" ({error})"));
+            let refusal = self.links.refusal(link, family);
+            let is_too_long =
+                refusal.as_ref().and_then(io::Error::raw_os_error) == Some(libc::EMSGSIZE);
+            let help = if is_too_long {
+                "Raise the MTU of the interface, or move addresses to addresses_excluded, on all \
+                 nodes"
+            } else {
+                "Look for a firewall of this host that drops IP protocol 112 on output (nft list \
+                 ruleset)"
+            };
             format!(
                 "the kernel does not send the advertisements on {}{}: peers take this node for \
-                 dead. Look for a firewall of this host that drops IP protocol 112 on output \
-                 (nft list ruleset)",
+                 dead. {help}",
                 self.node.links()[link.0],
-                refusal.unwrap_or_default()
+                refusal.map(|error| format!(" ({error})")).unwrap_or_default()
             )
         });
         let scope = WarningScope::Router(router);

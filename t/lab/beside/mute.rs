@@ -7,7 +7,7 @@ use harness::{Sniffer, carriers, holds_for};
 
 use super::{allow_vrrp, drop_vrrp, no_warning, warning, warnings};
 use crate::pair::{assert_settled, on_every_nginx};
-use crate::router::{ADDRESS, PATIENCE, Router, v3, v6};
+use crate::router::{ADDRESS, PATIENCE, Router, Setup, v3, v6};
 
 #[test]
 fn a_node_whose_firewall_drops_its_adverts_leaves_the_address_to_a_peer_until_it_can_send() {
@@ -69,6 +69,28 @@ fn a_node_that_cannot_send_over_ipv6_leaves_the_address_to_a_peer_until_it_can()
 }
 
 #[test]
+fn advertisements_that_the_mtu_has_no_room_for_are_named_and_setup_refuses_them() {
+    on_every_nginx("small MTU", |lab, carrier| {
+        let a = Router::start(&lab.a, carrier, Setup { addresses: &ELEVEN, ..v3(150) });
+        a.wait_for("active");
+
+        lab.a.ip("link set eth0 mtu 68");
+
+        let text = warning(&a, "cannot_send", PATIENCE);
+        let is_told = text.contains("Message too long") && text.contains("Raise the MTU");
+        assert!(is_told, "{text}");
+        let said = a.nginx.try_reload().expect_err("ten addresses fit");
+        let why = "instances[1].addresses: 11 do not fit into an advertisement on eth0, at most 10";
+        assert!(said.contains(why), "{said}");
+
+        lab.a.ip("link set eth0 mtu 1500");
+        no_warning(&a, PATIENCE);
+        a.nginx.reload();
+        a.wait_for("active");
+    });
+}
+
+#[test]
 fn a_node_that_is_alone_and_cannot_send_keeps_the_address_and_says_so() {
     for carrier in carriers() {
         let lab = harness::Lab::new(&format!("alone, {}", carrier.version));
@@ -115,3 +137,18 @@ fn a_firewall_that_comes_and_goes_costs_one_move_and_few_lines_of_the_log() {
         assert!(log.lines().count() - lines < 15, "{log}");
     });
 }
+
+/// As many as an MTU of 68 has no room for, the least there is.
+const ELEVEN: [&str; 11] = [
+    "192.168.56.100/24",
+    "192.168.56.110/24",
+    "192.168.56.111/24",
+    "192.168.56.112/24",
+    "192.168.56.113/24",
+    "192.168.56.114/24",
+    "192.168.56.115/24",
+    "192.168.56.116/24",
+    "192.168.56.117/24",
+    "192.168.56.118/24",
+    "192.168.56.119/24",
+];
