@@ -195,6 +195,8 @@ fn without_peers_there_is_multicast_and_a_word_about_it() {
 
     assert_eq!((&instance["peers"], &instance["source"]), (&Value::Null, &Value::Null));
     assert!(remarks(&text).contains("without unicast_peer this speaks multicast"));
+    let nobody = remarks(&with_instance(&format!("unicast_peer {{\n# 10.0.0.9\n}}\n{VIP}")));
+    assert!(nobody.contains("nobody is listed, and this speaks multicast"), "{nobody}");
     let fault = refused(text.replace("nicast_peer {\n}", "nicast_fault_no_peer"));
     assert!(fault.contains("expected a unicast_peer"), "{fault}");
 }
