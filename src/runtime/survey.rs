@@ -82,6 +82,7 @@ fn compare(config: &Config, links: &Links, index_of: impl Fn(&LinkName) -> Optio
             }
         }
     }
+    survey.look_at_reach(config, links);
     survey
 }
 
@@ -127,13 +128,7 @@ impl Survey {
 
     /// Compares peers and source with the addresses of this host.
     fn look_at_endpoints(&mut self, instance: &InstanceConfig, path: &str, links: &Links) {
-        let link_with = |address: IpAddr| {
-            let mut all = links.iter().map(|(_, link)| link);
-            all.find(|link| {
-                let counts = !is_link_local(&address) || link.name() == instance.interface.as_str();
-                counts && link.addresses().keys().any(|held| held.address == address)
-            })
-        };
+        let link_with = |address| link_with(links, address, Some(&instance.interface));
         for (index, peer) in instance.peers().iter().enumerate() {
             if let Some(link) = link_with(*peer) {
                 let path = format!("{path}.peers[{}]", index + 1);
@@ -153,11 +148,41 @@ impl Survey {
         }
     }
 
+    /// Looks for hosts to reach that are this one, which reaches itself whatever is broken.
+    fn look_at_reach(&mut self, config: &Config, links: &Links) {
+        for (index, reach) in config.reach.iter().enumerate() {
+            let Some(link) = link_with(links, reach.address, reach.interface.as_ref()) else {
+                continue;
+            };
+            let problem = format!(
+                "{} is an address of this host ({}), which always answers itself: name another \
+                 host",
+                reach.address,
+                link.name()
+            );
+            self.warn(format!("health.reach[{}].address", index + 1), problem);
+        }
+    }
+
     fn warn(&mut self, path: String, problem: String) {
         if self.warnings.len() < MAX_WARNINGS {
             self.warnings.push(ConfigError { path, problem });
         }
     }
+}
+
+/// Returns the link that has an address. A link-local one means something on one link alone.
+fn link_with<'a>(
+    links: &'a Links,
+    address: IpAddr,
+    interface: Option<&LinkName>,
+) -> Option<&'a KernelLink> {
+    let mut all = links.iter().map(|(_, link)| link);
+    all.find(|link| {
+        let is_it = interface.is_some_and(|name| link.name() == name.as_str());
+        let counts = !is_link_local(&address) || is_it;
+        counts && link.addresses().keys().any(|held| held.address == address)
+    })
 }
 
 /// The kernel answers within a millisecond. nginx does not go on meanwhile.
@@ -236,6 +261,38 @@ mod tests {
             ]
         );
         assert_eq!(compared("198.51.100.7", "192.0.2.4"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_host_to_reach_that_is_this_one_is_a_warning() {
+        let mut links = Links::default();
+        for event in [
+            samples::link(2, "eth0"),
+            samples::link(3, "eth1"),
+            samples::address(2, "192.0.2.2/24"),
+            samples::address(2, "fe80::2/64"),
+        ] {
+            links.handle(event);
+        }
+        let warned = |reach: serde_json::Value| {
+            let options = serde_json::json!({ "health": { "reach": [reach] }, "instances": [ {
+                "name": "VI_1", "interface": "eth0", "vrid": 51,
+                "addresses": ["192.0.2.1/24"] } ] });
+            let config = Config::from_json(&options.to_string()).expect("it is valid");
+            let survey = compare(&config, &links, |_| None);
+            survey.warnings.iter().map(ToString::to_string).collect::<String>()
+        };
+
+        assert_eq!(
+            warned(serde_json::json!({ "address": "192.0.2.2" })),
+            "health.reach[1].address: 192.0.2.2 is an address of this host (eth0), which always \
+             answers itself: name another host"
+        );
+        assert_eq!(warned(serde_json::json!({ "address": "192.0.2.254" })), "");
+        let link_local =
+            |interface| warned(serde_json::json!({ "address": "fe80::2", "interface": interface }));
+        assert!(link_local("eth0").contains("fe80::2 is an address of this host"));
+        assert_eq!(link_local("eth1"), "");
     }
 
     /// An advertisement has 40 or 20 octets of IP and 8 of its own; of version 2, 8 more.
