@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use harness::{Advert, Carrier, Host, Probe, Sniffer, eventually};
 
 use crate::pair::{Pair, assert_settled, on_every_nginx};
-use crate::router::{ADDRESS, PATIENCE, Router, SERVICE, Setup, v2, v3};
+use crate::router::{ADDRESS, PATIENCE, Router, SERVICE, Setup, v2, v3, v6};
 
 #[test]
 fn a_link_that_is_gone_for_a_fifth_of_a_second_is_dark_no_longer_and_moves_nobody() {
@@ -41,6 +41,36 @@ fn a_primary_address_that_is_replaced_by_another_one_moves_nobody() {
             calm.assert_unbroken();
         });
     }
+}
+
+/// As network managers do that make another one of the hardware address, or of a secret.
+#[test]
+fn a_link_local_address_that_is_replaced_by_another_one_moves_nobody() {
+    on_every_nginx("link-local replaced", |lab, carrier| {
+        lab.set_ipv6();
+        let a = Router::start(&lab.a, carrier, every_second(v6(150)));
+        a.wait_for("active");
+        let b = Router::start(&lab.b, carrier, every_second(v6(100)));
+        let leads = |source: &str| {
+            eventually(&format!("{source} is active"), PATIENCE, || {
+                let heard = b.instance()?["active"]["address"].clone();
+                if heard == source { Ok(()) } else { Err(heard.to_string()) }
+            });
+        };
+        leads("fe80::101");
+        let before = [&a, &b].map(Router::transitions);
+
+        lab.a.ip("address add fe80::111/64 dev eth0 nodad");
+        lab.a.ip("address delete fe80::101/64 dev eth0");
+        leads("fe80::111");
+        // The virtual one, which stays, is never spoken from.
+        lab.a.ip("address delete fe80::111/64 dev eth0");
+        thread::sleep(ms(200));
+        lab.a.ip("address add fe80::121/64 dev eth0 nodad");
+        leads("fe80::121");
+
+        assert_eq!([&a, &b].map(Router::transitions), before);
+    });
 }
 
 /// As ifupdown2 does with a bond or a VLAN: its hardware address is another one.
