@@ -103,7 +103,8 @@ fn remove(claims: &BTreeMap<u32, Claim>) -> Result<usize, NetError> {
     let mut links = Links::default();
     links.reset(dump);
 
-    let mut removed = 0;
+    // What one link refuses keeps nothing on the others.
+    let (mut removed, mut refused) = (0, None);
     for (index, claimed) in by_link(claims) {
         let Some(link) = links.at(index) else { continue };
         let nothing = BTreeSet::new();
@@ -113,12 +114,10 @@ fn remove(claims: &BTreeMap<u32, Claim>) -> Result<usize, NetError> {
         let target = address::Target::of(index, link);
         let applied = address::apply(&mut kernel, target, &changes, None)?;
         removed += changes.remove.len() - applied.refused.len();
-        if let Some((_, error)) = applied.refused.into_iter().next() {
-            return Err(error);
-        }
+        refused = refused.or_else(|| applied.refused.into_iter().next());
     }
     macvlan::delete(&mut kernel, &links, &ours_among(&links, claims))?;
-    Ok(removed)
+    refused.map_or(Ok(removed), |(_, error)| Err(error))
 }
 
 /// Returns the macvlans of the claims; if there are any, with all others of the same engine, which
