@@ -25,7 +25,8 @@ fn a_node_without_a_link_local_address_says_why_and_takes_part_when_it_has_one()
         fault_when(&host, "another host has fe80::101, too");
 
         host.ip("address delete fe80::101/64 dev eth0");
-        host.ip("address add fe80::103/64 dev eth0 nodad");
+        host.ip("address add fe80::103/64 dev eth0");
+        fault_when(&host, "fe80::103 is tentative until no other host claims it");
 
         let status = status_when(&host, "active");
         let instance = &status["instances"][0];
