@@ -187,6 +187,13 @@ impl View {
         self.addresses(router).iter().any(|address| address.ours)
     }
 
+    /// Tells whether the kernel has all addresses of a router that it takes from this engine.
+    pub(super) fn holds_what_it_can(&self, router: RouterId) -> bool {
+        let is_refused = self.routers.get(router.0).is_some_and(|facts| facts.problem.is_some());
+        let has_all = || self.addresses(router).iter().all(|address| address.assigned);
+        self.holds_any(router) && (is_refused || has_all())
+    }
+
     /// Tells whether the kernel has an address of a router from another process.
     pub(super) fn is_foreign(&self, router: RouterId, place: usize) -> bool {
         let address = self.addresses(router).get(place);

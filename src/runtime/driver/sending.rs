@@ -53,7 +53,7 @@ impl Driver<'_> {
         // A switch sends what is for the virtual router to the port from which it spoke last: to
         // this host once it has the addresses. Until then another one may serve them.
         let advertises_from = planned_routers[router.0].site.advertises_from;
-        let advertises_from = advertises_from.filter(|_| view.holds_any(router));
+        let advertises_from = advertises_from.filter(|_| view.holds_what_it_can(router));
         let (mut sent, mut refused) = (0_usize, None);
         for destination in node.destinations(router) {
             let envelope = node.encode(router, priority, destination, outgoing);

@@ -93,8 +93,8 @@ impl Announcements {
         self.schedule.first().map(|(due, _)| *due)
     }
 
-    /// Returns up to `most` addresses that are due. Call [`sent`](Self::sent) or
-    /// [`put_off`](Self::put_off) for each.
+    /// Returns up to `most` addresses that are due. Call [`sent`](Self::sent),
+    /// [`put_off`](Self::put_off) or [`postpone`](Self::postpone) for each.
     pub(super) fn due(&self, now: Instant, most: usize) -> Vec<AddressIndex> {
         let due = self.schedule.iter().take_while(|(due, _)| *due <= now);
         due.map(|(_, slot)| *slot).take(most).collect()
@@ -121,10 +121,15 @@ impl Announcements {
 
     /// Notes that an address could not be announced, and tries again soon.
     pub(super) fn put_off(&mut self, slot: AddressIndex, now: Instant) {
+        self.postpone(slot, now + RETRY_PAUSE);
+    }
+
+    /// Announces an address at that time at the earliest.
+    pub(super) fn postpone(&mut self, slot: AddressIndex, until: Instant) {
         self.change(slot, |Announced { series, .. }| {
             let Some(series) = series else { return };
             for due in [&mut series.next, &mut series.extra].into_iter().flatten() {
-                *due = (*due).max(now + RETRY_PAUSE);
+                *due = (*due).max(until);
             }
         });
     }

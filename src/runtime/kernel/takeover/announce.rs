@@ -4,12 +4,13 @@ use std::io;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::{Corrected, Current, Takeover};
+use super::{Corrected, Current, RouterSite, Takeover};
 use crate::net::NetError;
 use crate::runtime::clock;
 use crate::runtime::failpoint::failpoint;
 use crate::runtime::kernel::LinkView;
 use crate::runtime::kernel::link_sites::AddressIndex;
+use crate::types::Instant;
 use crate::wire::{arp, ndisc};
 
 impl Takeover {
@@ -24,6 +25,10 @@ impl Takeover {
             self.quiet_until = now + ANNOUNCE_PAUSE;
         }
         for slot in due {
+            if self.waits_for_others(slot, now) {
+                self.announcements.postpone(slot, now + OTHERS_PAUSE);
+                continue;
+            }
             let sent = self.send(slot);
             let link = self.routers[slot.0].planned.addresses[slot.1].link;
             self.links[link].note_announcing(sent.as_ref().err(), now);
@@ -44,6 +49,17 @@ impl Takeover {
             }
             self.facts.counts_changed(slot.0, now);
         }
+    }
+
+    /// Tells whether the announcement of an address would come too early: it also moves what is
+    /// sent to the other ones of the macvlan, which have the same hardware address. The kernel
+    /// takes a moment longer for those of IPv6.
+    pub(super) fn waits_for_others(&self, (router, place): AddressIndex, now: Instant) -> bool {
+        let RouterSite { planned, claim, .. } = &self.routers[router];
+        let link = &self.links[planned.addresses[place].link];
+        link.macvlan.is_some()
+            && now.since(claim.claimed_at) < LONGEST_WAIT
+            && self.gained.iter().any(|(index, _)| link.index == Some(*index))
     }
 
     /// Announces one address. Returns `false` if its link has no announcements.
@@ -70,3 +86,5 @@ impl Takeover {
 
 const ANNOUNCE_BATCH: usize = 64;
 const ANNOUNCE_PAUSE: Duration = Duration::from_millis(1);
+const OTHERS_PAUSE: Duration = Duration::from_millis(1);
+pub(super) const LONGEST_WAIT: Duration = Duration::from_millis(50);

@@ -5,14 +5,16 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
+use super::announce::LONGEST_WAIT;
 use super::*;
 use crate::config::AnnounceConfig;
 use crate::net::{DuplicateDetection, samples};
 use crate::runtime::kernel::facts::Facts;
+use crate::runtime::kernel::link_sites::PlannedMacvlan;
 use crate::runtime::kernel::networks::Networks;
 use crate::runtime::kernel::orders::Relay;
 use crate::runtime::kernel::{LinkView, PlannedAddress, PlannedRouter, Site};
-use crate::types::{AddressLook, LinkName, Sources};
+use crate::types::{AddressLook, Families, Family, LinkName, Sources, Vrid, virtual_mac};
 
 /// The kernel tells of an address of IPv6 a moment after it has answered.
 #[test]
@@ -104,6 +106,29 @@ fn segments_are_relayed_over_ipv6_on_the_link_of_the_election_alone() {
 
         assert_eq!(takeover.rules(Instant::default()).relayed.len(), relayed, "{texts:?}");
     }
+}
+
+/// An announcement moves everything that is sent to the hardware address of a macvlan.
+#[test]
+fn on_a_macvlan_no_address_is_announced_until_all_of_them_are_there() {
+    let [ipv4, ipv6] = ["192.0.2.100/24", "2001:db8::1/64"].map(samples::parse);
+    let mut takeover = takeover_with(&[ipv4, ipv6].map(|held| PlannedAddress::on(0, held)));
+    let now = Instant::default() + Duration::from_secs(1);
+    takeover.routers[0].claim.claimed_at = now;
+    takeover.gained.insert((INDEX, ipv6));
+    assert!(!takeover.waits_for_others((0, 0), now), "each host has a hardware address");
+    takeover.links[0].macvlan = Some(PlannedMacvlan {
+        parent: 1,
+        mac: virtual_mac(Family::Ipv4, Vrid::new(51).unwrap()),
+        families: Families::ALL,
+        is_prepared: true,
+        is_ready: true,
+    });
+
+    assert!(takeover.waits_for_others((0, 0), now));
+    assert!(!takeover.waits_for_others((0, 0), now + LONGEST_WAIT), "the kernel does not tell");
+    takeover.gained.clear();
+    assert!(!takeover.waits_for_others((0, 0), now));
 }
 
 /// The host before is known on the link of the election alone, and only if it is there.
