@@ -124,9 +124,12 @@ impl Nodes {
             };
             let slow: Vec<_> = probes.iter().map(slow).collect();
             thread::sleep(Duration::from_millis(50));
-            // The nodes need not have spoken to each other for a long time.
-            for host in [a, b] {
-                host.ip("neigh flush all");
+            // The nodes need not have spoken to each other for a long time. What they know of the
+            // client stays: with it would go what is queued for it.
+            for (host, other) in [(a, 102), (b, 101)] {
+                for network in ["192.168.56.", "fe80::"] {
+                    host.ip(&format!("neigh flush to {network}{other} dev eth0"));
+                }
             }
 
             assert_eq!(post(a, "/ha/drain"), 200);
