@@ -73,9 +73,6 @@ impl Takeover {
                     None => None,
                 };
                 is_ready = problem.is_none();
-                if self.is_to_rest_first(link) {
-                    self.switch_macvlan(link, index, false)?;
-                }
                 problem
             }
         };
@@ -89,27 +86,25 @@ impl Takeover {
     /// Tells whether the macvlan of a router is to be switched off before its addresses go: what is
     /// left of one of IPv6 would speak from a hardware address that is another host's now.
     pub(super) fn is_to_rest_first(&self, link: usize) -> bool {
-        let has_ipv6 = |planned: &PlannedMacvlan| planned.families.has(Family::Ipv6);
-        let planned = self.links[link].macvlan.filter(has_ipv6);
-        let is_on = |planned| {
-            matches!(self.found(link, planned), Found::Planned { is_on: true, is_ours: true, .. })
-        };
-        self.inherited.is_some() && !self.any_kept(link) && planned.is_some_and(is_on)
+        let has_ipv6 = |planned: PlannedMacvlan| planned.families.has(Family::Ipv6);
+        self.links[link].macvlan.is_some_and(has_ipv6) && self.needless(link).is_some()
     }
 
-    /// Switches the macvlan of a router off that has no address any more, and returns whether it
+    /// Switches the macvlan of a router off that keeps no address any more, and returns whether it
     /// was on.
     pub(super) fn rest_macvlan(&mut self, link: usize) -> Result<bool, NetError> {
-        let Some(planned) = self.links[link].macvlan else { return Ok(false) };
-        match self.found(link, planned) {
-            Found::Planned { index, is_on: true, is_ours: true, .. }
-                if self.inherited.is_some() && !self.any_kept(link) =>
-            {
-                self.switch_macvlan(link, index, false).map(|_| true)
-            }
-            Found::Nothing | Found::Planned { .. } | Found::Outdated(_) | Found::Foreign(_) => {
-                Ok(false)
-            }
+        let Some(index) = self.needless(link) else { return Ok(false) };
+        self.switch_macvlan(link, index, false).map(|_| true)
+    }
+
+    /// Returns the index of the macvlan of a router if it is on, and the router keeps no address.
+    fn needless(&self, link: usize) -> Option<u32> {
+        if self.inherited.is_none() || self.any_kept(link) {
+            return None;
+        }
+        match self.found(link, self.links[link].macvlan?) {
+            Found::Planned { index, is_on: true, is_ours: true, .. } => Some(index),
+            Found::Nothing | Found::Planned { .. } | Found::Outdated(_) | Found::Foreign(_) => None,
         }
     }
 

@@ -14,25 +14,24 @@ impl Takeover {
     /// Adds and removes the marked addresses until the kernel matches what is wanted.
     pub(super) fn settle(&mut self, all: &[Settling], now: Instant) -> Result<(), NetError> {
         let in_doubt = self.is_in_doubt(now);
+        // At the end addresses go with their macvlan, and all macvlans by one request.
+        let stay = |it: &&Settling| !(self.is_ending && self.has_macvlan(it.link));
+        let all: Vec<_> = all.iter().filter(stay).collect();
         // The kernel takes milliseconds for each macvlan that is switched off: no turn waits for
         // many, nor does an address of another router if it can be removed before that.
         let mut rested = 0;
-        for settling in all {
-            // Addresses go with their link, and all links of ours by one request.
-            if self.is_ending && self.has_macvlan(settling.link) {
-                continue;
-            }
+        for settling in &all {
             if self.is_to_rest_first(settling.link) {
                 if rested == MOST_RESTED {
                     self.unsettled.whole_link(settling.link);
                     continue;
                 }
-                rested += 1;
+                rested += usize::from(self.rest_macvlan(settling.link)?);
             }
             self.settle_macvlan(settling.link, in_doubt)?;
             self.settle_link(settling, in_doubt, now)?;
         }
-        for settling in all {
+        for settling in &all {
             if rested < MOST_RESTED {
                 rested += usize::from(self.rest_macvlan(settling.link)?);
             } else if self.links[settling.link].macvlan.is_some() {
