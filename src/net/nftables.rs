@@ -191,12 +191,14 @@ pub type MovedAddresses = BTreeMap<IpAddr, IpAddr>;
 #[derive(Debug)]
 pub struct Firewall {
     socket: TableSocket,
-    rules: Rules,
+    /// Those that the kernel has.
+    tables: MovesTables,
     /// The kernel supports [`Rules::forwarded`].
     forwards: bool,
 }
 
-/// The map of a table.
+/// Some tables, each with its map.
+type MovesTables = BTreeMap<MovesTable, TableMap>;
 type TableMap = BTreeMap<IpAddr, MapValue>;
 
 impl Firewall {
@@ -209,7 +211,7 @@ impl Firewall {
     pub fn open(families: Families) -> Result<Self, NetError> {
         let error = |error| NetError::new("use", "nf_tables", error);
         let socket = TableSocket::open().map_err(error)?;
-        let mut firewall = Self { socket, rules: Rules::default(), forwards: true };
+        let mut firewall = Self { socket, tables: MovesTables::new(), forwards: true };
         let sample: MovedAddresses = families.iter().map(unspecified).map(|it| (it, it)).collect();
         let all = Rules { relayed: sample.clone(), silent: sample.clone(), ..Rules::default() };
         firewall.try_out(&all).map_err(error)?;
@@ -237,38 +239,39 @@ impl Firewall {
     ///
     /// When the kernel refuses them. The earlier rules stay in force.
     pub fn set(&mut self, rules: &Rules) -> Result<(), NetError> {
-        if self.rules == *rules {
+        let tables = self.tables_for(rules);
+        if self.tables == tables {
             return Ok(());
         }
         let mut batch = Batch::new();
-        self.change(&mut batch, &self.rules, rules);
+        self.change(&mut batch, &self.tables, &tables);
         self.socket
             .commit(batch)
             .map_err(|error| NetError::new("change", "rules of nf_tables", error))?;
-        self.rules = rules.clone();
+        self.tables = tables;
         Ok(())
     }
 
     /// Adds rules and removes them again.
     fn try_out(&self, rules: &Rules) -> io::Result<()> {
+        let tables = self.tables_for(rules);
         let mut batch = Batch::new();
-        self.change(&mut batch, &Rules::default(), rules);
-        self.change(&mut batch, rules, &Rules::default());
+        self.change(&mut batch, &MovesTables::new(), &tables);
+        self.change(&mut batch, &tables, &MovesTables::new());
         self.socket.commit(batch)
     }
 
-    fn change(&self, batch: &mut Batch, from: &Rules, to: &Rules) {
-        let (from, to) = (self.tables(from), self.tables(to));
+    fn change(&self, batch: &mut Batch, from: &MovesTables, to: &MovesTables) {
         let none = TableMap::new();
         for table in from.keys().chain(to.keys().filter(|table| !from.contains_key(table))) {
-            let [before, after] = [&from, &to].map(|all| all.get(table).unwrap_or(&none));
+            let [before, after] = [from, to].map(|all| all.get(table).unwrap_or(&none));
             self.change_table(batch, *table, before, after);
         }
     }
 
-    /// Returns the tables for some rules, each with what is in its map.
-    fn tables(&self, rules: &Rules) -> BTreeMap<MovesTable, TableMap> {
-        let mut tables: BTreeMap<_, TableMap> = BTreeMap::new();
+    /// Returns the tables for some rules.
+    fn tables_for(&self, rules: &Rules) -> MovesTables {
+        let mut tables = MovesTables::new();
         let mut list = |table, address: &IpAddr, value| {
             tables.entry(table).or_default().insert(*address, value);
         };

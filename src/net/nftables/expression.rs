@@ -160,30 +160,18 @@ pub(super) const RELAYED_IPV6: &[Expression] = &[
 pub(super) const SENT_HERE: &[Expression] = &sent_here(&[0x08, 0x00]);
 pub(super) const SENT_HERE_IPV6: &[Expression] = &sent_here(&[0x86, 0xdd]);
 
-/// Sends a segment on to the host that had the address, and is known by its hardware address.
-pub(super) const FORWARDED: &[Expression] = &[
+/// Makes a segment one that is not forwarded.
+pub(super) const AT_LAST_HOP: &[Expression] = &[
     Expression::Load(TTL_AND_PROTOCOL),
     Expression::Alter { keep: &[0, 0xff], set: &[LAST_HOP, 0] },
     Expression::Store(TTL_AND_PROTOCOL, Checksum::Ip),
-    Expression::Load(LINK_DESTINATION),
-    Expression::Store(LINK_SOURCE, Checksum::None),
-    Expression::Load(DESTINATION),
-    Expression::Translate,
-    Expression::Store(LINK_DESTINATION, Checksum::None),
-    Expression::LoadLink,
-    Expression::Forward,
 ];
-pub(super) const FORWARDED_IPV6: &[Expression] = &[
-    Expression::Put(&[LAST_HOP]),
-    Expression::Store(HOP_LIMIT, Checksum::None),
-    Expression::Load(LINK_DESTINATION),
-    Expression::Store(LINK_SOURCE, Checksum::None),
-    Expression::Load(DESTINATION_IPV6),
-    Expression::Translate,
-    Expression::Store(LINK_DESTINATION, Checksum::None),
-    Expression::LoadLink,
-    Expression::Forward,
-];
+pub(super) const AT_LAST_HOP_IPV6: &[Expression] =
+    &[Expression::Put(&[LAST_HOP]), Expression::Store(HOP_LIMIT, Checksum::None)];
+
+/// Sends a segment on to the host that had the address, and is known by its hardware address.
+pub(super) const FORWARDED: &[Expression] = &forwarded(DESTINATION);
+pub(super) const FORWARDED_IPV6: &[Expression] = &forwarded(DESTINATION_IPV6);
 
 /// Drops ARP requests for a moving address.
 pub(super) const UNANSWERED: &[Expression] =
@@ -233,7 +221,21 @@ pub(super) const FROM_NO_ADDRESS: &[Expression] =
 pub(super) const FROM_LISTED: &[Expression] =
     &[Expression::Load(SOURCE_IPV6), Expression::RequireListed];
 
-/// Compares the type of a frame with that one, and what the frame was sent to with this host.
+/// Replaces both hardware addresses of a frame, by the destination of its packet, and sends it to
+/// the link that it came from.
+const fn forwarded(destination: Field) -> [Expression; 7] {
+    [
+        Expression::Load(LINK_DESTINATION),
+        Expression::Store(LINK_SOURCE, Checksum::None),
+        Expression::Load(destination),
+        Expression::Translate,
+        Expression::Store(LINK_DESTINATION, Checksum::None),
+        Expression::LoadLink,
+        Expression::Forward,
+    ]
+}
+
+/// Compares the type of a frame with that one, and whom it was sent to with this host.
 const fn sent_here(ether_type: &'static [u8]) -> [Expression; 6] {
     [
         Expression::LoadMeta(Meta::IncomingLinkType),
