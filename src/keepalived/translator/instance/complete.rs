@@ -257,16 +257,15 @@ impl Instance {
 
     /// Without a peer keepalived falls back to multicast, or to a fault.
     fn unicast(&mut self, fields: &mut Fields, translator: &mut Translator) {
-        let (peers, nobody) = match self.peers.take() {
-            Some(peers) if peers.addresses.is_empty() => (None, Some(peers.place)),
-            peers => (peers, None),
-        };
+        if let Some(Peers { place, addresses, .. }) = &self.peers
+            && addresses.is_empty()
+        {
+            let text = "unicast_peer: nobody is listed, and this speaks multicast, as \
+                        keepalived does";
+            translator.warn(place, text);
+        }
+        let peers = self.peers.take().filter(|peers| !peers.addresses.is_empty());
         let Some(Peers { place, addresses, min_ttls }) = peers else {
-            if let Some(place) = nobody {
-                let text = "unicast_peer: nobody is listed, and this speaks multicast, as \
-                            keepalived does";
-                translator.warn(&place, text);
-            }
             if let Some(place) = &self.needs_peers {
                 translator.refuse(place, "unicast_fault_no_peer: expected a unicast_peer");
             }
