@@ -20,10 +20,8 @@ impl Networks {
 
     /// Tells whether a host is in one of them.
     pub(in crate::runtime) fn contain(&self, host: IpAddr) -> bool {
-        self.0.iter().any(|own| {
-            let is_such = own.address.is_ipv4() == host.is_ipv4();
-            is_such && VirtualAddress { address: host, ..*own }.network() == own.network()
-        })
+        let beside = |own: &VirtualAddress| VirtualAddress { address: host, ..*own };
+        self.0.iter().any(|own| beside(own).network() == own.network())
     }
 
     /// Returns how the prefix of a virtual address changes the routes of the host that has it, if
